@@ -1,0 +1,105 @@
+"""Choice of the Keras backend, which must happen before keras is imported."""
+
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import pathlib
+import sys
+
+import click
+
+from ddr_cli.errors import Failure
+
+__all__ = ["BACKENDS", "backend_option", "select_backend"]
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help="Keras backend.  [default: KERAS_BACKEND or keras.json, else tensorflow]",
+)
+
+
+def select_backend(name=None):
+    """Set KERAS_BACKEND and import keras, without its backend's chatter.
+
+    Args:
+        name: Backend, or `None` for the user's setting, and where there is none for the
+            first one that is installed.
+
+    Raises:
+        Failure: The backend is not installed, or is not one of `BACKENDS`.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    setting = os.environ.get("KERAS_BACKEND")
+    if name is None and setting:
+        if setting not in BACKENDS:
+            raise Failure(
+                f"KERAS_BACKEND={setting} cannot be used; set it to one of "
+                f"{', '.join(BACKENDS)}"
+            )
+        name = setting
+    if name is None:
+        candidates = [b for b in (_configured(), *BACKENDS) if b in BACKENDS]
+        name = next((b for b in candidates if _is_installed(b)), candidates[0])
+    if not _is_installed(name):
+        package = "tensorflow" if name == "tensorflow" else f'"keras_ddr[{name}]"'
+        raise Failure(
+            f"the backend {name} is not installed; install it with pip install "
+            f"{package}, or choose another with --backend"
+        )
+    if "keras" in sys.modules:
+        _check_running(name)
+    os.environ["KERAS_BACKEND"] = name
+    _import_quietly()
+
+
+def _import_quietly():
+    """Import keras; what a backend's libraries write meanwhile is not for users.
+
+    TensorFlow's libraries write notes on the machine while they are loaded, whatever
+    TF_CPP_MIN_LOG_LEVEL says. A failure to load is an exception and still shows.
+    """
+    context = click.get_current_context(silent=True)
+    debug = context is not None and context.find_root().params.get("debug")
+    if debug or "keras" in sys.modules:
+        return
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        terminal = os.dup(2)
+    except OSError:
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        importlib.import_module("keras")
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def _check_running(name):
+    running = sys.modules["keras"].backend.backend()
+    if running != name:
+        raise Failure(
+            f"keras already runs on {running} in this process; start a new one for "
+            f"{name}"
+        )
+
+
+def _configured():
+    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    try:
+        return json.loads((pathlib.Path(home) / "keras.json").read_text())["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_installed(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

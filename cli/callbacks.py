@@ -1,0 +1,74 @@
+"""Keras callbacks of the command line; imports keras."""
+
+import time
+
+import click
+import keras
+
+from ddr_cli.progress import Bar, duration
+
+__all__ = ["FitProgress"]
+
+_NAMES = {
+    "loss": "loss",
+    "reconstruction_loss": "reconstruction",
+    "kl_static": "kl_f",
+    "kl_dynamic": "kl_z",
+    "val_loss": "val_loss",
+}
+
+
+class FitProgress(keras.callbacks.Callback):
+    """A bar with all parts of the loss on a terminal, and a line for every epoch.
+
+    Args:
+        step: Steps done before.
+        steps: Last step.
+    """
+
+    def __init__(self, step, steps):
+        super().__init__()
+        self._bar = Bar()
+        self._first = self._step = step
+        self.steps = steps
+        self._began = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Note the time."""
+        self._epoch_began = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count, and draw the bar now and then."""
+        self._step += 1
+        if self._bar.shown and self._bar.due():
+            self._bar.draw(
+                self._step / self.steps,
+                f"step {self._step}/{self.steps}  {_parts(logs)}  "
+                f"{duration(self._left())} left",
+            )
+
+    def on_test_begin(self, logs=None):
+        """Say that the validation runs."""
+        share = self._step / self.steps
+        self._bar.draw(share, f"step {self._step}/{self.steps}  validation", now=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the line of the epoch."""
+        self._bar.clear()
+        took = duration(time.monotonic() - self._epoch_began)
+        click.echo(f"step {self._step}/{self.steps}  {_parts(logs)}  {took}")
+
+    def clear(self):
+        """Remove the bar."""
+        self._bar.clear()
+
+    def _left(self):
+        done = self._step - self._first
+        return (time.monotonic() - self._began) / done * (self.steps - self._step)
+
+
+def _parts(logs):
+    logs = logs or {}
+    return "  ".join(
+        f"{name} {float(logs[key]):.2f}" for key, name in _NAMES.items() if key in logs
+    )

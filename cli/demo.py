@@ -1,0 +1,110 @@
+"""`ddr demo`."""
+
+import pathlib
+import time
+
+import click
+
+from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.errors import Failure
+from ddr_cli.progress import Counter, duration
+
+__all__ = ["demo"]
+
+_IDENTITIES = 300
+
+
+@click.command(short_help="Draw puppets, train on them, evaluate and plot.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path),
+    default="ddr-demo",
+    show_default=True,
+    help="Folder for the store, the run, the metrics and the pictures.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an older demo at --out.")
+@click.option(
+    "--identities",
+    type=click.IntRange(10),
+    default=_IDENTITIES,
+    show_default=True,
+    help="Number of puppets.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1), help="Training steps.  [default: of config tiny]"
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@backend_option
+def demo(out, overwrite, identities, steps, seed, backend):
+    """See what the package does, in at most three minutes on two CPU cores.
+
+    Puppets are drawn, each with four colours of its own, in poses given by the angles
+    of arms and legs. A model is trained without any label; what it learned is then
+    measured on puppets it has never seen, and shown in pictures.
+    """
+    began = time.monotonic()
+    store_path, run_path = out / "puppets", out / "run"
+    if out.exists() and not out.is_dir():
+        raise Failure(f"{out} exists and is a file; choose another --out")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise Failure(
+            f"{out} is not empty; replace it with --overwrite, or choose another --out"
+        )
+    select_backend(backend)
+    import keras
+
+    from ddr_cli.fit import train
+    from keras_ddr import evaluation, runs
+    from keras_ddr.datasets import puppets
+    from keras_ddr.files import write_json
+
+    out.mkdir(parents=True, exist_ok=True)
+    store = puppets.prepare(
+        store_path,
+        identities=identities,
+        seed=seed,
+        overwrite=overwrite,
+        progress=Counter("puppets drawn"),
+    )
+    keras.utils.set_random_seed(seed)
+    run = runs.Run.create(
+        run_path,
+        store,
+        "tiny",
+        training={"steps": steps},
+        seed=seed,
+        overwrite=overwrite and run_path.exists(),
+    )
+    train(run, store)
+    model = run.model()
+    report = evaluation.evaluate(
+        model, store, seed=seed, progress=Counter("sequences encoded")
+    )
+    write_json(out / "metrics.json", report.to_dict())
+    pictures = _draw(model, store, out, seed)
+    click.echo(f"\n{report.table()}\n")
+    for name, path in [("metrics", out / "metrics.json"), *pictures, ("run", run_path)]:
+        click.echo(f"{name + ':':<16}{path}")
+    click.echo(f"done in {duration(time.monotonic() - began)}")
+
+
+def _draw(model, store, out, seed):
+    from keras_ddr import visualization
+    from keras_ddr.visualization.selection import encode_shown, pick_sequences
+
+    shown = pick_sequences(store, 4, "test", model.frames_per_set, seed)
+    encoded = [encode_shown(model, store, sequence, [0]) for sequence in shown]
+    figures = {
+        "reconstruction": visualization.plot_reconstruction(model, store, shown),
+        "manifold": visualization.plot_manifold(
+            model,
+            [codes for _, codes, _ in encoded],
+            names=[sequence.name for sequence in shown],
+            originals=[frames[rows[0]] for frames, _, rows in encoded],
+        ),
+        "swap": visualization.plot_swap(model, store, split="test", seed=seed),
+    }
+    return [
+        (name, visualization.save_figure(figure, out / f"{name}.png"))
+        for name, figure in figures.items()
+    ]

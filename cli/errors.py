@@ -1,0 +1,40 @@
+"""Errors as one line on the terminal."""
+
+import sys
+
+import click
+
+__all__ = ["Failure", "Interrupted", "one_line"]
+
+
+class Failure(click.ClickException):
+    """Bad input, or a file that cannot be read or written."""
+
+    exit_code = 1
+
+    @classmethod
+    def of(cls, error):
+        """The message for an exception of the package."""
+        errors = sys.modules.get("keras_ddr.errors")
+        if errors is not None and isinstance(error, errors.InputError):
+            return cls(str(error))
+        if isinstance(error, OSError) and error.strerror:
+            name = f"{error.filename}: " if error.filename else ""
+            return cls(f"{name}{error.strerror}")
+        if isinstance(error, MemoryError):
+            return cls("out of memory; use a smaller --batch-size or model")
+        return cls(
+            f"{type(error).__name__}: {error} "
+            "(not expected; ddr --debug COMMAND shows where)"
+        )
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C."""
+
+    exit_code = 130
+
+
+def one_line(text):
+    """The text with every run of white space as one space."""
+    return " ".join(str(text).split())

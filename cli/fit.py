@@ -1,0 +1,216 @@
+"""`ddr fit`."""
+
+import json
+import pathlib
+
+import click
+
+from ddr_cli.backend import BACKENDS, backend_option, select_backend
+from ddr_cli.errors import Interrupted
+
+__all__ = ["CONFIG_NAMES", "fit"]
+
+# Written out, so that help and usage errors need no keras; a test compares.
+CONFIG_NAMES = ("mmnist", "sprites", "affwild", "small", "tiny")
+_OF_CONFIG = "  [default: the configuration's]"
+
+_TRAINING = {"steps", "batch_size", "learning_rate", "schedule", "save_every"}
+
+
+@click.command(short_help="Train a model on a frame store.")
+@click.argument("store", required=False, type=click.Path())
+@click.option("--out", "out", metavar="RUN", help="Folder of the new run.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on with a run as if it had never stopped; STORE is needed if it moved.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a run that exists at --out.")
+@click.option(
+    "--config",
+    type=click.Choice(CONFIG_NAMES),
+    help="Architecture and training settings: the paper's for mmnist, sprites and "
+    "affwild; small and tiny suit a CPU.  [default: small]",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    help="Training steps in all. With --resume, another number is possible only where "
+    "the schedule is constant: a cosine decay depends on its last step." + _OF_CONFIG,
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Sequences in a batch." + _OF_CONFIG
+)
+@click.option(
+    "--lr",
+    "learning_rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Learning rate of Adam." + _OF_CONFIG,
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["constant", "cosine"]),
+    help="Learning rate over time: constant, or cosine decay to 0." + _OF_CONFIG,
+)
+@click.option(
+    "--save-every",
+    type=click.IntRange(1),
+    help="Steps between checkpoints; each comes with a validation, a row of "
+    "history.csv and a picture.  [default: 500]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Of initial weights, frame sets and draws.  [default: 0]",
+)
+@click.option(
+    "--static-dim", type=click.IntRange(1), help="Dimensions of f." + _OF_CONFIG
+)
+@click.option(
+    "--dynamic-dim", type=click.IntRange(1), help="Dimensions of z." + _OF_CONFIG
+)
+@click.option(
+    "--frames-per-set",
+    type=click.IntRange(2),
+    help="N, frames drawn from each sequence." + _OF_CONFIG,
+)
+@click.option(
+    "--filters",
+    type=click.IntRange(1),
+    help="Channels of the frame encoder and decoder." + _OF_CONFIG,
+)
+@click.option(
+    "--pair-filters",
+    type=click.IntRange(1),
+    help="Channels of the convolutions over pairs of frames." + _OF_CONFIG,
+)
+@click.option(
+    "--hidden-units", type=click.IntRange(1), help="Units of dense layers." + _OF_CONFIG
+)
+@click.option(
+    "--aggregation",
+    type=click.Choice(["concat", "mean"]),
+    help="How pairs of frames are joined: concat is the paper's, mean does not depend "
+    "on the order of the frames." + _OF_CONFIG,
+)
+@click.option(
+    "--likelihood",
+    type=click.Choice(["bernoulli", "continuous_bernoulli", "normal"]),
+    help="Of a frame given f and z; bernoulli is the paper's." + _OF_CONFIG,
+)
+@click.option(
+    "--kl-weight",
+    type=click.FloatRange(0),
+    help="Factor on both KL terms; 1 is the ELBO." + _OF_CONFIG,
+)
+@backend_option
+def fit(store, out, resume, overwrite, backend, steps, **settings):
+    """Train on the sequences of STORE and keep everything in the folder RUN.
+
+    \b
+      ddr fit STORE --config small --out RUN
+      ddr fit --resume RUN
+
+    RUN holds config.json, model.keras (the best model on the split val), checkpoint/,
+    history.csv and samples/ with pictures of reconstructions.
+    """  # noqa: D301
+    if (out is None) == (resume is None):
+        raise click.UsageError("give one of --out RUN (new) and --resume RUN (go on)")
+    if resume is not None:
+        _refuse_changes(settings, overwrite)
+        select_backend(backend or _recorded_backend(resume))
+    else:
+        if store is None:
+            raise click.UsageError("give the STORE to train on")
+        select_backend(backend)
+    from keras_ddr import runs
+
+    if resume is not None:
+        run = runs.Run.open(resume)
+    else:
+        run = _create(out, store, steps, overwrite, settings)
+        steps = None
+    train(run, store, steps)
+
+
+def train(run, store, steps=None):
+    """Train a run with progress on the terminal, and say where its results are."""
+    import keras
+
+    from ddr_cli.callbacks import FitProgress
+    from keras_ddr import runs
+
+    training = run.config["training"]
+    history = run.history()
+    progress = FitProgress(
+        history[-1]["step"] if history else 0, steps or training["steps"]
+    )
+    click.echo(
+        f"training {run.path} on {keras.backend.backend()}: {progress.steps} steps of "
+        f"{training['batch_size']} sets of {run.config['model']['frames_per_set']} "
+        "frames"
+    )
+    try:
+        runs.fit(
+            run,
+            store,
+            steps=steps,
+            callbacks=[progress],
+            verbose=0,
+            report=click.echo,
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; go on with ddr fit --resume {run.path}"
+        ) from None
+    finally:
+        progress.clear()
+    best = run.best()
+    of_best = f" (best on val: step {best['step']}, {best['val_loss']:.2f})"
+    click.echo(f"model: {run.path / 'model.keras'}{of_best if best else ''}")
+
+
+def _create(out, store, steps, overwrite, settings):
+    import keras
+
+    from keras_ddr import runs
+
+    settings["steps"] = steps
+    config = settings.pop("config") or "small"
+    seed = settings.pop("seed") or 0
+    # Initial weights come from the global random state, which is a command's to set.
+    keras.utils.set_random_seed(seed)
+    return runs.Run.create(
+        out,
+        store,
+        config,
+        model={k: v for k, v in settings.items() if k not in _TRAINING},
+        training={k: v for k, v in settings.items() if k in _TRAINING},
+        seed=seed,
+        overwrite=overwrite,
+    )
+
+
+def _refuse_changes(settings, overwrite):
+    names = {"learning_rate": "--lr"}
+    given = [
+        names.get(name, "--" + name.replace("_", "-"))
+        for name, value in settings.items()
+        if value is not None
+    ]
+    if overwrite:
+        given.append("--overwrite")
+    if given:
+        raise click.UsageError(
+            f"{', '.join(given)} cannot be changed with --resume; start a new run"
+        )
+
+
+def _recorded_backend(run):
+    """The backend that a run was started on, so that it goes on exactly."""
+    try:
+        text = (pathlib.Path(run) / "config.json").read_text(encoding="utf-8")
+        backend = json.loads(text)["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return backend if backend in BACKENDS else None

@@ -1,0 +1,120 @@
+"""`ddr info`."""
+
+import importlib.metadata
+import pathlib
+import platform
+
+import click
+
+from ddr_cli.backend import BACKENDS, backend_option, select_backend
+
+__all__ = ["info"]
+
+_PACKAGES = ("keras", *BACKENDS, "numpy", "scikit-learn", "matplotlib")
+
+
+@click.command(short_help="Versions, backend and devices; what a store or run holds.")
+@click.argument("path", required=False, type=click.Path())
+@backend_option
+def info(path, backend):
+    """Show versions, the backend and its devices, or what is in PATH.
+
+    PATH is a frame store or a run folder.
+    """
+    select_backend(backend)
+    if path is None:
+        lines = _environment()
+    elif (pathlib.Path(path) / "config.json").is_file():
+        lines = _run(path)
+    else:
+        lines = _store(path)
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def _environment():
+    import keras
+
+    import keras_ddr
+
+    place = pathlib.Path(keras_ddr.__file__).parent
+    lines = [
+        ("keras_ddr", f"{keras_ddr.__version__} in {place}"),
+        ("python", platform.python_version()),
+    ]
+    for package in _PACKAGES:
+        try:
+            lines.append((package, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            lines.append((package, "not installed"))
+    lines.append(("backend", keras.backend.backend()))
+    lines.append(("devices", ", ".join(_devices()) or "none found"))
+    return lines
+
+
+def _devices():
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        number = torch.cuda.device_count()
+        return [torch.cuda.get_device_name(i) for i in range(number)] or ["cpu"]
+    return [str(device).lower() for device in keras.distribution.list_devices()]
+
+
+def _store(path):
+    from keras_ddr.data import FrameStore
+
+    store = FrameStore.open(path)
+    lengths = [sequence.length for sequence in store.sequences]
+    lines = [
+        ("store", store.path),
+        ("dataset", store.dataset),
+        ("frames", f"{store.num_frames} of {_size(store.frame_shape)}"),
+        ("sequences", f"{len(store)}, {min(lengths)} to {max(lengths)} frames long"),
+    ]
+    for split in ("train", "val", "test"):
+        chosen = store.select(split)
+        people = {sequence.person for sequence in chosen} - {""}
+        of_people = f" of {len(people)} persons" if people else ""
+        lines.append((f"  {split}", f"{len(chosen)} sequences{of_people}"))
+    for label, about in store.label_info.items():
+        classes = about.get("classes")
+        kind = f"{about['kind']}, {len(classes)} classes" if classes else about["kind"]
+        unit = f", {about['unit']}" if about.get("unit") else ""
+        lines.append((f"label {label}", f"{about['scope']}, {kind}{unit}"))
+    if store.meta.get("licence"):
+        lines.append(("licence", store.meta["licence"]))
+    return lines
+
+
+def _run(path):
+    from keras_ddr.runs import Run
+
+    run = Run.open(path)
+    model, training = run.config["model"], run.config["training"]
+    rows = run.history()
+    step = rows[-1]["step"] if rows else 0
+    lines = [
+        ("run", run.path),
+        ("config", run.config.get("config")),
+        ("backend", run.config.get("backend")),
+        ("store", run.config["store"]["path"]),
+        ("model", ", ".join(f"{name} {value}" for name, value in model.items())),
+        ("training", ", ".join(f"{name} {value}" for name, value in training.items())),
+        ("done", f"step {step} of {training['steps']}"),
+    ]
+    best = run.best()
+    if rows:
+        lines.append(("last loss", f"{rows[-1]['loss']:.2f}"))
+    if best:
+        text = f"{best['val_loss']:.2f} at step {best['step']}"
+        lines.append(("best val_loss", text))
+    return lines
+
+
+def _size(shape):
+    return "×".join(map(str, shape))

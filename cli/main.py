@@ -1,0 +1,108 @@
+"""Entry point of the `ddr` command."""
+
+import importlib
+import os
+import sys
+import warnings
+
+import click
+
+from ddr_cli.errors import Failure, Interrupted, one_line
+
+__all__ = ["ddr", "main"]
+
+_COMMANDS = {
+    "preprocess": "ddr_cli.preprocess:preprocess",
+    "fit": "ddr_cli.fit:fit",
+    "plot": "ddr_cli.plot:plot",
+    "demo": "ddr_cli.demo:demo",
+    "info": "ddr_cli.info:info",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is asked for, and reports errors in one line."""
+
+    def list_commands(self, ctx):
+        return list(_COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[name].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def main(self, args=None, prog_name="ddr", standalone_mode=True, **extra):
+        if not standalone_mode:
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                code = super().main(args, prog_name, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            code = error.exit_code
+        except click.UsageError as error:
+            hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+            _complain(f"error: {one_line(error.format_message())}{hint}")
+            code = error.exit_code
+        except Interrupted as error:
+            _complain(error.message)
+            code = error.exit_code
+        except click.ClickException as error:
+            _complain(f"error: {one_line(error.format_message())}")
+            code = error.exit_code
+        except click.Abort:
+            _complain("interrupted")
+            code = 130
+        except BrokenPipeError:
+            # Whoever read the output has gone; Python's own flush must not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            raise Failure.of(error) from error
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    _complain(f"warning: {one_line(message)}")
+
+
+def _complain(message):
+    click.echo(f"ddr: {message}", err=True)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="keras_ddr", message="keras_ddr %(version)s")
+def ddr(debug):
+    """Learn who is in a sequence of frames (f) and what each frame shows (z).
+
+    A typical session:
+
+    \b
+      ddr preprocess puppets PUPPETS
+      ddr fit PUPPETS --config tiny --out RUN
+      ddr plot manifold RUN PUPPETS manifold.png
+    """  # noqa: D301
+
+
+def main():
+    """Run the command line."""
+    ddr.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""`ddr plot`: figures of a trained model."""
+
+import click
+
+from ddr_cli.backend import backend_option, select_backend
+
+__all__ = ["plot"]
+
+
+@click.group(short_help="Figures of a trained model.")
+def plot():
+    """Draw figures of a trained model as .png, .pdf or .svg.
+
+    RUN is a folder made by ddr fit, or a .keras file; STORE a frame store.
+    """
+
+
+def _arguments(command):
+    for decorator in reversed(
+        [
+            click.argument("run", type=click.Path()),
+            click.argument("store", type=click.Path()),
+            click.argument("out", type=click.Path()),
+        ]
+    ):
+        command = decorator(command)
+    for decorator in reversed(
+        [
+            click.option(
+                "--split",
+                type=click.Choice(["train", "val", "test", "all"]),
+                help="Split that sequences are taken from.  [default: test, else val, "
+                "else train]",
+            ),
+            click.option(
+                "--seed",
+                type=click.IntRange(0),
+                default=0,
+                show_default=True,
+                help="Of the random choice of sequences and frames.",
+            ),
+            backend_option,
+        ]
+    ):
+        command = decorator(command)
+    return command
+
+
+def _sequences(default, what):
+    def decorate(command):
+        command = click.option(
+            "--sequence",
+            "names",
+            multiple=True,
+            metavar="NAME",
+            help=f"Name of a sequence for {what}; may be given several times, in place "
+            "of a number.",
+        )(command)
+        return click.option(
+            "--sequences",
+            type=click.IntRange(1),
+            default=default,
+            show_default=True,
+            help=f"Number of sequences for {what}.",
+        )(command)
+
+    return decorate
+
+
+@plot.command(short_help="Original frames over their reconstructions.")
+@_arguments
+@_sequences(4, "the pairs of rows")
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Frames of each sequence, evenly spread.",
+)
+def reconstruction(run, store, out, sequences, names, frames, split, seed, backend):
+    """Draw original frames over their reconstructions into OUT."""
+    model, store, split = _open(run, store, out, split, backend)
+    from keras_ddr.visualization import plot_reconstruction
+
+    figure = plot_reconstruction(
+        model, store, list(names) or sequences, frames, split=split, seed=seed
+    )
+    _save(figure, out)
+
+
+@plot.command(short_help="The plane of z, decoded for several identities.")
+@_arguments
+@_sequences(4, "the identities")
+@click.option(
+    "--grid",
+    type=click.IntRange(2),
+    default=9,
+    show_default=True,
+    help="Values of each component of z.",
+)
+@click.option(
+    "--components",
+    type=click.IntRange(1),
+    nargs=2,
+    default=(1, 2),
+    show_default=True,
+    help="The two components of z that vary, counted from 1; the others stay at the "
+    "mean of p(z|f).",
+)
+def manifold(run, store, out, sequences, names, grid, components, split, seed, backend):
+    """Draw decoded grids of z for several identities side by side into OUT.
+
+    The grid spans quantiles 2 % to 98 % of p(z|f).
+    """
+    model, store, split = _open(run, store, out, split, backend)
+    from keras_ddr.visualization import plot_manifold
+    from keras_ddr.visualization.selection import encode_shown, pick_sequences
+
+    shown = pick_sequences(
+        store, list(names) or sequences, split, model.frames_per_set, seed
+    )
+    encoded = [encode_shown(model, store, sequence, [0]) for sequence in shown]
+    figure = plot_manifold(
+        model,
+        [codes for _, codes, _ in encoded],
+        grid,
+        components=[component - 1 for component in components],
+        names=[sequence.name for sequence in shown],
+        originals=[frames[rows[0]] for frames, _, rows in encoded],
+    )
+    _save(figure, out)
+
+
+@plot.command(short_help="Identities of some sequences with dynamics of others.")
+@_arguments
+@_sequences(5, "the rows, which give f")
+@click.option(
+    "--dynamics",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Number of columns: frames of other sequences, which give z.",
+)
+@click.option(
+    "--align",
+    type=click.Choice(["none", "prior"]),
+    default="none",
+    show_default=True,
+    help="Take z as it is, or carry it over as its standard score under p(z|f).",
+)
+def swap(run, store, out, sequences, names, dynamics, align, split, seed, backend):
+    """Draw f of each row with z of each column into OUT, originals at the border."""
+    model, store, split = _open(run, store, out, split, backend)
+    from keras_ddr.visualization import plot_swap
+
+    figure = plot_swap(
+        model,
+        store,
+        list(names) or sequences,
+        dynamics,
+        align=align,
+        split=split,
+        seed=seed,
+    )
+    _save(figure, out)
+
+
+def _open(run, store, out, split, backend):
+    """Model, store and split; the cheapest checks come first."""
+    select_backend(backend)
+    from keras_ddr.data import FrameStore
+    from keras_ddr.runs import check_fits, load_model
+    from keras_ddr.visualization.style import check_figure_path
+
+    check_figure_path(out)
+    store = FrameStore.open(store)
+    model = load_model(run)
+    check_fits(model, store)
+    if split is None:
+        split = next(
+            (
+                name
+                for name in ("test", "val", "train")
+                if store.select(name, model.frames_per_set)
+            ),
+            "all",
+        )
+    return model, store, split
+
+
+def _save(figure, out):
+    from keras_ddr.visualization import save_figure
+
+    click.echo(save_figure(figure, out))

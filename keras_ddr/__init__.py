@@ -1,0 +1,24 @@
+"""Disentangled static and dynamic codes from unordered frames.
+
+A Keras 3 implementation of Helminger, Djelouah, Gross and Weber, "Disentangled Dynamic
+Representations from Unordered Data" (2018). Importing it registers its classes with
+Keras, so that saved models load; it changes no setting.
+"""
+
+from keras_ddr import layers, likelihoods
+from keras_ddr.errors import InputError
+from keras_ddr.gaussian import DiagonalGaussian
+from keras_ddr.inference import Codes, LogLikelihood
+from keras_ddr.model import DDR
+from keras_ddr.version import __version__
+
+__all__ = [
+    "DDR",
+    "Codes",
+    "DiagonalGaussian",
+    "InputError",
+    "LogLikelihood",
+    "__version__",
+    "layers",
+    "likelihoods",
+]

@@ -1,0 +1,155 @@
+"""Checks of arrays and arguments on the host, before they reach a device."""
+
+import itertools
+
+import keras
+import numpy as np
+
+from keras_ddr.errors import InputError
+
+__all__ = ["check_image_shape", "check_sequence", "check_sets", "check_sizes"]
+
+_ROWS = 256  # rows checked at a time, so that large arrays need no copy
+
+
+def check_sizes(**sizes):
+    """Refuse whatever is not a positive integer, by its name."""
+    for name, size in sizes.items():
+        smallest = 2 if name == "frames_per_set" else 1
+        integer = isinstance(size, int | np.integer) and not isinstance(size, bool)
+        if not integer or size < smallest:
+            raise InputError(
+                f"{name}={size!r}; it must be an integer of at least {smallest}"
+            )
+
+
+def check_image_shape(shape):
+    """Refuse an image shape that four halvings do not divide."""
+    try:
+        height, width, channels = (int(size) for size in shape)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"image_shape={shape!r}; it must be (height, width, channels)"
+        ) from None
+    if min(height, width, channels) < 1 or height % 16 or width % 16:
+        raise InputError(
+            f"image_shape={tuple(shape)!r}; height and width must be multiples of 16"
+        )
+
+
+def check_values(array, argument):
+    """Refuse numbers that are not intensities.
+
+    Args:
+        array: Integers must lie in 0 to 255, floats in [0, 1].
+        argument: Its name, for the message.
+
+    Raises:
+        InputError: The type or a value is wrong.
+    """
+    integers = np.issubdtype(array.dtype, np.integer)
+    if not integers and not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"{argument} has dtype {array.dtype}; give uint8, or floats in [0, 1]"
+        )
+    if array.dtype == np.uint8:
+        return
+    highest = 255 if integers else 1
+    for start in range(0, len(array), _ROWS):
+        part = array[start : start + _ROWS]
+        if not integers and not np.isfinite(part).all():
+            raise InputError(f"{argument} holds NaN or infinity; remove such frames")
+        if part.size and (part.min() < 0 or part.max() > highest):
+            raise InputError(
+                f"{argument} has values from {part.min():g} to {part.max():g}; "
+                + (
+                    "integers must lie in 0 to 255"
+                    if integers
+                    else "floats must lie in [0, 1] (divide by 255, or give uint8)"
+                )
+            )
+
+
+def check_sets(x, image_shape, number, argument):
+    """Check training data: an array whole, an iterator by its first batch.
+
+    Args:
+        x: Array `(S, N, H, W, C)`, or an iterable of batches of that form.
+        image_shape: `(H, W, C)` of the model.
+        number: N of the model, or `None` for any N ≥ 2.
+        argument: Its name, for the message.
+
+    Returns:
+        What to train on: `x`, or for a generator one that yields the same batches.
+
+    Raises:
+        InputError: A shape, type or value that the model cannot take.
+    """
+    if x is None:
+        raise InputError(f"{argument} is missing; give sets of frames")
+    if isinstance(x, list):
+        x = np.asarray(x)
+    if hasattr(x, "shape") and hasattr(x, "dtype"):
+        _check_batch(x, image_shape, number, argument)
+        return x
+    if isinstance(x, keras.utils.PyDataset):
+        first = x[0]
+    elif hasattr(x, "__next__"):
+        first = next(x, None)
+        x = itertools.chain([first], x)
+        # Keras tells generators by their type.
+        x = (batch for batch in x)
+    else:
+        first = next(iter(x), None)
+    if first is None:
+        raise InputError(f"{argument} yields no batch; give sets of frames")
+    frames, _, _ = keras.utils.unpack_x_y_sample_weight(first)
+    _check_batch(frames, image_shape, number, f"the first batch of {argument}")
+    return x
+
+
+def _check_batch(frames, image_shape, number, argument):
+    shape = tuple(frames.shape)
+    wanted = ("sets", number or "N", *image_shape)
+    expected = f"({', '.join(str(size) for size in wanted)})"
+    if len(shape) != 5 or shape[2:] != tuple(image_shape):
+        raise InputError(
+            f"{argument} has shape {shape}; this model takes sets of frames {expected}"
+        )
+    if shape[1] < 2 or (number is not None and shape[1] != number):
+        raise InputError(
+            f"{argument} holds sets of {shape[1]} frames; this model takes {expected}"
+        )
+    if shape[0] == 0:
+        raise InputError(f"{argument} is empty; give at least one set of frames")
+    check_values(keras.ops.convert_to_numpy(frames), argument)
+
+
+def check_sequence(frames, image_shape, number):
+    """Check the frames of one sequence and scale them.
+
+    Args:
+        frames: `(T, H, W, C)`, integers 0 to 255 or floats in [0, 1].
+        image_shape: `(H, W, C)` of the model.
+        number: The fewest frames that the model can take.
+
+    Returns:
+        float32 array in [0, 1], same shape.
+
+    Raises:
+        InputError: A shape, type or value that the model cannot take.
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 4 or frames.shape[1:] != tuple(image_shape):
+        raise InputError(
+            f"frames has shape {frames.shape}; this model takes one sequence "
+            f"(T, {', '.join(map(str, image_shape))})"
+        )
+    if len(frames) < number:
+        raise InputError(
+            f"frames holds {len(frames)} frames; this model compares {number}, so a "
+            f"sequence needs at least {number}"
+        )
+    check_values(frames, "frames")
+    scale = 255.0 if np.issubdtype(frames.dtype, np.integer) else 1.0
+    return frames.astype("float32") / np.float32(scale)

@@ -1,0 +1,88 @@
+"""Named architectures: those of the paper, and small ones for a CPU."""
+
+import copy
+
+from keras_ddr.errors import InputError
+
+__all__ = ["CONFIGS", "get"]
+
+_PAPER_TRAINING = {
+    "batch_size": 120,
+    "learning_rate": 1e-4,
+    "schedule": "constant",
+}
+
+CONFIGS = {
+    "mmnist": {
+        "about": "The paper's Moving MNIST model (Appendix A, C).",
+        "model": {"image_shape": (64, 64, 1), "static_dim": 64},
+        "training": {**_PAPER_TRAINING, "steps": 60_000},
+    },
+    "sprites": {
+        "about": "The paper's Sprites model (Appendix A, C).",
+        "model": {"image_shape": (64, 64, 3), "static_dim": 256},
+        "training": {**_PAPER_TRAINING, "steps": 43_000},
+    },
+    "affwild": {
+        "about": "The paper's Aff-Wild model: Appendix C's dense 1024 implies dim f "
+        "512; the number of steps is not given.",
+        "model": {"image_shape": (64, 64, 3), "static_dim": 512},
+        "training": {**_PAPER_TRAINING, "steps": 60_000},
+    },
+    "small": {
+        "about": "For two CPU cores: half an hour of training.",
+        "model": {
+            "image_shape": (64, 64, 3),
+            "static_dim": 64,
+            "filters": 48,
+            "pair_filters": 96,
+            "hidden_units": 256,
+            "aggregation": "mean",
+        },
+        "training": {
+            "batch_size": 40,
+            "learning_rate": 1e-3,
+            "schedule": "cosine",
+            "steps": 3_000,
+        },
+    },
+    "tiny": {
+        "about": "For a demonstration: a minute or two of training on two CPU cores.",
+        "model": {
+            "image_shape": (64, 64, 3),
+            "static_dim": 32,
+            "filters": 24,
+            "pair_filters": 48,
+            "hidden_units": 128,
+            "aggregation": "mean",
+        },
+        "training": {
+            "batch_size": 32,
+            "learning_rate": 2e-3,
+            "schedule": "cosine",
+            "steps": 500,
+        },
+    },
+}
+
+
+def get(name):
+    """Configuration by its name.
+
+    Args:
+        name: A key of `CONFIGS`.
+
+    Returns:
+        A copy of the dict with the keys "about" (text), "model" (arguments of `DDR`;
+        what is not named keeps the paper's value) and "training" ("batch_size" in
+        sequences, "learning_rate" of Adam, "schedule" "constant" or "cosine" decay to
+        0, "steps").
+
+    Raises:
+        InputError: The name is not known.
+    """
+    if name not in CONFIGS:
+        raise InputError(
+            f"config {name!r} is not known; use one of {', '.join(CONFIGS)}"
+        )
+    return copy.deepcopy(CONFIGS[name])

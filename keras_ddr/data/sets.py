@@ -1,0 +1,301 @@
+"""Sets of frames for training: uint8 batches (B, N, H, W, C) from a frame store."""
+
+import math
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from keras_ddr.data.store import FrameStore
+from keras_ddr.errors import InputError
+
+__all__ = ["FrameSets"]
+
+# What the random streams of an epoch are for.
+_SOURCES, _FRAMES = 1, 2
+
+
+class FrameSets(keras.utils.PyDataset):
+    """Batches of unordered sets of frames, N frames from each of B sequences.
+
+    The paper's training data (Section 3): the frames of a set come from one sequence,
+    are distinct, and have no order. Batch `index` of epoch `epoch` follows from `seed`
+    alone, whatever was asked for before, on any backend and with any number of
+    workers. Keras does not tell a dataset the epoch; call `set_epoch` before each
+    (`DDR.fit` does), or every epoch has the same sets.
+
+    Sequences are drawn uniformly by source, then by sequence: sources are visited in
+    rounds, each a new permutation of all, and the k-th visit to a source takes the
+    k-th sequence of a permutation of its own. A sequence without a source is a source
+    of its own. With equal numbers of sequences a source, every sequence is drawn
+    `sets_per_sequence` times an epoch.
+
+    Batches are read ahead by threads of this class and not by Keras's enqueuer, which
+    hands left-over batches of one epoch to the next. Pass `steps` here rather than
+    `steps_per_epoch` to `fit`, since Keras then carries an iterator over into the next
+    epoch and may have read ahead before it begins.
+
+    Args:
+        store: a `FrameStore`, or the path of one.
+        frames_per_set: N, at least 1.
+        batch_size: B, sets in a batch.
+        sets_per_sequence: sets drawn of each sequence in an epoch, on average.
+        split: "train", "val", "test" or "all".
+        seed: non-negative integer.
+        steps: batches an epoch, all of them full, instead of `sets_per_sequence`.
+            Without it the last batch of an epoch may be smaller.
+        fixed: the same sets in every epoch, for validation.
+        **kwargs: `workers`: threads that read ahead (default 1; 0 for none);
+            `max_queue_size`: batches kept ready (default 4). `use_multiprocessing`
+            must be False.
+
+    Raises:
+        InputError: if the split has no sequence, or sequences are shorter than N.
+
+    Example:
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from keras_ddr.data import FrameStore
+    >>> frames = np.zeros((10, 5, 16, 16, 3), "uint8")
+    >>> store = FrameStore.from_arrays(tempfile.mkdtemp() + "/store", frames)
+    >>> sets = FrameSets(store, frames_per_set=3, batch_size=4)
+    >>> [x.shape for (x,) in sets]
+    [(4, 3, 16, 16, 3), (4, 3, 16, 16, 3), (2, 3, 16, 16, 3)]
+    """
+
+    def __init__(
+        self,
+        store,
+        frames_per_set=3,
+        batch_size=120,
+        sets_per_sequence=1,
+        split="train",
+        seed=0,
+        steps=None,
+        fixed=False,
+        **kwargs,
+    ):
+        workers = int(kwargs.pop("workers", 1))
+        ahead = int(kwargs.pop("max_queue_size", 4))
+        if kwargs.pop("use_multiprocessing", False):
+            raise InputError(
+                "use_multiprocessing: frames are read by threads, which is as fast; "
+                "leave it out and set workers"
+            )
+        # One worker is what keeps Keras from starting its enqueuer.
+        super().__init__(workers=1, **kwargs)
+        for name, value in {
+            "frames_per_set": frames_per_set,
+            "batch_size": batch_size,
+            "sets_per_sequence": sets_per_sequence,
+            "steps": 1 if steps is None else steps,
+        }.items():
+            if int(value) != value or value < 1:
+                raise InputError(
+                    f"{name}: {value!r} is not a whole number of at least 1; give one"
+                )
+        if int(seed) != seed or seed < 0:
+            raise InputError(f"seed: {seed!r} is not a whole number of at least 0")
+        if not isinstance(store, FrameStore):
+            store = FrameStore.open(store)
+        self.store = store
+        self.frames_per_set = int(frames_per_set)
+        self.batch_size = int(batch_size)
+        self.sets_per_sequence = int(sets_per_sequence)
+        self.split = split
+        self.seed = int(seed)
+        self.steps = None if steps is None else int(steps)
+        self.fixed = bool(fixed)
+        self._epoch = 0
+        self._read_ahead = (max(workers, 0), max(ahead, 1))
+        self._reader = _Reader(*self._read_ahead)
+        self._plan = (None, None)
+        self._choose_sequences()
+
+    def _choose_sequences(self):
+        chosen = self.store.select(self.split)
+        if not chosen:
+            present = sorted({sequence.split for sequence in self.store.sequences})
+            raise InputError(
+                f"{self.store.path}: has no sequence in split {self.split!r}, only in "
+                f"{', '.join(present)}; use one of these"
+            )
+        short = [s for s in chosen if s.length < self.frames_per_set]
+        if short:
+            names = ", ".join(f"{s.name} ({s.length})" for s in short[:5])
+            more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+            raise InputError(
+                f"{self.store.path}: {len(short)} of {len(chosen)} sequences have "
+                f"fewer frames than the {self.frames_per_set} of a set: {names}{more}; "
+                "leave them out of the store, or use fewer frames a set"
+            )
+        self._sequences = np.array([s.index for s in chosen])
+        self._lengths = np.array([s.length for s in chosen])
+        numbers = {}
+        self._sources = np.array(
+            [
+                numbers.setdefault(
+                    ("source", s.source) if s.source else ("name", s.name), len(numbers)
+                )
+                for s in chosen
+            ]
+        )
+        self._per_source = np.bincount(self._sources)
+        self._first_of_source = np.cumsum(self._per_source) - self._per_source
+
+    @property
+    def epoch(self):
+        """The epoch whose batches are given, from 0."""
+        return self._epoch
+
+    def set_epoch(self, epoch):
+        """Choose the epoch whose batches are given from now on.
+
+        Args:
+            epoch: number from 0. `fixed` sets do not depend on it.
+        """
+        self._epoch = int(epoch)
+
+    def with_steps(self, steps):
+        """Return sets like these with another number of batches an epoch.
+
+        Args:
+            steps: batches an epoch.
+
+        Returns:
+            A new `FrameSets` at the same epoch.
+        """
+        workers, ahead = self._read_ahead
+        sets = FrameSets(
+            self.store,
+            self.frames_per_set,
+            self.batch_size,
+            self.sets_per_sequence,
+            self.split,
+            self.seed,
+            steps,
+            self.fixed,
+            workers=workers,
+            max_queue_size=ahead,
+        )
+        sets.set_epoch(self._epoch)
+        return sets
+
+    @property
+    def num_draws(self):
+        """Number of sets an epoch."""
+        if self.steps is not None:
+            return self.steps * self.batch_size
+        return len(self._sequences) * self.sets_per_sequence
+
+    def __len__(self):
+        """Return the number of batches an epoch."""
+        return math.ceil(self.num_draws / self.batch_size)
+
+    def __getitem__(self, index):
+        """Return batch `index` of the present epoch.
+
+        Args:
+            index: 0 ≤ index < len(self).
+
+        Returns:
+            (x,) with x uint8 (B, N, H, W, C).
+        """
+        index = int(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)}")
+        epoch = 0 if self.fixed else self._epoch
+        return (self._reader.get(self, epoch, index),)
+
+    def draws(self, epoch, index):
+        """Say which frames a batch holds.
+
+        Args:
+            epoch: number from 0.
+            index: number of the batch.
+
+        Returns:
+            Sequence indices (B,) of the store, and frame numbers (B, N) within them.
+        """
+        chosen, frames = self._epoch_plan(0 if self.fixed else int(epoch))
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return self._sequences[chosen[batch]], frames[batch]
+
+    def _batch(self, epoch, index):
+        return self.store.gather(*self.draws(epoch, index))
+
+    def _epoch_plan(self, epoch):
+        known, plan = self._plan
+        if known != epoch:
+            plan = self._draw_epoch(epoch)
+            # One assignment, so that threads see either plan and never a mixture.
+            self._plan = (epoch, plan)
+        return plan
+
+    def _draw_epoch(self, epoch):
+        random = np.random.default_rng([self.seed, epoch, 0, _SOURCES])
+        draws, sources = self.num_draws, len(self._per_source)
+        # The sequences of a source in random order, source after source.
+        order = np.lexsort((random.random(len(self._sequences)), self._sources))
+        rounds = math.ceil(draws / sources)
+        visits = np.concatenate([random.permutation(sources) for _ in range(rounds)])
+        visit = np.repeat(np.arange(rounds), sources)
+        place = self._first_of_source[visits] + visit % self._per_source[visits]
+        chosen = order[place][:draws]
+        random = np.random.default_rng([self.seed, epoch, 0, _FRAMES])
+        numbers = random.random((draws, self.frames_per_set))
+        return chosen, _distinct(numbers, self._lengths[chosen])
+
+    def __getstate__(self):
+        return {**self.__dict__, "_reader": None, "_plan": (None, None)}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._reader = _Reader(*self._read_ahead)
+
+
+def _distinct(numbers, lengths):
+    """Turn uniform numbers (D, N) into N distinct frames out of lengths (D,)."""
+    chosen = np.empty(numbers.shape, np.int64)
+    for n in range(numbers.shape[1]):
+        left = lengths - n
+        # The n-th draw is among the frames left; count past those drawn before.
+        pick = np.minimum((numbers[:, n] * left).astype(np.int64), left - 1)
+        for taken in np.sort(chosen[:, :n], axis=1).T:
+            pick += pick >= taken
+        chosen[:, n] = pick
+    return chosen
+
+
+class _Reader:
+    """Reads the batches that are likely to be asked for next.
+
+    Batches are kept by epoch and number, so a wrong guess costs time and never gives
+    another batch than was asked for.
+    """
+
+    def __init__(self, workers, ahead):
+        self.workers = workers
+        self.ahead = ahead
+        self.lock = threading.Lock()
+        self.futures = {}
+        self.threads = None
+
+    def get(self, sets, epoch, index):
+        if not self.workers:
+            return sets._batch(epoch, index)
+        with self.lock:
+            if self.threads is None:
+                self.threads = ThreadPoolExecutor(self.workers, "FrameSets")
+                weakref.finalize(self, self.threads.shutdown, wait=False)
+            end = min(index + 1 + self.ahead, len(sets))
+            wanted = [(epoch, number) for number in range(index, end)]
+            for key in set(self.futures) - set(wanted):
+                self.futures.pop(key).cancel()
+            for key in wanted:
+                if key not in self.futures:
+                    self.futures[key] = self.threads.submit(sets._batch, *key)
+            future = self.futures.pop(wanted[0])
+        return future.result()

@@ -1,0 +1,752 @@
+"""Frame stores: sequences of video frames in a folder, read through a memory map."""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import warnings
+import weakref
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "SPLITS", "FrameStore", "Sequence"]
+
+FORMAT = "keras_ddr frame store"
+FORMAT_VERSION = 1
+SPLITS = ("train", "val", "test")
+COLUMNS = ("name", "start", "length", "split", "person", "source")
+LABEL_PREFIX = "label:"
+SCOPES = ("sequence", "frame")
+KINDS = ("categorical", "continuous", "periodic")
+# Every frame has these two; a dataset that knows no times leaves NaN.
+FRAME_LABELS = {
+    "source_frame": {
+        "scope": "frame",
+        "kind": "continuous",
+        "classes": None,
+        "unit": "frames",
+        "missing": -1,
+    },
+    "time": {
+        "scope": "frame",
+        "kind": "continuous",
+        "classes": None,
+        "unit": "s",
+        "missing": None,
+    },
+}
+
+_open_stores = weakref.WeakSet()
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One sequence of a store.
+
+    Attributes:
+        index: position in `store.sequences`, what `store.frames` takes.
+        name: unique within the store.
+        start: number of frames of the store before this sequence.
+        length: number of frames T.
+        split: "train", "val" or "test".
+        person: who is shown, or "" where the dataset does not know.
+        source: the file or video it was cut from, or "".
+        labels: value of every sequence label: class name (str) for categorical
+            labels, float for the others, None where missing.
+    """
+
+    index: int
+    name: str
+    start: int
+    length: int
+    split: str
+    person: str = ""
+    source: str = ""
+    labels: dict = field(default_factory=dict)
+
+
+class FrameStore:
+    """Sequences of uint8 frames with their splits and labels.
+
+    A store is a folder with `frames.npy` (uint8, (T_total, H, W, C)),
+    `sequences.csv`, `labels.npz` and `meta.json`. Frames are read through a memory
+    map, so a store may be larger than memory. Use `FrameStore.open` for a folder
+    that exists, and `FrameStore.from_arrays` or `keras_ddr.data.write_store` to make
+    one. A store is never changed after it was written.
+
+    Attributes:
+        path: `pathlib.Path` of the folder.
+        meta: what `meta.json` holds; for a folder of stores, that of the first one
+            with the labels of all.
+        dataset: name of the dataset, `meta["dataset"]`.
+        frame_shape: (H, W, C).
+        num_frames: frames of all sequences together.
+        sequences: list of `Sequence`.
+        label_info: label name -> dict with `scope` ("sequence" or "frame"), `kind`
+            ("categorical", "continuous" or "periodic"), `classes` (list of class
+            names, or None), `unit` and `missing`. A frame label of kind categorical
+            holds indices into `classes` and -1 where missing; in other frame labels
+            `missing` None stands for NaN.
+
+    Example:
+    >>> import tempfile
+    >>> import numpy as np
+    >>> frames = np.zeros((2, 5, 16, 16, 3), "uint8")
+    >>> folder = tempfile.mkdtemp() + "/store"
+    >>> store = FrameStore.from_arrays(folder, frames)
+    >>> store.frames(0).shape
+    (5, 16, 16, 3)
+    """
+
+    def __init__(self, path, shards):
+        self.path = Path(path)
+        self._shards = shards
+        self._stale = False
+        self.frame_shape = shards[0].frame_shape
+        self.meta = dict(shards[0].meta)
+        self.label_info = _merge_label_info(shards)
+        self.meta["labels"] = self.label_info
+        self.dataset = self.meta.get("dataset", "")
+        self.sequences = []
+        self._places = []
+        self._frame_labels = None
+        names = [row["name"] for shard in shards for row in shard.rows]
+        prefix = len(set(names)) < len(names)
+        offset = 0
+        for number, shard in enumerate(shards):
+            for row in shard.rows:
+                labels = {
+                    name: row["labels"].get(name)
+                    for name, info in self.label_info.items()
+                    if info["scope"] == "sequence"
+                }
+                name = f"{shard.path.name}/{row['name']}" if prefix else row["name"]
+                self.sequences.append(
+                    Sequence(
+                        len(self.sequences),
+                        name,
+                        offset + row["start"],
+                        row["length"],
+                        row["split"],
+                        row["person"],
+                        row["source"],
+                        labels,
+                    )
+                )
+                self._places.append((number, row["start"]))
+            offset += shard.num_frames
+        self.num_frames = offset
+        if len(shards) > 1:
+            _warn_of_leaks(self)
+        _open_stores.add(self)
+
+    @classmethod
+    def open(cls, path):
+        """Open a store, or a folder of stores (shards) as one store.
+
+        Shards must have equal frame shapes. Where two of them hold a sequence of the
+        same name, every name gets its shard's folder name in front.
+
+        Args:
+            path: folder, str or path-like.
+
+        Returns:
+            A `FrameStore`. Its frames are not read yet and their checksum is not
+            compared: `verify` does that.
+
+        Raises:
+            InputError: if the folder is missing, unfinished or damaged.
+        """
+        path = Path(path)
+        if ".tmp-" in path.name and path.name.startswith("."):
+            raise InputError(
+                f"{path}: is an unfinished store left by an interrupted run; make the "
+                "store again"
+            )
+        if not path.exists():
+            from keras_ddr.data.writer import recover
+
+            recover(path)
+        if not path.exists():
+            raise InputError(
+                f"{path}: no such frame store; make one with `ddr preprocess` or "
+                "FrameStore.from_arrays"
+            )
+        if not path.is_dir():
+            raise InputError(f"{path}: is a file, but a frame store is a folder")
+        if (path / "meta.json").exists() or (path / "frames.npy").exists():
+            return cls(path, [_Shard(path)])
+        folders = sorted(
+            (
+                folder
+                for folder in path.iterdir()
+                if folder.is_dir()
+                and not folder.name.startswith(".")
+                and (folder / "meta.json").exists()
+            ),
+            key=_natural_key,
+        )
+        if not folders:
+            raise InputError(
+                f"{path}: holds no meta.json and no frames.npy, so it is not a frame "
+                "store; make one with `ddr preprocess`"
+            )
+        shards = [_Shard(folder) for folder in folders]
+        for shard in shards:
+            if shard.frame_shape != shards[0].frame_shape:
+                raise InputError(
+                    f"{shard.path}: frames are {_shape(shard.frame_shape)}, but those "
+                    f"of {shards[0].path} are {_shape(shards[0].frame_shape)}; "
+                    "stores shown as one need equal frames"
+                )
+        return cls(path, shards)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        path,
+        sequences,
+        *,
+        names=None,
+        splits=None,
+        labels=None,
+        persons=None,
+        sources=None,
+        seed=0,
+        dataset="arrays",
+        overwrite=False,
+    ):
+        """Make a store from arrays in memory.
+
+        Args:
+            path: folder to make.
+            sequences: list of S arrays (T, H, W, C), or one array (S, T, H, W, C);
+                uint8, or floats in [0, 1], which are rounded to 8 bits. H and W are
+                multiples of 16, and equal for all sequences.
+            names: S unique names; default "sequence-0", ….
+            splits: S of "train", "val", "test"; or fractions, such as
+                {"train": .8, "val": .1, "test": .1}, by which persons (else sources,
+                else sequences) are dealt out at random. Default: all "train".
+            labels: label name -> S values (a sequence label) or S arrays of T values
+                each (a frame label). Strings are classes; integers of a frame label
+                are class numbers; floats are continuous and NaN is missing.
+            persons: S names of the person shown.
+            sources: S names of the source video.
+            seed: of the random split.
+            dataset: name noted in the store.
+            overwrite: replace a store that exists at `path`.
+
+        Returns:
+            The `FrameStore` at `path`.
+
+        Raises:
+            InputError: if the arrays do not fit together, or `path` exists.
+        """
+        from keras_ddr.data.writer import records_from_arrays, write_store
+
+        records, label_info = records_from_arrays(
+            sequences, names, splits, labels, persons, sources, seed
+        )
+        return write_store(
+            path,
+            records,
+            dataset=dataset,
+            labels=label_info,
+            seed=seed,
+            overwrite=overwrite,
+        )
+
+    def __len__(self):
+        """Return the number of sequences."""
+        return len(self.sequences)
+
+    def __repr__(self):
+        return (
+            f"FrameStore({str(self.path)!r}: {len(self)} sequences, "
+            f"{self.num_frames} frames of {_shape(self.frame_shape)})"
+        )
+
+    def frames(self, i, indices=None):
+        """Read frames of one sequence.
+
+        Args:
+            i: sequence index, 0 ≤ i < len(store).
+            indices: integers in [0, length); default all frames in order.
+
+        Returns:
+            uint8 array (T, H, W, C), or (len(indices), H, W, C) in the order of
+            `indices`: a copy.
+        """
+        sequence = self.sequences[i]
+        number, start = self._places[sequence.index]
+        pixels = self._pixels(number)
+        if indices is None:
+            return np.array(pixels[start : start + sequence.length])
+        return _gather(pixels, start + _checked(indices, sequence))
+
+    def gather(self, sequences, indices):
+        """Read the same number of frames of several sequences.
+
+        Args:
+            sequences: B sequence indices.
+            indices: integers (B, N); row b counts frames of sequence b.
+
+        Returns:
+            uint8 array (B, N, H, W, C).
+        """
+        sequences = np.asarray(sequences)
+        indices = np.asarray(indices)
+        rows = np.empty(indices.shape, np.int64)
+        numbers = np.empty(len(sequences), np.int64)
+        for b, i in enumerate(sequences):
+            sequence = self.sequences[i]
+            numbers[b], start = self._places[sequence.index]
+            rows[b] = start + _checked(indices[b], sequence)
+        if len(self._shards) == 1:
+            return _gather(self._pixels(0), rows)
+        batch = np.empty((*indices.shape, *self.frame_shape), np.uint8)
+        for number in np.unique(numbers):
+            chosen = numbers == number
+            batch[chosen] = _gather(self._pixels(number), rows[chosen])
+        return batch
+
+    def frame_labels(self, i):
+        """Read the frame labels of one sequence.
+
+        Args:
+            i: sequence index.
+
+        Returns:
+            Dict label name -> array (T,), always with `source_frame` (number of the
+            frame in its source) and `time` (seconds, NaN where unknown).
+        """
+        sequence = self.sequences[i]
+        self._pixels(0)
+        number, start = self._places[sequence.index]
+        arrays = self._shards[number].frame_labels()
+        chosen = slice(start, start + sequence.length)
+        result = {}
+        for name, info in self.label_info.items():
+            if info["scope"] != "frame":
+                continue
+            if name in arrays:
+                result[name] = np.array(arrays[name][chosen])
+            elif info["missing"] is None:
+                result[name] = np.full(sequence.length, np.nan, np.float32)
+            else:
+                result[name] = np.full(sequence.length, info["missing"])
+        return result
+
+    def select(self, split=None, min_length=1):
+        """List the sequences of a split.
+
+        Args:
+            split: "train", "val", "test", or "all" or None for every sequence.
+            min_length: leave out sequences with fewer frames.
+
+        Returns:
+            List of `Sequence`, in the order of the store.
+
+        Raises:
+            InputError: if there is no such split name.
+        """
+        if split not in (*SPLITS, "all", None):
+            raise InputError(
+                f"split: {split!r} is none of {', '.join(SPLITS)} and all; use one"
+            )
+        return [
+            sequence
+            for sequence in self.sequences
+            if split in (None, "all", sequence.split) and sequence.length >= min_length
+        ]
+
+    def verify(self):
+        """Read every frame and compare with the checksum noted on writing.
+
+        Raises:
+            InputError: naming the file that has changed since.
+        """
+        for number, shard in enumerate(self._shards):
+            digest = hashlib.sha256()
+            pixels = self._pixels(number)
+            for start in range(0, len(pixels), 1024):
+                digest.update(np.ascontiguousarray(pixels[start : start + 1024]))
+            if digest.hexdigest() != shard.meta.get("sha256"):
+                raise InputError(
+                    f"{shard.path / 'frames.npy'}: the frames differ from those "
+                    "written (sha256 in meta.json); make the store again"
+                )
+
+    def _pixels(self, number):
+        if self._stale:
+            raise InputError(
+                f"{self.path}: the store was replaced after it was opened; open it "
+                "again with FrameStore.open"
+            )
+        return self._shards[number].pixels()
+
+    def _release(self):
+        self._stale = True
+        for shard in self._shards:
+            shard.close()
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        _open_stores.add(self)
+
+
+def release(path):
+    """Close the memory maps of this process on a store that is to be replaced.
+
+    Windows renames no folder with an open file. Stores opened before the replacement
+    refuse to be read after it, on every system.
+    """
+    path = Path(path).resolve()
+    for store in list(_open_stores):
+        shards = [shard.path.resolve() for shard in store._shards]
+        if any(path == shard or path in shard.parents for shard in shards):
+            store._release()
+
+
+class _Shard:
+    """One store folder: its checked tables and lazily opened arrays."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._pixels = None
+        self._labels = None
+        for name in ("frames.npy", "sequences.csv", "labels.npz", "meta.json"):
+            if not (self.path / name).is_file():
+                raise InputError(
+                    f"{self.path / name}: is missing, so the store is damaged or "
+                    "unfinished; make the store again"
+                )
+        self.meta = self._read_meta()
+        self.label_info = self._read_label_info()
+        pixels = self.pixels()
+        self.frame_shape = tuple(int(size) for size in pixels.shape[1:])
+        self.num_frames = len(pixels)
+        self.rows = self._read_sequences()
+        self._check_ranges()
+        self._check_frame_labels()
+
+    def _read_meta(self):
+        file = self.path / "meta.json"
+        try:
+            meta = json.loads(file.read_text("utf-8"))
+        except (ValueError, OSError) as error:
+            raise InputError(
+                f"{file}: cannot be read ({_reason(error)}); make the store again"
+            ) from error
+        if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+            raise InputError(
+                f"{file}: does not describe a frame store; make the store again"
+            )
+        version = meta.get("version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise InputError(
+                f"{file}: format version {version!r} is not known here (newest "
+                f"{FORMAT_VERSION}); update keras_ddr or make the store again"
+            )
+        return meta
+
+    def _read_label_info(self):
+        file = self.path / "meta.json"
+        described = self.meta.get("labels")
+        if not isinstance(described, dict):
+            raise InputError(f"{file}: has no `labels`; make the store again")
+        result = {}
+        for name, info in described.items():
+            if (
+                not isinstance(info, dict)
+                or info.get("scope") not in SCOPES
+                or info.get("kind") not in KINDS
+            ):
+                raise InputError(
+                    f"{file}: label {name!r} has no valid scope and kind; make the "
+                    "store again"
+                )
+            result[name] = {
+                "scope": info["scope"],
+                "kind": info["kind"],
+                "classes": info.get("classes"),
+                "unit": info.get("unit"),
+                "missing": info.get("missing"),
+            }
+        return result
+
+    def pixels(self):
+        if self._pixels is None:
+            file = self.path / "frames.npy"
+            try:
+                pixels = np.load(file, mmap_mode="r", allow_pickle=False)
+            except (ValueError, OSError, EOFError) as error:
+                raise InputError(
+                    f"{file}: is not a whole NumPy file of frames "
+                    f"({_reason(error)}); make the store again"
+                ) from error
+            if not isinstance(pixels, np.ndarray) or (
+                pixels.dtype != np.uint8 or pixels.ndim != 4
+            ):
+                kind = getattr(pixels, "dtype", "an archive")
+                shape = getattr(pixels, "shape", ())
+                raise InputError(
+                    f"{file}: holds {kind} {shape}, but frames are uint8 "
+                    "(T, H, W, C); make the store again"
+                )
+            self._pixels = pixels.view(np.ndarray)
+        return self._pixels
+
+    def frame_labels(self):
+        if self._labels is None:
+            file = self.path / "labels.npz"
+            try:
+                with np.load(file, allow_pickle=False) as archive:
+                    self._labels = {name: archive[name] for name in archive.files}
+            except (ValueError, OSError, zipfile.BadZipFile) as error:
+                raise InputError(
+                    f"{file}: cannot be read ({_reason(error)}); make the store again"
+                ) from error
+        return self._labels
+
+    def close(self):
+        self._pixels = None
+
+    def _read_sequences(self):
+        file = self.path / "sequences.csv"
+        rows = []
+        try:
+            with open(
+                file, newline="", encoding="utf-8", errors="surrogateescape"
+            ) as lines:
+                reader = csv.DictReader(lines)
+                missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+                if missing:
+                    raise InputError(
+                        f"{file}: has no column {missing[0]!r}; make the store again"
+                    )
+                for row in reader:
+                    rows.append(self._read_row(file, reader.line_num, row))
+        except (OSError, csv.Error) as error:
+            raise InputError(
+                f"{file}: cannot be read ({_reason(error)}); make the store again"
+            ) from error
+        if not rows:
+            raise InputError(f"{file}: lists no sequence; make the store again")
+        seen = set()
+        for row in rows:
+            if row["name"] in seen:
+                raise InputError(
+                    f"{file}: sequence {row['name']!r} is listed twice; make the "
+                    "store again"
+                )
+            seen.add(row["name"])
+        return rows
+
+    def _read_row(self, file, line, row):
+        try:
+            start, length = int(row["start"]), int(row["length"])
+        except (TypeError, ValueError):
+            raise InputError(
+                f"{file}: line {line} has no whole numbers for start and length; make "
+                "the store again"
+            ) from None
+        if row["split"] not in SPLITS:
+            raise InputError(
+                f"{file}: line {line} has the unknown split {row['split']!r}; use "
+                f"one of {', '.join(SPLITS)}"
+            )
+        labels = {}
+        for name, info in self.label_info.items():
+            if info["scope"] != "sequence":
+                continue
+            text = row.get(LABEL_PREFIX + name)
+            if text is None or text == "":
+                labels[name] = None
+            elif info["kind"] == "categorical":
+                if info["classes"] is not None and text not in info["classes"]:
+                    raise InputError(
+                        f"{file}: line {line} has {text!r} for {name}, which is not "
+                        "among the classes in meta.json; make the store again"
+                    )
+                labels[name] = text
+            else:
+                try:
+                    labels[name] = float(text)
+                except ValueError:
+                    raise InputError(
+                        f"{file}: line {line} has {text!r} for {name}, which is not a "
+                        "number; make the store again"
+                    ) from None
+        return {
+            "name": row["name"],
+            "start": start,
+            "length": length,
+            "split": row["split"],
+            "person": row["person"] or "",
+            "source": row["source"] or "",
+            "labels": labels,
+        }
+
+    def _check_ranges(self):
+        file = self.path / "sequences.csv"
+        end = 0
+        last = None
+        for row in sorted(self.rows, key=lambda row: row["start"]):
+            if row["start"] < 0 or row["length"] < 1:
+                raise InputError(
+                    f"{file}: sequence {row['name']!r} starts at {row['start']} with "
+                    f"length {row['length']}; make the store again"
+                )
+            if row["start"] < end:
+                raise InputError(
+                    f"{file}: sequences {last!r} and {row['name']!r} share frames; "
+                    "make the store again"
+                )
+            end = row["start"] + row["length"]
+            last = row["name"]
+            if end > self.num_frames:
+                raise InputError(
+                    f"{file}: sequence {last!r} ends at frame {end}, but frames.npy "
+                    f"holds {self.num_frames} frames; make the store again"
+                )
+        total = sum(row["length"] for row in self.rows)
+        if total != self.num_frames:
+            raise InputError(
+                f"{file}: lists {total} frames, but frames.npy holds "
+                f"{self.num_frames}; make the store again"
+            )
+
+    def _check_frame_labels(self):
+        # Only the headers: labels of a large store are read when first asked for.
+        file = self.path / "labels.npz"
+        wanted = [n for n, i in self.label_info.items() if i["scope"] == "frame"]
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = set(archive.namelist())
+                for name in wanted:
+                    if name + ".npy" not in members:
+                        raise InputError(
+                            f"{file}: has no label {name!r}, which meta.json lists; "
+                            "make the store again"
+                        )
+                    with archive.open(name + ".npy") as member:
+                        shape, dtype = _npy_header(member)
+                    if dtype.hasobject:
+                        raise InputError(
+                            f"{file}: label {name!r} holds Python objects, which are "
+                            "not read; make the store again"
+                        )
+                    if shape != (self.num_frames,):
+                        raise InputError(
+                            f"{file}: label {name!r} has shape {shape}, but there are "
+                            f"{self.num_frames} frames; make the store again"
+                        )
+        except InputError:
+            raise
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{file}: cannot be read ({_reason(error)}); make the store again"
+            ) from error
+
+    def __getstate__(self):
+        # A memory map must not travel to another process as an array.
+        return {**self.__dict__, "_pixels": None, "_labels": None}
+
+
+def _npy_header(file):
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"npy version {version}")
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _checked(indices, sequence):
+    indices = np.asarray(indices)
+    if indices.size == 0:
+        return indices.astype(np.int64)
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"frame indices must be integers, not {indices.dtype}")
+    if indices.min() < 0 or indices.max() >= sequence.length:
+        raise IndexError(
+            f"sequence {sequence.name!r} has frames 0 to {sequence.length - 1}, but "
+            f"{indices.min()} to {indices.max()} were asked for"
+        )
+    return indices
+
+
+def _gather(pixels, rows):
+    """Copy rows of a memory map, in ascending order for the sake of the disk."""
+    flat = rows.reshape(-1)
+    result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)
+    for place in np.argsort(flat, kind="stable"):
+        result[place] = pixels[flat[place]]
+    return result.reshape(*rows.shape, *pixels.shape[1:])
+
+
+def _merge_label_info(shards):
+    merged = {}
+    for shard in shards:
+        for name, info in shard.label_info.items():
+            if name not in merged:
+                merged[name] = dict(info)
+                continue
+            known = merged[name]
+            same = all(known[key] == info[key] for key in ("scope", "kind", "unit"))
+            if info["scope"] == "frame":
+                same = same and known["classes"] == info["classes"]
+                same = same and known["missing"] == info["missing"]
+            if not same:
+                raise InputError(
+                    f"{shard.path}: label {name!r} is described otherwise than in "
+                    f"{shards[0].path}; stores shown as one need equal labels"
+                )
+            if known["classes"] is not None and info["classes"] is not None:
+                known["classes"] = list(
+                    dict.fromkeys([*known["classes"], *info["classes"]])
+                )
+    return merged
+
+
+def _warn_of_leaks(store):
+    for what in ("person", "source"):
+        sides = {}
+        for sequence in store.sequences:
+            group = getattr(sequence, what)
+            if group:
+                sides.setdefault(group, set()).add(sequence.split)
+        leaks = [group for group, splits in sides.items() if len(splits) > 1]
+        if leaks:
+            warnings.warn(
+                f"{store.path}: {len(leaks)} {what}s (such as {leaks[0]!r}) are in "
+                "more than one split, since the stores in it were split apart from "
+                "each other; results on val and test will look too good",
+                stacklevel=3,
+            )
+
+
+def _natural_key(path):
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.split(r"(\d+)", os.fsdecode(path.name))
+        if part
+    ]
+
+
+def _shape(shape):
+    return "x".join(str(size) for size in shape)
+
+
+def _reason(error):
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,797 @@
+"""Writing of frame stores: as a stream, and whole or not at all."""
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.data.store import (
+    COLUMNS,
+    FORMAT,
+    FORMAT_VERSION,
+    FRAME_LABELS,
+    KINDS,
+    LABEL_PREFIX,
+    SCOPES,
+    SPLITS,
+    FrameStore,
+    release,
+)
+from keras_ddr.errors import InputError
+from keras_ddr.version import __version__
+
+__all__ = ["SequenceRecord", "StoreWriter", "assign_splits", "write_store"]
+
+_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_HEADER_SIZE = 192
+_FILES = {"frames.npy", "sequences.csv", "labels.npz", "meta.json"}
+# Temporary folders of this process that are being written now.
+_active = set()
+
+
+@dataclass
+class SequenceRecord:
+    """One sequence on its way into a store.
+
+    Attributes:
+        name: unique within the store.
+        frames: uint8 array (T, H, W, C), T ≥ 1.
+        split: "train", "val" or "test".
+        person: who is shown, or "".
+        source: file or video it was cut from, or "".
+        labels: sequence label name -> class name (str), float, or None.
+        frame_labels: frame label name -> array (T,); class numbers for categorical
+            labels. `source_frame` defaults to 0 … T - 1 and `time` to NaN.
+    """
+
+    name: str
+    frames: np.ndarray
+    split: str = "train"
+    person: str = ""
+    source: str = ""
+    labels: dict = field(default_factory=dict)
+    frame_labels: dict = field(default_factory=dict)
+
+
+def write_store(
+    path,
+    sequences,
+    *,
+    dataset="arrays",
+    frame_shape=None,
+    labels=None,
+    arguments=None,
+    seed=None,
+    licence="",
+    overwrite=False,
+):
+    """Write a frame store.
+
+    Args:
+        path: folder to make; its parent folder is made where missing.
+        sequences: iterable of `SequenceRecord`, taken one at a time, so that memory
+            holds one sequence and never all of them.
+        dataset: name of the dataset.
+        frame_shape: (H, W, C), H and W multiples of 16; default that of the first
+            sequence.
+        labels: label name -> dict with `scope`, `kind` and where they apply
+            `classes`, `unit`, `missing` (see `FrameStore.label_info`). Labels that
+            are not described are described by their first value.
+        arguments: dict noted in the store: what it was made with.
+        seed: noted in the store.
+        licence: note on what may be done with the frames.
+        overwrite: replace a store that exists, once the new one is whole.
+
+    Returns:
+        The `FrameStore` at `path`.
+
+    Raises:
+        InputError: if `path` exists, a sequence does not fit, there is none at all,
+            or the disk is full. Nothing is left behind then, and an older store at
+            `path` is as it was.
+    """
+    with StoreWriter(
+        path,
+        dataset=dataset,
+        frame_shape=frame_shape,
+        labels=labels,
+        arguments=arguments,
+        seed=seed,
+        licence=licence,
+        overwrite=overwrite,
+    ) as writer:
+        for record in sequences:
+            writer.append(record)
+    return FrameStore.open(path)
+
+
+class StoreWriter:
+    """Context manager that appends sequences to a store in the making.
+
+    The store grows in a hidden folder beside `path`, which takes the name `path`
+    when the block ends, or is removed when the block raises (Ctrl-C included). What
+    a killed process left is removed by the next writer of the same store.
+    Arguments and errors are those of `write_store`.
+    """
+
+    def __init__(
+        self,
+        path,
+        *,
+        dataset="arrays",
+        frame_shape=None,
+        labels=None,
+        arguments=None,
+        seed=None,
+        licence="",
+        overwrite=False,
+    ):
+        self.path = Path(path)
+        self.dataset = dataset
+        self.frame_shape = None
+        if frame_shape is not None:
+            self.frame_shape = _checked_shape(frame_shape, "frame_shape")
+        self.labels = {}
+        for name, info in (labels or {}).items():
+            self.labels[name] = _checked_label(name, info)
+        for name, info in FRAME_LABELS.items():
+            self.labels.setdefault(name, dict(info))
+        self.arguments = arguments
+        self.seed = seed
+        self.licence = licence
+        self.overwrite = overwrite
+        self.num_frames = 0
+        self._rows = []
+        self._names = set()
+        self._sides = {}
+        self._frame_labels = []
+        self._digest = hashlib.sha256()
+        self._file = None
+        self._folder = None
+
+    def __enter__(self):
+        if not self.path.name:
+            raise InputError(f"{self.path}: is not a name for a store; choose another")
+        recover(self.path)
+        self._refuse_existing()
+        folder = self.path.parent / (
+            f".{self.path.name}.tmp-{_owner()}-{uuid.uuid4().hex[:8]}"
+        )
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _active.add(folder.name)
+            self._folder = folder
+            folder.mkdir()
+            self._file = open(folder / "frames.npy", "wb")
+            self._file.write(b" " * _HEADER_SIZE)
+        except BaseException as error:
+            self._discard()
+            self._translate(error)
+            raise
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        try:
+            if error is None:
+                self._finish()
+        except BaseException as problem:
+            self._discard()
+            self._translate(problem)
+            raise
+        if error is not None:
+            self._discard()
+            self._translate(error)
+        _active.discard(self._folder.name)
+
+    def append(self, record):
+        """Append one sequence.
+
+        Args:
+            record: a `SequenceRecord`.
+
+        Raises:
+            InputError: if it does not fit the store; the message names it.
+        """
+        frames = self._checked_frames(record)
+        row = self._checked_row(record, len(frames))
+        frame_labels = self._checked_frame_labels(record, len(frames))
+        try:
+            self._file.write(memoryview(frames).cast("B"))
+        except OSError as error:
+            self._translate(error)
+            raise
+        self._digest.update(memoryview(frames).cast("B"))
+        self._rows.append(row)
+        self._frame_labels.append(frame_labels)
+        self.num_frames += len(frames)
+
+    def _refuse_existing(self):
+        if not os.path.lexists(self.path):
+            return
+        if not self.overwrite:
+            raise InputError(
+                f"{self.path}: exists already; choose another name or overwrite it "
+                "(--overwrite, overwrite=True)"
+            )
+        if self.path.is_symlink() or not self.path.is_dir():
+            raise InputError(
+                f"{self.path}: is not a folder and is not overwritten; choose another "
+                "name"
+            )
+        strange = _strange_entry(self.path)
+        if strange is not None:
+            raise InputError(
+                f"{self.path}: holds {strange!r}, which is no part of a frame store, "
+                "so it is not overwritten; move it away or choose another name"
+            )
+
+    def _checked_frames(self, record):
+        frames = np.asarray(record.frames)
+        if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) == 0:
+            raise InputError(
+                f"sequence {record.name!r}: frames are {frames.dtype} {frames.shape}, "
+                "but uint8 (T, H, W, C) with T of at least 1 is needed"
+            )
+        if self.frame_shape is None:
+            self.frame_shape = _checked_shape(
+                frames.shape[1:], f"sequence {record.name!r}"
+            )
+        if frames.shape[1:] != self.frame_shape:
+            raise InputError(
+                f"sequence {record.name!r}: frames are {_shape(frames.shape[1:])}, "
+                f"but those of the store are {_shape(self.frame_shape)}; bring all "
+                "to one size"
+            )
+        return np.ascontiguousarray(frames)
+
+    def _checked_row(self, record, length):
+        name = str(record.name)
+        if not name or name in self._names:
+            raise InputError(
+                f"sequence {name!r}: the name is empty or used twice; give every "
+                "sequence its own"
+            )
+        if record.split not in SPLITS:
+            raise InputError(
+                f"sequence {name!r}: split {record.split!r} is none of "
+                f"{', '.join(SPLITS)}; use one"
+            )
+        for what in ("person", "source"):
+            group = getattr(record, what)
+            side = self._sides.setdefault((what, group), record.split) if group else ""
+            if group and side != record.split:
+                raise InputError(
+                    f"sequence {name!r}: {what} {group!r} is in {side} and in "
+                    f"{record.split}; a {what} must be in one split only"
+                )
+        for label, value in record.labels.items():
+            if label not in self.labels:
+                categorical = isinstance(value, str)
+                self.labels[label] = _checked_label(
+                    label,
+                    {
+                        "scope": "sequence",
+                        "kind": "categorical" if categorical else "continuous",
+                    },
+                )
+            self._check_value(name, label, value)
+        self._names.add(name)
+        return {
+            "name": name,
+            "start": self.num_frames,
+            "length": length,
+            "split": record.split,
+            "person": record.person or "",
+            "source": record.source or "",
+            "labels": dict(record.labels),
+        }
+
+    def _check_value(self, name, label, value):
+        info = self.labels[label]
+        if info["scope"] != "sequence":
+            raise InputError(
+                f"sequence {name!r}: {label!r} is a frame label; give one value a frame"
+            )
+        if value is None:
+            return
+        if info["kind"] == "categorical":
+            classes = info["classes"]
+            if not isinstance(value, str) or (
+                classes is not None and value not in classes
+            ):
+                raise InputError(
+                    f"sequence {name!r}: {value!r} is not a class of label {label!r}; "
+                    "use one of its class names"
+                )
+        elif not isinstance(value, (int, float, np.integer, np.floating)):
+            raise InputError(
+                f"sequence {name!r}: {value!r} is not a number, but label {label!r} "
+                f"is {info['kind']}"
+            )
+
+    def _checked_frame_labels(self, record, length):
+        given = dict(record.frame_labels)
+        given.setdefault("source_frame", np.arange(length, dtype=np.int64))
+        given.setdefault("time", np.full(length, np.nan))
+        result = {}
+        for label, values in given.items():
+            values = np.asarray(values)
+            if values.shape != (length,) or values.dtype.kind not in "iufb":
+                raise InputError(
+                    f"sequence {record.name!r}: label {label!r} has {values.dtype} "
+                    f"{values.shape}, but {length} numbers are needed, one a frame"
+                )
+            if label not in self.labels:
+                categorical = values.dtype.kind in "iub"
+                self.labels[label] = _checked_label(
+                    label,
+                    {
+                        "scope": "frame",
+                        "kind": "categorical" if categorical else "continuous",
+                    },
+                )
+            info = self.labels[label]
+            if info["scope"] != "frame":
+                raise InputError(
+                    f"sequence {record.name!r}: {label!r} is a sequence label; give "
+                    "one value"
+                )
+            if info["kind"] == "categorical":
+                top = len(info["classes"]) if info["classes"] is not None else None
+                if values.dtype.kind not in "iub" or (
+                    (values < info["missing"]).any()
+                    or (top is not None and (values >= top).any())
+                ):
+                    raise InputError(
+                        f"sequence {record.name!r}: label {label!r} must hold class "
+                        f"numbers from 0 to {'…' if top is None else top - 1}, or "
+                        f"{info['missing']} where missing"
+                    )
+                values = values.astype(np.int32)
+            elif label == "source_frame":
+                values = values.astype(np.int64)
+            elif label == "time":
+                values = values.astype(np.float64)
+            else:
+                values = values.astype(np.float32)
+            result[label] = values
+        return result
+
+    def _finish(self):
+        if not self._rows:
+            raise InputError(
+                f"{self.path}: there is no sequence to write, so no store was made"
+            )
+        self._describe_classes()
+        shape = (self.num_frames, *self.frame_shape)
+        header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
+        body = header.encode("latin1").ljust(_HEADER_SIZE - 11) + b"\n"
+        size = len(body).to_bytes(2, "little")
+        self._file.seek(0)
+        self._file.write(np.lib.format.magic(1, 0) + size + body)
+        _sync(self._file)
+        self._file.close()
+        self._write_frame_labels()
+        self._write_sequences()
+        self._write_meta()
+        self._publish()
+
+    def _describe_classes(self):
+        for label, info in self.labels.items():
+            if info["kind"] != "categorical" or info["classes"] is not None:
+                continue
+            if info["scope"] == "sequence":
+                values = {row["labels"].get(label) for row in self._rows} - {None}
+                info["classes"] = sorted(values)
+            else:
+                top = max(
+                    (
+                        int(labels[label].max())
+                        for labels in self._frame_labels
+                        if label in labels
+                    ),
+                    default=-1,
+                )
+                info["classes"] = [str(number) for number in range(top + 1)]
+
+    def _write_frame_labels(self):
+        arrays = {}
+        for label, info in self.labels.items():
+            if info["scope"] != "frame":
+                continue
+            parts = []
+            for row, labels in zip(self._rows, self._frame_labels, strict=True):
+                part = labels.get(label)
+                if part is None:
+                    missing = info["missing"]
+                    part = np.full(
+                        row["length"],
+                        np.nan if missing is None else missing,
+                        np.float32 if missing is None else np.int32,
+                    )
+                parts.append(part)
+            arrays[label] = np.concatenate(parts)
+        with open(self._folder / "labels.npz", "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            _sync(file)
+
+    def _write_sequences(self):
+        names = [n for n, i in self.labels.items() if i["scope"] == "sequence"]
+        with open(
+            self._folder / "sequences.csv",
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow([*COLUMNS, *(LABEL_PREFIX + name for name in names)])
+            for row in self._rows:
+                values = [row["labels"].get(name) for name in names]
+                # NaN is missing, too.
+                values = ["" if v is None or v != v else v for v in values]
+                table.writerow([*(row[column] for column in COLUMNS), *values])
+            _sync(file)
+
+    def _write_meta(self):
+        counts = {"sequences": len(self._rows), "frames": self.num_frames}
+        for split in SPLITS:
+            counts[split] = sum(row["split"] == split for row in self._rows)
+        for what in ("person", "source"):
+            counts[what + "s"] = len({row[what] for row in self._rows} - {""})
+        meta = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "keras_ddr": __version__,
+            "dataset": self.dataset,
+            "arguments": self.arguments or {},
+            "seed": self.seed,
+            "licence": self.licence,
+            "frame_shape": list(self.frame_shape),
+            "counts": counts,
+            "sha256": self._digest.hexdigest(),
+            "labels": self.labels,
+        }
+        with open(self._folder / "meta.json", "w", encoding="utf-8") as file:
+            json.dump(meta, file, indent=2, default=_plain)
+            file.write("\n")
+            _sync(file)
+
+    def _publish(self):
+        self._refuse_existing()
+        if not self.path.exists():
+            os.rename(self._folder, self.path)
+            return
+        release(self.path)
+        name = f".{self.path.name}.old-{_owner()}-{uuid.uuid4().hex[:8]}"
+        old = self.path.parent / name
+        _active.add(name)
+        try:
+            os.rename(self.path, old)
+            os.rename(self._folder, self.path)
+        except BaseException:
+            if old.exists() and not self.path.exists():
+                os.rename(old, self.path)
+            raise
+        finally:
+            _active.discard(name)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _discard(self):
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError:
+                pass
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            _active.discard(self._folder.name)
+
+    def _translate(self, error):
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            raise InputError(
+                f"{self.path}: no space left on the disk after {self.num_frames} "
+                "frames, so no store was made; free some space or choose another "
+                "place"
+            ) from error
+
+
+def recover(path):
+    """Clear up what killed writers of `path` left behind.
+
+    Unfinished folders go. A whole store that was just being replaced comes back if
+    `path` has no store now. Folders of living writers are left alone.
+    """
+    path = Path(path)
+    for kind in ("old", "tmp"):
+        prefix = f".{path.name}.{kind}-"
+        try:
+            found = [f for f in path.parent.iterdir() if f.name.startswith(prefix)]
+        except OSError:
+            return
+        for folder in found:
+            if _alive(folder.name, folder.name[len(prefix) :]):
+                continue
+            if kind == "old" and not os.path.lexists(path):
+                os.rename(folder, path)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _strange_entry(folder):
+    """Name something in a folder that overwriting a store must not delete."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.name in _FILES:
+            continue
+        if not entry.is_dir() or entry.is_symlink() or _strange_entry(entry):
+            return entry.name
+    return None
+
+
+def _owner():
+    # Process numbers mean something on one host only.
+    host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
+    return f"{host}-{os.getpid()}"
+
+
+def _alive(name, owner):
+    host, _, rest = owner.partition("-")
+    pid = rest.partition("-")[0]
+    if not pid.isdigit() or host != _owner().partition("-")[0]:
+        return True
+    pid = int(pid)
+    if pid == os.getpid():
+        return name in _active
+    if os.name == "nt":
+        # os.kill(pid, 0) would send Ctrl-C there.
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def assign_splits(groups, fractions, seed=0):
+    """Deal groups out to train, val and test at random.
+
+    Args:
+        groups: list of group names, one for each sequence (its person, else its
+            source, else its name). Equal names stay together.
+        fractions: dict split -> share of the groups, such as
+            {"train": .8, "val": .1, "test": .1}, or the three shares in that order.
+            They sum to 1.
+        seed: the same seed and set of groups give the same splits.
+
+    Returns:
+        List of split names, one for each entry of `groups`. Every split with a share
+        above 0 gets a group where there are enough.
+
+    Raises:
+        InputError: if the fractions are not shares that sum to 1.
+    """
+    if not isinstance(fractions, dict):
+        fractions = dict(zip(SPLITS, fractions, strict=False))
+    unknown = set(fractions) - set(SPLITS)
+    shares = np.array([float(fractions.get(split, 0.0)) for split in SPLITS])
+    if unknown or (shares < 0).any() or not np.isclose(shares.sum(), 1.0):
+        raise InputError(
+            f"splits: {fractions!r} are not shares of train, val and test that sum to 1"
+        )
+    unique = sorted(set(groups))
+    counts = split_counts(len(unique), shares)
+    order = np.random.default_rng([int(seed), 0, 2]).permutation(len(unique))
+    sides = np.repeat(SPLITS, counts)
+    side_of = {
+        unique[place]: str(side) for place, side in zip(order, sides, strict=True)
+    }
+    return [side_of[group] for group in groups]
+
+
+def split_counts(number, shares):
+    """Round shares of `number` to whole counts, none of them 0 where avoidable.
+
+    Args:
+        number: how many there are to deal out.
+        shares: three shares that sum to 1 (any positive scale will do).
+
+    Returns:
+        List of three counts that sum to `number`.
+    """
+    shares = np.asarray(shares, float)
+    exact = number * shares / shares.sum()
+    counts = np.floor(exact).astype(int)
+    for place in np.argsort(counts - exact, kind="stable")[: number - counts.sum()]:
+        counts[place] += 1
+    for place in np.flatnonzero((counts == 0) & (shares > 0)):
+        if counts.max() > 1:
+            counts[counts.argmax()] -= 1
+            counts[place] += 1
+    return [int(count) for count in counts]
+
+
+def records_from_arrays(sequences, names, splits, labels, persons, sources, seed):
+    """Turn the arguments of `FrameStore.from_arrays` into records and label info."""
+    if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
+        raise InputError(
+            f"sequences: one array must be (S, T, H, W, C), not {sequences.shape}; "
+            "give a list for sequences of different lengths"
+        )
+    sequences = list(sequences)
+    count = len(sequences)
+    names = _listed("names", names, count)
+    if names is None:
+        names = [f"sequence-{number}" for number in range(count)]
+    persons = _listed("persons", persons, count) or [""] * count
+    sources = _listed("sources", sources, count) or [""] * count
+    if splits is None:
+        splits = ["train"] * count
+    elif isinstance(splits, dict):
+        # Sequences of one person stay together, and so do those of one source.
+        groups = _joined_groups(names, persons, sources)
+        splits = assign_splits(groups, splits, seed)
+    else:
+        splits = _listed("splits", splits, count)
+    info, sequence_labels, frame_labels = {}, {}, {}
+    for label, values in (labels or {}).items():
+        values = _listed(f"labels: {label}", values, count)
+        if all(np.ndim(value) == 0 for value in values):
+            sequence_labels[label] = values = [_scalar(value) for value in values]
+            known = [value for value in values if value is not None]
+            text = any(isinstance(value, str) for value in known)
+            if text:
+                sequence_labels[label] = values = [
+                    None if value is None else str(value) for value in values
+                ]
+            info[label] = {
+                "scope": "sequence",
+                "kind": "categorical" if text else "continuous",
+            }
+        else:
+            arrays = [np.asarray(value) for value in values]
+            classes = None
+            if any(array.dtype.kind in "US" for array in arrays):
+                classes = sorted({str(v) for array in arrays for v in array.ravel()})
+                arrays = [
+                    np.array([classes.index(str(v)) for v in array], np.int32)
+                    for array in arrays
+                ]
+            whole = all(array.dtype.kind in "iub" for array in arrays)
+            frame_labels[label] = arrays
+            info[label] = {
+                "scope": "frame",
+                "kind": "categorical" if whole else "continuous",
+                "classes": classes,
+            }
+
+    def records():
+        for number, frames in enumerate(sequences):
+            yield SequenceRecord(
+                name=str(names[number]),
+                frames=_as_uint8(frames, names[number]),
+                split=str(splits[number]),
+                person=str(persons[number]),
+                source=str(sources[number]),
+                labels={k: v[number] for k, v in sequence_labels.items()},
+                frame_labels={k: v[number] for k, v in frame_labels.items()},
+            )
+
+    return records(), info
+
+
+def _joined_groups(names, persons, sources):
+    group_of = {}
+    parent = {}
+
+    def find(key):
+        while parent.setdefault(key, key) != key:
+            key = parent[key]
+        return key
+
+    for name, person, source in zip(names, persons, sources, strict=True):
+        keys = [("name", str(name))]
+        keys += [("person", str(person))] if person else []
+        keys += [("source", str(source))] if source else []
+        for key in keys[1:]:
+            parent[find(key)] = find(keys[0])
+    for name in names:
+        group_of[name] = "{} {}".format(*find(("name", str(name))))
+    return [group_of[name] for name in names]
+
+
+def _listed(argument, values, count):
+    if values is None:
+        return None
+    values = list(values)
+    if len(values) != count:
+        raise InputError(
+            f"{argument}: {len(values)} values for {count} sequences; give one each"
+        )
+    return values
+
+
+def _scalar(value):
+    value = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
+    if value is None or value == "" or value != value:
+        return None
+    return value if isinstance(value, str) else float(value)
+
+
+def _as_uint8(frames, name):
+    frames = np.asarray(frames)
+    if frames.dtype.kind != "f":
+        return frames
+    if frames.size and not (frames.min() >= 0 and frames.max() <= 1):
+        raise InputError(
+            f"sequence {str(name)!r}: floats must be in [0, 1], but are not (or not "
+            "finite); scale them, or give uint8"
+        )
+    return np.rint(frames * 255).astype(np.uint8)
+
+
+def _checked_shape(shape, what):
+    shape = tuple(int(size) for size in shape)
+    if len(shape) != 3 or min(shape) < 1 or shape[0] % 16 or shape[1] % 16:
+        raise InputError(
+            f"{what}: frames of {_shape(shape)} cannot be stored; height and width "
+            "must be multiples of 16, channels last"
+        )
+    return shape
+
+
+def _checked_label(name, info):
+    info = dict(info)
+    if info.get("scope") not in SCOPES or info.get("kind") not in KINDS:
+        raise InputError(
+            f"labels: {name!r} needs a scope ({', '.join(SCOPES)}) and a kind "
+            f"({', '.join(KINDS)})"
+        )
+    if not name or name == "file" or "/" in name:
+        raise InputError(f"labels: {name!r} cannot be a label's name; choose another")
+    classes = info.get("classes")
+    if classes is not None:
+        classes = [str(value) for value in classes]
+        if len(set(classes)) < len(classes):
+            raise InputError(f"labels: {name!r} names a class twice")
+    missing = info.get("missing")
+    if info["scope"] == "frame" and info["kind"] == "categorical" and missing is None:
+        missing = -1
+    return {
+        "scope": info["scope"],
+        "kind": info["kind"],
+        "classes": classes,
+        "unit": info.get("unit"),
+        "missing": missing,
+    }
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def _shape(shape):
+    return "x".join(str(size) for size in shape)
+
+
+def _sync(file):
+    file.flush()
+    os.fsync(file.fileno())

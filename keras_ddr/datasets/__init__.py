@@ -1,0 +1,1 @@
+"""Datasets: each module turns one kind of source into a frame store."""

@@ -1,0 +1,53 @@
+"""Choosing combinations of attributes for the drawn datasets."""
+
+import itertools
+
+import numpy as np
+
+from keras_ddr.data.writer import split_counts
+from keras_ddr.errors import InputError
+
+__all__ = ["choose_identities"]
+
+
+def choose_identities(sizes, number, shares, seed):
+    """Choose different combinations of attribute values and split them.
+
+    Every value of every attribute occurs: the first few identities run through all
+    values. They go to the training split as far as it has room.
+
+    Args:
+        sizes: number of values of each attribute, equal for all.
+        number: how many identities, at least sizes[0], at most the product.
+        shares: shares of train, val and test, on any scale.
+        seed: non-negative integer; the same seed gives the same identities.
+
+    Returns:
+        List of (combination, split), sorted by combination, where a combination is a
+        tuple of value indices.
+
+    Raises:
+        InputError: if there are not so many combinations, or too few to cover all.
+    """
+    total = int(np.prod(sizes))
+    least = max(sizes)
+    if not least <= number <= total:
+        raise InputError(
+            f"identities: {number} is not between {least} and {total}, the number of "
+            "combinations there are; choose another"
+        )
+    random = np.random.default_rng([int(seed), 0, 3])
+    orders = [random.permutation(size) for size in sizes]
+    chosen = [
+        tuple(int(order[k % len(order)]) for order in orders) for k in range(least)
+    ]
+    known = set(chosen)
+    others = [
+        combination
+        for combination in itertools.product(*(range(size) for size in sizes))
+        if combination not in known
+    ]
+    for place in random.permutation(len(others))[: number - least]:
+        chosen.append(others[place])
+    splits = np.repeat(["train", "val", "test"], split_counts(number, shares))
+    return sorted(zip(chosen, map(str, splits), strict=True))

@@ -1,0 +1,354 @@
+"""Puppets: drawn jumping jacks with known colours and known poses.
+
+A dataset without downloads for trying the method and for testing it: four colours make
+the identity, the angles of arms and legs make the pose, and every identity is shown in
+every pose of a grid.
+"""
+
+import numpy as np
+
+from keras_ddr.data.writer import SequenceRecord, write_store
+from keras_ddr.datasets.identities import choose_identities
+from keras_ddr.errors import InputError
+
+__all__ = [
+    "ARM_ANGLES",
+    "ATTRIBUTES",
+    "LEG_ANGLES",
+    "prepare",
+    "render",
+    "sequences",
+]
+
+# Attribute -> class name -> colour (r, g, b).
+ATTRIBUTES = {
+    "skin": {
+        "pale": (255, 224, 196),
+        "tan": (222, 160, 106),
+        "brown": (126, 76, 48),
+        "green": (128, 190, 88),
+        "blue": (112, 164, 232),
+        "rose": (240, 130, 160),
+    },
+    "hair": {
+        "black": (38, 34, 44),
+        "blond": (246, 206, 74),
+        "ginger": (214, 88, 34),
+        "white": (240, 240, 244),
+        "violet": (132, 70, 190),
+        "teal": (24, 150, 144),
+    },
+    "shirt": {
+        "red": (214, 48, 52),
+        "yellow": (248, 200, 46),
+        "green": (52, 150, 76),
+        "blue": (48, 98, 204),
+        "white": (242, 242, 238),
+        "plum": (112, 40, 104),
+    },
+    "trousers": {
+        "navy": (34, 48, 102),
+        "khaki": (188, 164, 104),
+        "orange": (236, 118, 36),
+        "grey": (128, 134, 142),
+        "lilac": (182, 140, 218),
+        "moss": (84, 112, 44),
+    },
+}
+# Degrees from hanging down, outward, where the grid of poses begins and ends.
+ARM_ANGLES = (15.0, 160.0)
+LEG_ANGLES = (3.0, 70.0)
+
+_NAMES = tuple(ATTRIBUTES)
+_INK = np.array([44, 38, 50], np.float32)
+_SHOES = np.array([86, 62, 56], np.float32)
+
+
+def prepare(
+    store_path,
+    *,
+    identities=300,
+    seed=0,
+    size=64,
+    arms=12,
+    legs=8,
+    splits=(0.7, 0.1, 0.2),
+    overwrite=False,
+    progress=None,
+):
+    """Make a frame store of puppets.
+
+    Every identity is one sequence of arms x legs frames (size, size, 3), in the order
+    of the grid (legs fastest), and a person of its own. Frame labels: `arm_angle` and
+    `leg_angle` (degrees) and `pose` (number on the grid, classes such as
+    "arms-3-legs-5"); `source_frame` is that number too and `time` is NaN. Sequence
+    labels: `skin`, `hair`, `shirt`, `trousers`, 6 classes each.
+
+    Args:
+        store_path: folder to make.
+        identities: number of different colourings, 6 to 1296, chosen at random such
+            that every colour occurs.
+        seed: of that choice and of the split.
+        size: height and width, a multiple of 16.
+        arms: number of arm angles, evenly spaced over `ARM_ANGLES`.
+        legs: number of leg angles, evenly spaced over `LEG_ANGLES`.
+        splits: shares of the identities for train, val and test.
+        overwrite: replace a store that exists.
+        progress: called as progress(done, total) with numbers of identities.
+
+    Returns:
+        The `FrameStore`.
+
+    Raises:
+        InputError: if an argument cannot be used, or the store exists.
+    """
+    for name, value in {"arms": arms, "legs": legs}.items():
+        if int(value) != value or value < 1:
+            raise InputError(
+                f"{name}: {value!r} is not a whole number of at least 1; give one"
+            )
+    shares = np.asarray(splits, float)
+    if shares.shape != (3,) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
+        raise InputError(
+            f"splits: {splits!r} are not three shares (train, val, test) that sum to 1"
+        )
+    chosen = choose_identities([6] * 4, identities, shares, seed)
+    labels = {
+        name: {"scope": "sequence", "kind": "categorical", "classes": list(classes)}
+        for name, classes in ATTRIBUTES.items()
+    }
+    for name in ("arm_angle", "leg_angle"):
+        labels[name] = {"scope": "frame", "kind": "continuous", "unit": "degrees"}
+    labels["pose"] = {
+        "scope": "frame",
+        "kind": "categorical",
+        "classes": [f"arms-{a}-legs-{b}" for a in range(arms) for b in range(legs)],
+    }
+    return write_store(
+        store_path,
+        sequences(chosen, size=size, arms=arms, legs=legs, progress=progress),
+        dataset="puppets",
+        frame_shape=(size, size, 3),
+        labels=labels,
+        arguments={
+            "identities": identities,
+            "size": size,
+            "arms": arms,
+            "legs": legs,
+            "splits": [float(share) for share in shares],
+        },
+        seed=seed,
+        licence="Drawn by keras_ddr; free to use.",
+        overwrite=overwrite,
+    )
+
+
+def sequences(chosen, *, size=64, arms=12, legs=8, progress=None):
+    """Draw identities one after the other.
+
+    Args:
+        chosen: list of ((skin, hair, shirt, trousers) indices, split).
+        size: height and width in pixels.
+        arms: number of arm angles.
+        legs: number of leg angles.
+        progress: called as progress(done, total).
+
+    Yields:
+        `SequenceRecord` with frames uint8 (arms * legs, size, size, 3).
+    """
+    arm_angles = np.repeat(np.linspace(*ARM_ANGLES, arms), legs)
+    leg_angles = np.tile(np.linspace(*LEG_ANGLES, legs), arms)
+    poses = _Poses(arm_angles, leg_angles, size)
+    frame_labels = {
+        "arm_angle": arm_angles.astype(np.float32),
+        "leg_angle": leg_angles.astype(np.float32),
+        "pose": np.arange(arms * legs, dtype=np.int32),
+    }
+    for number, (combination, split) in enumerate(chosen):
+        attributes = {
+            name: list(ATTRIBUTES[name])[value]
+            for name, value in zip(_NAMES, combination, strict=True)
+        }
+        name = "_".join(attributes.values())
+        yield SequenceRecord(
+            name=name,
+            frames=poses.coloured(attributes),
+            split=split,
+            person=name,
+            labels=attributes,
+            frame_labels=frame_labels,
+        )
+        if progress is not None:
+            progress(number + 1, len(chosen))
+
+
+def render(attributes, arm_angle, leg_angle, size=64):
+    """Draw one puppet in any pose.
+
+    Args:
+        attributes: dict with a class name of `ATTRIBUTES` for each of skin, hair,
+            shirt and trousers.
+        arm_angle: degrees from hanging down, outward; number or array (T,).
+        leg_angle: likewise.
+        size: height and width in pixels.
+
+    Returns:
+        uint8 array (size, size, 3), or (T, size, size, 3) for arrays of angles.
+
+    Raises:
+        InputError: if an attribute is missing or unknown, or an angle not finite.
+    """
+    for name, classes in ATTRIBUTES.items():
+        if attributes.get(name) not in classes:
+            raise InputError(
+                f"attributes: {name} is {attributes.get(name)!r}, but must be one of "
+                f"{', '.join(classes)}"
+            )
+    arms, legs = np.broadcast_arrays(arm_angle, leg_angle)
+    if arms.ndim > 1 or not (np.isfinite(arms).all() and np.isfinite(legs).all()):
+        raise InputError(
+            "arm_angle, leg_angle: must be finite numbers or arrays (T,) of them"
+        )
+    frames = _Poses(arms.reshape(-1), legs.reshape(-1), size).coloured(attributes)
+    return frames if arms.ndim else frames[0]
+
+
+class _Poses:
+    """The geometry of some poses, ready to be coloured.
+
+    Drawing is linear in the colours: an image is a base plus, for each attribute, a
+    weight map times its colour. The maps depend on the pose only, so that they are
+    drawn once for all identities.
+    """
+
+    def __init__(self, arm_angles, leg_angles, size):
+        self.size = int(size)
+        base, weights = [], []
+        # In chunks, so that memory does not grow with the number of poses.
+        for start in range(0, len(arm_angles), 32):
+            part = slice(start, start + 32)
+            drawing = _draw(arm_angles[part], leg_angles[part], self.size)
+            base.append(drawing.base)
+            weights.append(drawing.weights)
+        self.base = np.concatenate(base)
+        self.weights = np.concatenate(weights)
+
+    def coloured(self, attributes):
+        colours = np.array(
+            [ATTRIBUTES[name][attributes[name]] for name in _NAMES], np.float32
+        )
+        image = self.weights @ colours
+        image += self.base
+        return np.rint(image, out=image).astype(np.uint8)
+
+
+class _Drawing:
+    """P pictures painted part by part, as a base and a weight for each attribute."""
+
+    def __init__(self, number, size):
+        # Everything is drawn in units of 1/64 of the picture.
+        ticks = (np.arange(size, dtype=np.float32) + 0.5) * (64 / size)
+        self.x, self.y = ticks[None, None, :], ticks[None, :, None]
+        self.pixels = size / 64
+        self.base = np.empty((number, size, size, 3), np.float32)
+        self.weights = np.zeros((number, size, size, len(_NAMES)), np.float32)
+
+    def paint(self, distance, colour, shade=1.0, outline=0.72, opacity=1.0):
+        """Paint where `distance` (P or 1, H, W) is negative.
+
+        A colour is the name of an attribute or a fixed (r, g, b). Towards its border
+        a part gets darker by the factor `outline`.
+        """
+        cover = np.clip(0.5 - distance * self.pixels, 0, 1)[..., None] * opacity
+        inner = np.clip((-distance - 0.35) / 1.1, 0, 1)
+        shade = (shade * (outline + (1 - outline) * inner))[..., None]
+        self.base *= 1 - cover
+        self.weights *= 1 - cover
+        if isinstance(colour, str):
+            self.weights[..., _NAMES.index(colour)] += (cover * shade)[..., 0]
+        else:
+            self.base += cover * shade * colour
+
+    def circle(self, x, y, radius):
+        return np.hypot(self.x - x, self.y - y) - radius
+
+    def ellipse(self, x, y, a, b):
+        # Near the border this is close to the distance, which is all that is needed.
+        u, v = (self.x - x) / a, (self.y - y) / b
+        length = np.hypot(u, v)
+        slope = np.hypot(u / a, v / b)
+        return length * (length - 1) / np.maximum(slope, 1e-6)
+
+    def limb(self, x0, y0, x1, y1, radius):
+        """Distance to a capsule between two points, (P, 1, 1) each or numbers."""
+        dx, dy = x1 - x0, y1 - y0
+        along = ((self.x - x0) * dx + (self.y - y0) * dy) / (dx * dx + dy * dy)
+        along = np.clip(along, 0, 1)
+        return np.hypot(self.x - x0 - along * dx, self.y - y0 - along * dy) - radius
+
+    def torso(self, x, y, top, bottom, height, radius):
+        """Distance to a rounded trapezium, half as wide as `top` and `bottom` say."""
+        across = np.abs(self.x - x)
+        slant = (bottom - top) / (2 * height)
+        side = (across - top - slant * (self.y - y + height)) / np.hypot(1, slant)
+        level = np.abs(self.y - y) - height
+        side, level = side + radius, level + radius
+        outside = np.hypot(np.maximum(side, 0), np.maximum(level, 0))
+        return outside + np.minimum(np.maximum(side, level), 0) - radius
+
+
+def _draw(arm_angles, leg_angles, size):
+    arms = np.deg2rad(np.asarray(arm_angles, np.float32))[:, None, None]
+    legs = np.deg2rad(np.asarray(leg_angles, np.float32))[:, None, None]
+    d = _Drawing(len(arms), size)
+    _background(d)
+    # Lit from the left, slightly from above. Never above 1: colours must stay in range.
+    light = np.minimum(1.08 - 0.0045 * (d.x - 16) - 0.0015 * d.y, 1.0)
+    for side in (-1, 1):
+        hip = 32 + side * 3.6
+        foot_x = hip + side * 14.2 * np.sin(legs)
+        foot_y = 42.5 + 14.2 * np.cos(legs)
+        # Feet point outward.
+        toe_x = foot_x + side * 2.2 * np.cos(legs)
+        toe_y = foot_y - 2.2 * np.sin(legs)
+        d.paint(d.limb(foot_x, foot_y, toe_x, toe_y, 2.7), _SHOES, light)
+        d.paint(d.limb(hip, 42.5, foot_x, foot_y, 3.2), "trousers", light)
+    # The seat joins the legs; it has no border of its own.
+    d.paint(d.limb(28.6, 42.0, 35.4, 42.0, 3.2), "trousers", light, outline=1.0)
+    d.paint(d.limb(32, 22, 32, 27, 2.4), "skin", light * 0.86)
+    d.paint(d.torso(32, 34, 7.4, 6.4, 9.0, 3.4), "shirt", light)
+    for side in (-1, 1):
+        shoulder_x, shoulder_y = 32 + side * 6.4, 28.4
+        hand_x = shoulder_x + side * 15.0 * np.sin(arms)
+        hand_y = shoulder_y + 15.0 * np.cos(arms)
+        cuff_x = shoulder_x + side * 9.0 * np.sin(arms)
+        cuff_y = shoulder_y + 9.0 * np.cos(arms)
+        d.paint(d.limb(cuff_x, cuff_y, hand_x, hand_y, 2.0), "skin", light)
+        d.paint(d.circle(hand_x, hand_y, 2.8), "skin", light)
+        d.paint(d.limb(shoulder_x, shoulder_y, cuff_x, cuff_y, 2.8), "shirt", light)
+    _head(d, light)
+    return d
+
+
+def _background(d):
+    glow = np.exp(-((d.x - 30) ** 2 + (d.y - 26) ** 2) / 1100)
+    tone = 0.80 + 0.16 * glow - 0.0006 * d.y
+    d.base[:] = tone[..., None] * np.array([232, 238, 246], np.float32)
+    shadow = np.clip(1 - np.hypot((d.x - 32) / 22, (d.y - 60.5) / 2.8), 0, 1)
+    d.base *= 1 - 0.30 * (shadow * (2 - shadow))[..., None]
+
+
+def _head(d, light):
+    d.paint(d.ellipse(32, 14.2, 8.9, 9.2), "hair", light)
+    for side in (-1, 1):
+        d.paint(d.circle(32 + side * 7.4, 17.0, 1.7), "skin", light * 0.94)
+    face = np.maximum(d.ellipse(32, 16.4, 7.2, 7.4), 11.6 - d.y - 0.10 * (d.x - 32))
+    d.paint(face, "skin", light, outline=0.86)
+    for side in (-1, 1):
+        d.paint(d.ellipse(32 + side * 2.9, 16.2, 0.95, 1.25), _INK, outline=1.0)
+        cheek = d.circle(32 + side * 4.6, 19.0, 1.3)
+        d.paint(cheek, np.array([236, 92, 92]), outline=1.0, opacity=0.30)
+    # The smile is the lower part of a ring.
+    smile = np.abs(np.hypot(d.x - 32, d.y - 17.4) - 3.0) - 0.45
+    smile = np.maximum(smile, np.abs(d.x - 32) - 2.2)
+    d.paint(np.maximum(smile, 18.6 - d.y), _INK, outline=1.0, opacity=0.85)

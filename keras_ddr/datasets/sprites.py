@@ -1,0 +1,358 @@
+"""LPC sprites: game characters of 64x64 pixels in 178 poses.
+
+The characters are composed from the sheets of the Liberated Pixel Cup
+(https://github.com/jrconway3/Universal-LPC-spritesheet), which are CC-BY-SA 3.0 / GPL
+3.0 and are not part of this package. A body, legs, a torso and hair in 6 variants each
+make 1296 characters, each of them a sequence of 178 frames, as in the paper's Section
+4.2 ("Sprites").
+"""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from keras_ddr.data.writer import SequenceRecord, write_store
+from keras_ddr.datasets.identities import choose_identities
+from keras_ddr.errors import InputError
+
+__all__ = [
+    "ANIMATIONS",
+    "DIRECTIONS",
+    "LAYERS",
+    "POSES",
+    "load_layers",
+    "prepare",
+    "sequences",
+]
+
+CELL = 64
+SHEET_WIDTH, SHEET_HEIGHT = 832, 1344
+REPOSITORY = "Universal-LPC-spritesheet"
+LICENCE = (
+    "Art of the Liberated Pixel Cup, CC-BY-SA 3.0 / GPL 3.0, credits in AUTHORS.txt of "
+    "https://github.com/jrconway3/Universal-LPC-spritesheet. Do not redistribute "
+    "without the credits."
+)
+SHARES = (900, 100, 296)
+
+# In drawing order. Paths are listed, since the folders hold shadows and single parts.
+LAYERS = {
+    "body": {
+        name: f"body/male/{name}.png"
+        for name in ("light", "tanned2", "dark2", "darkelf", "darkelf2", "orc")
+    },
+    "legs": {
+        **{
+            f"{colour}-pants": f"legs/pants/male/{colour}_pants_male.png"
+            for colour in ("magenta", "red", "teal", "white")
+        },
+        "golden-greaves": "legs/armor/male/golden_greaves_male.png",
+        "robe-skirt": "legs/skirt/male/robe_skirt_male.png",
+    },
+    "torso": {
+        **{
+            f"{colour}-longsleeve": (
+                f"torso/shirts/longsleeve/male/{colour}_longsleeve.png"
+            )
+            for colour in ("maroon", "teal", "white")
+        },
+        "leather-chest": "torso/leather/chest_male.png",
+        "gold-chest": "torso/gold/chest_male.png",
+        "tabard-jacket": "torso/chain/tabard/jacket_male.png",
+    },
+    "hair": {
+        name: f"hair/male/messy1/{name}.png"
+        for name in ("black", "blonde2", "blue", "green2", "purple", "redhead")
+    },
+}
+DIRECTIONS = ("up", "left", "down", "right")
+# Animation: first row of the sheet, frames, directions (one row each).
+_ROWS = {
+    "spellcast": (0, 7, DIRECTIONS),
+    "thrust": (4, 8, DIRECTIONS),
+    "walk": (8, 9, DIRECTIONS),
+    "slash": (12, 6, DIRECTIONS),
+    "shoot": (16, 13, DIRECTIONS),
+    "hurt": (20, 6, ("down",)),
+}
+ANIMATIONS = tuple(_ROWS)
+# All 178 poses in sheet order: (animation, direction, frame, row, column).
+POSES = tuple(
+    (animation, direction, column, first + number, column)
+    for animation, (first, columns, directions) in _ROWS.items()
+    for number, direction in enumerate(directions)
+    for column in range(columns)
+)
+POSE_NAMES = tuple(f"{pose[0]}-{pose[1]}-{pose[2]}" for pose in POSES)
+# The legs are hidden behind the fallen body there.
+_EMPTY_BY_DESIGN = {("legs", 20, 4)}
+
+
+def prepare(
+    store_path,
+    lpc_root,
+    *,
+    identities=1296,
+    seed=0,
+    background=(0, 0, 0),
+    overwrite=False,
+    progress=None,
+):
+    """Make a frame store of LPC sprites.
+
+    Every identity is one sequence of 178 frames (64, 64, 3), and person of its own.
+    900 identities are for training, 100 for validation and 296 for testing, or
+    shares like these of fewer. Frame labels: `pose` (178 classes such as
+    "walk-left-3"), `pose_distinct` (158 classes: poses that look alike on at least one
+    character are merged), `animation`, `direction`; `source_frame` is the pose number
+    and `time` is NaN.
+    Sequence labels: `body`, `legs`, `torso`, `hair`.
+
+    Args:
+        store_path: folder to make.
+        lpc_root: clone of Universal-LPC-spritesheet, or a folder that holds one.
+        identities: number of characters, 6 to 1296; fewer than all are chosen at
+            random such that every variant of every layer occurs.
+        seed: of that choice and of the split.
+        background: colour (r, g, b) behind the character, 0 to 255.
+        overwrite: replace a store that exists.
+        progress: called as progress(done, total) with numbers of characters.
+
+    Returns:
+        The `FrameStore`.
+
+    Raises:
+        InputError: naming every sheet that is missing, unreadable, too small or lacks
+            an animation.
+    """
+    background = _checked_background(background)
+    chosen = choose_identities([6] * 4, identities, SHARES, seed)
+    layers = load_layers(lpc_root)
+    distinct, distinct_names = _distinct_poses(layers)
+    labels = {
+        layer: {
+            "scope": "sequence",
+            "kind": "categorical",
+            "classes": list(sheets),
+        }
+        for layer, sheets in LAYERS.items()
+    }
+    for name, classes in {
+        "pose": POSE_NAMES,
+        "pose_distinct": distinct_names,
+        "animation": ANIMATIONS,
+        "direction": DIRECTIONS,
+    }.items():
+        labels[name] = {
+            "scope": "frame",
+            "kind": "categorical",
+            "classes": list(classes),
+        }
+    return write_store(
+        store_path,
+        sequences(layers, chosen, background, distinct, progress),
+        dataset="sprites",
+        frame_shape=(CELL, CELL, 3),
+        labels=labels,
+        arguments={
+            "lpc_root": str(lpc_root),
+            "identities": identities,
+            "background": list(background),
+        },
+        seed=seed,
+        licence=LICENCE,
+        overwrite=overwrite,
+    )
+
+
+def sequences(layers, chosen, background=(0, 0, 0), distinct=None, progress=None):
+    """Compose characters one after the other.
+
+    Args:
+        layers: what `load_layers` returns.
+        chosen: list of ((body, legs, torso, hair) indices, split), sorted.
+        background: colour (r, g, b), 0 to 255.
+        distinct: (178,) class numbers for the label `pose_distinct`; computed from
+            the layers by default.
+        progress: called as progress(done, total).
+
+    Yields:
+        `SequenceRecord` with frames uint8 (178, 64, 64, 3).
+    """
+    if distinct is None:
+        distinct, _ = _distinct_poses(layers)
+    frame_labels = {
+        "pose": np.arange(len(POSES), dtype=np.int32),
+        "pose_distinct": distinct,
+        "animation": np.array([ANIMATIONS.index(p[0]) for p in POSES], np.int32),
+        "direction": np.array([DIRECTIONS.index(p[1]) for p in POSES], np.int32),
+    }
+    names = {layer: list(sheets) for layer, sheets in LAYERS.items()}
+    overlays = {
+        layer: [_Overlay(cells) for cells in variants]
+        for layer, variants in layers.items()
+    }
+    ground = np.empty((len(POSES), CELL, CELL, 3), np.uint8)
+    ground[:] = background
+    # The identities come sorted, so what lies below the hair is composed once for
+    # every run of equal bodies, legs and torsos.
+    done = [()] + [None] * 3
+    pictures = [ground] + [None] * 3
+    for number, (combination, split) in enumerate(chosen):
+        for depth, layer in enumerate(("body", "legs", "torso"), start=1):
+            if done[depth] != combination[:depth]:
+                overlay = overlays[layer][combination[depth - 1]]
+                pictures[depth] = overlay.over(pictures[depth - 1])
+                done[depth] = combination[:depth]
+        frames = overlays["hair"][combination[3]].over(pictures[3])
+        attributes = {
+            layer: names[layer][value]
+            for layer, value in zip(LAYERS, combination, strict=True)
+        }
+        name = "_".join(attributes.values())
+        yield SequenceRecord(
+            name=name,
+            frames=frames,
+            split=split,
+            person=name,
+            labels=attributes,
+            frame_labels=frame_labels,
+        )
+        if progress is not None:
+            progress(number + 1, len(chosen))
+
+
+def load_layers(lpc_root):
+    """Read and check the 24 sheets.
+
+    Args:
+        lpc_root: clone of Universal-LPC-spritesheet, or a folder that holds one.
+
+    Returns:
+        Dict layer -> list of 6 uint8 RGBA arrays (178, 64, 64, 4), in the order of
+        `LAYERS`; colours under zero alpha are 0.
+
+    Raises:
+        InputError: naming every sheet that cannot be used and why.
+    """
+    root = Path(lpc_root)
+    if not root.is_dir():
+        raise InputError(
+            f"{root}: no such folder; clone "
+            "https://github.com/jrconway3/Universal-LPC-spritesheet and give its path"
+        )
+    if not (root / "body").is_dir() and (root / REPOSITORY / "body").is_dir():
+        root = root / REPOSITORY
+    layers, problems = {}, []
+    for layer, sheets in LAYERS.items():
+        layers[layer] = []
+        for relative in sheets.values():
+            try:
+                layers[layer].append(_read_sheet(root, relative, layer))
+            except InputError as error:
+                problems.append(str(error))
+    if problems:
+        raise InputError(
+            "; ".join(problems)
+            + f"; give a clone of {REPOSITORY} with these sheets whole ({root} was "
+            "given)"
+        )
+    return layers
+
+
+def _read_sheet(root, relative, layer):
+    try:
+        with Image.open(root / relative) as image:
+            if image.width != SHEET_WIDTH or image.height < SHEET_HEIGHT:
+                raise InputError(
+                    f"{relative}: is {image.width}x{image.height}, but sheets are "
+                    f"{SHEET_WIDTH}x{SHEET_HEIGHT}"
+                )
+            sheet = np.asarray(image.convert("RGBA"))[:SHEET_HEIGHT]
+    except FileNotFoundError:
+        raise InputError(f"{relative}: is missing") from None
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        reason = "not a picture"
+        if not isinstance(error, UnidentifiedImageError):
+            reason = " ".join(str(error).split())
+        raise InputError(f"{relative}: cannot be read ({reason})") from error
+    grid = sheet.reshape(SHEET_HEIGHT // CELL, CELL, SHEET_WIDTH // CELL, CELL, 4)
+    rows = [pose[3] for pose in POSES]
+    columns = [pose[4] for pose in POSES]
+    cells = np.ascontiguousarray(grid.transpose(0, 2, 1, 3, 4)[rows, columns])
+    cells[cells[..., 3] == 0] = 0
+    empty = {}
+    for pose, filled in zip(POSES, cells[..., 3].any(axis=(1, 2)), strict=True):
+        if not filled and (layer, pose[3], pose[4]) not in _EMPTY_BY_DESIGN:
+            empty.setdefault(pose[0], []).append(f"row {pose[3]} column {pose[4]}")
+    if empty:
+        raise InputError(
+            f"{relative}: "
+            + ", ".join(
+                f"{animation} has {len(places)} empty cells (first at {places[0]})"
+                for animation, places in empty.items()
+            )
+        )
+    return cells
+
+
+class _Overlay:
+    """A layer prepared for drawing over opaque pictures."""
+
+    def __init__(self, cells):
+        alpha = cells.reshape(-1, 4)[:, 3]
+        colours = cells.reshape(-1, 4)[:, :3]
+        self.opaque = np.flatnonzero(alpha == 255)
+        self.opaque_colours = colours[self.opaque]
+        self.partial = np.flatnonzero((alpha > 0) & (alpha < 255))
+        self.alpha = alpha[self.partial, None].astype(np.uint32)
+        self.partial_colours = colours[self.partial] * self.alpha
+
+    def over(self, pictures):
+        result = pictures.copy()
+        pixels = result.reshape(-1, 3)
+        below = pixels[self.partial] * (255 - self.alpha)
+        pixels[self.partial] = (below + self.partial_colours + 127) // 255
+        pixels[self.opaque] = self.opaque_colours
+        return result
+
+
+def _distinct_poses(layers):
+    """Number the poses such that poses alike on some character share a number.
+
+    Whether two poses can be told apart depends on what is worn: the 1296 characters
+    have 166 to 176 different pictures each. With these classes no character shows one
+    picture under two numbers.
+
+    Returns:
+        (178,) int32 class numbers, and the class names: that of the first pose.
+    """
+    every = [(c, "") for c in itertools.product(range(6), repeat=len(LAYERS))]
+    first = np.arange(len(POSES))
+    # No sheet uses this colour, so the classes are the same for every background.
+    for record in sequences(layers, every, (255, 1, 254), distinct=first):
+        seen = {}
+        for pose, frame in enumerate(record.frames):
+            alike = first[seen.setdefault(hash(frame.tobytes()), pose)]
+            if first[pose] != alike:
+                low, high = sorted((first[pose], alike))
+                first[first == high] = low
+    poses, numbers = np.unique(first, return_inverse=True)
+    return numbers.astype(np.int32), [POSE_NAMES[pose] for pose in poses]
+
+
+def _checked_background(background):
+    try:
+        colour = tuple(int(value) for value in background)
+    except (TypeError, ValueError):
+        colour = ()
+    if len(colour) != 3 or min(colour) < 0 or max(colour) > 255:
+        raise InputError(
+            f"background: {background!r} is not a colour; give three numbers from 0 "
+            "to 255"
+        )
+    return colour

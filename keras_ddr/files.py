@@ -1,0 +1,51 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import json
+import os
+import pathlib
+
+from keras_ddr.errors import InputError
+
+__all__ = ["read_json", "replacing", "write_json"]
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Write a file under a temporary name beside it and move it into place.
+
+    Whoever reads `path` finds the old file or the new one, never half of it. Nothing
+    is left behind where the body raises.
+
+    Args:
+        path: File to write or replace; its folder exists.
+
+    Yields:
+        The temporary path, with the same suffix.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path, content):
+    """Write `content` as indented JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Content of a JSON file.
+
+    Raises:
+        InputError: It is not JSON.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error}); restore it") from None

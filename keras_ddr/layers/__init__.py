@@ -1,0 +1,22 @@
+"""The networks of the model, as Keras layers: tensors in, tensors out."""
+
+from keras_ddr.layers.convolution import DownConvolution, UpConvolution
+from keras_ddr.layers.dynamic_encoder import DynamicEncoder
+from keras_ddr.layers.frame_decoder import FrameDecoder
+from keras_ddr.layers.frame_encoder import FrameEncoder
+from keras_ddr.layers.gaussian_head import GaussianHead
+from keras_ddr.layers.prior import ConditionalGaussianPrior
+from keras_ddr.layers.sampling import GaussianSampling
+from keras_ddr.layers.static_encoder import PairwiseStaticEncoder
+
+__all__ = [
+    "ConditionalGaussianPrior",
+    "DownConvolution",
+    "DynamicEncoder",
+    "FrameDecoder",
+    "FrameEncoder",
+    "GaussianHead",
+    "GaussianSampling",
+    "PairwiseStaticEncoder",
+    "UpConvolution",
+]

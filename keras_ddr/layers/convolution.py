@@ -1,0 +1,141 @@
+"""The convolutions of the model, each computed the way its backend does fast.
+
+Every function here equals the stock Keras operation of the same weights. On JAX's CPU
+backend XLA's convolution gradients are slow (the transposed one is computed naively),
+while its matrix products are fast: there a convolution becomes shifted slices side by
+side and one matrix product. Elsewhere the stock operations are kept.
+"""
+
+import keras
+from keras import ops
+
+__all__ = ["DownConvolution", "UpConvolution", "convolve"]
+
+
+def _matrix_products_are_faster():
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def _valid_by_matmul(x, kernel):
+    """Stride-1 convolution without padding, as one matrix product."""
+    rows, columns, inputs, outputs = kernel.shape
+    height, width = x.shape[-3] - rows + 1, x.shape[-2] - columns + 1
+    shifted = [
+        x[:, i : i + height, j : j + width, :]
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    patches = ops.concatenate(shifted, axis=-1)
+    return ops.matmul(patches, ops.reshape(kernel, (-1, outputs)))
+
+
+def _pad(x, before, after):
+    return ops.pad(x, ((0, 0), (before, after), (before, after), (0, 0)))
+
+
+def convolve(x, kernel):
+    """Stride-1 convolution with `same` padding and an odd square kernel.
+
+    Args:
+        x: Maps `(B, h, w, c)`.
+        kernel: Stock shape `(k, k, c, filters)`, k odd.
+
+    Returns:
+        Maps `(B, h, w, filters)`.
+    """
+    if _matrix_products_are_faster():
+        margin = kernel.shape[0] // 2
+        return _valid_by_matmul(_pad(x, margin, margin), kernel)
+    return ops.conv(x, kernel, padding="same", data_format="channels_last")
+
+
+def _down_by_matmul(x, kernel):
+    """Kernel 4, stride 2, `same`: space to depth, then a 2×2 kernel."""
+    inputs, outputs = kernel.shape[2:]
+    x = _pad(x, 1, 1)
+    height, width = x.shape[1] // 2, x.shape[2] // 2
+    x = ops.reshape(x, (-1, height, 2, width, 2, inputs))
+    x = ops.reshape(
+        ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height, width, 4 * inputs)
+    )
+    kernel = ops.reshape(kernel, (2, 2, 2, 2, inputs, outputs))
+    kernel = ops.reshape(
+        ops.transpose(kernel, (0, 2, 1, 3, 4, 5)), (2, 2, 4 * inputs, outputs)
+    )
+    return _valid_by_matmul(x, kernel)
+
+
+def _up_by_matmul(x, kernel):
+    """Transposed kernel 4, stride 2, `same`: a 2×2 kernel, then depth to space.
+
+    Position p of the padded input sees x[p−1] and x[p] and gives the outputs
+    2p−1 and 2p; tap a and phase s meet at kernel index 2(1−a) + s.
+    """
+    outputs, inputs = kernel.shape[2:]
+    height, width = x.shape[1] + 1, x.shape[2] + 1
+    kernel = ops.reshape(kernel, (2, 2, 2, 2, outputs, inputs))
+    kernel = ops.flip(kernel, axis=(0, 2))
+    kernel = ops.reshape(
+        ops.transpose(kernel, (0, 2, 5, 1, 3, 4)), (2, 2, inputs, 4 * outputs)
+    )
+    x = _valid_by_matmul(_pad(x, 1, 1), kernel)
+    x = ops.reshape(x, (-1, height, width, 2, 2, outputs))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    x = ops.reshape(x, (-1, 2 * height, 2 * width, outputs))
+    return x[:, 1:-1, 1:-1, :]
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class DownConvolution(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with kernel 4×4, stride 2, `same`: halves H and W.
+
+    Args:
+        filters: Number of output channels.
+        **kwargs: As for `keras.layers.Conv2D`.
+
+    Call arguments:
+        inputs: Maps `(B, H, W, c)`, H and W even.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(filters, **{**_STRIDED, **kwargs})
+
+    def convolution_op(self, inputs, kernel):
+        """The convolution itself, `(B, H/2, W/2, filters)`."""
+        if _matrix_products_are_faster():
+            return _down_by_matmul(inputs, kernel)
+        return super().convolution_op(inputs, kernel)
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class UpConvolution(keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose`, kernel 4×4, stride 2, `same`: doubles H, W.
+
+    Args:
+        filters: Number of output channels.
+        **kwargs: As for `keras.layers.Conv2DTranspose`.
+
+    Call arguments:
+        inputs: Maps `(B, h, w, c)`.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(filters, **{**_STRIDED, **kwargs})
+
+    def call(self, inputs):
+        """Return maps `(B, 2h, 2w, filters)`."""
+        if not _matrix_products_are_faster():
+            return super().call(inputs)
+        return _up_by_matmul(inputs, self.kernel) + self.bias
+
+
+_STRIDED = {
+    "kernel_size": 4,
+    "strides": 2,
+    "padding": "same",
+    "data_format": "channels_last",
+}

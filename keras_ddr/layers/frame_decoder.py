@@ -1,0 +1,83 @@
+"""f, z_i → x_i: the image of one frame."""
+
+import keras
+from keras import ops
+
+from keras_ddr.layers.convolution import UpConvolution
+
+__all__ = ["FrameDecoder"]
+
+_STEPS = 4  # stride-2 deconvolutions of Appendix C
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class FrameDecoder(keras.layers.Layer):
+    """Turns f and each z of a set into the outputs of the likelihood.
+
+    Four stride-2 steps reach 64×64 only from 4×4, so a dense layer (which Appendix C
+    does not list) comes first.
+
+    Args:
+        image_shape: `(H, W, C)` of a frame, H and W multiples of 16.
+        filters: Channels of all deconvolutions but the last (256 in the paper).
+        negative_slope: Slope of the leaky ReLU below zero (not given in the paper).
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        static: f, `(B, static_dim)`.
+        dynamic: z, `(B, N, dynamic_dim)`.
+
+    References:
+        Appendix C, "Deconv: concat([f, z_i]) → x̃_i".
+    """
+
+    def __init__(self, image_shape, filters=256, negative_slope=0.2, **kwargs):
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.filters = filters
+        self.negative_slope = negative_slope
+        height, width, channels = self.image_shape
+        self.start_shape = (height // 2**_STEPS, width // 2**_STEPS, filters)
+        units = self.start_shape[0] * self.start_shape[1] * filters
+        self.dense = keras.layers.Dense(units, dtype=self.dtype_policy, name="dense")
+        self.deconvolutions = [
+            UpConvolution(width, dtype=self.dtype_policy, name=f"deconvolution_{i}")
+            for i, width in enumerate([filters] * (_STEPS - 1) + [channels], 1)
+        ]
+
+    def build(self, static_shape, dynamic_shape):
+        """Create the weights of the dense layer and the deconvolutions."""
+        self.dense.build((None, static_shape[-1] + dynamic_shape[-1]))
+        shape = (None, *self.start_shape)
+        for deconvolution in self.deconvolutions:
+            deconvolution.build(shape)
+            shape = deconvolution.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, static, dynamic):
+        """Return outputs (logits) `(B, N, H, W, C)`."""
+        number = dynamic.shape[1]
+        static = ops.repeat(ops.expand_dims(static, 1), number, axis=1)
+        x = ops.concatenate([static, dynamic], axis=-1)
+        x = self._activate(self.dense(ops.reshape(x, (-1, x.shape[-1]))))
+        x = ops.reshape(x, (-1, *self.start_shape))
+        for deconvolution in self.deconvolutions[:-1]:
+            x = self._activate(deconvolution(x))
+        x = self.deconvolutions[-1](x)
+        return ops.reshape(x, (-1, number, *self.image_shape))
+
+    def _activate(self, x):
+        return ops.leaky_relu(x, negative_slope=self.negative_slope)
+
+    def compute_output_shape(self, static_shape, dynamic_shape):
+        """Shape of the outputs."""
+        return (*dynamic_shape[:2], *self.image_shape)
+
+    def get_config(self):
+        """Arguments that make the same layer again."""
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "filters": self.filters,
+            "negative_slope": self.negative_slope,
+        }

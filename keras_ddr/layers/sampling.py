@@ -1,0 +1,77 @@
+"""The reparameterised draw, and its random state."""
+
+import keras
+from keras import ops
+
+from keras_ddr.gaussian import DiagonalGaussian
+
+__all__ = ["GaussianSampling"]
+
+# On torch a generator's state is the sum of its two numbers, so that streams with
+# close seeds would overlap: the two streams here start far apart.
+_EVALUATION_OFFSET = 500_000_003
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class GaussianSampling(keras.layers.Layer):
+    """Draws from a diagonal Gaussian by reparameterisation, in float32.
+
+    It owns two random streams. Training draws advance the first. Evaluation draws
+    come from the second, which `reset_evaluation` sets back, so that validating
+    changes nothing in training. Both are written into `.keras` files, which
+    Keras itself does not do for a `SeedGenerator`: that makes a resumed run exact.
+
+    Args:
+        seed: Non-negative integer that starts both streams.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        mean: `(..., dim)`.
+        log_variance: `(..., dim)`.
+        training: Draw from the training stream (`True`) or the evaluation stream.
+
+    References:
+        Section 2, "Inference Model"; Kingma and Welling (2013).
+    """
+
+    def __init__(self, seed=0, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.seed = int(seed)
+        self.training_stream = keras.random.SeedGenerator(self.seed)
+        self.evaluation_stream = keras.random.SeedGenerator(
+            (self.seed + _EVALUATION_OFFSET) % 2**31
+        )
+
+    def build(self, mean_shape, log_variance_shape):
+        """Nothing to create: the streams exist from the start."""
+        self.built = True
+
+    def call(self, mean, log_variance, training=False):
+        """Return a draw of the shape of `mean`, float32."""
+        stream = self.training_stream if training else self.evaluation_stream
+        noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=stream)
+        return DiagonalGaussian(mean, log_variance).sample(noise)
+
+    def compute_output_shape(self, mean_shape, log_variance_shape):
+        """Shape of `mean`."""
+        return mean_shape
+
+    def reset_evaluation(self):
+        """Set the evaluation stream back to its start."""
+        start = [(self.seed + _EVALUATION_OFFSET) % 2**31, 0]
+        self.evaluation_stream.state.assign(start)
+
+    def save_own_variables(self, store):
+        """Write the states of both streams."""
+        store["training"] = ops.convert_to_numpy(self.training_stream.state)
+        store["evaluation"] = ops.convert_to_numpy(self.evaluation_stream.state)
+
+    def load_own_variables(self, store):
+        """Read what `save_own_variables` wrote."""
+        self.training_stream.state.assign(store["training"][...])
+        self.evaluation_stream.state.assign(store["evaluation"][...])
+
+    def get_config(self):
+        """Arguments that make the same layer again."""
+        return {**super().get_config(), "seed": self.seed}

@@ -1,0 +1,154 @@
+"""h_S → q(f | x_S): what the frames of a set have in common."""
+
+import keras
+from keras import ops
+
+from keras_ddr.errors import InputError
+from keras_ddr.layers.convolution import convolve
+from keras_ddr.layers.gaussian_head import GaussianHead
+
+__all__ = ["PairwiseStaticEncoder"]
+
+AGGREGATIONS = ("concat", "mean")
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class PairwiseStaticEncoder(keras.layers.Layer):
+    """Compares the frames of a set in pairs and gives the posterior of f.
+
+    One convolution, Conv_C, sees every concatenated pair of feature maps; Conv_F sees
+    what came of all pairs. A convolution of a concatenation is the sum of two
+    convolutions, so each frame goes through its two halves once and the heavy work
+    grows with N, not with N²; the weights keep the shape of the stock convolution.
+
+    Args:
+        static_dim: Dimensions of f.
+        filters: Channels of Conv_C and Conv_F (512 in the paper).
+        hidden_units: Units of the dense layer (512 in the paper).
+        aggregation: "concat" is the paper's: the maps of the pairs i < j side by side;
+            N is fixed once built and the result depends on the order in which the set
+            is given. "mean" averages the maps of all ordered pairs i ≠ j: any N ≥ 2,
+            and no dependence on order.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        features: `(B, N, h, w, c)`, the feature maps of N frames a set.
+
+    Raises:
+        InputError: Unknown `aggregation`, N < 2, or, with "concat", an N other than
+            the one the layer was built for.
+
+    References:
+        Section 2, "Inference Model"; Appendix B (Figure 5); Appendix C, "Conv_C" and
+        "Conv_F".
+    """
+
+    def __init__(
+        self,
+        static_dim,
+        filters=512,
+        hidden_units=512,
+        aggregation="concat",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if aggregation not in AGGREGATIONS:
+            raise InputError(
+                f"aggregation={aggregation!r} is not known; "
+                f"use one of {', '.join(AGGREGATIONS)}"
+            )
+        self.static_dim = static_dim
+        self.filters = filters
+        self.hidden_units = hidden_units
+        self.aggregation = aggregation
+
+        def convolution(name):
+            return keras.layers.Conv2D(
+                filters, 3, padding="same", dtype=self.dtype_policy, name=name
+            )
+
+        self.pair_convolution = convolution("pair_convolution")
+        self.set_convolution = convolution("set_convolution")
+        self.dense = keras.layers.Dense(
+            hidden_units, activation="relu", dtype=self.dtype_policy, name="dense"
+        )
+        self.head = GaussianHead(static_dim, name="head")
+
+    def build(self, features_shape):
+        """Create the weights of Conv_C, Conv_F and the dense layers."""
+        _, number, height, width, channels = features_shape
+        self._check_number(number)
+        self.number = number
+        self.pair_convolution.build((None, height, width, 2 * channels))
+        pairs = number * (number - 1) // 2 if self.aggregation == "concat" else 1
+        self.set_convolution.build((None, height, width, pairs * self.filters))
+        self.dense.build((None, height * width * self.filters))
+        self.head.build((None, self.hidden_units))
+        self.built = True
+
+    def _check_number(self, number):
+        if number is None or number < 2:
+            raise InputError(f"a set needs at least 2 frames to compare; got {number}")
+
+    def call(self, features):
+        """Return the tuple (mean, log-variance) of q(f | x_S), `(B, static_dim)`."""
+        number = features.shape[1]
+        self._check_number(number)
+        if self.aggregation == "concat" and number != self.number:
+            raise InputError(
+                f"this static encoder was built for sets of {self.number} frames and "
+                f'got {number}; aggregation="mean" takes any number'
+            )
+        first, second = self._halves(features)
+        if self.aggregation == "concat":
+            maps = self._concatenate_pairs(first, second, number)
+        else:
+            maps = self._average_pairs(first, second, number)
+        x = convolve(maps, self.set_convolution.kernel) + self.set_convolution.bias
+        x = ops.reshape(ops.relu(x), (-1, self.dense.kernel.shape[0]))
+        return self.head(self.dense(x))
+
+    def _halves(self, features):
+        """Each frame through the left and the right half of Conv_C's kernel.
+
+        Returns two tensors `(B, N, h, w, filters)`; Conv_C of the pair (i, j) is
+        first[i] + second[j].
+        """
+        _, number, height, width, channels = features.shape
+        x = ops.reshape(features, (-1, height, width, channels))
+        # Read the variable, not a slice of a slice, so that autocast applies.
+        kernel = self.pair_convolution.kernel
+        kernel = ops.concatenate(
+            [kernel[:, :, :channels], kernel[:, :, channels:]], axis=-1
+        )
+        x = convolve(x, kernel)
+        x = ops.reshape(x, (-1, number, height, width, 2 * self.filters))
+        bias = self.pair_convolution.bias
+        return x[..., : self.filters] + bias, x[..., self.filters :]
+
+    def _concatenate_pairs(self, first, second, number):
+        pairs = [
+            ops.relu(first[:, i] + second[:, j])
+            for i in range(number)
+            for j in range(i + 1, number)
+        ]
+        return ops.concatenate(pairs, axis=-1)
+
+    def _average_pairs(self, first, second, number):
+        total = 0.0
+        for shift in range(1, number):
+            # Every ordered pair i ≠ j comes once over the N − 1 cyclic shifts.
+            total = total + ops.sum(
+                ops.relu(first + ops.roll(second, shift, axis=1)), axis=1
+            )
+        return total / (number * (number - 1))
+
+    def get_config(self):
+        """Arguments that make the same layer again."""
+        return {
+            **super().get_config(),
+            "static_dim": self.static_dim,
+            "filters": self.filters,
+            "hidden_units": self.hidden_units,
+            "aggregation": self.aggregation,
+        }

@@ -1,0 +1,448 @@
+"""The model: its parts, its ELBO and its training."""
+
+import keras
+from keras import ops
+
+from keras_ddr import checks, configs, likelihoods
+from keras_ddr.errors import InputError
+from keras_ddr.gaussian import DiagonalGaussian
+from keras_ddr.inference import Inference
+from keras_ddr.layers import (
+    ConditionalGaussianPrior,
+    DynamicEncoder,
+    FrameDecoder,
+    FrameEncoder,
+    GaussianSampling,
+    PairwiseStaticEncoder,
+)
+from keras_ddr.programs import Programs
+from keras_ddr.training import TrainStep
+from keras_ddr.training.callbacks import EpochSetter
+
+__all__ = ["DDR"]
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class DDR(TrainStep, Inference, keras.Model):
+    """Learns f of a sequence and z of each frame from N frames in no order.
+
+    The model is built as soon as it is made. `compile` needs an optimizer only: the
+    loss is the negative ELBO of the paper, and labels are not used.
+
+    Args:
+        image_shape: `(H, W, C)` of a frame; H and W multiples of 16.
+        static_dim: Dimensions of f.
+        dynamic_dim: Dimensions of z.
+        frames_per_set: N, the frames drawn from each sequence, at least 2.
+        filters: Channels of the frame encoder and decoder.
+        pair_filters: Channels of the static encoder's convolutions.
+        hidden_units: Units of all hidden dense layers.
+        aggregation: How the static encoder joins pairs, "concat" (the paper) or
+            "mean"; see `keras_ddr.layers.PairwiseStaticEncoder`.
+        likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
+            `keras_ddr.likelihoods.Likelihood`.
+        kl_weight: Factor on both KL terms; 1 is the ELBO.
+        seed: Non-negative integer that starts the random draws of f and z.
+        **kwargs: As for `keras.Model`.
+
+    Call arguments:
+        frames: `(B, N, H, W, C)`, channels last; integers 0 to 255 are divided by
+            255, floats are taken as they are and must lie in [0, 1].
+        training: Draw f and z from their posteriors (`True`) or use the means.
+
+    Call returns:
+        Dict of tensors: `reconstruction_logits` `(B, N, H, W, C)`; `static_mean` and
+        `static_log_variance` `(B, static_dim)`; `dynamic_mean` and
+        `dynamic_log_variance` `(B, N, dynamic_dim)`; `prior_mean` and
+        `prior_log_variance` `(B, dynamic_dim)`.
+
+    Raises:
+        InputError: An argument that cannot be used.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_ddr import DDR
+        >>> model = DDR((32, 32, 1), static_dim=8, filters=8, pair_filters=8)
+        >>> codes = model.encode(np.zeros((5, 32, 32, 1), "uint8"))
+        >>> codes.static.mean.shape, codes.dynamic.mean.shape
+        ((8,), (5, 2))
+
+    References:
+        Helminger, Djelouah, Gross and Weber, "Disentangled Dynamic Representations
+        from Unordered Data", 2018; sections 2 and Appendix C.
+    """
+
+    def __init__(
+        self,
+        image_shape=(64, 64, 3),
+        static_dim=256,
+        dynamic_dim=2,
+        frames_per_set=3,
+        filters=256,
+        pair_filters=512,
+        hidden_units=512,
+        aggregation="concat",
+        likelihood="bernoulli",
+        kl_weight=1.0,
+        seed=0,
+        **kwargs,
+    ):
+        checks.check_sizes(
+            static_dim=static_dim,
+            dynamic_dim=dynamic_dim,
+            frames_per_set=frames_per_set,
+            filters=filters,
+            pair_filters=pair_filters,
+            hidden_units=hidden_units,
+        )
+        checks.check_image_shape(image_shape)
+        super().__init__(**kwargs)
+        self.image_shape = tuple(int(size) for size in image_shape)
+        self.static_dim = static_dim
+        self.dynamic_dim = dynamic_dim
+        self.frames_per_set = frames_per_set
+        self.filters = filters
+        self.pair_filters = pair_filters
+        self.hidden_units = hidden_units
+        self.aggregation = aggregation
+        self.kl_weight = float(kl_weight)
+        self.seed = int(seed)
+        self.likelihood = likelihoods.get(likelihood)
+        shared = {"dtype": self.dtype_policy}
+        self.frame_encoder = FrameEncoder(filters, name="frame_encoder", **shared)
+        self.static_encoder = PairwiseStaticEncoder(
+            static_dim,
+            pair_filters,
+            hidden_units,
+            aggregation,
+            name="static_encoder",
+            **shared,
+        )
+        self.dynamic_encoder = DynamicEncoder(
+            dynamic_dim, hidden_units, name="dynamic_encoder", **shared
+        )
+        self.prior = ConditionalGaussianPrior(
+            dynamic_dim, hidden_units, name="prior", **shared
+        )
+        self.frame_decoder = FrameDecoder(
+            self.image_shape, filters, name="frame_decoder", **shared
+        )
+        self.sampling = GaussianSampling(self.seed, name="sampling")
+        self._reconstruction_tracker = keras.metrics.Mean("reconstruction_loss")
+        self._kl_static_tracker = keras.metrics.Mean("kl_static")
+        self._kl_dynamic_tracker = keras.metrics.Mean("kl_dynamic")
+        self._evaluating = False
+        self._programs = Programs(self)
+        self.build((None, self.frames_per_set, *self.image_shape))
+
+    @classmethod
+    def from_config_name(cls, name, channels=None, **overrides):
+        """Make a model from a named configuration.
+
+        Args:
+            name: "mmnist", "sprites" or "affwild" (the paper's), "small" or "tiny".
+            channels: C of the frames, if it is not the configuration's.
+            **overrides: Any argument of `DDR`.
+
+        Returns:
+            A new `DDR`.
+
+        Raises:
+            InputError: The name or an argument cannot be used.
+        """
+        arguments = {**configs.get(name)["model"], **overrides}
+        if channels is not None:
+            arguments["image_shape"] = (*arguments["image_shape"][:2], channels)
+        return cls(**arguments)
+
+    @property
+    def channels(self):
+        """C of a frame."""
+        return self.image_shape[-1]
+
+    def build(self, input_shape):
+        """Create all weights; `input_shape` is `(B, N, H, W, C)`."""
+        if self.built:
+            return
+        frames_shape = (None, *input_shape[1:])
+        features_shape = self.frame_encoder.compute_output_shape(frames_shape)
+        static_shape = (None, self.static_dim)
+        dynamic_shape = (None, input_shape[1], self.dynamic_dim)
+        self.frame_encoder.build(frames_shape)
+        self.static_encoder.build(features_shape)
+        self.dynamic_encoder.build(static_shape, features_shape)
+        self.prior.build(static_shape)
+        self.frame_decoder.build(static_shape, dynamic_shape)
+        self.sampling.build(static_shape, static_shape)
+        if not self.likelihood.built:  # one that came out of a file is
+            self.likelihood.build(frames_shape, frames_shape)
+        self.built = True
+
+    def get_config(self):
+        """Arguments that make the same model again."""
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "static_dim": self.static_dim,
+            "dynamic_dim": self.dynamic_dim,
+            "frames_per_set": self.frames_per_set,
+            "filters": self.filters,
+            "pair_filters": self.pair_filters,
+            "hidden_units": self.hidden_units,
+            "aggregation": self.aggregation,
+            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+            "kl_weight": self.kl_weight,
+            "seed": self.seed,
+        }
+
+    def compile(self, optimizer=None, loss=None, jit_compile="auto", **kwargs):
+        """Set the optimizer.
+
+        Args:
+            optimizer: A Keras optimizer or its name; the paper's Adam at 1e-4 where
+                `None`.
+            loss: Must be `None`: the loss is the negative ELBO.
+            jit_compile: As in Keras.
+            **kwargs: As for `keras.Model.compile`.
+
+        Raises:
+            InputError: A loss was given.
+        """
+        if loss is not None:
+            raise InputError("DDR has its own loss, the negative ELBO; leave out loss=")
+        if optimizer is None:
+            optimizer = keras.optimizers.Adam(1e-4)
+        super().compile(
+            optimizer=optimizer, loss=None, jit_compile=jit_compile, **kwargs
+        )
+        self._requested_jit_compile = jit_compile
+        # Keras skips the state of an optimizer that isn't built when it loads weights.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self):
+        """What `compile` was given; Keras writes it into `.keras` files."""
+        config = super().get_compile_config()
+        if config:
+            # Keras would write what "auto" meant on this backend, and another one
+            # that loads the file would run slowly.
+            config["jit_compile"] = self._requested_jit_compile
+        return config
+
+    def compile_from_config(self, config):
+        """Compile as before saving; Keras asks for this where compile is overridden."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def call(self, frames, training=None):
+        """Encode sets of frames and decode them again; see the class."""
+        frames = self._intensities(frames)
+        features = self.frame_encoder(frames)
+        static_mean, static_log_variance = self.static_encoder(features)
+        static = self._draw(static_mean, static_log_variance, training)
+        dynamic_mean, dynamic_log_variance = self.dynamic_encoder(static, features)
+        dynamic = self._draw(dynamic_mean, dynamic_log_variance, training)
+        prior_mean, prior_log_variance = self.prior(static)
+        return {
+            "reconstruction_logits": self.frame_decoder(static, dynamic),
+            "static_mean": static_mean,
+            "static_log_variance": static_log_variance,
+            "dynamic_mean": dynamic_mean,
+            "dynamic_log_variance": dynamic_log_variance,
+            "prior_mean": prior_mean,
+            "prior_log_variance": prior_log_variance,
+        }
+
+    def _intensities(self, frames, dtype=None):
+        integers = keras.backend.standardize_dtype(frames.dtype).startswith(
+            ("int", "uint")
+        )
+        frames = ops.cast(frames, dtype or self.compute_dtype)
+        return frames / 255.0 if integers else frames
+
+    def _draw(self, mean, log_variance, training):
+        if training or self._evaluating:
+            return self.sampling(mean, log_variance, training=bool(training))
+        return mean
+
+    def elbo_parts(self, frames, outputs):
+        """The three parts of the negative ELBO of each set (section 2, "Learning").
+
+        Args:
+            frames: `(B, N, H, W, C)`, as given to `call`.
+            outputs: What `call` returned for them.
+
+        Returns:
+            Tuple of float32 tensors `(B,)` in nats, summed over the N frames and their
+            pixels: −log p(x | f, z), KL(q(z | f, x) ‖ p(z | f)) and
+            KL(q(f | x_S) ‖ p(f)).
+        """
+        log_prob = self.likelihood.log_prob(
+            outputs["reconstruction_logits"], self._intensities(frames, "float32")
+        )
+        static, dynamic, prior = (
+            DiagonalGaussian(
+                ops.cast(outputs[f"{name}_mean"], "float32"),
+                ops.cast(outputs[f"{name}_log_variance"], "float32"),
+            )
+            for name in ("static", "dynamic", "prior")
+        )
+        prior = DiagonalGaussian(prior.mean[:, None], prior.log_variance[:, None])
+        return (
+            -ops.sum(log_prob, axis=1),
+            ops.sum(dynamic.kl_divergence(prior), axis=1),
+            static.kl_divergence(),
+        )
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """The negative ELBO of a batch, and its parts for the history.
+
+        Args:
+            x: Frames `(B, N, H, W, C)`.
+            y: Not used.
+            y_pred: What `call` returned for `x`.
+            sample_weight: `(B,)`, or `None` for equal weights; 0 leaves a set out.
+            training: Not used.
+
+        Returns:
+            float32 scalar in nats: the (weighted) mean over the sets of
+            reconstruction + kl_weight · (KL z + KL f).
+        """
+        parts = self.elbo_parts(x, y_pred)
+        if sample_weight is None:
+            means = [ops.mean(part) for part in parts]
+            weight = ops.cast(ops.shape(x)[0], "float32")
+        else:
+            weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            weight = ops.sum(weights)
+            scale = weights / ops.maximum(weight, 1e-7)
+            means = [ops.sum(part * scale) for part in parts]
+        trackers = (
+            self._reconstruction_tracker,
+            self._kl_dynamic_tracker,
+            self._kl_static_tracker,
+        )
+        for tracker, mean in zip(trackers, means, strict=True):
+            tracker.update_state(ops.stop_gradient(mean), sample_weight=weight)
+        reconstruction, kl_dynamic, kl_static = means
+        return reconstruction + self.kl_weight * (kl_dynamic + kl_static)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        *,
+        shuffle=True,
+        **kwargs,
+    ):
+        """Train on sets of frames; arguments as for `keras.Model.fit`.
+
+        Args:
+            x: A `FrameSets`, an array of sets `(S, N, H, W, C)`, or any data that
+                `keras.Model.fit` takes and that yields such batches.
+            y: Must be `None`: there are no labels.
+            batch_size: Sets a batch, for arrays; Keras takes 32 where `None`.
+            epochs: As in Keras.
+            verbose: As in Keras.
+            callbacks: List of Keras callbacks.
+            shuffle: As in Keras; a `FrameSets` has its own order and ignores it.
+            **kwargs: As for `keras.Model.fit`. `validation_data` takes what `x` takes.
+
+        Returns:
+            `keras.callbacks.History` with the keys `loss`, `reconstruction_loss`,
+            `kl_static`, `kl_dynamic`, and the same with `val_`.
+
+        Raises:
+            InputError: The frames do not fit the model or lie outside [0, 1].
+        """
+        x = self._checked(x, y, "x")
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self._checked_validation(
+                kwargs["validation_data"]
+            )
+        if hasattr(x, "set_epoch"):
+            shuffle = False
+            if kwargs.get("steps_per_epoch") and hasattr(x, "with_steps"):
+                # Keras would carry an iterator over into the next epoch.
+                x = x.with_steps(kwargs.pop("steps_per_epoch"))
+            callbacks = _with_first(EpochSetter(x), callbacks)
+        return super().fit(
+            x,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """ELBO and its parts, with draws that are the same at every call.
+
+        Arguments as for `keras.Model.evaluate`; `x` as for `fit`.
+
+        Raises:
+            InputError: The frames do not fit the model or lie outside [0, 1].
+        """
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x = self._checked(x, y, "x")
+        self.sampling.reset_evaluation()
+        return super().evaluate(x, **kwargs)
+
+    def test_step(self, *args, **kwargs):
+        """Keras's step, with f and z drawn from their posteriors."""
+        self._evaluating = True
+        try:
+            return super().test_step(*args, **kwargs)
+        finally:
+            self._evaluating = False
+
+    def predict(self, x, **kwargs):
+        """Posterior means and reconstructions of sets of frames.
+
+        Args:
+            x: As for `fit`.
+            **kwargs: As for `keras.Model.predict`.
+
+        Returns:
+            Dict of NumPy arrays: what `call` gives, with `reconstruction` (expected
+            intensities in [0, 1]) in place of `reconstruction_logits`.
+
+        Raises:
+            InputError: The frames do not fit the model or lie outside [0, 1].
+        """
+        outputs = super().predict(self._checked(x, None, "x"), **kwargs)
+        logits = outputs.pop("reconstruction_logits")
+        return {"reconstruction": self._expected_images(logits), **outputs}
+
+    def _checked(self, x, y, argument):
+        if y is not None:
+            raise InputError(
+                "y was given, but DDR learns without labels; leave it out "
+                "(frames go in x, as sets of shape (sets, frames, height, width, "
+                "channels))"
+            )
+        number = None if self.aggregation == "mean" else self.frames_per_set
+        return checks.check_sets(x, self.image_shape, number, argument)
+
+    def _checked_validation(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x = self._checked(x, y, "validation_data")
+        return x if sample_weight is None else (x, None, sample_weight)
+
+
+def _with_first(callback, callbacks):
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callback.set_model(callbacks.model)
+        callbacks.callbacks.insert(0, callback)
+        return callbacks
+    if callbacks is None:
+        callbacks = []
+    elif not isinstance(callbacks, list | tuple):
+        callbacks = [callbacks]
+    return [callback, *callbacks]

@@ -1,0 +1,85 @@
+"""The parts of a model, compiled for one fixed chunk size each.
+
+Encoding and decoding run over any number of frames. Padding the last chunk means that
+each part is compiled once, whatever the length.
+"""
+
+import keras
+import numpy as np
+
+__all__ = ["CHUNK", "Programs"]
+
+CHUNK = 64  # frames or images a call
+_SETS = 16  # sets a call: each is N frames
+
+
+class Programs:
+    """NumPy in, NumPy out, for each part of a `DDR`.
+
+    Args:
+        model: A built `DDR`; its current weights are used at every call.
+    """
+
+    def __init__(self, model):
+        self._model = model
+        self._programs = {}
+
+    def features(self, frames):
+        """Features h of frames `(T, H, W, C)` float32 in [0, 1]: `(T, h, w, filters)`."""
+        return self._run("features", self._model.frame_encoder, [frames])
+
+    def static(self, features):
+        """Mean and log-variance of q(f | x_S); features `(S, N, h, w, filters)`."""
+        return self._run("static", self._model.static_encoder, [features], _SETS)
+
+    def dynamic(self, static, features):
+        """Mean and log-variance of q(z | f, x).
+
+        Args:
+            static: f, `(T, static_dim)`, one for each frame.
+            features: `(T, h, w, filters)`.
+
+        Returns:
+            Two arrays `(T, dynamic_dim)`.
+        """
+        outputs = self._run(
+            "dynamic", self._model.dynamic_encoder, [static, features[:, None]]
+        )
+        return tuple(part[:, 0] for part in outputs)
+
+    def prior(self, static):
+        """Mean and log-variance of p(z | f); static `(S, static_dim)`."""
+        return self._run("prior", self._model.prior, [static])
+
+    def outputs(self, static, dynamic):
+        """Decoder outputs (logits) `(T, H, W, C)` float32 of T pairs of f and z."""
+        decoder = self._model.frame_decoder
+        outputs = self._run("decoder", decoder, [static, dynamic[:, None]])
+        return outputs[:, 0].astype("float32", copy=False)
+
+    def _run(self, name, layer, inputs, size=CHUNK):
+        number = len(inputs[0])
+        program = self._program(name, layer, inputs)
+        chunks = []
+        for start in range(0, number, size):
+            chunk = [_pad_to(part[start : start + size], size) for part in inputs]
+            chunks.append(program.predict_on_batch(chunk))
+        if isinstance(chunks[0], list | tuple):
+            parts = zip(*chunks, strict=True)
+            return tuple(np.concatenate(part)[:number] for part in parts)
+        return np.concatenate(chunks)[:number]
+
+    def _program(self, name, layer, inputs):
+        key = (name, *(part.shape[1:] for part in inputs))
+        if key not in self._programs:
+            symbols = [keras.Input(part.shape[1:], dtype="float32") for part in inputs]
+            self._programs[key] = keras.Model(symbols, layer(*symbols))
+        return self._programs[key]
+
+
+def _pad_to(part, length):
+    part = np.asarray(part, dtype="float32")
+    missing = length - len(part)
+    if missing:
+        part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+    return part

@@ -1,0 +1,18 @@
+"""One training step around `DDR.compute_loss`, written out for each backend."""
+
+import keras
+
+__all__ = ["TrainStep"]
+
+_backend = keras.backend.backend()
+if _backend == "tensorflow":
+    from keras_ddr.training.tensorflow_step import TrainStep
+elif _backend == "jax":
+    from keras_ddr.training.jax_step import TrainStep
+elif _backend == "torch":
+    from keras_ddr.training.torch_step import TrainStep
+else:
+    raise ImportError(
+        f"keras_ddr cannot train on the Keras backend {_backend!r}; set the "
+        "environment variable KERAS_BACKEND to tensorflow, jax or torch"
+    )

@@ -1,0 +1,49 @@
+"""The training step on JAX."""
+
+import jax
+import keras
+
+__all__ = ["TrainStep"]
+
+
+class TrainStep:
+    """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
+
+    def train_step(self, state, data):
+        """Take one step on a batch, without side effects.
+
+        Args:
+            state: Tuple of the lists of trainable, non-trainable, optimizer and metric
+                values.
+            data: Tuple `(frames, None, sample_weight)` or what
+                `keras.utils.unpack_x_y_sample_weight` takes.
+
+        Returns:
+            Dict of the running means of the loss parts, named as in the history,
+            and the new state.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        weights, others, optimizer, metrics = state
+        # Scales the loss for the gradient and hands back the plain one.
+        loss_and_gradients = jax.value_and_grad(
+            self.compute_loss_and_updates, has_aux=True
+        )
+        (_, (loss, y_pred, others, metrics)), gradients = loss_and_gradients(
+            weights,
+            others,
+            metrics,
+            x,
+            y,
+            sample_weight,
+            training=True,
+            optimizer_variables=optimizer,
+        )
+        weights, optimizer = self.optimizer.stateless_apply(
+            optimizer, gradients, weights
+        )
+        mapping = list(zip(self.metrics_variables, metrics, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
+            logs = self.compute_metrics(x, y, y_pred, sample_weight)
+        metrics = [scope.get_current_value(v) for v in self.metrics_variables]
+        return logs, (weights, others, optimizer, metrics)

@@ -1,0 +1,152 @@
+"""The plane of z, decoded for several identities side by side (Figure 3)."""
+
+import numpy as np
+from scipy.stats import norm
+
+from keras_ddr.errors import InputError
+from keras_ddr.visualization.style import (
+    FADED,
+    Sheet,
+    shorten,
+    styled,
+    tiles_size,
+    whole_scale,
+)
+
+__all__ = ["plot_manifold"]
+
+_LEFT, _BELOW, _BETWEEN, _MARGIN, _GAP, _TITLE_GAP = 160, 110, 40, 30, 2, 16
+_TICK = {"color": FADED, "fontsize": 5.5}
+
+
+@styled
+def plot_manifold(
+    model,
+    identities,
+    grid=9,
+    *,
+    components=(0, 1),
+    quantiles=(0.02, 0.98),
+    names=None,
+    originals=None,
+):
+    """Fix f and decode z on a grid, one panel for each identity.
+
+    The grid spans quantiles of p(z | f), z = μ_p + σ_p Φ⁻¹(q), so that it stays where
+    the model has mass. The same place in two panels has the same standard score.
+
+    Args:
+        model: A trained `DDR`.
+        identities: List of `Codes`, or f as an array `(identities, static_dim)`.
+        grid: Number of values of each component.
+        components: The two components of z that vary; others stay at the prior mean. A
+            model with one component shows one row an identity.
+        quantiles: First and last quantile of p(z | f) in the grid.
+        names: List of titles, or `None`.
+        originals: List of a frame `(H, W, C)` of each identity to show beside the
+            title, or `None`.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        InputError: Nothing to show, or a component or quantile that does not exist.
+    """
+    static = [_mean_of(f) for f in identities]
+    if not static:
+        raise InputError("identities is empty; give at least one")
+    components = _check_components(components, model.dynamic_dim)
+    images = _decode_grid(model, np.stack(static), _scores(grid, quantiles), components)
+    rows, columns = images.shape[1:3]
+    shape = model.image_shape
+    scale = whole_scale(max(shape[:2]), 0.21 if rows > 1 else 0.42)
+    height, width = tiles_size(rows, columns, shape, scale, _GAP)
+    small = whole_scale(max(shape[:2]), 0.21)
+    header = _TITLE_GAP + max(40, 0 if originals is None else shape[0] * small)
+    across = 1 if rows == 1 else min(4, len(images))
+    down = -(-len(images) // across)
+    sheet = Sheet(
+        _LEFT + across * (width + _BETWEEN) - _BETWEEN + _MARGIN,
+        _MARGIN + down * (header + height + _BELOW),
+    )
+    for index, panel in enumerate(images):
+        x = _LEFT + (index % across) * (width + _BETWEEN)
+        y = _MARGIN + (index // across) * (header + height + _BELOW)
+        title = x
+        if originals is not None:
+            original = np.asarray(originals[index])[None, None]
+            sheet.tiles(x, y, original, small, 0)
+            title += shape[1] * small + _TITLE_GAP
+        if names is not None:
+            name = shorten(names[index], x + width - title)
+            sheet.text(title, y + (header - _TITLE_GAP) / 2, name, weight="bold")
+        sheet.tiles(x, y + header, panel, scale, _GAP)
+        _label_below(sheet, x, y + header + height, width, components[0], quantiles)
+        if rows > 1 and index % across == 0:
+            _label_left(sheet, x, y + header, height, components[1], quantiles)
+    return sheet.figure
+
+
+def _mean_of(identity):
+    static = getattr(identity, "static", None)
+    return np.asarray(identity if static is None else static.mean, dtype="float32")
+
+
+def _scores(grid, quantiles):
+    low, high = quantiles
+    if not 0 < low < high < 1:
+        raise InputError(
+            f"quantiles={tuple(quantiles)}; they must be rising, between 0 and 1"
+        )
+    if grid < 2:
+        raise InputError(f"grid={grid}; it must be at least 2")
+    return norm.ppf(np.linspace(low, high, grid))
+
+
+def _check_components(components, dim):
+    components = tuple(components)[: min(2, dim)]
+    wanted = min(2, dim)
+    if len(set(components)) != wanted or not all(0 <= c < dim for c in components):
+        raise InputError(
+            f"components={components}; choose {wanted} of 0 to {dim - 1}, the "
+            "components of z"
+        )
+    return components
+
+
+def _decode_grid(model, static, scores, components):
+    """Images `(identities, rows, columns, H, W, C)`; rows go from high to low."""
+    grid = len(scores)
+    rows = grid if len(components) == 2 else 1
+    z = np.zeros((rows, grid, model.dynamic_dim))
+    z[..., components[0]] = scores[None, :]
+    if rows > 1:
+        z[..., components[1]] = scores[::-1, None]
+    prior = model.prior_of(static)
+    z = prior.mean[:, None] + prior.stddev[:, None] * z.reshape(1, rows * grid, -1)
+    images = model.decode(static, z)
+    return images.reshape(len(static), rows, grid, *model.image_shape)
+
+
+def _label_below(sheet, x, y, width, component, quantiles):
+    for (place, text), align in zip(
+        _ticks(quantiles), ("left", "center", "right"), strict=True
+    ):
+        sheet.text(x + place * width, y + 22, text, ha=align, **_TICK)
+    sheet.text(x + width / 2, y + 62, f"$z_{{{component + 1}}}$", ha="center")
+
+
+def _label_left(sheet, x, y, height, component, quantiles):
+    for (place, text), align in zip(
+        _ticks(quantiles), ("bottom", "center", "top"), strict=True
+    ):
+        sheet.text(
+            x - 12, y + (1 - place) * height, text, ha="right", va=align, **_TICK
+        )
+    sheet.text(x - 110, y + height / 2, f"$z_{{{component + 1}}}$", ha="center")
+
+
+def _ticks(quantiles):
+    low, high = quantiles
+    named = ((0.0, low), (0.5, (low + high) / 2), (1.0, high))
+    return [(place, f"{100 * quantile:.3g} %") for place, quantile in named]

@@ -1,0 +1,114 @@
+"""Which sequences and frames a figure shows."""
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+
+__all__ = ["encode_shown", "pick_frames", "pick_sequences"]
+
+_CONTEXT = 64  # frames of a long sequence that f is taken from
+
+
+def pick_sequences(store, sequences, split=None, min_length=1, seed=None):
+    """Sequences of a store, by number or by name.
+
+    Args:
+        store: `FrameStore`.
+        sequences: How many, or a list of names, indices or `Sequence`.
+        split: Split that a number is taken from; `None` for all.
+        min_length: Fewest frames of a sequence.
+        seed: Of a random choice; evenly spread where `None`.
+
+    Returns:
+        List of `Sequence`; fewer than asked for where the split holds fewer.
+
+    Raises:
+        InputError: A name is not in the store, or a sequence is too short.
+    """
+    if not isinstance(sequences, int | np.integer):
+        return [_find(store, item, min_length) for item in sequences]
+    found = store.select(split=split, min_length=min_length)
+    if not found:
+        where = f"in the split {split!r} " if split else ""
+        raise InputError(
+            f"{store.path} has no sequence of at least {min_length} frames {where}"
+            "to show; choose another split"
+        )
+    if sequences < 1:
+        raise InputError(f"sequences={sequences}; it must be at least 1")
+    number = min(int(sequences), len(found))
+    if seed is None:
+        chosen = _spread(len(found), number)
+    else:
+        generator = np.random.default_rng(seed)
+        chosen = generator.choice(len(found), size=number, replace=False)
+    return [found[i] for i in chosen]
+
+
+def pick_frames(sequence, frames):
+    """Positions of frames in a sequence.
+
+    Args:
+        sequence: A `Sequence`.
+        frames: How many, evenly spread, or a list of positions counted from 0.
+
+    Returns:
+        Integer array; fewer than asked for where the sequence is shorter.
+
+    Raises:
+        InputError: A position lies outside the sequence.
+    """
+    if isinstance(frames, int | np.integer):
+        if frames < 1:
+            raise InputError(f"frames={frames}; it must be at least 1")
+        return _spread(sequence.length, min(int(frames), sequence.length))
+    positions = np.asarray(frames, dtype=int)
+    if positions.size == 0 or positions.min() < 0 or positions.max() >= sequence.length:
+        raise InputError(
+            f"frames {list(frames)} are not all in the sequence {sequence.name!r}, "
+            f"which has frames 0 to {sequence.length - 1}"
+        )
+    return positions
+
+
+def encode_shown(model, store, sequence, positions):
+    """Codes of the frames that are shown; f is taken from the sequence around them.
+
+    Args:
+        model: A trained `DDR`.
+        store: `FrameStore`.
+        sequence: A `Sequence` of the store.
+        positions: Positions of the frames that are shown.
+
+    Returns:
+        `(frames, codes, rows)`: frames that were encoded, their `Codes`, and the rows
+        of both that belong to `positions`.
+    """
+    around = _spread(sequence.length, min(_CONTEXT, sequence.length))
+    used = np.union1d(around, positions)
+    frames = store.frames(sequence.index, used)
+    return frames, model.encode(frames), np.searchsorted(used, positions)
+
+
+def _spread(length, number):
+    return np.linspace(0, length - 1, number).round().astype(int)
+
+
+def _find(store, item, min_length):
+    if isinstance(item, int | np.integer):
+        if not 0 <= item < len(store):
+            raise InputError(
+                f"{store.path} has no sequence {item}; it has 0 to {len(store) - 1}"
+            )
+        item = store.sequences[item]
+    elif isinstance(item, str):
+        found = [s for s in store.sequences if s.name == item]
+        if not found:
+            raise InputError(f"{store.path} has no sequence named {item!r}")
+        item = found[0]
+    if item.length < min_length:
+        raise InputError(
+            f"the sequence {item.name!r} of {store.path} has {item.length} frames; "
+            f"at least {min_length} are needed"
+        )
+    return item

@@ -1,0 +1,194 @@
+"""Looks shared by all figures, and the layout in whole pixels.
+
+Figures are `matplotlib.figure.Figure` objects made without pyplot, and settings are
+applied inside a context: nothing global is changed.
+"""
+
+import functools
+import pathlib
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_ddr.errors import InputError
+from keras_ddr.files import replacing
+
+__all__ = ["DPI", "STYLE", "Sheet", "save_figure", "shorten", "styled", "whole_scale"]
+
+DPI = 300
+SUFFIXES = (".png", ".pdf", ".svg")
+INK = "#222222"
+FADED = "#6b6b6b"
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 7.0,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.5,
+    "axes.titlesize": 7.0,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "white",
+    "figure.dpi": DPI,
+    "savefig.dpi": "figure",
+    "savefig.facecolor": "white",
+    # Text stays text in vector files.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+
+def styled(function):
+    """Run a function with the settings of `STYLE`, and leave no trace of them."""
+
+    @functools.wraps(function)
+    def inside(*args, **kwargs):
+        with matplotlib.rc_context(STYLE):
+            return function(*args, **kwargs)
+
+    return inside
+
+
+@styled
+def save_figure(figure, path):
+    """Write a figure, whole or not at all.
+
+    Args:
+        figure: A `matplotlib.figure.Figure`.
+        path: File ending in .png, .pdf or .svg, in a folder that exists. An existing
+            file is replaced.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        InputError: Another suffix, or the folder is missing.
+    """
+    path = check_figure_path(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower())
+    return path
+
+
+def check_figure_path(path):
+    """Refuse a path that `save_figure` could not write, before the work is done.
+
+    Args:
+        path: As for `save_figure`.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        InputError: Another suffix than .png, .pdf or .svg, or the folder is missing.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path} has the suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}"
+        )
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} does not exist; "
+            "make it first"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    return path
+
+
+def whole_scale(size, inches):
+    """Whole factor that shows `size` image pixels at about `inches`, at least 1."""
+    return max(1, round(inches * DPI / size))
+
+
+def shorten(text, pixels, points=7.0):
+    """Cut a text in the middle so that it is about `pixels` wide at most."""
+    fits = max(5, int(pixels / (0.55 * points * DPI / 72)))
+    if len(text) <= fits:
+        return text
+    head = (fits - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (fits - 1 - head) :]}"
+
+
+class Sheet:
+    """A figure laid out in device pixels, origin at the top left.
+
+    Images are shown at whole multiples of their size, so that a saved PNG holds their
+    pixels as they are.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+    """
+
+    def __init__(self, width, height):
+        self.width, self.height = int(width), int(height)
+        self.figure = Figure((self.width / DPI, self.height / DPI), dpi=DPI)
+
+    def tiles(self, left, top, images, scale, gap):
+        """Show images in rows and columns.
+
+        Args:
+            left: Pixels from the left.
+            top: Pixels from the top.
+            images: `(rows, columns, H, W, C)`, uint8 or floats in [0, 1]; channels
+                other than three are shown as the grey of their mean.
+            scale: Whole factor.
+            gap: Pixels between images.
+
+        Returns:
+            The `Axes`, without ticks or frame.
+        """
+        canvas = _compose(_to_rgb(images), scale, gap)
+        height, width = canvas.shape[:2]
+        axes = self.figure.add_axes(
+            (
+                left / self.width,
+                1 - (top + height) / self.height,
+                width / self.width,
+                height / self.height,
+            )
+        )
+        axes.imshow(canvas, interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        return axes
+
+    def text(self, x, y, string, **kwargs):
+        """Write at pixel (x, y) from the top left; kwargs as for `Figure.text`."""
+        return self.figure.text(
+            x / self.width, 1 - y / self.height, string, **{"va": "center", **kwargs}
+        )
+
+
+def tiles_size(rows, columns, shape, scale, gap):
+    """Height and width in pixels of what `Sheet.tiles` shows; `shape` is `(H, W)`."""
+    height = rows * shape[0] * scale + (rows - 1) * gap
+    width = columns * shape[1] * scale + (columns - 1) * gap
+    return height, width
+
+
+def _to_rgb(images):
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        images = np.round(np.clip(images, 0.0, 1.0) * 255.0).astype("uint8")
+    if images.shape[-1] != 3:
+        grey = images.mean(axis=-1, keepdims=True).round().astype("uint8")
+        images = np.repeat(grey, 3, axis=-1)
+    return images
+
+
+def _compose(images, scale, gap):
+    rows, columns, height, width = images.shape[:4]
+    images = images.repeat(scale, axis=2).repeat(scale, axis=3)
+    height, width = height * scale, width * scale
+    size = tiles_size(rows, columns, (height, width), 1, gap)
+    canvas = np.full((*size, 3), 255, "uint8")
+    for row in range(rows):
+        for column in range(columns):
+            top, left = row * (height + gap), column * (width + gap)
+            canvas[top : top + height, left : left + width] = images[row, column]
+    return canvas

@@ -1,0 +1,104 @@
+"""Identities of some sequences with the dynamics of others, as a matrix."""
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+from keras_ddr.visualization import selection
+from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
+
+__all__ = ["plot_swap"]
+
+
+@styled
+def plot_swap(
+    model, store, identities=5, dynamics=8, *, align="none", split=None, seed=0
+):
+    """Decode f of each row with z of each column.
+
+    Args:
+        model: A trained `DDR`.
+        store: `FrameStore` with frames of the model's image shape.
+        identities: How many sequences give f, or a list of their names or indices.
+        dynamics: How many frames give z, each of another sequence where there are
+            enough, or a list of pairs (name or index of a sequence, position).
+        align: "none" takes z as it is, "prior" carries it over as its standard score
+            under p(z | f).
+        split: Split that numbers of sequences are taken from; `None` for all.
+        seed: Of the random choices.
+
+    Returns:
+        `matplotlib.figure.Figure`: originals of the identities at the left, of the
+        dynamics on top, and the decoded combinations.
+
+    Raises:
+        InputError: A sequence or frame is not in the store or does not fit the model.
+    """
+    if align not in ("none", "prior"):
+        raise InputError(f"align={align!r}; use 'none' or 'prior'")
+    number = model.frames_per_set
+    rows = selection.pick_sequences(store, identities, split, number, seed)
+    columns = _pick_dynamics(store, dynamics, rows, split, number, seed)
+    left, static, priors = [], [], []
+    for sequence in rows:
+        frames, codes, at = selection.encode_shown(model, store, sequence, [0])
+        left.append(frames[at[0]])
+        static.append(codes.static.mean)
+        priors.append(codes.prior)
+    top, z, scores = [], [], []
+    for sequence, position in columns:
+        frames, codes, at = selection.encode_shown(model, store, sequence, [position])
+        top.append(frames[at[0]])
+        z.append(codes.dynamic.mean[at[0]])
+        scores.append(codes.standardized[at[0]])
+    z = np.broadcast_to(np.stack(z), (len(rows), len(columns), model.dynamic_dim))
+    if align == "prior":
+        z = np.stack([prior.sample(np.stack(scores)) for prior in priors])
+    images = model.decode(np.stack(static), z)
+    return _draw(np.stack(left), np.stack(top), images, model.image_shape, align)
+
+
+def _draw(left, top, images, shape, align):
+    rows, columns = images.shape[:2]
+    scale = whole_scale(max(shape[:2]), 0.42)
+    gap, space, margin, label = 4, 24, 30, 60
+    height, width = tiles_size(rows, columns, shape, scale, gap)
+    tile_height, tile_width = shape[0] * scale, shape[1] * scale
+    x = margin + label + tile_width + space
+    y = margin + label + tile_height + space
+    sheet = Sheet(x + width + margin, y + height + margin)
+    sheet.tiles(x, margin + label, top[None], scale, gap)
+    sheet.tiles(margin + label, y, left[:, None], scale, gap)
+    sheet.tiles(x, y, images, scale, gap)
+    how = "z of" if align == "none" else "z (as standard score) of"
+    sheet.text(x + width / 2, margin + label / 2, how, ha="center", color=FADED)
+    sheet.text(
+        margin + label / 2,
+        y + height / 2,
+        "f of",
+        ha="center",
+        color=FADED,
+        rotation=90,
+    )
+    return sheet.figure
+
+
+def _pick_dynamics(store, dynamics, rows, split, min_length, seed):
+    if not isinstance(dynamics, int | np.integer):
+        pairs = []
+        for item, position in dynamics:
+            [sequence] = selection.pick_sequences(store, [item], None, min_length)
+            [position] = selection.pick_frames(sequence, [position])
+            pairs.append((sequence, int(position)))
+        if not pairs:
+            raise InputError("dynamics is empty; give at least one frame")
+        return pairs
+    if dynamics < 1:
+        raise InputError(f"dynamics={dynamics}; it must be at least 1")
+    generator = np.random.default_rng([seed, 1])
+    taken = {sequence.index for sequence in rows}
+    found = store.select(split=split, min_length=min_length)
+    # Others first: a swap with a sequence's own z is a reconstruction.
+    others = [s for s in found if s.index not in taken] or found or rows
+    order = generator.permutation(len(others))
+    sequences = [others[order[i % len(order)]] for i in range(dynamics)]
+    return [(s, int(generator.integers(s.length))) for s in sequences]

@@ -1,0 +1,91 @@
+"""The command line, in this process and in others."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from ddr_cli.main import ddr
+
+# Puts modules out of reach, as if they were not installed or could not be loaded.
+BLOCK = """
+import importlib.abc, sys
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocker())
+from ddr_cli.main import ddr
+ddr.main({arguments!r})
+"""
+
+
+@pytest.fixture
+def ddr_here():
+    """Run `ddr` in this process, on the backend that is loaded already."""
+
+    def run(*arguments):
+        return CliRunner().invoke(ddr, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def ddr_elsewhere(tmp_path):
+    """Run `ddr` in a new process, with modules blocked and variables set."""
+
+    def start(*arguments, blocked=(), **variables):
+        code = BLOCK.format(blocked=set(blocked), arguments=list(map(str, arguments)))
+        environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**environment, **variables},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(*arguments, **options):
+        process = start(*arguments, **options)
+        output, errors = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(
+            arguments, process.returncode, output, errors
+        )
+
+    run.start = start
+    return run
+
+
+@pytest.fixture(scope="session")
+def puppets(tmp_path_factory):
+    """A store made by `ddr preprocess puppets`."""
+    path = tmp_path_factory.mktemp("stores") / "puppets"
+    result = CliRunner().invoke(
+        ddr, ["preprocess", "puppets", str(path), "--identities", "24", "--size", "32"]
+    )
+    assert result.exit_code == 0, result.output
+    return path
+
+
+SMALL = (
+    "--config tiny --steps 4 --save-every 2 --batch-size 4 --filters 8 "
+    "--pair-filters 8 --hidden-units 16 --static-dim 4"
+).split()
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Options of a `ddr fit` that takes seconds."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def run_folder(puppets, tmp_path_factory):
+    """A run made by `ddr fit`."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    result = CliRunner().invoke(ddr, ["fit", str(puppets), "--out", str(path), *SMALL])
+    assert result.exit_code == 0, result.output
+    return path

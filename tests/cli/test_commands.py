@@ -1,0 +1,176 @@
+import json
+
+import pytest
+from PIL import Image
+
+from keras_ddr.data import FrameStore
+
+
+def fails(result, message):
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("ddr: error: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    return True
+
+
+def test_preprocess_puppets(ddr_here, tmp_path):
+    path = tmp_path / "puppets"
+    options = ["--identities", 10, "--size", 16, "--seed", 3]
+    result = ddr_here("preprocess", "puppets", path, *options)
+    assert result.exit_code == 0, result.output
+    assert (
+        "10 sequences (7 train, 1 val, 2 test), 960 frames of 16×16×3" in result.output
+    )
+    store = FrameStore.open(path)
+    assert len(store) == 10 and store.meta["seed"] == 3
+    assert fails(ddr_here("preprocess", "puppets", path, *options), str(path))
+    result = ddr_here("preprocess", "puppets", path, *options, "--overwrite")
+    assert result.exit_code == 0, result.output
+    result = ddr_here("preprocess", "puppets", tmp_path / "odd", "--size", 40)
+    assert fails(result, "multiple")
+    assert [p.name for p in tmp_path.iterdir()] == ["puppets"]
+
+
+def test_preprocess_sprites(ddr_here, lpc_root, tmp_path):
+    result = ddr_here(
+        "preprocess", "sprites", lpc_root, tmp_path / "sprites", "--identities", 12
+    )
+    assert result.exit_code == 0, result.output
+    store = FrameStore.open(tmp_path / "sprites")
+    assert (len(store), store.num_frames) == (12, 12 * 178)
+
+
+def test_preprocess_sprites_from_what_is_not_there(ddr_here, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for source in (empty, tmp_path / "missing"):
+        result = ddr_here("preprocess", "sprites", source, tmp_path / "sprites")
+        assert fails(result, str(source))
+        assert not (tmp_path / "sprites").exists()
+
+
+def test_preprocess_sprites_from_what_is_not_a_sheet(ddr_here, lpc_root, tmp_path):
+    sheets = [p.relative_to(lpc_root) for p in lpc_root.rglob("*.png")]
+    for sheet in sheets:
+        (tmp_path / "lpc" / sheet).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "lpc" / sheet).write_bytes((lpc_root / sheet).read_bytes())
+    damaged = tmp_path / "lpc" / "body/male/light.png"
+    for change in ("not an image", "wrong size"):
+        if change == "not an image":
+            damaged.write_text("hello")
+        else:
+            Image.new("RGBA", (64, 64)).save(damaged)
+        result = ddr_here("preprocess", "sprites", tmp_path / "lpc", tmp_path / "S")
+        assert fails(result, "light.png")
+        assert not (tmp_path / "S").exists()
+
+
+def test_fit_says_what_it_does(run_folder):
+    assert (run_folder / "model.keras").is_file()
+    config = json.loads((run_folder / "config.json").read_text())
+    assert config["model"]["static_dim"] == 4
+    assert config["training"]["steps"] == 4
+
+
+def test_fit_shows_every_part_of_the_loss(ddr_here, puppets, small, tmp_path):
+    out = tmp_path / "run"
+    result = ddr_here("fit", puppets, "--out", out, *small, "--likelihood", "normal")
+    assert result.exit_code == 0, result.output
+    [line] = [x for x in result.output.splitlines() if x.startswith("step 4/4")]
+    for part in ("loss", "reconstruction", "kl_f", "kl_z", "val_loss"):
+        assert f"  {part} " in line
+    assert f"model: {out / 'model.keras'} (best on val: step " in result.output
+    assert fails(ddr_here("fit", puppets, "--out", out, *small), "exists")
+    result = ddr_here("fit", "--resume", out)
+    assert result.exit_code == 0, result.output
+    assert "going on after epoch 2, step 4 of 4" in result.output
+
+
+def test_fit_on_what_cannot_be_used(ddr_here, puppets, small, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    out = tmp_path / "run"
+    assert fails(ddr_here("fit", empty, "--out", out, *small), str(empty))
+    assert fails(ddr_here("fit", tmp_path / "no", "--out", out, *small), "no")
+    result = ddr_here("fit", puppets, "--out", out, *small, "--frames-per-set", 97)
+    assert fails(result, "fewer frames than the 97")
+    result = ddr_here("fit", puppets, "--out", puppets, *small, "--overwrite")
+    assert fails(result, "is not a run")
+    assert fails(ddr_here("fit", "--resume", empty), "no config.json")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("reconstruction", ["--sequences", 2, "--frames", 3]),
+        ("manifold", ["--sequences", 2, "--grid", 3, "--components", 2, 1]),
+        ("swap", ["--sequences", 2, "--dynamics", 3, "--align", "prior"]),
+    ],
+)
+def test_plots(ddr_here, run_folder, puppets, tmp_path, kind, options):
+    out = tmp_path / f"{kind}.png"
+    result = ddr_here("plot", kind, run_folder, puppets, out, *options)
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == str(out)
+    assert Image.open(out).size[0] > 100
+
+
+def test_plots_of_named_sequences(ddr_here, run_folder, puppets, tmp_path):
+    names = [sequence.name for sequence in FrameStore.open(puppets).sequences[:2]]
+    chosen = [option for name in names for option in ("--sequence", name)]
+    out = tmp_path / "a.svg"
+    result = ddr_here(
+        "plot", "reconstruction", run_folder / "model.keras", puppets, out, *chosen
+    )
+    assert result.exit_code == 0, result.output
+    assert all(name in out.read_text() for name in names)
+
+
+def test_plots_of_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
+    def plot(*arguments):
+        return ddr_here("plot", "reconstruction", *arguments)
+
+    good = tmp_path / "a.png"
+    assert fails(plot(run_folder, puppets, tmp_path / "a.gif"), "'.gif'; use one of")
+    assert fails(plot(run_folder, puppets, tmp_path / "no" / "a.png"), "does not exist")
+    assert fails(plot(run_folder, tmp_path, good), "not a frame store")
+    assert fails(plot(puppets, puppets, good), "no config.json")
+    assert fails(plot(tmp_path / "no.keras", puppets, good), "does not exist")
+    (tmp_path / "bad.keras").write_text("hello")
+    assert fails(plot(tmp_path / "bad.keras", puppets, good), "cannot be loaded")
+    assert fails(plot(run_folder, puppets, good, "--sequence", "me"), "named 'me'")
+    frames = FrameStore.open(puppets).frames(0)[:, :16, :16]
+    other = FrameStore.from_arrays(tmp_path / "other", [frames])
+    assert fails(plot(run_folder, other.path, good), "(16, 16, 3)")
+    assert not good.exists()
+
+
+def test_info(ddr_here, puppets, run_folder):
+    output = ddr_here("info").output
+    for text in ("keras_ddr", "backend", "devices", "tensorflow", "jax", "torch"):
+        assert text in output
+    output = ddr_here("info", puppets).output
+    for text in ("puppets", "24, 96 to 96 frames long", "label hair", "of 32×32×3"):
+        assert text in output
+    output = ddr_here("info", run_folder).output
+    for text in ("tiny", "step 4 of 4", "static_dim 4", "best val_loss"):
+        assert text in output
+
+
+def test_demo(ddr_here, tmp_path):
+    out = tmp_path / "demo"
+    options = ["--out", out, "--identities", 20, "--steps", 2]
+    result = ddr_here("demo", *options)
+    assert result.exit_code == 0, result.output
+    for name in ("reconstruction", "manifold", "swap"):
+        assert str(out / f"{name}.png") in result.output
+        assert (out / f"{name}.png").is_file()
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert {"skin", "arm_angle", "leg_angle"} <= set(metrics["probes"])
+    for text in ("chance", "mean image", "f of A, z of B"):
+        assert text in result.output
+    assert fails(ddr_here("demo", *options), "not empty")
+    result = ddr_here("demo", *options, "--overwrite")
+    assert result.exit_code == 0, result.output

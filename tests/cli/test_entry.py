@@ -1,0 +1,117 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+HELP = """
+import sys
+from click.testing import CliRunner
+from ddr_cli.main import ddr
+for command in ([], ["fit"], ["plot"], ["plot", "swap"], ["preprocess"], ["info"], ["demo"]):
+    result = CliRunner().invoke(ddr, [*command, "--help"])
+    assert result.exit_code == 0, result.output
+heavy = {"keras", "keras_ddr", "numpy", "matplotlib", "tensorflow", "jax", "torch"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def one_line(text):
+    assert text.startswith("ddr: "), text
+    assert text.count("\n") == 1 and text.endswith("\n"), text
+    return text
+
+
+def test_help_imports_nothing_heavy_and_is_quick():
+    seconds = []
+    for _ in range(3):
+        began = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-m", "ddr_cli.main", "--help"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        seconds.append(time.monotonic() - began)
+    assert min(seconds) < 0.5
+    found = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True)
+    assert found.stdout == "[]\n", found.stderr
+
+
+def test_help_names_commands_and_defaults(ddr_here):
+    output = ddr_here("--help").output
+    for command in ("preprocess", "fit", "plot", "demo", "info"):
+        assert f"\n  {command} " in output
+    output = " ".join(ddr_here("fit", "--help").output.split())
+    assert "[default: small]" in output and "[default: 500]" in output
+    assert "ddr fit --resume RUN" in output
+
+
+def test_help_lists_the_configurations_and_likelihoods_there_are(ddr_here):
+    from ddr_cli.fit import CONFIG_NAMES
+    from keras_ddr import DDR, likelihoods
+    from keras_ddr.configs import CONFIGS
+
+    assert list(CONFIG_NAMES) == list(CONFIGS)
+    output = ddr_here("fit", "--help").output
+    for name in ("bernoulli", "continuous_bernoulli", "normal"):
+        assert name in output
+        likelihoods.get(name)
+    for name in ("concat", "mean"):
+        DDR((16, 16, 1), 2, filters=2, pair_filters=2, hidden_units=2, aggregation=name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit"], "give one of --out RUN (new) and --resume RUN (go on)"),
+        (["fit", "--out", "R"], "give the STORE to train on"),
+        (["fit", "S", "--out", "R", "--resume", "R"], "give one of --out"),
+        (["fit", "S", "--out", "R", "--backend", "theano"], "'theano' is not one of"),
+        (["fit", "S", "--out", "R", "--steps", "0"], "--steps"),
+        (["fit", "S", "--out", "R", "--lr", "0"], "--lr"),
+        (["fit", "--resume", "R", "--lr", "0.1", "--seed", "2"], "--lr, --seed cannot"),
+        (["fit", "--resume", "R", "--overwrite"], "--overwrite cannot be changed"),
+        (["plot", "swap", "R"], "Missing argument 'STORE'"),
+        (["evaluat"], "No such command 'evaluat'"),
+        (["--verbose"], "--verbose"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(ddr_here, arguments, message):
+    result = ddr_here(*arguments)
+    assert result.exit_code == 2
+    assert message in one_line(result.stderr)
+
+
+def test_alone_it_shows_its_help(ddr_here):
+    assert "Commands:" in ddr_here().output
+
+
+def test_errors_are_one_line_and_debug_shows_the_traceback(ddr_here, tmp_path):
+    result = ddr_here("info", tmp_path / "missing")
+    assert result.exit_code == 1
+    assert "missing" in one_line(result.stderr)
+    result = ddr_here("--debug", "info", tmp_path / "missing")
+    assert type(result.exception).__name__ == "InputError"
+
+
+def test_an_error_nobody_expected_is_one_line_too():
+    from ddr_cli.errors import Failure, one_line
+
+    text = one_line(Failure.of(RuntimeError("a\n  b")).format_message())
+    assert text.startswith("RuntimeError: a b (not expected; ddr --debug")
+    assert Failure.of(OSError(28, "No space left", "f")).message == "f: No space left"
+    assert "--batch-size" in Failure.of(MemoryError()).message
+
+
+def test_a_backend_that_is_not_installed_is_named(ddr_elsewhere, puppets):
+    result = ddr_elsewhere(
+        "fit", puppets, "--out", "R", "--backend", "jax", blocked=["jax"]
+    )
+    assert result.returncode == 1
+    assert 'pip install "keras_ddr[jax]"' in one_line(result.stderr)
+
+
+def test_a_backend_variable_that_cannot_be_used_is_named(ddr_elsewhere):
+    result = ddr_elsewhere("info", KERAS_BACKEND="theano")
+    assert result.returncode == 1
+    assert "KERAS_BACKEND=theano" in one_line(result.stderr)

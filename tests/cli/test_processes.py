@@ -1,0 +1,92 @@
+"""Real processes: other backends, libraries that are missing, Ctrl-C and kill -9."""
+
+import csv
+import os
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ddr.runs import Run
+
+backend = keras.backend.backend()
+
+
+def history(path):
+    with (path / "history.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def wait_for_rows(process, path, number):
+    for _ in range(2400):
+        if (path / "history.csv").exists() and len(history(path)) >= number:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("no history")
+
+
+def test_a_killed_run_goes_on_as_if_never_stopped(
+    ddr_elsewhere, puppets, small, tmp_path
+):
+    options = [puppets, *small, "--steps", 30, "--save-every", 3, "--backend", backend]
+    process = ddr_elsewhere.start("fit", *options, "--out", "killed")
+    wait_for_rows(process, tmp_path / "killed", 3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(history(tmp_path / "killed")) < 10
+    whole = ddr_elsewhere("fit", *options, "--out", "whole")
+    resumed = ddr_elsewhere("fit", "--resume", "killed")
+    for result in (whole, resumed):
+        assert result.returncode == 0, result.stderr
+        assert result.stderr == ""
+    assert f"on {backend}" in resumed.stdout
+    assert history(tmp_path / "killed") == history(tmp_path / "whole")
+    for a, b in zip(
+        *(Run.open(tmp_path / n).model("last").weights for n in ("killed", "whole")),
+        strict=True,
+    ):
+        a, b = keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b)
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process there")
+def test_ctrl_c_is_one_line_that_says_how_to_go_on(
+    ddr_elsewhere, puppets, small, tmp_path
+):
+    process = ddr_elsewhere.start(
+        "fit", puppets, "--out", "R", *small, "--steps", 100_000
+    )
+    wait_for_rows(process, tmp_path / "R", 1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "ddr: interrupted; go on with ddr fit --resume R\n"
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_without_tensorflow_and_opencv(ddr_elsewhere, puppets, small, tmp_path, name):
+    pytest.importorskip(name)
+    blocked = ["tensorflow", "cv2"]
+    result = ddr_elsewhere(
+        "fit", puppets, "--out", "R", *small, "--backend", name, blocked=blocked
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    result = ddr_elsewhere(
+        "plot", "manifold", "R", puppets, "m.png", "--backend", name, blocked=blocked
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "m.png").is_file()
+
+
+def test_demo_without_opencv(ddr_elsewhere, tmp_path):
+    result = ddr_elsewhere(
+        "demo", "--identities", 20, "--steps", 2, "--backend", backend, blocked=["cv2"]
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert (tmp_path / "ddr-demo" / "swap.png").is_file()

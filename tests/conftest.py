@@ -1,0 +1,34 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+_DATA = Path(
+    os.environ.get("DDR_TEST_DATA")
+    or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
+
+
+def _data(name):
+    path = _DATA / name
+    if not path.exists():
+        reason = f"real data not found: {path} (set DDR_TEST_DATA to its folder)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture
+def lpc_root():
+    """Folder of real LPC sprite sheets."""
+    return _data("lpc")
+
+
+@pytest.fixture
+def rng():
+    """A generator with a fixed seed."""
+    return np.random.default_rng(0)

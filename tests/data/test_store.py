@@ -1,0 +1,629 @@
+"""Frame stores: what is written is read back, and damage is named in one line."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.data import (
+    FrameStore,
+    SequenceRecord,
+    StoreWriter,
+    assign_splits,
+    write_store,
+)
+
+
+def _records(count=4, length=5, size=16, fill=None, **extra):
+    for number in range(count):
+        value = number + 1 if fill is None else fill
+        yield SequenceRecord(
+            name=f"s{number}",
+            frames=np.full((length, size, size, 3), value, np.uint8),
+            **extra,
+        )
+
+
+@pytest.fixture
+def store(tmp_path, rng):
+    frames = [rng.integers(0, 256, (t, 16, 32, 3), np.uint8) for t in (4, 1, 7)]
+    store = FrameStore.from_arrays(
+        tmp_path / "store",
+        frames,
+        names=["a", "b", "c"],
+        splits=["train", "val", "test"],
+        labels={
+            "colour": ["red", None, "blue"],
+            "age": [1.5, 2, float("nan")],
+            "angle": [np.linspace(0, 1, t) for t in (4, 1, 7)],
+            "mood": [["glad"] * 4, ["sad"], ["glad"] * 7],
+        },
+        persons=["ann", "", "bob"],
+    )
+    return store, frames
+
+
+def _one_line(error):
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# --- reading back ---------------------------------------------------------------------
+
+
+def test_round_trip(store):
+    store, frames = store
+    store = FrameStore.open(str(store.path))
+    assert (len(store), store.num_frames, store.frame_shape) == (3, 12, (16, 32, 3))
+    for number, expected in enumerate(frames):
+        np.testing.assert_array_equal(store.frames(number), expected)
+    picked = store.frames(2, [5, 0, 5])
+    np.testing.assert_array_equal(picked, frames[2][[5, 0, 5]])
+    picked[:] = 0
+    np.testing.assert_array_equal(store.frames(2, [5, 0, 5]), frames[2][[5, 0, 5]])
+    assert store.frames(0, []).shape == (0, 16, 32, 3)
+    first = store.sequences[0]
+    assert (first.name, first.start, first.length) == ("a", 0, 4)
+    assert (first.split, first.person, first.source) == ("train", "ann", "")
+    assert first.labels == {"colour": "red", "age": 1.5}
+    assert store.sequences[1].labels["colour"] is None
+    assert store.sequences[2].labels["age"] is None
+    assert store.label_info["colour"]["classes"] == ["blue", "red"]
+    labels = store.frame_labels(2)
+    np.testing.assert_allclose(labels["angle"], np.linspace(0, 1, 7), atol=1e-7)
+    assert labels["mood"].tolist() == [0] * 7
+    assert labels["source_frame"].tolist() == list(range(7))
+    assert np.isnan(labels["time"]).all()
+    assert store.meta["counts"]["persons"] == 2
+    store.verify()
+
+
+def test_indices_outside_a_sequence_are_refused(store):
+    store, _ = store
+    for indices in ([4], [-1], [0.5]):
+        with pytest.raises(IndexError):
+            store.frames(0, indices)
+
+
+def test_select(store):
+    store, _ = store
+    assert [s.name for s in store.select("train")] == ["a"]
+    assert [s.name for s in store.select("all", min_length=2)] == ["a", "c"]
+    assert len(store.select(None)) == 3
+    with pytest.raises(InputError, match="split: 'dev'"):
+        store.select("dev")
+
+
+def test_gather_equals_frames(store):
+    store, frames = store
+    batch = store.gather([2, 0, 2], [[6, 1], [0, 3], [1, 1]])
+    assert batch.shape == (3, 2, 16, 32, 3)
+    np.testing.assert_array_equal(batch[0], frames[2][[6, 1]])
+    np.testing.assert_array_equal(batch[1], frames[0][[0, 3]])
+
+
+def test_pickled_store_reads_the_same(store):
+    store, frames = store
+    data = pickle.dumps(store)
+    assert len(data) < 20_000
+    np.testing.assert_array_equal(pickle.loads(data).frames(2), frames[2])
+
+
+def test_floats_become_eight_bits(tmp_path):
+    frames = np.linspace(0, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16, 1)
+    store = FrameStore.from_arrays(tmp_path / "s", frames)
+    np.testing.assert_array_equal(store.frames(1), np.rint(frames[1] * 255))
+    for bad in (1.5, -0.1, np.nan):
+        with pytest.raises(InputError, match="floats must be in"):
+            FrameStore.from_arrays(tmp_path / "t", np.full((1, 2, 16, 16, 1), bad))
+    assert os.listdir(tmp_path) == ["s"]
+
+
+def test_names_that_need_care(tmp_path):
+    names = ['with "quotes", and comma', "видео é", "two\nlines", os.fsdecode(b"\xff")]
+    path = tmp_path / "Öffentlich é"
+    store = FrameStore.from_arrays(path, np.zeros((4, 2, 16, 16, 1), "u1"), names=names)
+    assert [s.name for s in store.sequences] == names
+
+
+def test_frames_file_is_plain_numpy(store):
+    store, frames = store
+    loaded = np.load(store.path / "frames.npy", allow_pickle=False)
+    np.testing.assert_array_equal(loaded, np.concatenate(frames))
+
+
+# --- shards ---------------------------------------------------------------------------
+
+
+def test_folder_of_stores_is_one_store(tmp_path):
+    for number in (10, 2):
+        records = _records(3, fill=number, person=f"p{number}", labels={"k": "x"})
+        write_store(tmp_path / "all" / f"part{number}", records)
+    (tmp_path / "all" / ".hidden").mkdir()
+    store = FrameStore.open(tmp_path / "all")
+    assert (len(store), store.num_frames) == (6, 30)
+    # Names are used twice, and 2 comes before 10.
+    assert store.sequences[0].name == "part2/s0"
+    assert store.sequences[5].name == "part10/s2"
+    assert store.sequences[5].start == 25
+    assert store.frames(4)[0, 0, 0, 0] == 10
+    batch = store.gather([5, 0], [[0], [1]])
+    assert batch[:, 0, 0, 0, 0].tolist() == [10, 2]
+    store.verify()
+
+
+def test_shards_with_other_labels(tmp_path):
+    write_store(tmp_path / "all" / "a", _records(1, labels={"k": "x"}))
+    write_store(
+        tmp_path / "all" / "b",
+        [
+            SequenceRecord(
+                "other",
+                np.zeros((2, 16, 16, 3), np.uint8),
+                labels={"k": "y"},
+                frame_labels={"angle": np.ones(2)},
+            )
+        ],
+    )
+    store = FrameStore.open(tmp_path / "all")
+    assert store.label_info["k"]["classes"] == ["x", "y"]
+    assert np.isnan(store.frame_labels(0)["angle"]).all()
+    assert store.frame_labels(1)["angle"].tolist() == [1, 1]
+
+
+def test_shards_must_fit_and_leaks_are_named(tmp_path):
+    write_store(tmp_path / "all" / "a", _records(1, person="ann"))
+    write_store(tmp_path / "all" / "b", _records(1, person="ann", split="test"))
+    with pytest.warns(UserWarning, match="'ann'.*more than one split"):
+        FrameStore.open(tmp_path / "all")
+    write_store(tmp_path / "all" / "c", _records(1, size=32))
+    with pytest.raises(InputError, match="32x32x3") as error:
+        FrameStore.open(tmp_path / "all")
+    _one_line(error)
+
+
+# --- damage ---------------------------------------------------------------------------
+
+
+def _edit_meta(path, **changes):
+    file = path / "meta.json"
+    meta = json.loads(file.read_text())
+    file.write_text(json.dumps({**meta, **changes}))
+
+
+def _edit_csv(path, old, new):
+    file = path / "sequences.csv"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def _save_frames(path, array):
+    np.save(path / "frames.npy", array, allow_pickle=True)
+
+
+DAMAGE = {
+    "no frames": (lambda p: (p / "frames.npy").unlink(), "frames.npy: is missing"),
+    "no meta": (lambda p: (p / "meta.json").unlink(), "meta.json: is missing"),
+    "broken meta": (
+        lambda p: (p / "meta.json").write_text("{"),
+        "meta.json: cannot be read",
+    ),
+    "other json": (
+        lambda p: (p / "meta.json").write_text("[1]"),
+        "meta.json: does not describe",
+    ),
+    "newer": (lambda p: _edit_meta(p, version=99), "meta.json: format version 99"),
+    "labels": (lambda p: _edit_meta(p, labels={"a": 1}), "meta.json: label 'a'"),
+    "float frames": (
+        lambda p: _save_frames(p, np.zeros((12, 16, 32, 3))),
+        "frames.npy: holds float64",
+    ),
+    "3-D frames": (
+        lambda p: _save_frames(p, np.zeros((12, 16, 32), np.uint8)),
+        r"frames.npy: holds uint8 \(12, 16, 32\)",
+    ),
+    "pickled frames": (
+        lambda p: _save_frames(p, np.array([{}, []], object)),
+        "frames.npy: is not a whole NumPy file",
+    ),
+    "truncated frames": (
+        lambda p: os.truncate(p / "frames.npy", 5000),
+        "frames.npy: is not a whole NumPy file",
+    ),
+    "empty frames": (
+        lambda p: os.truncate(p / "frames.npy", 0),
+        "frames.npy: is not a whole NumPy file",
+    ),
+    "fewer frames": (
+        lambda p: _save_frames(p, np.zeros((9, 16, 32, 3), np.uint8)),
+        "sequences.csv: sequence 'c' ends at frame 12, but frames.npy holds 9",
+    ),
+    "more frames": (
+        lambda p: _save_frames(p, np.zeros((13, 16, 32, 3), np.uint8)),
+        "sequences.csv: lists 12 frames, but frames.npy holds 13",
+    ),
+    "overlap": (lambda p: _edit_csv(p, "b,4,", "b,3,"), "'a' and 'b' share frames"),
+    "negative": (lambda p: _edit_csv(p, "a,0,", "a,-1,"), "'a' starts at -1"),
+    "text": (lambda p: _edit_csv(p, "b,4,", "b,x,"), "line 3 has no whole numbers"),
+    "split": (lambda p: _edit_csv(p, "val", "dev"), "unknown split 'dev'"),
+    "class": (lambda p: _edit_csv(p, "red", "mauve"), "'mauve' for colour"),
+    "twice": (lambda p: _edit_csv(p, "b,4", "a,4"), "'a' is listed twice"),
+    "column": (lambda p: _edit_csv(p, "person", "who"), "no column 'person'"),
+    "no rows": (
+        lambda p: (p / "sequences.csv").write_text(
+            "name,start,length,split,person,source\n"
+        ),
+        "lists no sequence",
+    ),
+    "labels gone": (
+        lambda p: np.savez(p / "labels.npz", time=np.zeros(12)),
+        "labels.npz: has no label",
+    ),
+    "labels short": (
+        lambda p: np.savez(
+            p / "labels.npz",
+            **{k: np.zeros(3) for k in ("source_frame", "time", "angle", "mood")},
+        ),
+        r"labels.npz: label '.*' has shape \(3,\)",
+    ),
+    "labels pickled": (
+        lambda p: np.savez(
+            p / "labels.npz",
+            **{
+                k: np.array([None] * 12)
+                for k in ("source_frame", "time", "angle", "mood")
+            },
+        ),
+        "labels.npz: label .* holds Python objects",
+    ),
+    "labels junk": (
+        lambda p: (p / "labels.npz").write_bytes(b"junk"),
+        "labels.npz: cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damage_is_named(store, case):
+    store, _ = store
+    damage, message = DAMAGE[case]
+    damage(store.path)
+    with pytest.raises(InputError, match=message) as error:
+        FrameStore.open(store.path)
+    assert str(store.path) in _one_line(error)
+
+
+def test_what_is_no_store(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "sub").mkdir(parents=True)
+    for name, message in {
+        "none": "no such frame store",
+        "file": "is a file",
+        "folder": "is not a frame store",
+        ".x.tmp-host-1-2": "unfinished",
+    }.items():
+        with pytest.raises(InputError, match=message) as error:
+            FrameStore.open(tmp_path / name)
+        _one_line(error)
+
+
+def test_verify_finds_a_changed_pixel(store):
+    store, _ = store
+    with open(store.path / "frames.npy", "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    with pytest.raises(InputError, match="frames.npy: the frames differ"):
+        FrameStore.open(store.path).verify()
+
+
+# --- writing --------------------------------------------------------------------------
+
+
+def _record(**changes):
+    fields = {"name": "s", "frames": np.zeros((2, 16, 16, 3), np.uint8), **changes}
+    return SequenceRecord(**fields)
+
+
+@pytest.mark.parametrize(
+    "second, message",
+    [
+        (_record(), "used twice"),
+        (_record(name=""), "empty"),
+        (_record(name="t", split="dev"), "split 'dev'"),
+        (_record(name="t", frames=np.zeros((2, 16, 16, 3))), "frames are float64"),
+        (_record(name="t", frames=np.zeros((0, 16, 16, 3), "u1")), "at least 1"),
+        (_record(name="t", frames=np.zeros((2, 32, 16, 3), "u1")), "32x16x3, but"),
+        (_record(name="t", person="ann", split="val"), "'ann' is in train and in val"),
+        (_record(name="t", source="v", split="val"), "source 'v' is in train"),
+        (_record(name="t", labels={"k": 3.0}), "not a class of label 'k'"),
+        (_record(name="t", labels={"f": "x"}), "'f' is a frame label"),
+        (_record(name="t", frame_labels={"f": np.zeros(3)}), "one a frame"),
+        (_record(name="t", frame_labels={"f": np.array([0, -2])}), "class numbers"),
+    ],
+)
+def test_sequences_that_do_not_fit(tmp_path, second, message):
+    first = _record(
+        person="ann",
+        source="v",
+        labels={"k": "x"},
+        frame_labels={"f": np.array([0, 1])},
+    )
+    with pytest.raises(InputError, match=message) as error:
+        write_store(tmp_path / "s", [first, second])
+    _one_line(error)
+    assert os.listdir(tmp_path) == []
+
+
+def test_sizes_that_the_network_cannot_take(tmp_path):
+    with pytest.raises(InputError, match="multiples of 16"):
+        FrameStore.from_arrays(tmp_path / "s", np.zeros((1, 2, 20, 16, 3), "u1"))
+    with pytest.raises(InputError, match="multiples of 16"):
+        write_store(tmp_path / "s", _records(), frame_shape=(16, 24, 3))
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_sequences_no_store(tmp_path):
+    with pytest.raises(InputError, match="no sequence to write"):
+        write_store(tmp_path / "s", [])
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
+def test_interrupted_writing_leaves_the_older_store(tmp_path, problem):
+    path = tmp_path / "store"
+    write_store(path, _records(fill=7))
+
+    def interrupted():
+        yield from _records(2, fill=9)
+        assert len(os.listdir(tmp_path)) == 2
+        raise problem
+
+    with pytest.raises(problem):
+        write_store(path, interrupted(), overwrite=True)
+    assert os.listdir(tmp_path) == ["store"]
+    assert FrameStore.open(path).frames(3).max() == 7
+
+
+def test_overwriting(tmp_path):
+    path = tmp_path / "store"
+    old = write_store(path, _records(fill=7))
+    assert old.frames(0).max() == 7
+    with pytest.raises(InputError, match="exists already.*--overwrite"):
+        write_store(path, _records())
+    new = write_store(path, _records(2, fill=9), overwrite=True)
+    assert (len(new), new.frames(0).max()) == (2, 9)
+    assert os.listdir(tmp_path) == ["store"]
+    with pytest.raises(InputError, match="was replaced after it was opened"):
+        old.frames(0)
+
+
+def test_overwriting_spares_what_is_no_store(tmp_path):
+    path = tmp_path / "mine"
+    write_store(path / "part", _records())
+    (path / "notes.txt").write_text("precious")
+    with pytest.raises(InputError, match="'notes.txt'"):
+        write_store(path, _records(), overwrite=True)
+    (path / "notes.txt").rename(path / "part" / "notes.txt")
+    with pytest.raises(InputError, match="'part'"):
+        write_store(path, _records(), overwrite=True)
+    (path / "part" / "notes.txt").unlink()
+    assert len(write_store(path, _records(2), overwrite=True)) == 2
+
+
+_SLOW = """
+import sys, time, numpy as np
+from keras_ddr.data.writer import SequenceRecord, write_store
+def records():
+    for number in range(1000):
+        yield SequenceRecord(f"s{number}", np.full((9, 16, 16, 3), 9, "uint8"))
+        if number == 5:
+            print("writing", flush=True)
+            time.sleep(60)
+write_store(sys.argv[1], records(), overwrite=True)
+"""
+
+
+def _start(path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SLOW, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_killed_writers(tmp_path):
+    path = tmp_path / "store"
+    write_store(path, _records(fill=7))
+    process = _start(path)
+    living = set(os.listdir(tmp_path)) - {"store"}
+    # A second writer leaves the living one alone.
+    write_store(path, _records(fill=8), overwrite=True)
+    assert set(os.listdir(tmp_path)) == living | {"store"}
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    (left,) = living
+    with pytest.raises(InputError, match="unfinished"):
+        FrameStore.open(tmp_path / left)
+    assert FrameStore.open(path).frames(0).max() == 8
+    # The left-over is not taken for a shard either.
+    shutil.move(path, tmp_path / "one")
+    assert len(FrameStore.open(tmp_path)) == 4
+    write_store(path, _records(fill=9))
+    assert sorted(os.listdir(tmp_path)) == ["one", "store"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_cleans_up(tmp_path):
+    process = _start(tmp_path / "store")
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    process.stdout.close()
+    assert process.returncode != 0
+    assert os.listdir(tmp_path) == []
+
+
+def test_killed_between_the_two_renames(tmp_path):
+    path = tmp_path / "store"
+    write_store(path, _records(fill=7))
+    with StoreWriter(tmp_path / "other") as writer:
+        owner = writer._folder.name.split(".tmp-")[1].split("-")[0]
+        writer.append(_record())
+    # A process number above every limit is nobody's.
+    path.rename(tmp_path / f".store.old-{owner}-999999999-abcd")
+    assert FrameStore.open(path).frames(0).max() == 7
+    path.rename(tmp_path / f".store.old-{owner}-999999999-abcd")
+    with pytest.raises(InputError, match="exists already"):
+        write_store(path, _records(fill=9))
+    assert FrameStore.open(path).frames(0).max() == 7
+
+
+_FULL = """
+import resource, signal, sys, numpy as np
+from keras_ddr.data.writer import SequenceRecord, write_store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def records():
+    for number in range(500):
+        yield SequenceRecord(f"s{number}", np.full((9, 16, 16, 3), 9, "uint8"))
+# The first limit is hit in the middle of the frames, the second by the header.
+for limit in (1_000_000, 100):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        write_store(sys.argv[1], records(), overwrite=True)
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file size limits")
+def test_full_disk(tmp_path):
+    path = tmp_path / "store"
+    write_store(path, _records(fill=7))
+    result = subprocess.run(
+        [sys.executable, "-c", _FULL, str(path)], capture_output=True, text=True
+    )
+    lines = result.stdout.splitlines()
+    assert len(lines) == 2, result.stderr
+    for line in lines:
+        assert line.startswith(f"InputError {path}: no space left")
+    assert os.listdir(tmp_path) == ["store"]
+    assert FrameStore.open(path).frames(0).max() == 7
+
+
+_MEMORY = """
+import resource, sys, numpy as np
+from keras_ddr.data.writer import SequenceRecord, write_store
+def records(count):
+    for number in range(count):
+        yield SequenceRecord(f"s{number}", np.full((100, 64, 64, 3), 9, "uint8"))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+write_store(sys.argv[1] + "1", records(10))
+first = peak()
+write_store(sys.argv[1] + "2", records(100))
+print((peak() - first) // 1024)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no resource module")
+def test_memory_does_not_grow_with_the_store(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-c", _MEMORY, str(tmp_path / "s")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # 123 MB are written; ru_maxrss is in KiB on Linux.
+    assert int(result.stdout) < 30
+
+
+def test_opening_does_not_read_the_frames(tmp_path):
+    frames = np.zeros((1, 3000, 64, 64, 3), np.uint8)
+    store = FrameStore.from_arrays(tmp_path / "s", frames)
+    start = time.perf_counter()
+    FrameStore.open(store.path)
+    assert time.perf_counter() - start < 0.5
+
+
+# --- from arrays and splits -----------------------------------------------------------
+
+
+def test_splits_by_fractions_keep_persons_and_sources_together(tmp_path):
+    persons = [f"p{n % 7}" for n in range(40)]
+    sources = [f"v{n % 13}" if n % 3 else "" for n in range(40)]
+    fractions = {"train": 0.6, "val": 0.2, "test": 0.2}
+    store = FrameStore.from_arrays(
+        tmp_path / "s",
+        np.zeros((40, 2, 16, 16, 1), np.uint8),
+        persons=[f"q{n // 4}" for n in range(40)],
+        splits=fractions,
+        seed=3,
+    )
+    sides = {}
+    for sequence in store.sequences:
+        sides.setdefault(sequence.person, set()).add(sequence.split)
+    assert all(len(splits) == 1 for splits in sides.values())
+    counts = store.meta["counts"]
+    assert (counts["train"], counts["val"], counts["test"]) == (24, 8, 8)
+    # Persons and videos that are linked to each other make one group.
+    linked = FrameStore.from_arrays(
+        tmp_path / "t",
+        np.zeros((40, 2, 16, 16, 1), np.uint8),
+        persons=persons,
+        sources=sources,
+        splits=fractions,
+    )
+    assert len({s.split for s in linked.sequences}) == 1
+
+
+def test_assign_splits():
+    groups = [f"g{n}" for n in range(10)]
+    shares = {"train": 0.8, "val": 0.1, "test": 0.1}
+    splits = assign_splits(groups, shares, seed=1)
+    assert [splits.count(s) for s in ("train", "val", "test")] == [8, 1, 1]
+    assert assign_splits(groups, (0.8, 0.1, 0.1), seed=1) == splits
+    assert assign_splits(groups, shares, seed=2) != splits
+    order = np.random.default_rng(0).permutation(10)
+    shuffled = assign_splits([groups[n] for n in order], shares, seed=1)
+    assert shuffled == [splits[n] for n in order]
+    assert set(assign_splits(list("abc"), shares)) == {"train", "val", "test"}
+    for bad in ({"train": 0.5}, {"dev": 1.0}, {"train": 1.5, "val": -0.5}):
+        with pytest.raises(InputError, match="splits"):
+            assign_splits(groups, bad)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"names": ["a"]}, "names: 1 values for 2"),
+        ({"splits": ["train"]}, "splits: 1 values"),
+        ({"labels": {"k": [1]}}, "labels: k: 1 values"),
+        ({"labels": {"time": [1, 2]}}, "time"),
+    ],
+)
+def test_from_arrays_refuses(tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        FrameStore.from_arrays(
+            tmp_path / "s", np.zeros((2, 3, 16, 16, 1), np.uint8), **arguments
+        )
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_array_must_have_five_axes(tmp_path):
+    with pytest.raises(InputError, match=r"\(S, T, H, W, C\)"):
+        FrameStore.from_arrays(tmp_path / "s", np.zeros((3, 16, 16, 1), np.uint8))

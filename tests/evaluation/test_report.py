@@ -1,0 +1,120 @@
+import json
+
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.data import FrameStore
+from keras_ddr.evaluation import evaluate
+
+
+@pytest.fixture(scope="module")
+def report(model, store):
+    return evaluate(model, store, pairs=50)
+
+
+def test_every_label_is_read_from_every_code(report, store):
+    wanted = set(store.label_info) - {"source_frame", "time"}
+    assert set(report.probes) == wanted
+    for label, scores in report.probes.items():
+        assert set(scores) == {"f", "z", "z~"}
+        kind = store.label_info[label]["kind"]
+        metric = "accuracy" if kind == "categorical" else "r2"
+        assert {score.metric for score in scores.values()} == {metric}
+    assert report.skipped == []
+
+
+def test_items_are_sequences_for_f_and_frames_for_z(report, store):
+    train, test = store.select("train"), store.select("test")
+    frames = sum(sequence.length for sequence in test)
+    hair = report.probes["hair"]
+    assert (hair["f"].fitted, hair["f"].scored) == (len(train), len(test))
+    assert hair["z"].scored == hair["z~"].scored == frames
+    assert {score.scored for score in report.probes["pose"].values()} == {frames}
+
+
+def test_f_cannot_know_the_frame(report):
+    # f is the same for all frames of a sequence, and every pose is shown once in each.
+    assert report.probes["pose"]["f"].value == pytest.approx(1 / 12)
+    assert report.probes["pose"]["f"].chance == 1 / 12
+    assert report.probes["arm_angle"]["f"].value == pytest.approx(0, abs=1e-6)
+
+
+def test_the_report_is_json_and_a_table(report):
+    content = json.loads(json.dumps(report.to_dict()))
+    assert content["probes"]["hair"]["z~"]["chance"] == 1 / 6
+    assert content["probes"]["hair"]["scope"] == "sequence"
+    assert content["swap"]["pairs"] == 50
+    table = report.table()
+    for text in ("hair", "accuracy of 6", "CCC", "chance", "majority", "mean image"):
+        assert text in table
+    assert max(len(line) for line in table.splitlines()) < 100
+
+
+def test_the_same_seed_gives_the_same_report(model, store, report):
+    assert evaluate(model, store, pairs=50).to_dict() == report.to_dict()
+
+
+def test_limits_of_sequences_and_frames(model, store):
+    calls = []
+    report = evaluate(
+        model,
+        store,
+        sequences=3,
+        max_frames=20,
+        pairs=5,
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    assert report.details["sequences"] == report.details["fit_sequences"] == 3
+    assert report.probes["pose"]["z"].fitted == 20
+    assert report.probes["pose"]["z"].scored == 20
+    assert calls == [(i, 6) for i in range(1, 7)]
+
+
+@pytest.fixture(scope="module")
+def odd_store(store, tmp_path_factory):
+    """Labels of all kinds with gaps, and no label `pose`."""
+    number, generator = 12, np.random.default_rng(0)
+    valence = [generator.uniform(-1, 1, 12) for _ in range(number)]
+    valence[0][:] = np.nan
+    return FrameStore.from_arrays(
+        tmp_path_factory.mktemp("stores") / "odd",
+        [store.frames(i) for i in range(number)],
+        splits=["train", "test"] * 6,
+        labels={
+            "valence": valence,
+            "age": list(generator.uniform(20, 60, number)),
+            "mood": ["glad", "glad", "sad", "sad", None, None] * 2,
+            "planet": ["earth"] * number,
+            "action": [np.array([-1, 0, 1, 2] * 3)] * number,
+        },
+    )
+
+
+def test_missing_labels_are_left_out(model, odd_store):
+    report = evaluate(model, odd_store)
+    assert report.probes["valence"]["z"].fitted == 5 * 12
+    assert report.probes["valence"]["z"].scored == 6 * 12
+    assert report.probes["valence"]["z"].concordance is not None
+    assert report.probes["action"]["z"].fitted == 6 * 9
+    assert report.probes["action"]["z"].classes == 3
+    assert report.probes["mood"]["f"].fitted == 4
+    assert report.probes["mood"]["z"].fitted == 4 * 12
+    assert report.probes["age"]["f"].metric == "r2"
+
+
+def test_what_was_not_measured_is_said(model, odd_store):
+    report = evaluate(model, odd_store)
+    reasons = {item.what: item.reason for item in report.skipped}
+    assert "does not vary" in reasons["planet"]
+    assert "'pose'" in reasons["swap error"]
+    assert report.swap is None
+    assert "Not measured:" in report.table()
+
+
+def test_a_split_without_sequences_is_refused(model, store, tmp_path):
+    data = FrameStore.from_arrays(tmp_path / "train-only", [store.frames(0)] * 3)
+    with pytest.raises(InputError, match="split 'test'; its splits are train"):
+        evaluate(model, data)
+    report = evaluate(model, data, split="train")
+    assert [item.what for item in report.skipped] == ["probes", "swap error"]

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.data import FrameStore
+from keras_ddr.evaluation import swap, swap_error
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory):
+    """Two sequences of three frames, the poses of the second in another order."""
+    frames = np.random.default_rng(3).integers(0, 256, (2, 3, 32, 32, 3), "uint8")
+    return FrameStore.from_arrays(
+        tmp_path_factory.mktemp("stores") / "pair",
+        frames,
+        labels={"pose": [np.array([0, 1, 2]), np.array([2, 0, 1])]},
+    )
+
+
+def test_all_errors_equal_those_computed_by_hand(model, pair):
+    # With one value of `pairs` far above the possible pairs, all are drawn.
+    score = swap_error(model, pair, pair.sequences, pairs=4000, seed=0)
+    codes = [model.encode(pair.frames(i)) for i in range(2)]
+    frames = [pair.frames(i) / 255.0 for i in range(2)]
+    mean = np.concatenate(frames).mean(axis=0)
+    partner = [[1, 2, 0], [2, 0, 1]]  # frame of the other sequence in the same pose
+    found = {"swap": [], "swap_prior": [], "reconstruction": [], "mean_image": []}
+    for a, b in ((0, 1), (1, 0)):
+        images = {
+            "swap": model.swap(codes[a], codes[b]),
+            "swap_prior": model.swap(codes[a], codes[b], align="prior"),
+        }
+        own = model.decode(codes[a].static.mean, codes[a].dynamic.mean)
+        for i, j in enumerate(partner[a]):
+            images["reconstruction"] = {j: own[i]}
+            images["mean_image"] = {j: mean}
+            for name, image in images.items():
+                found[name].append(np.mean((image[j] - frames[a][i]) ** 2))
+    for name, values in found.items():
+        assert getattr(score, name) == pytest.approx(np.mean(values), rel=0.01), name
+    assert score.pairs == 4000
+
+
+def test_the_choice_of_pairs_follows_from_the_seed(model, store):
+    sequences = store.select("test")
+    scores = [
+        swap_error(model, store, sequences, pairs=20, seed=seed) for seed in (0, 0, 1)
+    ]
+    assert scores[0] == scores[1] != scores[2]
+
+
+def test_mean_image_is_that_of_the_frames(pair, store):
+    everything = np.concatenate([pair.frames(0), pair.frames(1)]) / 255.0
+    mean = swap.mean_image(pair, pair.sequences)
+    np.testing.assert_allclose(mean, everything.mean(axis=0), atol=1e-12)
+    few = swap.mean_image(store, store.sequences, frames=10)
+    assert few.shape == (32, 32, 3) and 0 <= few.min() <= few.max() <= 1
+
+
+def test_what_cannot_be_swapped_is_refused(model, store, pair, tmp_path):
+    with pytest.raises(InputError, match="no frame label 'gesture'"):
+        swap_error(model, store, store.sequences, label="gesture")
+    with pytest.raises(InputError, match="no frame label 'hair'"):
+        swap_error(model, store, store.sequences, label="hair")
+    with pytest.raises(InputError, match="at least two sequences"):
+        swap_error(model, pair, pair.sequences[:1])
+    apart = FrameStore.from_arrays(
+        tmp_path / "apart",
+        [pair.frames(0), pair.frames(1)],
+        labels={"pose": [np.array([0, 1, 2]), np.array([3, 4, 5])]},
+    )
+    with pytest.raises(InputError, match="no two sequences share"):
+        swap_error(model, apart, apart.sequences, pairs=5)

@@ -1,0 +1,331 @@
+"""`model.fit`: histories, data of every kind, exact continuation."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ddr import DDR, InputError
+from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.training import TrainStep
+
+KEYS = {"loss", "reconstruction_loss", "kl_static", "kl_dynamic"}
+
+
+@keras.saving.register_keras_serializable(package="test")
+class StockStep(DDR):
+    """The same model with Keras's own training step."""
+
+    def train_step(self, *args):
+        return super(TrainStep, self).train_step(*args)
+
+
+def _fit(model, x, **arguments):
+    defaults = {"batch_size": 4, "epochs": 2, "verbose": 0, "shuffle": False}
+    return model.fit(x, **{**defaults, **arguments}).history
+
+
+def _twin(model, kind=DDR):
+    twin = kind.from_config(model.get_config())
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _assert_equal_histories(one, other, **tolerance):
+    assert one.keys() == other.keys()
+    for key in one:
+        np.testing.assert_allclose(one[key], other[key], err_msg=key, **tolerance)
+
+
+def _assert_equal_weights(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_step_equals_the_stock_step(small, sets, dtype):
+    ours = small(dtype=dtype)
+    stock = _twin(ours, StockStep)
+    for model in (ours, stock):
+        model.compile(keras.optimizers.Adam(1e-3))
+    # Ten sets in batches of four: the last batch weighs half.
+    histories = [
+        _fit(model, sets[:10], validation_data=sets[10:]) for model in (ours, stock)
+    ]
+    assert set(histories[0]) == KEYS | {f"val_{key}" for key in KEYS}
+    _assert_equal_histories(*histories, rtol=1e-6)
+    assert histories[0]["loss"][1] != histories[0]["loss"][0]
+
+
+def test_history_is_weighted_by_sets_not_by_batches(small, sets):
+    model = small(seed=3)
+    model.compile(keras.optimizers.SGD(0.0))
+    repeated = np.repeat(sets[:1], 5, axis=0)
+    repeated[4] = 255
+    ragged = model.evaluate(repeated, batch_size=4, verbose=0, return_dict=True)
+    whole = model.evaluate(repeated, batch_size=5, verbose=0, return_dict=True)
+    assert ragged["loss"] == pytest.approx(whole["loss"], rel=2e-3)
+
+
+def test_loss_falls(small, sets):
+    model = small()
+    model.compile(keras.optimizers.Adam(3e-3))
+    history = _fit(model, sets, epochs=30)
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
+
+
+def test_validation_changes_nothing_in_training(small, sets):
+    with_validation = small()
+    without = _twin(with_validation)
+    for model in (with_validation, without):
+        model.compile(keras.optimizers.Adam(1e-3))
+    one = _fit(with_validation, sets, validation_data=sets[:5])
+    other = _fit(without, sets)
+    _assert_equal_histories({key: one[key] for key in other}, other, rtol=0)
+    _assert_equal_weights(with_validation, without)
+
+
+def test_evaluation_repeats_and_draws(small, sets):
+    model = small()
+    model.compile()
+    one = model.evaluate(sets, verbose=0, return_dict=True)
+    assert one == model.evaluate(sets, verbose=0, return_dict=True)
+    outputs = model(sets)
+    at_the_means = float(model.compute_loss(sets, None, outputs))
+    assert abs(one["loss"] - at_the_means) > 1e-5
+    assert one["loss"] == pytest.approx(model.test_on_batch(sets)[0], rel=1)
+
+
+def test_predict_gives_means_and_images(small, sets):
+    model = small()
+    outputs = model.predict(sets, batch_size=5, verbose=0)
+    assert outputs["reconstruction"].shape == sets.shape
+    assert outputs["reconstruction"].min() >= 0 and outputs["reconstruction"].max() <= 1
+    again = model.predict(sets, batch_size=12, verbose=0)
+    for name in outputs:
+        np.testing.assert_allclose(outputs[name], again[name], atol=1e-5)
+
+
+def test_generators_and_datasets(small, sets):
+    def batches():
+        while True:
+            yield (sets[:4],)
+
+    model = small()
+    model.compile()
+    history = model.fit(batches(), steps_per_epoch=3, epochs=2, verbose=0).history
+    assert set(history) == KEYS
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        dataset = tf.data.Dataset.from_tensor_slices(sets).batch(4)
+        assert set(model.fit(dataset, verbose=0).history) == KEYS
+    if keras.backend.backend() == "torch":
+        import torch
+
+        loader = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(torch.as_tensor(sets)), batch_size=4
+        )
+        assert set(model.fit(loader, verbose=0).history) == KEYS
+
+
+def test_stock_callbacks(small, sets, tmp_path):
+    model = small()
+    model.compile(keras.optimizers.Adam(1e-3))
+    callbacks = [
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
+        keras.callbacks.EarlyStopping("val_loss", patience=5),
+        keras.callbacks.ReduceLROnPlateau(monitor="loss"),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    model.fit(
+        sets, validation_data=(sets[:4],), epochs=2, verbose=0, callbacks=callbacks
+    )
+    assert (tmp_path / "2.keras").exists()
+    assert "val_kl_static" in (tmp_path / "log.csv").read_text().splitlines()[0]
+
+
+# --- FrameSets and continuing ----------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path, rng):
+    frames = rng.integers(0, 256, (10, 6, 16, 16, 3), dtype="uint8")
+    return FrameStore.from_arrays(
+        tmp_path / "store", frames, splits=["train"] * 8 + ["val"] * 2
+    )
+
+
+def _frame_sets(store, **arguments):
+    return FrameSets(store, batch_size=3, seed=1, **arguments)
+
+
+def _compiled(small):
+    keras.utils.set_random_seed(4)
+    model = small()
+    model.compile(keras.optimizers.Adam(1e-3))
+    return model
+
+
+def _straight(small, store, epochs=4, **arguments):
+    model = _compiled(small)
+    validation = FrameSets(store, split="val", batch_size=2, seed=9, fixed=True)
+    history = model.fit(
+        _frame_sets(store, **arguments),
+        validation_data=validation,
+        epochs=epochs,
+        verbose=0,
+    ).history
+    return model, history
+
+
+def test_epochs_show_other_sets(small, store):
+    _, history = _straight(small, store)
+    assert len(set(history["loss"])) == 4
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_change_nothing(small, store, workers):
+    one, history = _straight(small, store, workers=workers)
+    other, expected = _straight(small, store, workers=1)
+    _assert_equal_histories(history, expected, rtol=0)
+    _assert_equal_weights(one, other)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_saved_loaded_and_continued_equals_not_stopped(small, store, tmp_path, workers):
+    whole, history = _straight(small, store, workers=workers)
+    half, first = _straight(small, store, epochs=2, workers=workers)
+    half.save(tmp_path / "half.keras")
+    loaded = keras.models.load_model(tmp_path / "half.keras")
+    validation = FrameSets(store, split="val", batch_size=2, seed=9, fixed=True)
+    second = loaded.fit(
+        _frame_sets(store, workers=workers),
+        validation_data=validation,
+        initial_epoch=2,
+        epochs=4,
+        verbose=0,
+    ).history
+    _assert_equal_histories(
+        {key: first[key] + second[key] for key in second}, history, rtol=0
+    )
+    _assert_equal_weights(loaded, whole)
+
+
+def test_backup_and_restore_equals_not_stopped(small, store, tmp_path):
+    whole, history = _straight(small, store)
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def fit(model, *extra):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        return model.fit(
+            _frame_sets(store),
+            validation_data=FrameSets(
+                store, split="val", batch_size=2, seed=9, fixed=True
+            ),
+            epochs=4,
+            verbose=0,
+            callbacks=[backup, *extra],
+        ).history
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(_compiled(small), Stop())
+    # A fresh process would start from other weights.
+    other = _compiled(lambda: small(seed=5))
+    resumed = fit(other)
+    _assert_equal_histories(
+        resumed, {key: values[2:] for key, values in history.items()}, rtol=0
+    )
+    _assert_equal_weights(other, whole)
+
+
+@pytest.mark.parametrize("steps_per_epoch", [2, 5])
+def test_steps_per_epoch_with_any_length(small, store, steps_per_epoch):
+    """Fewer or more steps than batches (3): still the same from run to run."""
+
+    def run(workers):
+        model = _compiled(small)
+        history = model.fit(
+            _frame_sets(store, workers=workers),
+            steps_per_epoch=steps_per_epoch,
+            epochs=3,
+            verbose=0,
+        ).history
+        return history
+
+    _assert_equal_histories(run(0), run(0), rtol=0)
+    assert set(run(2)) == KEYS
+
+
+def test_a_user_script_of_ten_lines(store):
+    model = DDR((16, 16, 3), static_dim=4, filters=4, pair_filters=4)
+    model.compile(keras.optimizers.Adam(1e-3))
+    history = model.fit(
+        FrameSets(store, batch_size=4),
+        validation_data=FrameSets(store, split="val", batch_size=4, fixed=True),
+        epochs=2,
+        verbose=0,
+        callbacks=[keras.callbacks.TerminateOnNaN()],
+    )
+    assert np.isfinite(history.history["val_loss"]).all()
+
+
+# --- bad input -------------------------------------------------------------------------
+
+
+def _bad(sets):
+    floats = sets.astype("float32") / 255
+    nan = floats.copy()
+    nan[0, 0, 0, 0, 0] = np.nan
+    return {
+        "float frames of 0 to 255": (sets.astype("float32"), "floats must lie in"),
+        "negative": (floats - 0.5, "floats must lie in"),
+        "NaN": (nan, "NaN or infinity"),
+        "integers above 255": (sets.astype("int32") * 2, "0 to 255"),
+        "N": (sets[:, :2], "sets of 2 frames"),
+        "no sets": (sets[:, 0], "this model takes sets of frames"),
+        "channels": (sets[..., :1], "this model takes sets of frames"),
+        "empty": (sets[:0], "is empty"),
+        "text": (np.full(sets.shape, "a"), "has dtype"),
+    }
+
+
+@pytest.mark.parametrize("case", list(_bad(np.zeros((2, 3, 4, 4, 3), "uint8"))))
+def test_bad_frames_are_refused_in_one_line(small, sets, case):
+    x, message = _bad(sets)[case]
+    model = small()
+    model.compile()
+    for call in (
+        lambda: model.fit(x, verbose=0),
+        lambda: model.evaluate(x, verbose=0),
+        lambda: model.predict(x, verbose=0),
+        lambda: model.fit(sets, validation_data=x, verbose=0),
+        lambda: model.fit(iter([(x,)]), verbose=0),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+def test_bad_arguments(small, sets):
+    model = small()
+    with pytest.raises(InputError, match="leave out loss="):
+        model.compile(loss="mse")
+    model.compile()
+    with pytest.raises(InputError, match="DDR learns without labels"):
+        model.fit(sets, sets)
+    for arguments, message in (
+        ({"image_shape": (60, 64, 3)}, "multiples of 16"),
+        ({"image_shape": (64, 64)}, r"\(height, width, channels\)"),
+        ({"frames_per_set": 1}, "at least 2"),
+        ({"static_dim": 0}, "static_dim=0"),
+        ({"dynamic_dim": 2.5}, "dynamic_dim=2.5"),
+        ({"aggregation": "sum"}, "aggregation='sum'"),
+        ({"likelihood": "poisson"}, "likelihood='poisson'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            small(**arguments)

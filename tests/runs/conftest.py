@@ -1,0 +1,34 @@
+"""A store of small puppets, and settings of a run that takes seconds."""
+
+import keras
+import pytest
+
+from keras_ddr import runs
+from keras_ddr.datasets import puppets
+
+MODEL = {"static_dim": 4, "filters": 8, "pair_filters": 8, "hidden_units": 16}
+TRAINING = {"batch_size": 4, "steps": 8, "save_every": 2}
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stores") / "puppets"
+    return puppets.prepare(path, identities=24, size=32, arms=4, legs=3)
+
+
+@pytest.fixture
+def create(store, tmp_path):
+    """Factory of runs with the same initial weights."""
+
+    def make(name="run", model=None, training=None, data=None, **arguments):
+        keras.utils.set_random_seed(0)
+        return runs.Run.create(
+            tmp_path / name,
+            store if data is None else data,
+            "tiny",
+            model={**MODEL, **(model or {})},
+            training={**TRAINING, **(training or {})},
+            **arguments,
+        )
+
+    return make

@@ -1,0 +1,116 @@
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ddr import InputError, runs
+from keras_ddr.data import FrameStore
+
+fit_arguments = {"verbose": 0, "report": None}
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Ctrl-C at the end of a step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def numbers(run):
+    """History without the times."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in run.history()]
+
+
+def weights(run, which):
+    return [np.asarray(w) for w in run.model(which).get_weights()]
+
+
+def assert_same(run, other):
+    assert numbers(run) == numbers(other)
+    for which in ("best", "last"):
+        for a, b in zip(weights(run, which), weights(other, which), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture
+def whole(create):
+    return runs.fit(create("whole"), **fit_arguments)
+
+
+@pytest.mark.parametrize("step", [1, 4, 5])
+def test_an_interrupted_run_ends_like_one_that_was_not(create, whole, step):
+    run = create("interrupted")
+    with pytest.raises(KeyboardInterrupt):
+        runs.fit(run, callbacks=[Interrupt(step)], **fit_arguments)
+    assert len(run.history()) == (step - 1) // 2
+    lines = []
+    runs.fit(run.path, verbose=0, report=lines.append)
+    assert any("going on" in line for line in lines) == (step > 2)
+    assert_same(run, whole)
+
+
+def test_an_interruption_after_the_last_step_of_all_changes_nothing(whole):
+    before = numbers(whole)
+    runs.fit(whole.path, **fit_arguments)
+    assert numbers(whole) == before
+
+
+def test_what_lies_after_the_checkpoint_is_dropped(create, whole):
+    run = create("killed")
+    with pytest.raises(KeyboardInterrupt):
+        runs.fit(run, callbacks=[Interrupt(5)], **fit_arguments)
+    # As if killed after the row of epoch 3 was written and before its checkpoint.
+    run._write_history([*run.history(), {**run.history()[-1], "epoch": 3, "step": 6}])
+    leftover = run.path / "checkpoint" / ".epoch-000003.tmp-1.keras"
+    leftover.write_bytes(b"half")
+    (run.path / "model.keras").unlink()
+    runs.fit(run.path, **fit_arguments)
+    assert not leftover.exists()
+    assert_same(run, whole)
+
+
+def test_history_that_lacks_epochs_is_refused(create):
+    run = runs.fit(create(training={"steps": 4}), **fit_arguments)
+    (run.path / "history.csv").unlink()
+    with pytest.raises(InputError, match="lacks epochs"):
+        runs.fit(run.path, **fit_arguments)
+
+
+def test_more_steps_with_a_constant_schedule(create):
+    training = {"schedule": "constant", "learning_rate": 1e-3}
+    long = runs.fit(create("long", training={**training, "steps": 6}), **fit_arguments)
+    short = runs.fit(
+        create("short", training={**training, "steps": 4}), **fit_arguments
+    )
+    runs.fit(short.path, steps=6, **fit_arguments)
+    assert_same(short, long)
+    assert runs.Run.open(short.path).config["training"]["steps"] == 6
+    with pytest.raises(InputError, match="already at step 6"):
+        runs.fit(short.path, steps=4, **fit_arguments)
+
+
+def test_more_steps_with_a_cosine_schedule_are_refused(whole):
+    with pytest.raises(InputError, match="cosine schedule"):
+        runs.fit(whole.path, steps=20, **fit_arguments)
+
+
+def test_a_moved_store_is_known_by_its_frames(create, store, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(store.path, copy)
+    run = create(data=FrameStore.open(copy), training={"steps": 4})
+    shutil.move(copy, tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="is not there; give its new place"):
+        runs.fit(run.path, **fit_arguments)
+    runs.fit(run.path, tmp_path / "elsewhere", **fit_arguments)
+    other = FrameStore.from_arrays(
+        tmp_path / "other", np.zeros((3, 4, 32, 32, 3), "uint8")
+    )
+    with pytest.raises(InputError, match="is not the store"):
+        runs.fit(run.path, other, **fit_arguments)

@@ -1,0 +1,174 @@
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ddr import InputError, runs
+from keras_ddr.data import FrameStore
+
+fit_arguments = {"verbose": 0, "report": None}
+
+
+def names_in(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+
+
+def test_a_run_holds_what_the_design_names(create, store):
+    run = runs.fit(create(seed=5), **fit_arguments)
+    assert names_in(run.path) == [
+        "checkpoint",
+        "checkpoint/epoch-000004.keras",
+        "config.json",
+        "history.csv",
+        "model.keras",
+        "samples",
+        "samples/step-000002.png",
+        "samples/step-000004.png",
+        "samples/step-000006.png",
+        "samples/step-000008.png",
+    ]
+    config = json.loads((run.path / "config.json").read_text())
+    assert config["model"]["image_shape"] == [32, 32, 3]
+    assert config["model"]["likelihood"] == "bernoulli"
+    assert config["model"]["frames_per_set"] == 3
+    assert config["model"]["seed"] == config["training"]["seed"] == 5
+    assert config["training"]["save_every"] == 2
+    assert config["backend"] == keras.backend.backend()
+    assert config["versions"]["keras"] == keras.__version__
+    assert config["store"]["sha256"] == store.meta["sha256"]
+
+
+def test_history_has_a_row_an_epoch_with_every_part(create):
+    run = runs.fit(create(training={"steps": 5}), **fit_arguments)
+    rows = run.history()
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 2), (2, 4), (3, 5)]
+    header = (run.path / "history.csv").read_text().splitlines()[0]
+    assert header.split(",") == list(runs.COLUMNS)
+    for row in rows:
+        assert all(math.isfinite(value) for value in row.values())
+        for prefix in ("", "val_"):
+            parts = ("reconstruction_loss", "kl_static", "kl_dynamic")
+            total = sum(row[prefix + part] for part in parts)
+            assert row[prefix + "loss"] == pytest.approx(total, rel=1e-4)
+    assert rows[-1]["learning_rate"] == pytest.approx(0, abs=1e-9)
+
+
+def test_constant_schedule_keeps_the_learning_rate(create):
+    training = {"schedule": "constant", "learning_rate": 3e-4, "steps": 4}
+    run = runs.fit(create(training=training), **fit_arguments)
+    rates = [row["learning_rate"] for row in run.history()]
+    assert rates == pytest.approx([3e-4, 3e-4])
+
+
+def test_model_is_the_best_on_val(create):
+    # A learning rate this large makes some epochs worse than those before.
+    training = {"schedule": "constant", "learning_rate": 0.05, "steps": 12}
+    run = runs.fit(create(training=training), **fit_arguments)
+    losses = [row["val_loss"] for row in run.history()]
+    assert run.best()["val_loss"] == min(losses)
+    assert int(run.model().optimizer.iterations) == run.best()["step"]
+    assert int(run.model("last").optimizer.iterations) == 12
+
+
+def test_without_val_the_model_is_the_last_and_this_is_said(create, store, tmp_path):
+    data = FrameStore.from_arrays(
+        tmp_path / "train-only", [store.frames(i) for i in range(6)]
+    )
+    lines = []
+    run = create(data=data, training={"steps": 4})
+    runs.fit(run, verbose=0, report=lines.append)
+    assert any("no sequences for validation" in line for line in lines)
+    assert [row["val_loss"] for row in run.history()] == [None, None]
+    assert int(run.model().optimizer.iterations) == 4
+
+
+def test_the_model_of_a_run_can_be_loaded_from_folder_or_file(create, store):
+    run = runs.fit(create(training={"steps": 2}), **fit_arguments)
+    frames = store.frames(0)
+    codes = [
+        runs.load_model(path).encode(frames).static.mean
+        for path in (run.path, run.path / "model.keras")
+    ]
+    np.testing.assert_array_equal(*codes)
+
+
+def test_a_folder_that_exists_is_refused(create, tmp_path):
+    run = create()
+    with pytest.raises(InputError, match="exists; go on with --resume"):
+        create()
+    (run.path / "notes.txt").write_text("mine")
+    again = create(overwrite=True, training={"steps": 4})
+    assert again.config["training"]["steps"] == 4
+    assert (run.path / "notes.txt").read_text() == "mine"
+    other = tmp_path / "photos"
+    other.mkdir()
+    (other / "a.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a run"):
+        create("photos", overwrite=True)
+    assert names_in(other) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"training": {"batch_size": 0}}, "batch_size=0"),
+        ({"training": {"steps": 1.5}}, "steps=1.5"),
+        ({"training": {"learning_rate": -1.0}}, "learning_rate=-1.0"),
+        ({"training": {"learning_rate": math.nan}}, "learning_rate=nan"),
+        ({"training": {"schedule": "linear"}}, "schedule='linear'"),
+        ({"model": {"aggregation": "sum"}}, "aggregation"),
+        ({"model": {"frames_per_set": 13}}, "12"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_written(
+    create, tmp_path, arguments, message
+):
+    with pytest.raises(InputError, match=message):
+        create("bad", **arguments)
+    assert not (tmp_path / "bad").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(create):
+    training = {"schedule": "constant", "learning_rate": 1e30}
+    run = create(training=training)
+    with pytest.raises(InputError, match="smaller learning rate"):
+        runs.fit(run, **fit_arguments)
+    assert run.history() == []
+
+
+def test_opening_what_is_not_a_run(create, tmp_path):
+    with pytest.raises(InputError, match="is not a folder"):
+        runs.Run.open(tmp_path / "missing")
+    with pytest.raises(InputError, match="has no config.json"):
+        runs.Run.open(tmp_path)
+    run = create()
+    with pytest.raises(InputError, match="no trained model yet"):
+        run.model()
+    with pytest.raises(InputError, match="which='worst'"):
+        run.model("worst")
+    (run.path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="is not JSON"):
+        runs.Run.open(run.path)
+
+
+def test_a_damaged_model_is_named(create):
+    run = runs.fit(create(training={"steps": 2}), **fit_arguments)
+    whole = (run.path / "model.keras").read_bytes()
+    (run.path / "model.keras").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="model.keras cannot be loaded"):
+        run.model()
+
+
+def test_a_store_of_another_shape_is_refused(create, store, tmp_path):
+    run = create()
+    frames = np.zeros((2, 4, 16, 16, 3), "uint8")
+    other = FrameStore.from_arrays(tmp_path / "other", frames)
+    model = run.model("last") if run.history() else None
+    assert model is None
+    trained = runs.fit(run, **fit_arguments).model()
+    with pytest.raises(InputError, match=r"\(16, 16, 3\)"):
+        runs.check_fits(trained, other)
+    runs.check_fits(trained, store)

@@ -1,0 +1,104 @@
+"""The house: imports point one way, and backends have their rooms."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[1]
+_BACKENDS = {"tensorflow", "jax", "torch"}
+_HEAVY = {"cv2", "matplotlib", "click"}
+
+# What each room of keras_ddr may import from the others.
+_MAY_IMPORT = {
+    "errors": set(),
+    "version": set(),
+    "files": {"errors"},
+    "configs": {"errors"},
+    "checks": {"errors"},
+    "gaussian": set(),
+    "likelihoods": {"errors"},
+    "layers": {"errors", "gaussian"},
+    "programs": set(),
+    "training": set(),
+    "inference": {"checks", "errors", "gaussian", "programs"},
+    "model": {
+        "checks",
+        "configs",
+        "errors",
+        "gaussian",
+        "inference",
+        "layers",
+        "likelihoods",
+        "programs",
+        "training",
+    },
+    "data": {"errors", "files", "version"},
+    "datasets": {"data", "errors", "files"},
+    "evaluation": {"data", "errors", "files", "model", "gaussian", "inference"},
+    "visualization": {"data", "errors", "files", "evaluation", "inference"},
+}
+
+
+def _imports(path):
+    """Top-level names and full names that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "keras_ddr":
+                yield from (f"keras_ddr.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def _files(folder):
+    return sorted((_ROOT / folder).rglob("*.py"))
+
+
+def _room(path):
+    return path.relative_to(_ROOT / "keras_ddr").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("room", sorted(_MAY_IMPORT))
+def test_imports_point_one_way(room):
+    files = [path for path in _files("keras_ddr") if _room(path) == room]
+    assert files, f"keras_ddr/{room} is gone: update this test"
+    for path in files:
+        for name in _imports(path):
+            if name.startswith("keras_ddr."):
+                other = name.split(".")[1]
+                allowed = _MAY_IMPORT[room] | {room}
+                assert other in allowed, f"{path} imports keras_ddr.{other}"
+
+
+def test_only_two_rooms_name_a_backend():
+    for path in _files("keras_ddr"):
+        if _room(path) == "training" or path.name == "convolution.py":
+            continue
+        names = {name.split(".")[0] for name in _imports(path)}
+        assert not names & _BACKENDS, path
+
+
+def test_model_and_data_need_no_pictures_and_no_command_line():
+    for path in _files("keras_ddr"):
+        names = {name.split(".")[0] for name in _imports(path)}
+        assert "click" not in names, path
+        if _room(path) not in ("visualization", "datasets", "faces"):
+            assert not names & _HEAVY, path
+
+
+def test_commands_import_keras_inside():
+    """`ddr --help` must not wait for Keras."""
+    for path in _files("cli"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module]
+            for name in names:
+                slow = {"keras", "keras_ddr", "numpy", "matplotlib"} | _BACKENDS
+                assert name.split(".")[0] not in slow, f"{path} imports {name}"

@@ -1,0 +1,200 @@
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.stats import norm
+
+from keras_ddr import InputError
+from keras_ddr.data import FrameStore
+from keras_ddr.visualization import (
+    plot_manifold,
+    plot_reconstruction,
+    plot_swap,
+    save_figure,
+)
+from keras_ddr.visualization.selection import encode_shown
+
+
+def pixels(figure, path):
+    """What a saved PNG holds."""
+    return np.asarray(Image.open(save_figure(figure, path)).convert("RGB"))
+
+
+def block(figure, image, number):
+    """Pixels of the images that axes `number` shows."""
+    x0, y0, x1, y1 = figure.axes[number].get_position().extents
+    height, width = image.shape[:2]
+    rows = slice(round((1 - y1) * height), round((1 - y0) * height))
+    return image[rows, round(x0 * width) : round(x1 * width)]
+
+
+def tile(shown, row, column, size, scale, gap):
+    """One image of a block, at its own size."""
+    top, left = row * (size * scale + gap), column * (size * scale + gap)
+    return shown[top : top + size * scale : scale, left : left + size * scale : scale]
+
+
+def as_bytes(images):
+    return np.round(np.clip(images, 0, 1) * 255).astype("uint8")
+
+
+def test_reconstruction_shows_the_pixels_as_they_are(model, store, tmp_path):
+    figure = plot_reconstruction(model, store, [3, 5], [0, 7, 11])
+    assert isinstance(figure, Figure)
+    image = pixels(figure, tmp_path / "a.png")
+    _, codes, rows = encode_shown(model, store, store.sequences[5], [0, 7, 11])
+    decoded = as_bytes(model.decode(codes.static.mean, codes.dynamic.mean[rows]))
+    originals = block(figure, image, 2)
+    reconstructions = block(figure, image, 3)
+    scale = (originals.shape[1] - 2 * 6) // (3 * 32)
+    for column, frame in enumerate([0, 7, 11]):
+        np.testing.assert_array_equal(
+            tile(originals, 0, column, 32, scale, 6), store.frames(5)[frame]
+        )
+        difference = tile(reconstructions, 0, column, 32, scale, 6) - decoded[
+            column
+        ].astype(int)
+        assert abs(difference).max() <= 1
+
+
+def test_manifold_spans_quantiles_of_the_prior(model, store, tmp_path):
+    codes = [model.encode(store.frames(i)) for i in (0, 1)]
+    figure = plot_manifold(model, codes, grid=3, quantiles=(0.1, 0.9))
+    image = pixels(figure, tmp_path / "a.png")
+    shown = block(figure, image, 1)
+    scale = (shown.shape[1] - 2 * 2) // (3 * 32)
+    prior, q = codes[1].prior, norm.ppf([0.1, 0.5, 0.9])
+    for row, column in [(0, 0), (0, 2), (1, 1), (2, 0)]:
+        # The first component to the right, the second upwards.
+        z = prior.mean + prior.stddev * np.array([q[column], q[2 - row]])
+        wanted = as_bytes(model.decode(codes[1].static.mean, z[None])[0])
+        found = tile(shown, row, column, 32, scale, 2).astype(int)
+        assert abs(found - wanted).max() <= 1
+
+
+def test_swap_combines_the_f_of_rows_with_the_z_of_columns(model, store, tmp_path):
+    figures = {
+        align: plot_swap(model, store, [0, 1], [(2, 4), (3, 9), (4, 0)], align=align)
+        for align in ("none", "prior")
+    }
+    for align, figure in figures.items():
+        image = pixels(figure, tmp_path / f"{align}.png")
+        top, left, matrix = (block(figure, image, number) for number in range(3))
+        scale = left.shape[1] // 32
+        np.testing.assert_array_equal(tile(top, 0, 1, 32, scale, 4), store.frames(3)[9])
+        np.testing.assert_array_equal(
+            tile(left, 1, 0, 32, scale, 4), store.frames(1)[0]
+        )
+        identity = model.encode(store.frames(1))
+        wanted = as_bytes(model.swap(identity, store.frames(3), align=align)[9])
+        found = tile(matrix, 1, 1, 32, scale, 4).astype(int)
+        assert abs(found - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dynamic_dim", [1, 2, 3])
+def test_all_figures_for_other_channels_and_dimensions(
+    make_model, tmp_path, channels, dynamic_dim
+):
+    model = make_model((16, 32, channels), dynamic_dim=dynamic_dim)
+    frames = np.random.default_rng(0).integers(
+        0, 256, (3, 5, 16, 32, channels), "uint8"
+    )
+    store = FrameStore.from_arrays(tmp_path / "store", frames)
+    codes = [model.encode(frame) for frame in frames]
+    figures = {
+        "reconstruction": plot_reconstruction(model, store, 3, 99),
+        "manifold": plot_manifold(
+            model, codes, 4, names=["a", "b", "c"], originals=frames[:, 0]
+        ),
+        "static": plot_manifold(model, np.stack([c.static.mean for c in codes]), 4),
+        "swap": plot_swap(model, store, 2, 5),
+    }
+    for name, figure in figures.items():
+        image = pixels(figure, tmp_path / f"{name}.png")
+        assert image.std() > 0
+        assert image.shape[:2] == tuple(
+            int(x) for x in (figure.get_size_inches() * figure.dpi + 0.5)[::-1]
+        )
+
+
+def test_other_components_of_z_can_be_shown(make_model, store):
+    model = make_model(dynamic_dim=3)
+    codes = [model.encode(store.frames(0))]
+    figure = plot_manifold(model, codes, 3, components=(2, 0))
+    assert {text.get_text() for text in figure.texts} >= {"$z_{3}$", "$z_{1}$"}
+    for components in ((0, 3), (1, 1), (0, -1)):
+        with pytest.raises(InputError, match="components"):
+            plot_manifold(model, codes, 3, components=components)
+
+
+def test_nothing_global_is_changed(model, store, tmp_path):
+    before = dict(matplotlib.rcParams)
+    figure = plot_reconstruction(model, store, 1, 2)
+    save_figure(figure, tmp_path / "a.png")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg", ".PNG"])
+def test_figures_are_saved_by_suffix(model, store, tmp_path, suffix):
+    path = save_figure(plot_swap(model, store, 2, 2), tmp_path / f"figure{suffix}")
+    start = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[suffix.lower()]
+    assert path.read_bytes().startswith(start)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_figure_that_cannot_be_saved_leaves_the_old_one(model, store, tmp_path):
+    path = save_figure(plot_swap(model, store, 2, 2), tmp_path / "figure.png")
+    before = path.read_bytes()
+    broken = Figure()
+    broken.text(0.5, 0.5, r"$\notacommand$")
+    with pytest.raises(ValueError, match="notacommand"):
+        save_figure(broken, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
+
+
+def test_paths_that_cannot_be_written_are_refused(tmp_path):
+    for path, message in (
+        (tmp_path / "figure.jpg", r"suffix '.jpg'; use one of .png, .pdf, .svg"),
+        (tmp_path / "figure", r"suffix ''"),
+        (tmp_path / "missing" / "figure.png", "does not exist; make it first"),
+    ):
+        with pytest.raises(InputError, match=message):
+            save_figure(Figure(), path)
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        save_figure(Figure(), tmp_path / "folder.png")
+
+
+def test_sequences_and_frames_are_named_when_they_do_not_exist(model, store):
+    for arguments, message in (
+        ({"sequences": ["nobody"]}, "no sequence named 'nobody'"),
+        ({"sequences": [99]}, "no sequence 99; it has 0 to 23"),
+        ({"sequences": 0}, "sequences=0"),
+        ({"frames": [3, 12]}, "frames 0 to 11"),
+        ({"frames": 0}, "frames=0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plot_reconstruction(model, store, **arguments)
+    with pytest.raises(InputError, match="align='all'"):
+        plot_swap(model, store, align="all")
+    with pytest.raises(InputError, match="dynamics"):
+        plot_swap(model, store, 2, [])
+    with pytest.raises(InputError, match="identities is empty"):
+        plot_manifold(model, [])
+    codes = [model.encode(store.frames(0))]
+    for quantiles in ((0, 0.5), (0.9, 0.1)):
+        with pytest.raises(InputError, match="quantiles"):
+            plot_manifold(model, codes, quantiles=quantiles)
+    with pytest.raises(InputError, match="grid=1"):
+        plot_manifold(model, codes, grid=1)
+
+
+def test_sequences_shorter_than_a_set_are_named(make_model, store):
+    model = make_model(frames_per_set=13)
+    with pytest.raises(InputError, match="has 12 frames; at least 13 are needed"):
+        plot_reconstruction(model, store, [0])
+    with pytest.raises(InputError, match="no sequence of at least 13 frames"):
+        plot_swap(model, store, 2, 2)
