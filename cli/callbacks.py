@@ -16,6 +16,7 @@ _NAMES = {
     "kl_dynamic": "kl_z",
     "val_loss": "val_loss",
 }
+_SHORT = {"reconstruction": "rec"}
 
 
 class FitProgress(keras.callbacks.Callback):
@@ -43,14 +44,14 @@ class FitProgress(keras.callbacks.Callback):
         if self._bar.shown and self._bar.due():
             self._bar.draw(
                 self._step / self.steps,
-                f"step {self._step}/{self.steps}  {_parts(logs)}  "
+                f"{self._step}/{self.steps}  {_parts(logs, short=True)}  "
                 f"{duration(self._left())} left",
             )
 
     def on_test_begin(self, logs=None):
         """Say that the validation runs."""
         share = self._step / self.steps
-        self._bar.draw(share, f"step {self._step}/{self.steps}  validation", now=True)
+        self._bar.draw(share, f"{self._step}/{self.steps}  validation", now=True)
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the line of the epoch."""
@@ -67,8 +68,13 @@ class FitProgress(keras.callbacks.Callback):
         return (time.monotonic() - self._began) / done * (self.steps - self._step)
 
 
-def _parts(logs):
-    logs = logs or {}
-    return "  ".join(
-        f"{name} {float(logs[key]):.2f}" for key, name in _NAMES.items() if key in logs
-    )
+def _parts(logs, short=False):
+    parts = []
+    for key, name in _NAMES.items():
+        if key in (logs or {}):
+            value = float(logs[key])
+            if short:
+                parts.append(f"{_SHORT.get(name, name)} {value:.1f}")
+            else:
+                parts.append(f"{name} {value:.2f}")
+    return "  ".join(parts)

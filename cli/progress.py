@@ -33,8 +33,11 @@ class Bar:
             return
         self._drawn = time.monotonic()
         width = shutil.get_terminal_size().columns - 1
-        full = round(min(1.0, share) * _BAR)
-        line = f"{'━' * full}{'╌' * (_BAR - full)} {share:4.0%} {text}"
+        text = f"{share:4.0%} {text}"
+        # What is said matters more than the bar where the terminal is narrow.
+        length = max(0, min(_BAR, width - len(text) - 1))
+        full = round(min(1.0, share) * length)
+        line = f"{'━' * full}{'╌' * (length - full)} {text}".lstrip()
         sys.stderr.write("\r\x1b[2K" + line[:width])
         sys.stderr.flush()
         self._on_screen = True

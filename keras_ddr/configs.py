@@ -41,7 +41,7 @@ CONFIGS = {
         },
         "training": {
             "batch_size": 40,
-            "learning_rate": 1e-3,
+            "learning_rate": 5e-3,
             "schedule": "cosine",
             "steps": 3_000,
         },
@@ -58,7 +58,7 @@ CONFIGS = {
         },
         "training": {
             "batch_size": 32,
-            "learning_rate": 2e-3,
+            "learning_rate": 5e-3,
             "schedule": "cosine",
             "steps": 500,
         },

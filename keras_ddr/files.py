@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -8,6 +9,8 @@ import pathlib
 from keras_ddr.errors import InputError
 
 __all__ = ["read_json", "replacing", "write_json"]
+
+_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextlib.contextmanager
@@ -22,14 +25,21 @@ def replacing(path):
 
     Yields:
         The temporary path, with the same suffix.
+
+    Raises:
+        InputError: The disk is full.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            raise InputError(
+                f"{path}: no space left on the disk; free some, or choose another place"
+            ) from error
         raise
 
 

@@ -49,7 +49,8 @@ COLUMNS = (
 frames, means over the epoch; `val_` columns are empty where there is no val; seconds of
 the epoch with its validation."""
 
-_VALIDATION_SETS = 256
+_WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
+_VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
 _SAMPLE_SEQUENCES, _SAMPLE_FRAMES = 4, 8
 
 
@@ -134,10 +135,17 @@ class Run:
         run._sets(store, steps=1)
         if overwrite:
             _remove(path)
-        for folder in (path, path / "checkpoint", path / "samples"):
-            folder.mkdir(parents=True, exist_ok=True)
-        run._write_config()
-        run._save_checkpoint(network, 0)
+        existed = path.exists()
+        try:
+            for folder in (path, path / "checkpoint", path / "samples"):
+                folder.mkdir(parents=True, exist_ok=True)
+            run._write_config()
+            run._save_checkpoint(network, 0)
+        except BaseException:
+            _remove(path)
+            if not existed and path.is_dir():
+                path.rmdir()
+            raise
         return run
 
     @classmethod
@@ -241,10 +249,10 @@ class Run:
 
     def _sets(self, store, steps, split="train", **arguments):
         training = self.config["training"]
+        arguments = {"batch_size": training["batch_size"], **arguments}
         return FrameSets(
             store,
             frames_per_set=self.config["model"]["frames_per_set"],
-            batch_size=training["batch_size"],
             split=split,
             seed=training["seed"],
             steps=steps,
@@ -255,8 +263,13 @@ class Run:
         number = self.config["model"]["frames_per_set"]
         if not store.select(split="val", min_length=number):
             return None
-        steps = math.ceil(_VALIDATION_SETS / self.config["training"]["batch_size"])
-        return self._sets(store, steps, split="val", fixed=True)
+        return self._sets(
+            store,
+            _VALIDATION_STEPS,
+            split="val",
+            fixed=True,
+            batch_size=_VALIDATION_BATCH,
+        )
 
     def _save_checkpoint(self, model, epoch):
         path = self.path / "checkpoint" / f"epoch-{epoch:06d}.keras"
@@ -461,7 +474,14 @@ def _new_model(arguments, training):
     model = DDR(**arguments)
     rate = training["learning_rate"]
     if training["schedule"] == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, training["steps"])
+        # Adam's first steps are too large for a high rate.
+        warmup = min(_WARMUP, training["steps"] // 10)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.1 * rate,
+            training["steps"] - warmup,
+            warmup_target=rate,
+            warmup_steps=warmup,
+        )
     model.compile(optimizer=keras.optimizers.Adam(rate))
     return model
 

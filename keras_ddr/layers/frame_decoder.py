@@ -10,6 +10,16 @@ __all__ = ["FrameDecoder"]
 _STEPS = 4  # stride-2 deconvolutions of Appendix C
 
 
+def _initializer(last):
+    """He's initialisation for a transposed kernel 4×4 of stride 2.
+
+    An output pixel sees 4 of the 16 taps of each input channel, and Keras's fans count
+    16: variance 2 / (4·inputs) is 8 / fan_out. The last one starts small, so that
+    the first images are grey.
+    """
+    return keras.initializers.VarianceScaling(1.0 if last else 8.0, mode="fan_out")
+
+
 @keras.saving.register_keras_serializable(package="keras_ddr")
 class FrameDecoder(keras.layers.Layer):
     """Turns f and each z of a set into the outputs of the likelihood.
@@ -39,10 +49,20 @@ class FrameDecoder(keras.layers.Layer):
         height, width, channels = self.image_shape
         self.start_shape = (height // 2**_STEPS, width // 2**_STEPS, filters)
         units = self.start_shape[0] * self.start_shape[1] * filters
-        self.dense = keras.layers.Dense(units, dtype=self.dtype_policy, name="dense")
+        self.dense = keras.layers.Dense(
+            units,
+            kernel_initializer="he_normal",
+            dtype=self.dtype_policy,
+            name="dense",
+        )
         self.deconvolutions = [
-            UpConvolution(width, dtype=self.dtype_policy, name=f"deconvolution_{i}")
-            for i, width in enumerate([filters] * (_STEPS - 1) + [channels], 1)
+            UpConvolution(
+                channels if last else filters,
+                kernel_initializer=_initializer(last),
+                dtype=self.dtype_policy,
+                name=f"deconvolution_{i}",
+            )
+            for i, last in enumerate([False] * (_STEPS - 1) + [True], 1)
         ]
 
     def build(self, static_shape, dynamic_shape):

@@ -37,7 +37,12 @@ class FrameEncoder(keras.layers.Layer):
         self.filters = filters
         self.negative_slope = negative_slope
         self.convolutions = [
-            DownConvolution(filters, dtype=self.dtype_policy, name=f"convolution_{i}")
+            DownConvolution(
+                filters,
+                kernel_initializer="he_normal",
+                dtype=self.dtype_policy,
+                name=f"convolution_{i}",
+            )
             for i in range(1, _STEPS + 1)
         ]
 

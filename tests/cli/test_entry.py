@@ -8,8 +8,8 @@ HELP = """
 import sys
 from click.testing import CliRunner
 from ddr_cli.main import ddr
-for command in ([], ["fit"], ["plot"], ["plot", "swap"], ["preprocess"], ["info"], ["demo"]):
-    result = CliRunner().invoke(ddr, [*command, "--help"])
+for command in ("", "fit", "plot", "plot swap", "preprocess", "info", "demo"):
+    result = CliRunner().invoke(ddr, [*command.split(), "--help"])
     assert result.exit_code == 0, result.output
 heavy = {"keras", "keras_ddr", "numpy", "matplotlib", "tensorflow", "jax", "torch"}
 print(sorted(heavy & set(sys.modules)))

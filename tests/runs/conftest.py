@@ -16,19 +16,30 @@ def store(tmp_path_factory):
     return puppets.prepare(path, identities=24, size=32, arms=4, legs=3)
 
 
+def create_run(path, store, model=None, training=None, **arguments):
+    keras.utils.set_random_seed(0)
+    return runs.Run.create(
+        path,
+        store,
+        "tiny",
+        model={**MODEL, **(model or {})},
+        training={**TRAINING, **(training or {})},
+        **arguments,
+    )
+
+
 @pytest.fixture
 def create(store, tmp_path):
     """Factory of runs with the same initial weights."""
 
-    def make(name="run", model=None, training=None, data=None, **arguments):
-        keras.utils.set_random_seed(0)
-        return runs.Run.create(
-            tmp_path / name,
-            store if data is None else data,
-            "tiny",
-            model={**MODEL, **(model or {})},
-            training={**TRAINING, **(training or {})},
-            **arguments,
-        )
+    def make(name="run", data=None, **arguments):
+        return create_run(tmp_path / name, data or store, **arguments)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def whole(store, tmp_path_factory):
+    """A run that was never interrupted; tests leave it as it is."""
+    run = create_run(tmp_path_factory.mktemp("runs") / "whole", store)
+    return runs.fit(run, verbose=0, report=None)

@@ -1,3 +1,4 @@
+import contextlib
 import shutil
 
 import keras
@@ -39,12 +40,19 @@ def assert_same(run, other):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.fixture
-def whole(create):
-    return runs.fit(create("whole"), **fit_arguments)
+@contextlib.contextmanager
+def no_file_above(size):
+    """Writing beyond `size` bytes fails as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("step", [1, 4, 5])
+@pytest.mark.parametrize("step", [1, 5])
 def test_an_interrupted_run_ends_like_one_that_was_not(create, whole, step):
     run = create("interrupted")
     with pytest.raises(KeyboardInterrupt):
@@ -73,6 +81,20 @@ def test_what_lies_after_the_checkpoint_is_dropped(create, whole):
     (run.path / "model.keras").unlink()
     runs.fit(run.path, **fit_arguments)
     assert not leftover.exists()
+    assert_same(run, whole)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(create, whole, tmp_path):
+    with no_file_above(10_000), pytest.raises(InputError, match="no space left"):
+        create("full")
+    assert not (tmp_path / "full").exists()
+    run = create("full")
+    with no_file_above(10_000), pytest.raises(InputError, match="no space left"):
+        runs.fit(run, **fit_arguments)
+    assert [p.name for p in (run.path / "checkpoint").iterdir()] == [
+        "epoch-000000.keras"
+    ]
+    runs.fit(run.path, **fit_arguments)
     assert_same(run, whole)
 
 

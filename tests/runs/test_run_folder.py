@@ -84,12 +84,11 @@ def test_without_val_the_model_is_the_last_and_this_is_said(create, store, tmp_p
     assert int(run.model().optimizer.iterations) == 4
 
 
-def test_the_model_of_a_run_can_be_loaded_from_folder_or_file(create, store):
-    run = runs.fit(create(training={"steps": 2}), **fit_arguments)
+def test_the_model_of_a_run_can_be_loaded_from_folder_or_file(whole, store):
     frames = store.frames(0)
     codes = [
         runs.load_model(path).encode(frames).static.mean
-        for path in (run.path, run.path / "model.keras")
+        for path in (whole.path, whole.path / "model.keras")
     ]
     np.testing.assert_array_equal(*codes)
 
@@ -162,13 +161,9 @@ def test_a_damaged_model_is_named(create):
         run.model()
 
 
-def test_a_store_of_another_shape_is_refused(create, store, tmp_path):
-    run = create()
+def test_a_store_of_another_shape_is_refused(whole, store, tmp_path):
     frames = np.zeros((2, 4, 16, 16, 3), "uint8")
     other = FrameStore.from_arrays(tmp_path / "other", frames)
-    model = run.model("last") if run.history() else None
-    assert model is None
-    trained = runs.fit(run, **fit_arguments).model()
     with pytest.raises(InputError, match=r"\(16, 16, 3\)"):
-        runs.check_fits(trained, other)
-    runs.check_fits(trained, store)
+        runs.check_fits(whole.model(), other)
+    runs.check_fits(whole.model(), store)
