@@ -25,7 +25,7 @@ class Programs:
         self._programs = {}
 
     def features(self, frames):
-        """Features h of frames `(T, H, W, C)` float32 in [0, 1]: `(T, h, w, filters)`."""
+        """Maps h `(T, h, w, filters)` of frames `(T, H, W, C)`, floats in [0, 1]."""
         return self._run("features", self._model.frame_encoder, [frames])
 
     def static(self, features):

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from gradients import gradients
 from keras import ops
 
+from gradients import gradients
 from keras_ddr.layers import DownConvolution, UpConvolution, convolution
 
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from layer_checks import check_layer
 
 from keras_ddr import InputError, layers
+from layer_checks import check_layer
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from gradients import gradients
 from keras import ops
 
+from gradients import gradients
 from keras_ddr.layers import PairwiseStaticEncoder
 
 

@@ -148,7 +148,7 @@ def test_encoding_follows_the_weights(small, sets):
     assert np.abs(model.encode(sets[0]).static.mean - before).max() > 1e-4
 
 
-# --- log-likelihood --------------------------------------------------------------------
+# --- log-likelihood ---
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_stock_callbacks(small, sets, tmp_path):
     assert "val_kl_static" in (tmp_path / "log.csv").read_text().splitlines()[0]
 
 
-# --- FrameSets and continuing ----------------------------------------------------------
+# --- FrameSets and continuing ---
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_a_user_script_of_ten_lines(store):
     assert np.isfinite(history.history["val_loss"]).all()
 
 
-# --- bad input -------------------------------------------------------------------------
+# --- bad input ---
 
 
 def _bad(sets):
