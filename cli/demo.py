@@ -11,7 +11,7 @@ from ddr_cli.progress import Counter, duration
 
 __all__ = ["demo"]
 
-_IDENTITIES = 300
+_IDENTITIES = 600
 
 
 @click.command(short_help="Draw puppets, train on them, evaluate and plot.")

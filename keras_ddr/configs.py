@@ -30,7 +30,7 @@ CONFIGS = {
         "training": {**_PAPER_TRAINING, "steps": 60_000},
     },
     "small": {
-        "about": "For two CPU cores: half an hour of training.",
+        "about": "For two CPU cores: ten to fifteen minutes of training.",
         "model": {
             "image_shape": (64, 64, 3),
             "static_dim": 64,
@@ -60,7 +60,7 @@ CONFIGS = {
             "batch_size": 32,
             "learning_rate": 5e-3,
             "schedule": "cosine",
-            "steps": 500,
+            "steps": 1_000,
         },
     },
 }

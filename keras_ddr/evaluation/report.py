@@ -218,6 +218,7 @@ class _Encoded:
         if len(kept) > max_frames:
             kept = np.sort(generator.choice(kept, size=max_frames, replace=False))
         self._owner, self._position = self._owner[kept], self._position[kept]
+        self._rank = generator.permutation(len(kept))
         self.sequence_codes = f
         self.frame_codes = {
             "f": f[self._owner],
@@ -247,8 +248,9 @@ class _Encoded:
         if code == "f" and info["scope"] == "frame":
             # f is the same for all frames of a sequence, so that more rows add time
             # (a linear probe of 178 poses takes many minutes) and no knowledge.
-            step = -(-len(values) // _LINEAR_FRAMES)
-            codes, values = codes[::step], values[::step]
+            rank = self._rank[present]
+            chosen = np.sort(np.argsort(rank)[:_LINEAR_FRAMES])
+            codes, values = codes[chosen], values[chosen]
         return codes, values
 
     def _frame_values(self, label):

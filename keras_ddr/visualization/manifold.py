@@ -79,7 +79,8 @@ def plot_manifold(
             title += shape[1] * small + _TITLE_GAP
         if names is not None:
             name = shorten(names[index], x + width - title)
-            sheet.text(title, y + (header - _TITLE_GAP) / 2, name, weight="bold")
+            middle = y + (header - _TITLE_GAP) / 2
+            sheet.text(title, middle, name, weight="bold", parse_math=False)
         sheet.tiles(x, y + header, panel, scale, _GAP)
         _label_below(sheet, x, y + header + height, width, components[0], quantiles)
         if rows > 1 and index % across == 0:

@@ -58,9 +58,12 @@ def plot_reconstruction(model, store, sequences=4, frames=8, *, split=None, seed
         top = margin + row * (title + height + margin)
         error = np.mean(np.square(originals / 255.0 - images))
         number = f"mse {error:.4f}"
-        name = shorten(sequence.name, width - 300)
-        sheet.text(label, top + title / 2 - 4, name, weight="bold")
-        sheet.text(label + width, top + title / 2 - 4, number, ha="right", color=FADED)
+        # Few frames leave no room for both texts over them.
+        left = label if width > 700 else margin
+        name = shorten(sequence.name, label + width - left - 220)
+        middle = top + title / 2 - 4
+        sheet.text(left, middle, name, weight="bold", parse_math=False)
+        sheet.text(label + width, middle, number, ha="right", color=FADED)
         for line, (images_of_row, text) in enumerate(
             ((originals, "original"), (images, "reconstruction"))
         ):

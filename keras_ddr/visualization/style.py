@@ -10,6 +10,8 @@ import pathlib
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import replacing
@@ -105,13 +107,33 @@ def whole_scale(size, inches):
     return max(1, round(inches * DPI / size))
 
 
-def shorten(text, pixels, points=7.0):
-    """Cut a text in the middle so that it is about `pixels` wide at most."""
-    fits = max(5, int(pixels / (0.55 * points * DPI / 72)))
-    if len(text) <= fits:
-        return text
-    head = (fits - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (fits - 1 - head) :]}"
+def shorten(text, pixels, points=7.0, weight="bold"):
+    """Cut a text in the middle so that it is `pixels` wide at most.
+
+    Args:
+        text: The text.
+        pixels: Room for it, at `DPI`.
+        points: Its font size.
+        weight: Its font weight.
+
+    Returns:
+        The text, or its head and tail with an ellipsis between them; at least 5
+        characters.
+    """
+    font = FontProperties(weight=weight)
+
+    def width(string):
+        # A name with two dollar signs is no formula.
+        string = string.replace("$", "S")
+        return TextPath((0, 0), string, size=points, prop=font).get_extents().width
+
+    shown = text
+    kept = len(text)
+    while width(shown) * DPI / 72 > pixels and kept > 4:
+        kept -= 1
+        head = (kept + 1) // 2
+        shown = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+    return shown
 
 
 class Sheet:

@@ -103,6 +103,28 @@ def test_missing_labels_are_left_out(model, odd_store):
     assert report.probes["age"]["f"].metric == "r2"
 
 
+def test_linear_probes_of_frame_labels_see_a_random_choice(model, store, monkeypatch):
+    from keras_ddr.evaluation import report
+
+    monkeypatch.setattr(report, "_LINEAR_FRAMES", 24)
+    found = evaluate(model, store, pairs=5)
+    assert found.probes["pose"]["f"].fitted == found.probes["pose"]["f"].scored == 24
+    assert found.probes["pose"]["z"].scored == 12 * len(store.select("test"))
+    # Every second frame would name even poses only.
+    assert found.probes["pose"]["f"].majority < 1 / 4
+
+
+def test_a_frame_label_that_is_missing_everywhere_is_skipped(model, store, tmp_path):
+    data = FrameStore.from_arrays(
+        tmp_path / "store",
+        [store.frames(i) for i in range(4)],
+        splits=["train", "train", "test", "test"],
+        labels={"valence": [np.full(12, np.nan)] * 4},
+    )
+    [skipped, _] = evaluate(model, data).skipped
+    assert (skipped.what, "no item" in skipped.reason) == ("valence", True)
+
+
 def test_what_was_not_measured_is_said(model, odd_store):
     report = evaluate(model, odd_store)
     reasons = {item.what: item.reason for item in report.skipped}

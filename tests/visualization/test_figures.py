@@ -129,6 +129,22 @@ def test_other_components_of_z_can_be_shown(make_model, store):
             plot_manifold(model, codes, 3, components=components)
 
 
+def test_names_are_cut_to_their_room_and_are_no_formulas(model, store, tmp_path):
+    name = r"clips/$\notacommand$/" + 40 * "W"
+    data = FrameStore.from_arrays(
+        tmp_path / "store", [store.frames(0)], names=[name], sources=[name]
+    )
+    codes = [model.encode(store.frames(0))]
+    for figure in (
+        plot_reconstruction(model, data, 1, 4),
+        plot_manifold(model, codes, 5, names=[name]),
+    ):
+        save_figure(figure, tmp_path / "figure.png")
+        [title] = [text for text in figure.texts if "…" in text.get_text()]
+        room = figure.get_size_inches()[0] * figure.dpi
+        assert title.get_window_extent().x1 < room
+
+
 def test_nothing_global_is_changed(model, store, tmp_path):
     before = dict(matplotlib.rcParams)
     figure = plot_reconstruction(model, store, 1, 2)
