@@ -62,8 +62,8 @@ def test_layers_equal_stock_layers_with_the_same_weights(rng, layer, stock):
     assert tuple(ours.compute_output_shape(x.shape)) == tuple(ours(x).shape)
     weight = rng.standard_normal(ours(x).shape, dtype="float32")
     pairs = zip(
-        gradients(lambda: ops.sum(ours(x) * weight), ours),
-        gradients(lambda: ops.sum(theirs(x) * weight), theirs),
+        gradients(lambda: ops.sum(ops.multiply(ours(x), weight)), ours),
+        gradients(lambda: ops.sum(ops.multiply(theirs(x), weight)), theirs),
         strict=True,
     )
     for a, b in pairs:
