@@ -1,5 +1,6 @@
 """Choice of the Keras backend, which must happen before keras is imported."""
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -12,7 +13,7 @@ import click
 
 from ddr_cli.errors import Failure
 
-__all__ = ["BACKENDS", "backend_option", "select_backend"]
+__all__ = ["BACKENDS", "backend_option", "seed_everything", "select_backend"]
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -54,28 +55,45 @@ def select_backend(name=None):
     if "keras" in sys.modules:
         _check_running(name)
     os.environ["KERAS_BACKEND"] = name
-    _import_quietly()
+    if "keras" not in sys.modules:
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        with _silence():
+            importlib.import_module("keras")
 
 
-def _import_quietly():
-    """Import keras; what a backend's libraries write meanwhile is not for users.
+def seed_everything(seed):
+    """Seed Python, NumPy and Keras: initial weights come from their global states.
 
-    TensorFlow's libraries write notes on the machine while they are loaded, whatever
+    Args:
+        seed: Non-negative integer.
+    """
+    import keras
+
+    # On other backends too this loads TensorFlow where it is installed.
+    with _silence():
+        keras.utils.set_random_seed(seed)
+
+
+@contextlib.contextmanager
+def _silence():
+    """Drop what a backend's libraries write while they are loaded.
+
+    TensorFlow's libraries write notes on the machine then, whatever
     TF_CPP_MIN_LOG_LEVEL says. A failure to load is an exception and still shows.
     """
     context = click.get_current_context(silent=True)
     debug = context is not None and context.find_root().params.get("debug")
-    if debug or "keras" in sys.modules:
-        return
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        terminal = os.dup(2)
+        terminal = None if debug else os.dup(2)
     except OSError:
+        terminal = None
+    if terminal is None:
+        yield
         return
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
-        importlib.import_module("keras")
+        yield
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)

@@ -5,7 +5,7 @@ import time
 
 import click
 
-from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.backend import backend_option, seed_everything, select_backend
 from ddr_cli.errors import Failure
 from ddr_cli.progress import Counter, duration
 
@@ -51,7 +51,6 @@ def demo(out, overwrite, identities, steps, seed, backend):
             f"{out} is not empty; replace it with --overwrite, or choose another --out"
         )
     select_backend(backend)
-    import keras
 
     from ddr_cli.fit import train
     from keras_ddr import evaluation, runs
@@ -66,7 +65,7 @@ def demo(out, overwrite, identities, steps, seed, backend):
         overwrite=overwrite,
         progress=Counter("puppets drawn"),
     )
-    keras.utils.set_random_seed(seed)
+    seed_everything(seed)
     run = runs.Run.create(
         run_path,
         store,

@@ -5,7 +5,7 @@ import pathlib
 
 import click
 
-from ddr_cli.backend import BACKENDS, backend_option, select_backend
+from ddr_cli.backend import BACKENDS, backend_option, seed_everything, select_backend
 from ddr_cli.errors import Interrupted
 
 __all__ = ["CONFIG_NAMES", "fit"]
@@ -137,7 +137,7 @@ def train(run, store, steps=None):
     """Train a run with progress on the terminal, and say where its results are."""
     import keras
 
-    from ddr_cli.callbacks import FitProgress
+    from ddr_cli.callbacks import FitProgress, stops_between_steps
     from keras_ddr import runs
 
     training = run.config["training"]
@@ -151,14 +151,15 @@ def train(run, store, steps=None):
         "frames"
     )
     try:
-        runs.fit(
-            run,
-            store,
-            steps=steps,
-            callbacks=[progress],
-            verbose=0,
-            report=click.echo,
-        )
+        with stops_between_steps(progress):
+            runs.fit(
+                run,
+                store,
+                steps=steps,
+                callbacks=[progress],
+                verbose=0,
+                report=click.echo,
+            )
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; go on with ddr fit --resume {run.path}"
@@ -171,7 +172,6 @@ def train(run, store, steps=None):
 
 
 def _create(out, store, steps, overwrite, settings):
-    import keras
 
     from keras_ddr import runs
 
@@ -179,7 +179,7 @@ def _create(out, store, steps, overwrite, settings):
     config = settings.pop("config") or "small"
     seed = settings.pop("seed") or 0
     # Initial weights come from the global random state, which is a command's to set.
-    keras.utils.set_random_seed(seed)
+    seed_everything(seed)
     return runs.Run.create(
         out,
         store,

@@ -87,6 +87,14 @@ def test_without_opencv_and_other_backends(
     assert (tmp_path / "m.png").is_file()
 
 
+def test_every_backend_is_quiet(ddr_elsewhere, puppets, small):
+    """Keras loads TensorFlow for its seed, and that writes notes on the machine."""
+    for name in filter(importlib.util.find_spec, BACKENDS):
+        result = ddr_elsewhere("fit", puppets, "--out", name, *small, "--backend", name)
+        assert result.returncode == 0, result.stderr
+        assert result.stderr == ""
+
+
 def test_demo_without_opencv(ddr_elsewhere, tmp_path):
     result = ddr_elsewhere(
         "demo", "--identities", 20, "--steps", 2, "--backend", backend, blocked=["cv2"]
