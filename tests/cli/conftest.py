@@ -1,6 +1,7 @@
 """The command line, in this process and in others."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -18,6 +19,11 @@ ddr.main({arguments!r})
 """
 # Set by the tests themselves, or by TensorFlow when they import it.
 UNSET = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
+
+
+def _heed_interrupts():
+    """A shell's background jobs, and all they start, ignore Ctrl-C otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -44,6 +50,7 @@ def ddr_elsewhere(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_interrupts if os.name == "posix" else None,
         )
 
     def run(*arguments, **options):

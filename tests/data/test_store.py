@@ -434,12 +434,18 @@ write_store(sys.argv[1], records(), overwrite=True)
 """
 
 
+def _heed_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _start(path):
     process = subprocess.Popen(
         [sys.executable, "-c", _SLOW, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        # A shell's background jobs, and all they start, ignore Ctrl-C otherwise.
+        preexec_fn=_heed_interrupts if os.name == "posix" else None,
     )
     assert process.stdout.readline() == "writing\n"
     return process
@@ -472,7 +478,7 @@ def test_killed_writers(tmp_path):
 def test_ctrl_c_cleans_up(tmp_path):
     process = _start(tmp_path / "store")
     process.send_signal(signal.SIGINT)
-    process.wait()
+    process.wait(timeout=60)
     process.stdout.close()
     assert process.returncode != 0
     assert os.listdir(tmp_path) == []
