@@ -1,14 +1,15 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and the order of their names."""
 
 import contextlib
 import errno
 import json
 import os
 import pathlib
+import re
 
 from keras_ddr.errors import InputError
 
-__all__ = ["read_json", "replacing", "write_json"]
+__all__ = ["natural_key", "read_json", "replacing", "write_json"]
 
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -59,3 +60,19 @@ def read_json(path):
         return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); restore it") from None
+
+
+def natural_key(name):
+    """Sort key by which frame 2 comes before frame 10.
+
+    Args:
+        name: File name or path, as text.
+
+    Returns:
+        Something to compare with other such keys.
+    """
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"(\d+)", name)
+        if part
+    ]

@@ -29,6 +29,24 @@ def lpc_root():
 
 
 @pytest.fixture
+def mnist_root():
+    """Folder of real MNIST digits, as idx files."""
+    return _data("mnist")
+
+
+@pytest.fixture
+def face_clips():
+    """Folder of real clips with faces."""
+    return _data("faces")
+
+
+@pytest.fixture
+def detector_model():
+    """The YuNet model file that `ddr preprocess` would download."""
+    return _data("models") / "face_detection_yunet_2023mar.onnx"
+
+
+@pytest.fixture
 def rng():
     """A generator with a fixed seed."""
     return np.random.default_rng(0)

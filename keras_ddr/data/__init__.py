@@ -1,6 +1,5 @@
 """Frame stores: reading, writing, and the sets of frames that a model is fitted to."""
 
-from keras_ddr.data.sets import FrameSets
 from keras_ddr.data.store import FrameStore, Sequence
 from keras_ddr.data.writer import (
     SequenceRecord,
@@ -18,3 +17,12 @@ __all__ = [
     "assign_splits",
     "write_store",
 ]
+
+
+def __getattr__(name):
+    # FrameSets needs Keras; reading and writing stores does not.
+    if name == "FrameSets":
+        from keras_ddr.data.sets import FrameSets
+
+        return FrameSets
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

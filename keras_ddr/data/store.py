@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import os
-import re
 import warnings
 import weakref
 import zipfile
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_ddr.errors import InputError
+from keras_ddr.files import natural_key
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "SPLITS", "FrameStore", "Sequence"]
 
@@ -190,7 +190,7 @@ class FrameStore:
                 and not folder.name.startswith(".")
                 and (folder / "meta.json").exists()
             ),
-            key=_natural_key,
+            key=lambda folder: natural_key(os.fsdecode(folder.name)),
         )
         if not folders:
             raise InputError(
@@ -734,14 +734,6 @@ def _warn_of_leaks(store):
                 "each other; results on val and test will look too good",
                 stacklevel=3,
             )
-
-
-def _natural_key(path):
-    return [
-        (0, int(part), "") if part.isdigit() else (1, 0, part)
-        for part in re.split(r"(\d+)", os.fsdecode(path.name))
-        if part
-    ]
 
 
 def _shape(shape):

@@ -158,10 +158,7 @@ class StoreWriter:
         self._folder = None
 
     def __enter__(self):
-        if not self.path.name:
-            raise InputError(f"{self.path}: is not a name for a store; choose another")
-        recover(self.path)
-        self._refuse_existing()
+        check_target(self.path, self.overwrite)
         folder = self.path.parent / (
             f".{self.path.name}.tmp-{_owner()}-{uuid.uuid4().hex[:8]}"
         )
@@ -212,26 +209,6 @@ class StoreWriter:
         self._rows.append(row)
         self._frame_labels.append(frame_labels)
         self.num_frames += len(frames)
-
-    def _refuse_existing(self):
-        if not os.path.lexists(self.path):
-            return
-        if not self.overwrite:
-            raise InputError(
-                f"{self.path}: exists already; choose another name or overwrite it "
-                "(--overwrite, overwrite=True)"
-            )
-        if self.path.is_symlink() or not self.path.is_dir():
-            raise InputError(
-                f"{self.path}: is not a folder and is not overwritten; choose another "
-                "name"
-            )
-        strange = _strange_entry(self.path)
-        if strange is not None:
-            raise InputError(
-                f"{self.path}: holds {strange!r}, which is no part of a frame store, "
-                "so it is not overwritten; move it away or choose another name"
-            )
 
     def _checked_frames(self, record):
         frames = np.asarray(record.frames)
@@ -466,7 +443,7 @@ class StoreWriter:
             _sync(file)
 
     def _publish(self):
-        self._refuse_existing()
+        check_target(self.path, self.overwrite)
         if not self.path.exists():
             os.rename(self._folder, self.path)
             return
@@ -502,6 +479,39 @@ class StoreWriter:
                 "frames, so no store was made; free some space or choose another "
                 "place"
             ) from error
+
+
+def check_target(path, overwrite=False):
+    """Refuse a place where a store cannot be written.
+
+    Args:
+        path: where the store is to be.
+        overwrite: whether an older store may be replaced.
+
+    Raises:
+        InputError: something is there that is not to be replaced, or is no store.
+    """
+    path = Path(path)
+    if not path.name:
+        raise InputError(f"{path}: is not a name for a store; choose another")
+    recover(path)
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise InputError(
+            f"{path}: exists already; choose another name or overwrite it "
+            "(--overwrite, overwrite=True)"
+        )
+    if path.is_symlink() or not path.is_dir():
+        raise InputError(
+            f"{path}: is not a folder and is not overwritten; choose another name"
+        )
+    strange = _strange_entry(path)
+    if strange is not None:
+        raise InputError(
+            f"{path}: holds {strange!r}, which is no part of a frame store, so it is "
+            "not overwritten; move it away or choose another name"
+        )
 
 
 def recover(path):
@@ -643,7 +653,7 @@ def records_from_arrays(sequences, names, splits, labels, persons, sources, seed
         splits = ["train"] * count
     elif isinstance(splits, dict):
         # Sequences of one person stay together, and so do those of one source.
-        groups = _joined_groups(names, persons, sources)
+        groups = joined_groups(names, persons, sources)
         splits = assign_splits(groups, splits, seed)
     else:
         splits = _listed("splits", splits, count)
@@ -694,7 +704,18 @@ def records_from_arrays(sequences, names, splits, labels, persons, sources, seed
     return records(), info
 
 
-def _joined_groups(names, persons, sources):
+def joined_groups(names, persons, sources):
+    """Join what must be in one split.
+
+    Args:
+        names: S different names.
+        persons: S persons, or "" where not known.
+        sources: S sources, or "".
+
+    Returns:
+        List of S group names: equal for those that share a person or a source with
+        each other, directly or through others.
+    """
     group_of = {}
     parent = {}
 

@@ -1,0 +1,79 @@
+"""Cutting the frames of a source into sequences."""
+
+import math
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+
+__all__ = ["LONG", "check_lengths", "pieces", "runs"]
+
+LONG = ("split", "first", "thin")
+"""What can be done with sequences that are too long."""
+
+
+def runs(numbers, max_gap):
+    """Cut where too many frames are missing.
+
+    Args:
+        numbers: (T,) frame numbers, ascending.
+        max_gap: most frames in a row that may be missing within a run.
+
+    Returns:
+        List of slices of `numbers`.
+    """
+    numbers = np.asarray(numbers)
+    cuts = np.flatnonzero(np.diff(numbers) > max_gap + 1) + 1
+    bounds = [0, *cuts.tolist(), len(numbers)]
+    return [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+
+
+def pieces(length, min_length=20, max_length=450, long="split"):
+    """Choose the frames of the sequences that a run of frames gives.
+
+    Args:
+        length: number of frames T of the run.
+        min_length: a shorter run gives nothing.
+        max_length: most frames of a sequence, or None for any number.
+        long: of a longer run, "split" makes equal parts, "first" takes its beginning,
+            "thin" takes frames at equal distances over all of it.
+
+    Returns:
+        List of integer arrays of positions in the run.
+    """
+    if length < min_length:
+        return []
+    if max_length is None or length <= max_length:
+        return [np.arange(length)]
+    if long == "first":
+        return [np.arange(max_length)]
+    if long == "thin":
+        return [np.rint(np.linspace(0, length - 1, max_length)).astype(np.int64)]
+    parts = np.array_split(np.arange(length), math.ceil(length / max_length))
+    return [part for part in parts if len(part) >= min_length]
+
+
+def check_lengths(min_length, max_length, long, max_gap):
+    """Refuse lengths that make no sense, by their names.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    for name, value, least in (
+        ("min_length", min_length, 1),
+        ("max_length", max_length, 1),
+        ("max_gap", max_gap, 0),
+    ):
+        if value is None and name == "max_length":
+            continue
+        if isinstance(value, bool) or int(value) != value or value < least:
+            raise InputError(
+                f"{name}: {value!r} is not a whole number of at least {least}; give one"
+            )
+    if max_length is not None and max_length < min_length:
+        raise InputError(
+            f"max_length: {max_length} is below min_length {min_length}; no sequence "
+            "could be both"
+        )
+    if long not in LONG:
+        raise InputError(f"long: {long!r} is none of {', '.join(LONG)}; use one")

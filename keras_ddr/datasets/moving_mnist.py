@@ -1,0 +1,560 @@
+"""Moving MNIST: handwritten digits that cross a black frame and bounce off its walls.
+
+Either the published test sequences (`mnist_test_seq.npy`) or sequences made here from
+MNIST digits, in the way that Srivastava, Mansimov and Salakhutdinov describe
+("Unsupervised Learning of Video Representations using LSTMs", 2015), with the classes
+and positions of the digits as labels.
+"""
+
+import gzip
+import itertools
+import math
+import operator
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.data.store import SPLITS
+from keras_ddr.data.writer import (
+    SequenceRecord,
+    assign_splits,
+    split_counts,
+    write_store,
+)
+from keras_ddr.errors import InputError
+
+__all__ = [
+    "CANVAS",
+    "DIGIT",
+    "EXTENT",
+    "SPEED",
+    "generate",
+    "load_digits",
+    "prepare",
+    "render",
+    "split_digits",
+    "trajectory",
+]
+
+# Height and width of a frame and of a digit, in pixels.
+CANVAS, DIGIT = 64, 28
+# Largest coordinate of a digit's upper left corner.
+EXTENT = CANVAS - DIGIT
+# Pixels a frame: a tenth of the way from wall to wall.
+SPEED = 0.1 * EXTENT
+LICENCE = (
+    "MNIST digits by Yann LeCun, Corinna Cortes and Christopher Burges, CC BY-SA 3.0 "
+    "(https://creativecommons.org/licenses/by-sa/3.0/)."
+)
+
+_LENGTH, _DIGITS, _SEQUENCES = 20, 2, 10_000  # as published
+_IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
+_CHUNK = 128  # sequences of the published file read at a time: 10 MB
+_POOLS, _MOTION = 4, 5  # random streams
+
+
+def prepare(
+    store_path,
+    source,
+    *,
+    sequences=None,
+    length=_LENGTH,
+    digits=_DIGITS,
+    seed=0,
+    splits=(0.8, 0.1, 0.1),
+    overwrite=False,
+    progress=None,
+):
+    """Make a frame store of Moving MNIST, frames (64, 64, 1).
+
+    From `mnist_test_seq.npy`, uint8 (20, N, 64, 64) and time first, the sequences
+    are taken as they are and dealt out to the splits at random. `column-00017` is
+    `array[:, 17]`. The file does not tell which digits it shows, so there are no
+    labels, and sequences of different splits may show the same digit image.
+
+    From MNIST digits, sequences are generated: the digits start anywhere, each moves
+    straight on in a random direction at `SPEED` pixels a frame and is reflected at
+    the walls, and where digits overlap the brighter one shows. The digit images are
+    split first, so that no digit image occurs in two splits. Sequences are named
+    `train-00001` and so on. Sequence labels: `digit_1`, `digit_2`, …, the classes
+    "0" to "9" in ascending order, since digits have no order of their own, and
+    `digits`, all of them, such as "3-7". Frame labels: `x_1`, `y_1`, `x_2`, …, column
+    and row of each digit's upper left corner in pixels, 0 to 36; it is drawn at the
+    nearest whole pixel.
+
+    Args:
+        store_path: folder to make.
+        source: path of `mnist_test_seq.npy`; or of an idx file of MNIST images
+            (`train-images-idx3-ubyte` or the like, also gzipped), with its labels
+            file beside it; or of a folder with such files, of which train and t10k
+            are joined; or "keras" for the 70,000 digits that Keras downloads.
+        sequences: how many to make, at least 3; default 10,000. Of the published
+            file the first ones are taken; default all.
+        length: frames of a generated sequence, at least 2.
+        digits: number of digits in a generated sequence, 1 to 3.
+        seed: of the split and of all that is random in a sequence.
+        splits: shares of the sequences, and of the digit images, for train, val and
+            test.
+        overwrite: replace a store that exists.
+        progress: called as progress(done, total) with numbers of sequences.
+
+    Returns:
+        The `FrameStore`.
+
+    Raises:
+        InputError: if the source is missing, damaged or something else, an argument
+            cannot be used, or the store exists.
+    """
+    if sequences is not None:
+        _check_whole("sequences", sequences, 3)
+    _check_whole("length", length, 2)
+    _check_whole("digits", digits, 1, 3)
+    _check_whole("seed", seed, 0)
+    shares = _checked_shares(splits)
+    arguments = {"source": str(source), "length": length, "digits": digits}
+    if _is_published(source):
+        if (length, digits) != (_LENGTH, _DIGITS):
+            raise InputError(
+                f"{source}: has {_LENGTH} frames of {_DIGITS} digits in every "
+                "sequence; leave out length and digits, or give MNIST digits instead"
+            )
+        number = _published_number(source, sequences)
+        records = _published(source, number, shares, seed, progress)
+        labels = {}
+    else:
+        images, classes = load_digits(source)
+        number = _SEQUENCES if sequences is None else sequences
+        counts = split_counts(number, shares)
+        pools = split_digits(classes, shares, seed)
+        for split, count in zip(SPLITS, counts, strict=True):
+            if count and not len(pools[split]):
+                raise InputError(
+                    f"{source}: its {len(images)} digits are too few to give {split} "
+                    "digits of its own; give more digits or other splits"
+                )
+        records = _generated(
+            images, classes, pools, counts, length, digits, seed, progress
+        )
+        labels = _label_info(digits)
+    return write_store(
+        store_path,
+        records,
+        dataset="moving_mnist",
+        frame_shape=(CANVAS, CANVAS, 1),
+        labels=labels,
+        arguments={**arguments, "sequences": number, "splits": shares},
+        seed=seed,
+        licence=LICENCE,
+        overwrite=overwrite,
+    )
+
+
+def generate(images, classes, number, *, length=_LENGTH, digits=_DIGITS, random=0):
+    """Generate sequences one after the other.
+
+    Args:
+        images: digit images, uint8 (M, 28, 28).
+        classes: their classes, integers (M,) from 0 to 9.
+        number: how many sequences.
+        length: frames of a sequence, T.
+        digits: digits of a sequence, D.
+        random: seed, or a `numpy.random.Generator`.
+
+    Yields:
+        Tuple of the frames, uint8 (T, 64, 64, 1), the D numbers of the images that
+        were drawn, in ascending order of their classes, and the positions (x, y) of
+        their upper left corners in pixels, float32 (T, D, 2).
+    """
+    random = np.random.default_rng(random)
+    for _ in range(number):
+        chosen = random.integers(len(images), size=digits)
+        chosen = chosen[np.argsort(classes[chosen], kind="stable")]
+        start = random.uniform(0, EXTENT, (digits, 2))
+        angle = random.uniform(0, 2 * np.pi, digits)
+        velocity = SPEED * np.stack([np.cos(angle), np.sin(angle)], -1)
+        # Drawn from float32, so that the stored labels give the very same pixels.
+        positions = trajectory(start, velocity, length, EXTENT).astype(np.float32)
+        yield render(images[chosen], positions), chosen, positions
+
+
+def trajectory(start, velocity, length, extent):
+    """Move straight on between walls that reflect.
+
+    Args:
+        start: positions at time 0, array (…), in [0, extent].
+        velocity: way in one step, of the same shape; any size and sign.
+        length: number of positions, T.
+        extent: where the upper wall is; the lower one is at 0.
+
+    Returns:
+        float64 array (T, …), in [0, extent].
+
+    Example:
+    >>> from keras_ddr.datasets.moving_mnist import trajectory
+    >>> trajectory(30.0, 5.0, 4, extent=36).tolist()
+    [30.0, 35.0, 32.0, 27.0]
+    """
+    start, velocity = np.broadcast_arrays(np.float64(start), np.float64(velocity))
+    time = np.arange(length).reshape(-1, *[1] * start.ndim)
+    # Mirror images of the room stand side by side: the way through them is straight.
+    unfolded = start + time * velocity
+    return extent - np.abs(np.mod(unfolded, 2 * extent) - extent)
+
+
+def render(digits, positions):
+    """Draw digits on black frames; where they overlap, the brighter one shows.
+
+    Args:
+        digits: uint8 array (D, 28, 28).
+        positions: (x, y) of the upper left corners in pixels, array (T, D, 2) in
+            [0, 36]; rounded to whole pixels.
+
+    Returns:
+        uint8 array (T, 64, 64, 1).
+
+    Raises:
+        InputError: if the arrays do not fit together or a digit leaves the frame.
+    """
+    digits, positions = np.asarray(digits), np.asarray(positions)
+    if digits.dtype != np.uint8 or digits.shape[1:] != (DIGIT, DIGIT):
+        raise InputError(
+            f"digits: are {digits.dtype} {digits.shape}, but uint8 (D, {DIGIT}, "
+            f"{DIGIT}) is needed"
+        )
+    if positions.ndim != 3 or positions.shape[1:] != (len(digits), 2):
+        raise InputError(
+            f"positions: have shape {positions.shape}, but (T, {len(digits)}, 2) is "
+            "needed, x and y of every digit"
+        )
+    if not ((positions >= 0) & (positions <= EXTENT)).all():
+        raise InputError(
+            f"positions: are not all in 0 to {EXTENT}, so digits would leave the "
+            "frame; move them inside"
+        )
+    frames = np.zeros((len(positions), CANVAS, CANVAS, 1), np.uint8)
+    corners = np.rint(positions).astype(int).tolist()
+    for frame, places in zip(frames, corners, strict=True):
+        for digit, (x, y) in zip(digits, places, strict=True):
+            patch = frame[y : y + DIGIT, x : x + DIGIT, 0]
+            np.maximum(patch, digit, out=patch)
+    return frames
+
+
+def split_digits(classes, shares, seed=0):
+    """Deal digit images out to the splits, class by class.
+
+    Args:
+        classes: classes of the images, integers (M,).
+        shares: three shares, for train, val and test.
+        seed: the same seed gives the same pools.
+
+    Returns:
+        Dict split -> sorted array of image numbers. Each number is in one pool only,
+        and every pool with a share above 0 has every class that has 3 images.
+    """
+    random = np.random.default_rng([seed, 0, _POOLS])
+    pools = {split: [] for split in SPLITS}
+    for value in np.unique(classes):
+        order = random.permutation(np.flatnonzero(classes == value))
+        counts = split_counts(len(order), shares)
+        parts = np.split(order, np.cumsum(counts)[:-1])
+        for split, part in zip(SPLITS, parts, strict=True):
+            pools[split].append(part)
+    return {split: np.sort(np.concatenate(parts)) for split, parts in pools.items()}
+
+
+def load_digits(source):
+    """Read MNIST digits.
+
+    Args:
+        source: an idx file of images, a folder of idx files, or "keras", as in
+            `prepare`.
+
+    Returns:
+        Images uint8 (M, 28, 28), 0 for the background, and classes uint8 (M,), 0 to
+        9.
+
+    Raises:
+        InputError: naming the file that is missing or cannot be used.
+    """
+    if source == "keras":
+        return _keras_digits()
+    path = _existing(source)
+    files = _image_files(path) if path.is_dir() else [path]
+    pairs = [_read_pair(file) for file in files]
+    images, classes = zip(*pairs, strict=True)
+    return np.concatenate(images), np.concatenate(classes)
+
+
+def _generated(images, classes, pools, counts, length, digits, seed, progress):
+    random = np.random.default_rng([seed, 0, _MOTION])
+    done = 0
+    for split, count in zip(SPLITS, counts, strict=True):
+        pool = pools[split]
+        made = generate(
+            images[pool],
+            classes[pool],
+            count,
+            length=length,
+            digits=digits,
+            random=random,
+        )
+        for number, (frames, chosen, positions) in enumerate(made, start=1):
+            names = [str(value) for value in classes[pool[chosen]]]
+            labels = {f"digit_{n}": name for n, name in enumerate(names, start=1)}
+            frame_labels = {}
+            for n in range(digits):
+                frame_labels[f"x_{n + 1}"] = positions[:, n, 0]
+                frame_labels[f"y_{n + 1}"] = positions[:, n, 1]
+            yield SequenceRecord(
+                name=f"{split}-{number:05d}",
+                frames=frames,
+                split=split,
+                labels={**labels, "digits": "-".join(names)},
+                frame_labels=frame_labels,
+            )
+            done += 1
+            if progress is not None:
+                progress(done, sum(counts))
+
+
+def _label_info(digits):
+    names = [str(value) for value in range(10)]
+    together = itertools.combinations_with_replacement(names, digits)
+    classes = {f"digit_{n + 1}": names for n in range(digits)}
+    classes["digits"] = ["-".join(several) for several in together]
+    labels = {
+        label: {"scope": "sequence", "kind": "categorical", "classes": values}
+        for label, values in classes.items()
+    }
+    for n in range(digits):
+        for axis in "xy":
+            labels[f"{axis}_{n + 1}"] = {
+                "scope": "frame",
+                "kind": "continuous",
+                "unit": "px",
+            }
+    return labels
+
+
+def _is_published(source):
+    if source == "keras":
+        return False
+    path = _existing(source)
+    return path.is_file() and (path.suffix == ".npy" or _read(path, 6) == b"\x93NUMPY")
+
+
+def _published(path, number, shares, seed, progress):
+    names = [f"column-{column:05d}" for column in range(number)]
+    splits = assign_splits(names, shares, seed)
+    for start in range(0, number, _CHUNK):
+        # Mapped anew for each chunk: pages of an open map would pile up in memory.
+        columns = _mapped(path)[:, start : min(start + _CHUNK, number)]
+        frames = np.ascontiguousarray(columns.swapaxes(0, 1))[..., None]
+        for column, sequence in enumerate(frames, start=start):
+            yield SequenceRecord(
+                name=names[column], frames=sequence, split=splits[column]
+            )
+            if progress is not None:
+                progress(column + 1, number)
+
+
+def _published_number(path, sequences):
+    array = _mapped(path)
+    if array.dtype != np.uint8 or array.shape != (_LENGTH, *array.shape[1:2], 64, 64):
+        raise InputError(
+            f"{path}: holds {array.dtype} {array.shape}, but the published file is "
+            f"uint8 ({_LENGTH}, N, 64, 64), time first; {_remedy(array)}"
+        )
+    number = array.shape[1] if sequences is None else sequences
+    if not 3 <= number <= array.shape[1]:
+        raise InputError(
+            f"{path}: holds {array.shape[1]} sequences, but "
+            + (f"{sequences} are asked for; " if sequences else "3 are needed; ")
+            + ("ask for fewer" if sequences else "give a file with more")
+        )
+    return number
+
+
+def _remedy(array):
+    """Say how an array becomes the published form, as far as can be guessed."""
+    if array.dtype != np.uint8:
+        return "save it as uint8, 0 to 255"
+    shape, code, looks = array.shape, "array", []
+    if len(shape) == 5 and 1 in (shape[2], shape[4]):
+        last = shape[4] == 1
+        code += "[..., 0]" if last else "[:, :, 0]"
+        shape = shape[:4] if last else (*shape[:2], *shape[3:])
+        looks.append("with a channel axis")
+    if len(shape) == 4 and shape[2:] == (64, 64):
+        if shape[0] == _LENGTH:
+            return f"looks like it, {looks[0]}: np.save(..., {code})"
+        if shape[1] == _LENGTH:
+            looks.insert(0, "batch first")
+            code += ".swapaxes(0, 1)"
+            return f"looks {' and '.join(looks)}: np.save(..., {code})"
+    return "bring it to that order with numpy.transpose, or give the published file"
+
+
+def _mapped(path):
+    try:
+        # Never unpickles, unlike np.load it takes nothing but .npy files.
+        return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read as an array ({_reason(error)}); give the "
+            "published mnist_test_seq.npy, whole"
+        ) from error
+
+
+def _keras_digits():
+    import keras
+
+    try:
+        train, test = keras.datasets.mnist.load_data()
+    # Keras raises plain Exceptions where a download fails.
+    except Exception as error:
+        raise InputError(
+            f"source: Keras could not load MNIST ({_reason(error)}); try again when "
+            "there is a connection, or give a folder with the idx files"
+        ) from error
+    images, classes = zip(train, test, strict=True)
+    return np.concatenate(images), np.concatenate(classes)
+
+
+def _image_files(folder):
+    found = []
+    for part in ("train", "t10k"):
+        # A folder may hold the same set unpacked and packed: the first one counts.
+        names = [
+            f"{part}-images{mark}idx3-ubyte{end}"
+            for end in ("", ".gz")
+            for mark in ("-", ".")
+        ]
+        found += [folder / name for name in names if (folder / name).is_file()][:1]
+    if not found:
+        raise InputError(
+            f"{folder}: holds no MNIST images; put train-images-idx3-ubyte or "
+            "t10k-images-idx3-ubyte there (.gz or not), with their labels, or give "
+            "another folder"
+        )
+    return found
+
+
+def _labels_file(path):
+    name = path.name.replace("images", "labels").replace("idx3", "idx1")
+    if name == path.name:
+        raise InputError(
+            f"{path}: is not named like t10k-images-idx3-ubyte, so its labels file "
+            "is not known; rename both to the standard names"
+        )
+    other = name.removesuffix(".gz") if name.endswith(".gz") else name + ".gz"
+    for candidate in (name, other):
+        if path.with_name(candidate).is_file():
+            return path.with_name(candidate)
+    raise InputError(
+        f"{path.with_name(name)}: is missing, the labels of {path.name}; put it there"
+    )
+
+
+def _read_pair(path):
+    images = _read_idx(path, _IMAGES_MAGIC, 3)
+    labels_path = _labels_file(path)
+    classes = _read_idx(labels_path, _LABELS_MAGIC, 1)
+    if images.shape[1:] != (DIGIT, DIGIT) or not len(images):
+        raise InputError(
+            f"{path}: holds images {images.shape}, but MNIST digits are (M, {DIGIT}, "
+            f"{DIGIT}); give those"
+        )
+    if len(classes) != len(images):
+        raise InputError(
+            f"{labels_path}: holds {len(classes)} labels for the {len(images)} images "
+            f"of {path.name}; give the files that belong together"
+        )
+    if classes.max() > 9:
+        raise InputError(
+            f"{labels_path}: has the class {classes.max()}, but digits are 0 to 9; "
+            "give MNIST's labels"
+        )
+    return images, classes
+
+
+def _read_idx(path, magic, dimensions):
+    what = {_IMAGES_MAGIC: "images", _LABELS_MAGIC: "labels"}
+    begin = _read(path, 4)
+    number = int.from_bytes(begin, "big")
+    if number != magic:
+        found = "is something else" if begin else "is empty"
+        if number in what:
+            found = f"holds {what[number]}"
+        raise InputError(
+            f"{path}: {found}, but an idx file of {what[magic]} is needed (it begins "
+            f"with the number {magic}); give MNIST's {what[magic]} file"
+        )
+    content = _read(path)
+    size = 4 * (1 + dimensions)
+    if len(content) < size:
+        raise InputError(f"{path}: ends in its header; get the file again, whole")
+    shape = np.frombuffer(content[4:size], ">u4").tolist()
+    expected = size + math.prod(shape)
+    if len(content) != expected:
+        raise InputError(
+            f"{path}: has {len(content)} bytes (unpacked), but {expected} by its "
+            f"header, {what[magic]} {tuple(shape)}; get the file again, whole"
+        )
+    return np.frombuffer(content, np.uint8, offset=size).reshape(shape)
+
+
+def _read(path, size=-1):
+    """Read a file or its first bytes, unpacked where it is gzipped."""
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else open(path, "rb") as file:
+            return file.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path}: cannot be read ({_reason(error)}); get the file again"
+        ) from error
+
+
+def _existing(source):
+    try:
+        path = Path(source)
+    except TypeError:
+        raise InputError(
+            f"source: {source!r} is neither a path nor 'keras'; give one"
+        ) from None
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file or folder; give mnist_test_seq.npy, MNIST images "
+            "(idx), a folder that holds them, or the word keras"
+        )
+    return path
+
+
+def _checked_shares(splits):
+    try:
+        shares = np.asarray(splits, float)
+    except (TypeError, ValueError):
+        shares = np.empty(0)
+    if shares.shape != (3,) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
+        raise InputError(
+            f"splits: {splits!r} are not three shares (train, val, test) that sum to 1"
+        )
+    return shares.tolist()
+
+
+def _check_whole(name, value, least, most=None):
+    try:
+        fits = operator.index(value) >= least and (most is None or value <= most)
+    except TypeError:
+        fits = False
+    if not fits:
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise InputError(f"{name}: {value!r} is not a whole number {limits}; give one")
+
+
+def _reason(error):
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,632 @@
+"""From many files to one store: in parallel, and again where it was interrupted.
+
+Every source (a video, a folder of pictures) is read on its own, by any worker, into a
+part: a folder with its crops and their labels beside the store in the making. A part
+appears when it is whole and is found again by whoever runs the same work anew. When all
+parts are there they are joined to the store, in the order of the sources, so that the
+result does not depend on who read what and when.
+"""
+
+import contextlib
+import csv
+import errno
+import hashlib
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import shutil
+import threading
+import uuid
+import warnings
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.data.writer import (
+    SequenceRecord,
+    assign_splits,
+    check_target,
+    joined_groups,
+    write_store,
+)
+from keras_ddr.errors import InputError
+from keras_ddr.files import replacing
+from keras_ddr.version import __version__
+
+__all__ = ["Clip", "Reading", "Source", "Spool", "build", "fingerprint", "report_path"]
+
+_REPORT = (
+    "source",
+    "frames_read",
+    "frames_found",
+    "sequences",
+    "frames_kept",
+    "skipped",
+    "notes",
+)
+_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that sequences are cut from.
+
+    Attributes:
+        name: unique; it stays with the sequences as their `source`.
+        path: file or folder.
+        stamp: what changes when the source does; see `fingerprint`.
+        group: sources of one group go to one split; default each its own.
+        person: who is shown, or "".
+        details: whatever else the reading needs; plain values.
+    """
+
+    name: str
+    path: str
+    stamp: str = ""
+    group: str = ""
+    person: str = ""
+    details: object = None
+
+
+@dataclass
+class Clip:
+    """A sequence found in a source.
+
+    Attributes:
+        rows: (T,) the frames, as `Spool.add` numbered them.
+        frame_labels: label name -> array (T,).
+        name: added to the name of the source where it gives several people.
+    """
+
+    rows: np.ndarray
+    frame_labels: dict
+    name: str = ""
+
+
+@dataclass
+class Reading:
+    """What came of reading a source.
+
+    Attributes:
+        clips: list of `Clip`.
+        frames_read: frames that were looked at.
+        frames_found: of them, frames that show what was looked for.
+        skipped: why there is no sequence, or "".
+        notes: what else its owner should know, or "".
+    """
+
+    clips: list = field(default_factory=list)
+    frames_read: int = 0
+    frames_found: int = 0
+    skipped: str = ""
+    notes: str = ""
+
+
+class Spool:
+    """Crops on their way to the disk, so that a source may be longer than memory."""
+
+    def __init__(self, file):
+        self._file = file
+        self._shape = None
+        self._count = 0
+
+    def add(self, image):
+        """Write one frame.
+
+        Args:
+            image: uint8 (H, W, C), of one shape within a source.
+
+        Returns:
+            Its number, from 0.
+        """
+        self._file.write(np.ascontiguousarray(image).data)
+        self._shape = image.shape
+        self._count += 1
+        return self._count - 1
+
+    @property
+    def shape(self):
+        """(T, H, W, C) of what was written."""
+        return (self._count, *(self._shape or (1, 1, 1)))
+
+
+def fingerprint(paths):
+    """Sizes and times of change of files, as a short text.
+
+    Args:
+        paths: iterable of files; those that are missing count as such.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            about = os.stat(path)
+            line = f"{path!s}|{about.st_size}|{about.st_mtime_ns}"
+        except OSError:
+            line = f"{path!s}|missing"
+        digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()
+
+
+def report_path(store_path):
+    """Where the table of sources of a store is: beside it."""
+    store_path = Path(store_path)
+    return store_path.with_name(f"{store_path.name}.report.csv")
+
+
+def build(
+    store_path,
+    sources,
+    read,
+    options,
+    *,
+    dataset,
+    frame_shape,
+    labels,
+    what="source",
+    arguments=None,
+    user_labels=None,
+    licence="",
+    seed=0,
+    splits=(0.8, 0.1, 0.1),
+    overwrite=False,
+    workers=0,
+    dask=None,
+    progress=None,
+):
+    """Read all sources and join what they give to a store.
+
+    Args:
+        store_path: folder to make. Beside it `NAME.report.csv` is written, one row a
+            source, and while it is being made a hidden folder holds the parts.
+        sources: list of `Source`.
+        read: function (source, options, spool) -> `Reading`, importable by workers.
+            What it raises costs its source only.
+        options: plain dict that `read` gets; parts of other options are not reused.
+        dataset: name of the data set.
+        frame_shape: (H, W, C).
+        labels: label name -> description, see `write_store`.
+        what: what a source is called in messages.
+        arguments: noted in the store; default `options`.
+        user_labels: `user_labels.UserLabels` or None.
+        licence: noted in the store.
+        seed: of the split.
+        splits: shares of train, val and test, dealt out by groups and persons.
+        overwrite: replace a store that exists.
+        workers: number of processes, or 0 to work in this one. A script that asks for
+            processes needs the guard `if __name__ == "__main__":`.
+        dask: address of a Dask scheduler to work on instead. Its workers must see the
+            same paths.
+        progress: called as progress(done, total) with numbers of sources.
+
+    Returns:
+        The `FrameStore`.
+
+    Raises:
+        InputError: there is nothing to read, no source gives a sequence, or the store
+            cannot be written. Parts that are done stay for the next run.
+
+    Warns:
+        UserWarning: once for every source that is skipped or has a note.
+    """
+    store_path = Path(store_path)
+    check_target(store_path, overwrite)
+    assign_splits(["a"], splits)  # refuses shares that are none, before the work
+    folder = store_path.with_name(f".{store_path.name}.parts")
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = {source.name: _key(source, read, options, frame_shape) for source in sources}
+    if len(keys) < len(sources):
+        raise ValueError("sources need different names")
+    skipped = {}
+    todo = [s for s in sources if not (folder / keys[s.name]).is_dir()]
+    done = len(sources) - len(todo)
+    if done and progress is not None:
+        progress(done, len(sources))
+
+    def finished(source, reading):
+        nonlocal done
+        done += 1
+        if reading is not None:
+            skipped[source.name] = reading
+        if progress is not None:
+            progress(done, len(sources))
+
+    tasks = {s.name: (read, s, options, str(folder / keys[s.name])) for s in todo}
+    try:
+        with _no_space(store_path):
+            _run(todo, tasks, finished, workers, dask)
+            parts = [
+                (s, skipped.get(s.name) or _load(folder / keys[s.name]))
+                for s in sources
+            ]
+            _write_report(report_path(store_path), parts)
+    except OSError as error:
+        name = error.filename or store_path
+        raise InputError(f"{name}: {error.strerror or error}") from error
+    _tell(parts)
+    if not any(reading.clips for _, reading in parts):
+        raise InputError(
+            f"{store_path}: no {what} gave a sequence, so no store was made; "
+            f"{_reasons(parts)}; see {report_path(store_path)}"
+        )
+    info, records = _records(parts, folder, keys, labels, user_labels, splits, seed)
+    store = write_store(
+        store_path,
+        records,
+        dataset=dataset,
+        frame_shape=frame_shape,
+        labels=info,
+        arguments=options if arguments is None else arguments,
+        seed=seed,
+        licence=licence,
+        overwrite=overwrite,
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return store
+
+
+def _key(source, read, options, frame_shape):
+    """Name of a part: other for another source, other options or another version."""
+    about = [
+        __version__,
+        f"{read.__module__}.{read.__qualname__}",
+        options,
+        list(frame_shape),
+        asdict(source),
+    ]
+    text = json.dumps(about, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _work(read, source, options, folder):
+    """Read one source into a part, in whatever process.
+
+    Returns:
+        None, or a `Reading` where nothing was kept because the source is broken: it is
+        tried again the next time.
+    """
+    folder = Path(folder)
+    temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.mkdir(parents=True)
+        with open(temporary / "frames.bin", "wb") as file:
+            spool = Spool(file)
+            reading = read(source, options, spool)
+        arrays = {}
+        for number, clip in enumerate(reading.clips):
+            arrays[f"{number}/rows"] = np.asarray(clip.rows, np.int64)
+            for label, values in clip.frame_labels.items():
+                arrays[f"{number}/label/{label}"] = np.asarray(values)
+        np.savez(temporary / "clips.npz", **arrays)
+        about = {
+            "shape": spool.shape,
+            "names": [clip.name for clip in reading.clips],
+            "frames_read": reading.frames_read,
+            "frames_found": reading.frames_found,
+            "skipped": reading.skipped,
+            "notes": reading.notes,
+        }
+        (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
+        with contextlib.suppress(FileExistsError):
+            os.rename(temporary, folder)
+        return None
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise
+        return Reading(skipped=f"{error.filename or source.path}: {error.strerror}")
+    except InputError as error:
+        return Reading(skipped=str(error))
+    except MemoryError:
+        return Reading(skipped=f"{source.path}: needs more memory than there is")
+    # A decoder may raise anything on a broken file, which must not cost the others.
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return Reading(skipped=f"{source.path}: cannot be read ({reason[:300]})")
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _load(folder):
+    about = json.loads((folder / "part.json").read_text(encoding="utf-8"))
+    clips = []
+    with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
+        for number, name in enumerate(about["names"]):
+            prefix = f"{number}/label/"
+            clips.append(
+                Clip(
+                    arrays[f"{number}/rows"],
+                    {
+                        key[len(prefix) :]: arrays[key]
+                        for key in arrays.files
+                        if key.startswith(prefix)
+                    },
+                    name,
+                )
+            )
+    return Reading(
+        clips,
+        about["frames_read"],
+        about["frames_found"],
+        about["skipped"],
+        about["notes"],
+    )
+
+
+def _pixels(folder):
+    shape = json.loads((folder / "part.json").read_text(encoding="utf-8"))["shape"]
+    return np.memmap(folder / "frames.bin", np.uint8, "r", shape=tuple(shape))
+
+
+# Running
+
+
+class _Here(Executor):
+    """Works at once, in this process."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def _run(sources, tasks, finished, workers, dask):
+    if not sources:
+        return
+    if dask is not None:
+        with _dask(dask) as executor:
+            _collect(executor, sources, tasks, finished)
+        return
+    if not workers:
+        # One after the other, so that progress and Ctrl-C come between them.
+        for source in sources:
+            _collect(_Here(), [source], tasks, finished)
+        return
+    while sources:
+        crashed = _run_processes(sources, tasks, finished, min(workers, len(sources)))
+        # A process that dies takes the futures of all others along. Those that were
+        # being read are tried alone; who dies alone is to blame.
+        begun, sources = crashed
+        for source in begun:
+            if any(_run_processes([source], tasks, finished, 1)):
+                finished(
+                    source,
+                    Reading(
+                        skipped=f"{source.path}: the process that read it died "
+                        "(damaged, or too large for the memory)"
+                    ),
+                )
+
+
+def _run_processes(sources, tasks, finished, workers):
+    """Work with processes; returns what was begun and not begun when one died."""
+    others = set(multiprocessing.active_children())
+    for source in sources:
+        _remove_begun(tasks[source.name])
+    with _light_workers():
+        executor = ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin_worker,
+        )
+        try:
+            left = _collect(executor, sources, tasks, finished)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
+        executor.shutdown()
+    begun = [source for source in left if _remove_begun(tasks[source.name])]
+    if left and not begun:
+        raise InputError(
+            "workers: the processes end before they begin; in a script, call this "
+            'under `if __name__ == "__main__":`, or use workers=0'
+        )
+    return begun, [source for source in left if source not in begun]
+
+
+def _collect(executor, sources, tasks, finished):
+    """Submit all and wait; returns the sources that died with their process."""
+    left, futures = [], {}
+    for source in sources:
+        try:
+            futures[executor.submit(_work, *tasks[source.name])] = source
+        except BrokenProcessPool:
+            left.append(source)
+    for future in as_completed(futures):
+        source = futures.pop(future)
+        try:
+            reading = future.result()
+        except BrokenProcessPool:
+            left.append(source)
+            continue
+        except OSError:
+            raise
+        # Whatever a cluster says of a worker that was lost.
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reading = Reading(skipped=f"{source.path}: {reason[:300]}")
+        finished(source, reading)
+    return left
+
+
+def _remove_begun(task):
+    """Remove what an unfinished reading left, and say whether there was any."""
+    folder = Path(task[3])
+    begun = list(folder.parent.glob(f"{folder.name}.tmp-*"))
+    for path in begun:
+        shutil.rmtree(path, ignore_errors=True)
+    return bool(begun)
+
+
+@contextlib.contextmanager
+def _light_workers():
+    """Let processes that start now leave Keras out: they only read and crop."""
+    before = os.environ.get("KERAS_DDR_WORKER")
+    os.environ["KERAS_DDR_WORKER"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["KERAS_DDR_WORKER"]
+        else:
+            os.environ["KERAS_DDR_WORKER"] = before
+
+
+def _begin_worker():
+    import signal
+
+    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(ImportError):
+        import cv2
+
+        # One core a worker.
+        cv2.setNumThreads(1)
+
+
+def _end_with_parent():
+    parent = multiprocessing.parent_process()
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _dask(address):
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            'dask: the package distributed is missing; pip install "keras_ddr[cluster]"'
+        ) from None
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"dask: no scheduler answers at {address} ({reason}); start one with "
+            "`dask scheduler`, and workers with `dask worker`"
+        ) from None
+    with client:
+        yield client.get_executor(retries=1)
+
+
+# Reporting and joining
+
+
+def _write_report(path, parts):
+    with replacing(path) as temporary:
+        with open(
+            temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file:
+            table = csv.writer(file)
+            table.writerow(_REPORT)
+            for source, reading in parts:
+                table.writerow(
+                    [
+                        source.name,
+                        reading.frames_read,
+                        reading.frames_found,
+                        len(reading.clips),
+                        sum(len(clip.rows) for clip in reading.clips),
+                        reading.skipped,
+                        reading.notes,
+                    ]
+                )
+
+
+def _tell(parts):
+    for source, reading in parts:
+        for text, verb in ((reading.skipped, "skipped: "), (reading.notes, "")):
+            if text:
+                named = "" if source.name in text else f"{source.name}: "
+                warnings.warn(f"{verb}{named}{text}", stacklevel=4)
+
+
+def _reasons(parts):
+    reasons = [f"{s.name}: {r.skipped}" for s, r in parts if r.skipped]
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}" if reasons else "there is none"
+
+
+def _records(parts, folder, keys, labels, user_labels, splits, seed):
+    """Descriptions of all labels, and the sequences one at a time."""
+    used = [(source, reading) for source, reading in parts if reading.clips]
+    names = [source.name for source, _ in used]
+    persons = [source.person for source, _ in used]
+    fixed = [""] * len(used)
+    info = dict(labels)
+    if user_labels is not None:
+        info.update(user_labels.info)
+        persons = [
+            user_labels.person(name) or person
+            for name, person in zip(names, persons, strict=True)
+        ]
+        fixed = [user_labels.split(name) for name in names]
+    groups = joined_groups(names, persons, [source.group for source, _ in used])
+    free = [group for group, split in zip(groups, fixed, strict=True) if not split]
+    known = {g: split for g, split in zip(groups, fixed, strict=True) if split}
+    free = [group for group in free if group not in known]
+    dealt = dict(zip(free, assign_splits(free, splits, seed), strict=True))
+    titles = _titles(names)
+
+    def records():
+        for (source, reading), person, group, split in zip(
+            used, persons, groups, fixed, strict=True
+        ):
+            pixels = _pixels(folder / keys[source.name])
+            for number, clip in enumerate(reading.clips, start=1):
+                frame_labels = dict(clip.frame_labels)
+                sequence_labels = {}
+                if user_labels is not None:
+                    sequence_labels, more = user_labels.of(
+                        source.name, frame_labels["source_frame"]
+                    )
+                    frame_labels.update(more)
+                yield SequenceRecord(
+                    name=f"{titles[source.name]}#{clip.name}{number}",
+                    frames=_taken(pixels, clip.rows),
+                    split=split or known.get(group) or dealt[group],
+                    person=person,
+                    source=source.name,
+                    labels=sequence_labels,
+                    frame_labels=frame_labels,
+                )
+
+    return info, records()
+
+
+def _taken(pixels, rows):
+    if len(rows) == rows[-1] - rows[0] + 1:
+        return pixels[rows[0] : rows[-1] + 1]
+    return pixels[rows]
+
+
+def _titles(names):
+    """Names without suffixes, where they stay different."""
+    short = {name: os.path.splitext(name)[0] for name in names}
+    counts = {}
+    for title in short.values():
+        counts[title] = counts.get(title, 0) + 1
+    return {name: s if counts[s] == 1 else name for name, s in short.items()}
+
+
+@contextlib.contextmanager
+def _no_space(path):
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise InputError(
+                f"{path}: no space left on the disk; free some, or choose another "
+                "place, and run the same again to go on"
+            ) from error
+        raise

@@ -1,0 +1,138 @@
+"""Square crops of one size around a face."""
+
+import math
+
+import numpy as np
+
+from keras_ddr.media import opencv
+
+__all__ = ["crop_aligned", "crop_square", "shrink"]
+
+# Where eyes (right, left), nose and corners of the mouth (right, left) of an upright
+# face lie in the unit square: the usual template of face recognition (112 pixels).
+_TEMPLATE = (
+    np.array(
+        [
+            (38.2946, 51.6963),
+            (73.5318, 51.5014),
+            (56.0252, 71.7366),
+            (41.5493, 92.3655),
+            (70.7299, 92.2041),
+        ]
+    )
+    / 112
+)
+
+
+def square(box, margin):
+    """The square that is cropped for a box.
+
+    Args:
+        box: (x, y, width, height) in pixels.
+        margin: share of the longer side that is added on every side.
+
+    Returns:
+        Whole numbers (left, top, side) in pixels.
+    """
+    x, y, width, height = (float(value) for value in box[:4])
+    side = max(1, round(max(width, height) * (1 + 2 * margin)))
+    left, top = x + (width - side) / 2, y + (height - side) / 2
+    return round(left), round(top), side
+
+
+def crop_square(image, box, size=64, margin=0.2):
+    """Cut the square around a box and bring it to one size.
+
+    Where the square leaves the picture, the pixels at its border are repeated.
+
+    Args:
+        image: uint8 (H, W, C).
+        box: (x, y, width, height) in pixels, which lies in the picture at least in
+            part; see `boxes.is_usable`.
+        size: height and width of the result.
+        margin: share of the longer side of the box that is added on every side.
+
+    Returns:
+        uint8 (size, size, C): averaged over areas where it shrinks, linearly
+        interpolated where it grows.
+    """
+    cv2 = opencv.load()
+    left, top, side = square(box, margin)
+    height, width = image.shape[:2]
+    # A square may touch the picture in less than a pixel.
+    x0, x1 = np.clip([left, left + side], 0, width)
+    y0, y1 = np.clip([top, top + side], 0, height)
+    x0, y0 = min(x0, width - 1), min(y0, height - 1)
+    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    part = image[y0:y1, x0:x1]
+    borders = [y0 - top, top + side - y1, x0 - left, left + side - x1]
+    if any(border > 0 for border in borders):
+        borders = [max(0, int(border)) for border in borders]
+        part = cv2.copyMakeBorder(part, *borders, cv2.BORDER_REPLICATE)
+    return shrink(part, size)
+
+
+def crop_aligned(image, landmarks, size=64, margin=0.2):
+    """Cut a face such that its features come to lie at the same places.
+
+    The picture is turned, scaled and shifted (never sheared) so that the landmarks come
+    as near as possible, in the sense of least squares, to those of an upright face.
+
+    Args:
+        image: uint8 (H, W, C).
+        landmarks: (5, 2) of x, y in pixels: right eye, left eye, nose, right and left
+            corner of the mouth, as the person has them.
+        size: height and width of the result.
+        margin: share of the tight crop that is added on every side.
+
+    Returns:
+        uint8 (size, size, C).
+    """
+    cv2 = opencv.load()
+    template = (0.5 + (_TEMPLATE - 0.5) / (1 + 2 * margin)) * size
+    # As complex numbers, a turn and a scale are one factor.
+    source = np.asarray(landmarks, np.float64) @ (1, 1j)
+    target = template @ (1, 1j)
+    centred = source - source.mean()
+    spread = float((np.abs(centred) ** 2).sum())
+    factor = (np.conj(centred) * (target - target.mean())).sum() / max(spread, 1e-6)
+    if abs(factor) < 1e-6:
+        factor = complex(1e-6)
+    # Shrinking by sampling alone would alias, so it is done to a multiple of the size
+    # first, which is then averaged.
+    times = min(16, max(1, math.floor(1 / abs(factor))))
+    shift = target.mean() - factor * source.mean()
+    half = (times - 1) / 2  # pixel centres of the larger picture
+    factor, shift = factor * times, shift * times + half * (1 + 1j)
+    matrix = np.array(
+        [
+            [factor.real, -factor.imag, shift.real],
+            [factor.imag, factor.real, shift.imag],
+        ]
+    )
+    turned = cv2.warpAffine(
+        image,
+        matrix,
+        (size * times, size * times),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return shrink(turned, size)
+
+
+def shrink(image, size):
+    """Bring a picture to size x size.
+
+    Args:
+        image: uint8 (H, W, C).
+        size: height and width.
+
+    Returns:
+        uint8 (size, size, C).
+    """
+    cv2 = opencv.load()
+    if image.shape[:2] == (size, size):
+        return image
+    smaller = max(image.shape[:2]) >= size
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=method)

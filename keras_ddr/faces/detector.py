@@ -1,0 +1,158 @@
+"""Face detection with YuNet, through OpenCV."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+from keras_ddr.media import opencv
+
+__all__ = ["COLUMNS", "FaceDetector", "detector_model"]
+
+COLUMNS = (
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "right_eye_x",
+    "right_eye_y",
+    "left_eye_x",
+    "left_eye_y",
+    "nose_x",
+    "nose_y",
+    "mouth_right_x",
+    "mouth_right_y",
+    "mouth_left_x",
+    "mouth_left_y",
+    "detector_score",
+)
+"""What is known of a face, in the order of YuNet's output: pixels, and a score."""
+
+_NAME = "face_detection_yunet_2023mar.onnx"
+_ADDRESS = (
+    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + _NAME
+)
+_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+# YuNet halves a picture five times.
+_MULTIPLE = 32
+
+
+def detector_model(path=None, address=_ADDRESS, cache_dir=None):
+    """Find the file of the detector, and fetch it once where none is given.
+
+    Args:
+        path: a local file, or None to download it into Keras's cache, where it is
+            compared with its known sha256.
+        address: where it is downloaded from.
+        cache_dir: folder of the cache, by default Keras's own.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        InputError: there is no such file, or it cannot be downloaded.
+    """
+    if path is not None:
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(
+                f"{path}: no such file; give the path of {_NAME} (--detector-model)"
+            )
+        return path
+    import keras
+
+    cache = Path(cache_dir) if cache_dir else Path(keras.config.keras_home())
+    known = cache / "keras_ddr" / _NAME
+    if known.is_file() and _digest(known) == _SHA256:
+        return known
+    try:
+        return Path(
+            keras.utils.get_file(
+                _NAME,
+                address,
+                file_hash=_SHA256,
+                hash_algorithm="sha256",
+                cache_subdir="keras_ddr",
+                cache_dir=cache,
+            )
+        )
+    # What a failed download raises is nobody's promise.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{address}: the face detector (230 kB) cannot be downloaded ({reason}); "
+            f"fetch {_NAME} by other means and give its path (--detector-model)"
+        ) from error
+
+
+class FaceDetector:
+    """Finds faces in pictures of any size.
+
+    Args:
+        model: YuNet as an ONNX file; see `detector_model`.
+        size: longest side, in pixels, to which pictures are reduced for the search.
+            Faces of less than about a thirtieth of the longest side are not found
+            then.
+        threshold: least score of a face, 0 to 1.
+
+    Raises:
+        InputError: the model cannot be used.
+    """
+
+    def __init__(self, model, size=320, threshold=0.7):
+        self.size = int(size)
+        self._cv2 = opencv.load()
+        try:
+            # From bytes, so that any name will do.
+            data = np.frombuffer(Path(model).read_bytes(), np.uint8)
+            with opencv.quietly():
+                self._net = self._cv2.FaceDetectorYN.create(
+                    "onnx",
+                    data,
+                    np.zeros(0, np.uint8),
+                    (_MULTIPLE, _MULTIPLE),
+                    float(threshold),
+                )
+                self.detect(np.zeros((_MULTIPLE, _MULTIPLE, 3), np.uint8))
+        except (OSError, ValueError, self._cv2.error) as error:
+            raise InputError(
+                f"{model}: cannot be used as a face detector; give {_NAME} "
+                "(--detector-model)"
+            ) from error
+
+    def detect(self, image):
+        """Find the faces in a picture.
+
+        Args:
+            image: uint8 (H, W, 3): blue, green, red.
+
+        Returns:
+            float64 array (n, 15), see `COLUMNS`, in pixels of `image`; the largest
+            face first.
+        """
+        height, width = image.shape[:2]
+        scale = min(1.0, self.size / max(height, width))
+        if scale < 1:
+            reduced = max(1, round(width * scale)), max(1, round(height * scale))
+            image = self._cv2.resize(image, reduced, interpolation=self._cv2.INTER_AREA)
+        scale_x, scale_y = image.shape[1] / width, image.shape[0] / height
+        below, beside = (-side % _MULTIPLE for side in image.shape[:2])
+        if below or beside:
+            image = self._cv2.copyMakeBorder(
+                image, 0, below, 0, beside, self._cv2.BORDER_CONSTANT
+            )
+        self._net.setInputSize((image.shape[1], image.shape[0]))
+        faces = self._net.detect(image)[1]
+        if faces is None:
+            return np.empty((0, len(COLUMNS)))
+        faces = faces.astype(np.float64)
+        faces[:, 0:14:2] /= scale_x
+        faces[:, 1:14:2] /= scale_y
+        faces = faces[np.isfinite(faces).all(axis=1)]
+        area = faces[:, 2] * faces[:, 3]
+        return faces[np.argsort(-area, kind="stable")]
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Reading of videos and pictures, whatever their container, depth or orientation."""

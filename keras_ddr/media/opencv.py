@@ -1,0 +1,49 @@
+"""OpenCV, or one line on how to get it."""
+
+import contextlib
+import os
+
+from keras_ddr.errors import InputError
+
+__all__ = ["load", "quietly"]
+
+
+def load():
+    """Import OpenCV.
+
+    Returns:
+        The module `cv2`.
+
+    Raises:
+        InputError: OpenCV is missing, or a system library that it needs is.
+    """
+    # What is wrong with a file is said once, by us and with its name. FFmpeg reads this
+    # when it opens its first file.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        import cv2
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        if "libGL" in reason or ".so" in reason:
+            raise InputError(
+                f"OpenCV cannot be loaded ({reason}); on a machine without a screen: "
+                "pip uninstall opencv-python && pip install opencv-python-headless "
+                "(or install the library, on Debian: apt install libgl1)"
+            ) from error
+        raise InputError(
+            f"OpenCV cannot be loaded ({reason}); pip install opencv-python, or "
+            "opencv-python-headless on a machine without a screen"
+        ) from error
+    return cv2
+
+
+@contextlib.contextmanager
+def quietly():
+    """Keep OpenCV from writing on the terminal."""
+    logging = load().utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)

@@ -1,0 +1,193 @@
+"""Frames of a video file, one at a time, as a player would show them."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+from keras_ddr.media import opencv
+
+__all__ = ["SUFFIXES", "Frame", "Video"]
+
+SUFFIXES = frozenset(
+    ".3g2 .3gp .asf .avi .dv .flv .m2ts .m2v .m4v .mkv .mjpeg .mjpg .mov .mp4 .mpeg "
+    ".mpg .mts .mxf .ogm .ogv .ts .vob .webm .wmv .y4m".split()
+)
+"""What is taken for a video in a folder; a file that is named is always tried."""
+
+# After this many failed reads in a row the file is at its end.
+_MOST_FAILURES = 16
+# Lists of other files, which a decoder would open, on the network too.
+_LISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD")
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+@dataclass
+class Frame:
+    """One frame on its way through the preprocessing.
+
+    Attributes:
+        number: its place in the video, from 0, counting frames that could not be
+            decoded.
+        time: seconds since the first frame by the decoder's time stamps, or NaN.
+        image: uint8 (H, W, 3), blue, green, red.
+    """
+
+    number: int
+    time: float
+    image: np.ndarray
+
+
+class Video:
+    """A video file, read from its beginning to its end.
+
+    Frames come in the order of decoding and are never sought, since the frame count in
+    a header and seeking by number are both unreliable. Deeper than 8 bits is reduced to
+    8 bits, grey becomes three equal channels, and rotation noted in the file is
+    applied.
+
+    Args:
+        path: file.
+        fps: if given, only so many frames a second are kept, chosen by their time
+            stamps (of a variable frame rate too).
+        threads: decoding threads.
+
+    Attributes:
+        read: frames decoded so far.
+        broken: frames between them that could not be decoded so far.
+        declared: frame count by the header, which may be wrong, or None.
+
+    Raises:
+        InputError: the file cannot be opened, or is no video.
+
+    Example:
+        >>> for frame in Video("clip.mp4"):  # doctest: +SKIP
+        ...     print(frame.number, frame.time, frame.image.shape)
+    """
+
+    def __init__(self, path, fps=None, threads=1):
+        self.path = Path(path)
+        self.fps = fps
+        self.threads = threads
+        self.read = 0
+        self.broken = 0
+        self.declared = None
+        self._check()
+
+    def __iter__(self):
+        cv2 = opencv.load()
+        capture = self._open(cv2)
+        try:
+            yield from self._frames(cv2, capture)
+        finally:
+            capture.release()
+
+    def summary(self):
+        """Say in words what a reader should know of the reading, or ""."""
+        notes = []
+        if self.broken:
+            notes.append(f"{self.broken} frames could not be decoded and were skipped")
+        if self.declared is not None and self.read + self.broken < self.declared * 0.9:
+            notes.append(
+                f"the header promises {self.declared} frames, {self.read} could be read"
+            )
+        return "; ".join(notes)
+
+    def _check(self):
+        try:
+            with open(self.path, "rb") as file:
+                start = file.read(64)
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror}") from None
+        if not start:
+            raise InputError(f"{self.path}: is empty (0 bytes); fetch it again")
+        if start.lstrip(b"\xef\xbb\xbf \r\n").startswith(_LISTS):
+            raise InputError(
+                f"{self.path}: is a list of other files, which is not followed; give "
+                "the videos themselves"
+            )
+        if start.startswith(_PICTURES):
+            raise InputError(
+                f"{self.path}: is a picture; put pictures in a folder and use "
+                "`ddr preprocess images`"
+            )
+
+    def _open(self, cv2):
+        # An absolute path, since a relative one such as a:b.mp4 could be read as an
+        # address. Without FFmpeg whatever OpenCV has is asked.
+        path = os.path.abspath(self.path)
+        backends = cv2.videoio_registry.getStreamBackends()
+        api = cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in backends else cv2.CAP_ANY
+        options = []
+        if api == cv2.CAP_FFMPEG:
+            options = [cv2.CAP_PROP_N_THREADS, int(self.threads)]
+        try:
+            with opencv.quietly():
+                capture = cv2.VideoCapture(path, api, options)
+        except (cv2.error, TypeError, UnicodeError, SystemError) as error:
+            raise InputError(
+                f"{self.path}: cannot be opened ({' '.join(str(error).split())}); "
+                "give it a plain name"
+            ) from error
+        if not capture.isOpened():
+            capture.release()
+            raise InputError(
+                f"{self.path}: cannot be read as a video (truncated, without pictures, "
+                "or not a video); fetch it again, or convert it"
+            )
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.declared = int(count) if 0 < count < 1e9 else None
+        return capture
+
+    def _frames(self, cv2, capture):
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
+        number, failures = -1, 0
+        first = last = None
+        due = 0.0
+        while failures < _MOST_FAILURES:
+            if not capture.grab():
+                failures += 1
+                continue
+            # A frame that cannot be decoded keeps its number, so that labels stay
+            # with their frames.
+            place = number + 1 + failures
+            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if last is not None and not stamp > last:
+                # No time stamps: the frame rate, where there is one.
+                stamp = first + place / rate if rate else math.nan
+            if first is None:
+                first = stamp - (place / rate if rate else 0.0)
+            last = stamp
+            time = stamp - first
+            kept = not self.fps or math.isnan(time) or time + 1e-3 >= due
+            image = None
+            if kept:
+                decoded, image = capture.retrieve()
+                if not decoded or image is None:
+                    failures += 1
+                    continue
+            self.broken += failures
+            self.read += 1
+            number, failures = place, 0
+            if kept:
+                if self.fps:
+                    # After a gap the count of time starts anew.
+                    due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
+                yield Frame(number, time, _three_channels(image))
+        if not self.read:
+            raise InputError(
+                f"{self.path}: no frame could be decoded (truncated or damaged); fetch "
+                "it again, or convert it"
+            )
+
+
+def _three_channels(image):
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] == 1:
+        return np.repeat(image, 3, axis=2)
+    return image[..., :3]
