@@ -136,3 +136,29 @@ def shrink(image, size):
     smaller = max(image.shape[:2]) >= size
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cv2.resize(image, (size, size), interpolation=method)
+
+
+def crop_whole(image, size=64, crop="none"):
+    """Bring a whole frame to a square.
+
+    Args:
+        image: uint8 (H, W, C).
+        size: height and width of the result.
+        crop: "center" takes the largest square in the middle, "none" all of it with
+            black bars where it is not square.
+
+    Returns:
+        uint8 (size, size, C).
+    """
+    cv2 = opencv.load()
+    height, width = image.shape[:2]
+    if crop == "center":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return shrink(image[top : top + side, left : left + side], size)
+    side = max(height, width)
+    above, before = (side - height) // 2, (side - width) // 2
+    borders = above, side - height - above, before, side - width - before
+    if any(borders):
+        image = cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT)
+    return shrink(image, size)

@@ -1,0 +1,141 @@
+"""Options that data sets of videos and pictures share."""
+
+import math
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+from keras_ddr.faces.detector import COLUMNS, FaceDetector, detector_model
+from keras_ddr.files import natural_key
+
+__all__ = [
+    "check",
+    "check_numbers",
+    "coloured",
+    "detector",
+    "face_labels",
+    "threads",
+    "walk",
+]
+
+_CHOICES = {
+    "crop": ("face", "center", "none"),
+    "people": ("largest", "all"),
+    "align": ("box", "eyes"),
+    "channels": (1, 3),
+}
+
+
+def check(**chosen):
+    """Refuse what is not among the choices, by its name.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    for name, value in chosen.items():
+        if value not in _CHOICES[name]:
+            allowed = ", ".join(map(str, _CHOICES[name]))
+            raise InputError(f"{name}: {value!r} is none of {allowed}; use one")
+
+
+def check_numbers(size, margin, fps=None):
+    """Refuse numbers out of range, by their names.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    if int(size) != size or size < 16 or size % 16:
+        raise InputError(f"size: {size!r} is not a multiple of 16; use 64")
+    if not (math.isfinite(margin) and -0.4 < margin <= 2):
+        raise InputError(f"margin: {margin!r} is not between -0.4 and 2; use 0.2")
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise InputError(f"fps: {fps!r} is not a number of frames a second; use 10")
+
+
+def detector(model, size, every, threshold):
+    """Check what the detector needs, and fetch its model where none is given.
+
+    Returns:
+        Dict of plain values from which a worker makes its own detector.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    for name, value, least in (("detector_size", size, 32), ("detect_every", every, 1)):
+        if int(value) != value or value < least:
+            raise InputError(
+                f"{name}: {value!r} is not a whole number of at least {least}; give one"
+            )
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold: {threshold!r} is not between 0 and 1; use 0.7")
+    path = detector_model(model)
+    FaceDetector(path, size, threshold)
+    return {
+        "model": os.path.abspath(path),
+        "size": int(size),
+        "every": int(every),
+        "threshold": float(threshold),
+    }
+
+
+def face_labels():
+    """Descriptions of the frame labels that say where a face was."""
+    return {
+        name: {
+            "scope": "frame",
+            "kind": "continuous",
+            "unit": None if name == "detector_score" else "px",
+        }
+        for name in COLUMNS
+    }
+
+
+def coloured(image, channels):
+    """Turn a crop from blue, green, red into what is stored.
+
+    Args:
+        image: uint8 (H, W, 3): blue, green, red.
+        channels: 3 for red, green, blue, or 1 for grey.
+
+    Returns:
+        uint8 (H, W, channels).
+    """
+    if channels == 3:
+        return image[..., ::-1]
+    # Luma of ITU-R BT.601, as OpenCV and Pillow have it.
+    grey = image @ np.array([0.114, 0.587, 0.299], np.float32)
+    return np.rint(grey).astype(np.uint8)[..., None]
+
+
+def threads():
+    """Decoding threads: one in a worker, since there is one worker a core."""
+    return 1 if multiprocessing.parent_process() else os.cpu_count() or 1
+
+
+def walk(root, suffixes):
+    """Find files by their suffix in a folder and all folders in it.
+
+    Hidden files and folders are left out, as are the companions `._NAME` that some
+    systems write.
+
+    Args:
+        root: folder.
+        suffixes: lower-case suffixes with their dots.
+
+    Returns:
+        List of (path below the root with "/", path), in natural order.
+    """
+    root = Path(root)
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in suffixes and not name.startswith("."):
+                path = os.path.join(folder, name)
+                below = os.path.relpath(path, root).replace(os.sep, "/")
+                found.append((below, path))
+    return sorted(found, key=lambda entry: natural_key(entry[0]))

@@ -1,0 +1,335 @@
+"""Videos of the user: whole frames, their middle, or the faces in them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.datasets import clips, options, pipeline
+from keras_ddr.datasets.user_labels import read_labels
+from keras_ddr.errors import InputError
+from keras_ddr.faces.boxes import is_usable
+from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
+from keras_ddr.faces.detector import COLUMNS, FaceDetector
+from keras_ddr.faces.sparse import detect_faces
+from keras_ddr.faces.tracking import follow, main_people
+from keras_ddr.media.shots import find_shots
+from keras_ddr.media.video import SUFFIXES, Video
+
+__all__ = ["find_videos", "prepare", "read_faces", "read_video"]
+
+
+def prepare(
+    store_path,
+    source,
+    *,
+    crop="face",
+    people="largest",
+    align="box",
+    margin=0.2,
+    size=64,
+    channels=3,
+    fps=None,
+    cuts=True,
+    min_length=20,
+    max_length=450,
+    long="split",
+    max_gap=5,
+    detector_model=None,
+    detector_size=320,
+    detect_every=4,
+    threshold=0.7,
+    labels=None,
+    splits=(0.8, 0.1, 0.1),
+    seed=0,
+    overwrite=False,
+    workers=0,
+    dask=None,
+    progress=None,
+):
+    """Make a frame store of videos.
+
+    Cuts and blank frames end a sequence. With `crop="face"` so do the absence of the
+    face for more than `max_gap` frames and a jump of the face by half its width;
+    frames without the face are left out, and `source_frame` says which frame of the
+    video each one is. Splits go by person where `labels` says who it is, else by
+    video.
+
+    Frame labels: `source_frame` (from 0), `time` (seconds, by the time stamps), and
+    with `crop="face"` the box (`face_x`, `face_y`, `face_width`, `face_height`), five
+    landmarks (`right_eye_x`, …), all in pixels of the video, and `detector_score` (NaN
+    on frames whose box is interpolated).
+
+    Args:
+        store_path: folder to make; beside it the table `NAME.report.csv`.
+        source: a video, a folder that is searched with all its subfolders, a .txt file
+            with one path a line, or a list of paths.
+        crop: "face", "center" (the largest square in the middle) or "none" (the whole
+            frame, with black bars where it is not square).
+        people: "largest" keeps one person at any time, the one whose face fills most
+            of the video; "all" makes sequences of everyone.
+        align: "box" cuts a square around the face; "eyes" also turns and scales the
+            picture so that the landmarks come to lie at the same places.
+        margin: added on every side of the face, as share of its longer side.
+        size: height and width of the frames, a multiple of 16.
+        channels: 3, or 1 for grey.
+        fps: keep so many frames a second, chosen by their time stamps; default all.
+        cuts: whether to look for cuts.
+        min_length: sequences of fewer frames are left out.
+        max_length: most frames of a sequence, or None.
+        long: what to do with longer ones: "split", "first" or "thin".
+        max_gap: most frames in a row without the face within a sequence.
+        detector_model: YuNet's ONNX file; default: it is downloaded once.
+        detector_size: longest side of the pictures that are searched, in pixels.
+        detect_every: distance of frames that are searched while all is calm.
+        threshold: least score of a face, 0 to 1.
+        labels: CSV file, see `user_labels.read_labels`.
+        splits: shares of train, val and test.
+        seed: of the split.
+        overwrite: replace a store that exists.
+        workers: processes, or 0 to work in this one; see `pipeline.build`.
+        dask: address of a Dask scheduler to work on instead.
+        progress: called as progress(done, total) with numbers of videos.
+
+    Returns:
+        The `FrameStore`.
+
+    Raises:
+        InputError: an argument cannot be used, or no video gives a sequence.
+
+    Warns:
+        UserWarning: once for every video that is skipped or read in part.
+    """
+    options.check(crop=crop, people=people, align=align, channels=channels)
+    options.check_numbers(size=size, margin=margin, fps=fps)
+    clips.check_lengths(min_length, max_length, long, max_gap)
+    videos = find_videos(source)
+    user_labels = None
+    if labels is not None:
+        user_labels = read_labels(labels, [name for name, _ in videos])
+    reading = {
+        "crop": crop,
+        "align": align,
+        "people": people,
+        "margin": float(margin),
+        "size": int(size),
+        "channels": int(channels),
+        "fps": fps,
+        "cuts": bool(cuts),
+        "min_length": min_length,
+        "max_length": max_length,
+        "long": long,
+        "max_gap": max_gap,
+    }
+    info = {}
+    if crop == "face":
+        reading["detector"] = options.detector(
+            detector_model, detector_size, detect_every, threshold
+        )
+        info = options.face_labels()
+    return pipeline.build(
+        store_path,
+        [
+            pipeline.Source(name, path, pipeline.fingerprint([path]))
+            for name, path in videos
+        ],
+        read_video,
+        reading,
+        dataset="videos",
+        frame_shape=(int(size), int(size), int(channels)),
+        labels=info,
+        what="video",
+        arguments={**reading, "source": _described(source), "splits": list(splits)},
+        user_labels=user_labels,
+        licence="Frames of the videos given; their rights and the privacy of those "
+        "shown are the user's to respect.",
+        seed=seed,
+        splits=splits,
+        overwrite=overwrite,
+        workers=workers,
+        dask=dask,
+        progress=progress,
+    )
+
+
+def find_videos(source):
+    """List the videos that are meant.
+
+    Args:
+        source: see `prepare`.
+
+    Returns:
+        List of (name, path): names are paths below the folder, with "/", in natural
+        order.
+
+    Raises:
+        InputError: there is none.
+    """
+    if isinstance(source, (list, tuple)):
+        return _named([os.fspath(path) for path in source])
+    root = Path(source)
+    if root.is_dir():
+        found = options.walk(root, SUFFIXES)
+        if not found:
+            raise InputError(
+                f"{root}: holds no video (looked for {', '.join(sorted(SUFFIXES))}); "
+                "give a folder with videos, or name the files"
+            )
+        return found
+    if not root.exists():
+        raise InputError(f"{root}: no such file or folder")
+    if root.suffix.lower() == ".txt":
+        try:
+            lines = root.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{root}: cannot be read as a list ({error})") from None
+        paths = [line.strip() for line in lines if line.strip()]
+        if not paths:
+            raise InputError(f"{root}: lists no video; give one path a line")
+        return _named([os.path.join(root.parent, path) for path in paths])
+    return [(root.name, str(root))]
+
+
+def _named(paths):
+    if not paths:
+        raise InputError("source: lists no video; give at least one path")
+    paths = list(dict.fromkeys(os.path.normpath(path) for path in paths))
+    names = [os.path.basename(path) for path in paths]
+    if len(set(names)) < len(names):
+        top = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
+        names = [os.path.relpath(os.path.abspath(path), top) for path in paths]
+    return [(n.replace(os.sep, "/"), p) for n, p in zip(names, paths, strict=True)]
+
+
+def _described(source):
+    if isinstance(source, (list, tuple)):
+        return [str(path) for path in source]
+    return str(source)
+
+
+def read_video(source, reading, spool):
+    """Read one video into clips.
+
+    Args:
+        source: `pipeline.Source`.
+        reading: dict of options, see `prepare`.
+        spool: `pipeline.Spool` for the crops.
+
+    Returns:
+        `pipeline.Reading`.
+    """
+    video = Video(source.path, reading["fps"], options.threads())
+    if reading["crop"] == "face":
+        tracks, found = read_faces(video, reading, spool)
+        if reading["people"] == "largest":
+            chosen = main_people({p: _extent(t) for p, t in tracks.items()})
+            tracks = {person: tracks[person] for person in chosen}
+        several = reading["people"] == "all"
+        missing = "no face was found"
+    else:
+        tracks, found = _read_frames(video, reading, spool)
+        several, missing = False, "all frames are blank"
+    result = pipeline.Reading(
+        frames_read=video.read, frames_found=found, notes=video.summary()
+    )
+    result.clips = cut_tracks(tracks, reading, several)
+    if not result.clips:
+        longest = max((len(track) for track in tracks.values()), default=0)
+        result.skipped = (
+            f"{missing} in {video.read} frames"
+            if not found
+            else f"the longest sequence has {longest} frames, fewer than min_length "
+            f"{reading['min_length']}"
+        )
+    return result
+
+
+def read_faces(video, reading, spool):
+    """Find, follow and crop everyone in a video.
+
+    Args:
+        video: iterable of `Frame`.
+        reading: dict of options.
+        spool: `pipeline.Spool` for the crops.
+
+    Returns:
+        Dict person -> list of (row of the spool, frame number, time, face (15,)), and
+        the number of frames with a face.
+    """
+    about = reading["detector"]
+    detector = FaceDetector(about["model"], about["size"], about["threshold"])
+    shots = find_shots(video, reading["cuts"])
+    tracks, found = {}, 0
+
+    def counted():
+        nonlocal found
+        for shot, faces in detect_faces(shots, detector, about["every"]):
+            height, width = shot.frame.image.shape[:2]
+            usable = [is_usable(face[:4], height, width) for face in faces]
+            faces = faces[np.array(usable, bool)]
+            found += bool(len(faces))
+            yield shot, faces
+
+    for sighting in follow(counted(), reading["max_gap"]):
+        frame, face = sighting.frame, sighting.face
+        if reading["align"] == "eyes":
+            landmarks = face[4:14].reshape(5, 2)
+            image = crop_aligned(
+                frame.image, landmarks, reading["size"], reading["margin"]
+            )
+        else:
+            image = crop_square(
+                frame.image, face[:4], reading["size"], reading["margin"]
+            )
+        row = spool.add(options.coloured(image, reading["channels"]))
+        track = tracks.setdefault(sighting.person, [])
+        track.append((row, frame.number, frame.time, face))
+    return tracks, found
+
+
+def _read_frames(video, reading, spool):
+    tracks, shot_number = {}, 0
+    for shot in find_shots(video, reading["cuts"]):
+        if shot.first:
+            shot_number += 1
+        if not shot.blank:
+            frame = shot.frame
+            image = crop_whole(frame.image, reading["size"], reading["crop"])
+            row = spool.add(options.coloured(image, reading["channels"]))
+            track = tracks.setdefault(shot_number, [])
+            track.append((row, frame.number, frame.time, None))
+    return tracks, sum(len(track) for track in tracks.values())
+
+
+def cut_tracks(tracks, reading, several=False):
+    """Cut tracks into clips of the lengths that are asked for.
+
+    Args:
+        tracks: dict as of `read_faces`, in order of time.
+        reading: dict of options.
+        several: whether the clips' names say which person it is.
+
+    Returns:
+        List of `pipeline.Clip`.
+    """
+    made = []
+    for number, track in enumerate(tracks.values(), start=1):
+        for part in clips.pieces(
+            len(track), reading["min_length"], reading["max_length"], reading["long"]
+        ):
+            rows, numbers, times, faces = zip(*(track[k] for k in part), strict=True)
+            labels = {
+                "source_frame": np.array(numbers, np.int64),
+                "time": np.array(times, np.float64),
+            }
+            if faces[0] is not None:
+                for name, values in zip(COLUMNS, np.array(faces).T, strict=True):
+                    labels[name] = values.astype(np.float32)
+            name = f"person{number}-" if several else ""
+            made.append(pipeline.Clip(np.array(rows), labels, name))
+    return made
+
+
+def _extent(track):
+    area = sum(float(face[2] * face[3]) for *_, face in track)
+    return track[0][1], track[-1][1], area
