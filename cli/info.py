@@ -10,27 +10,49 @@ from ddr_cli.backend import BACKENDS, backend_option, select_backend
 
 __all__ = ["info"]
 
-_PACKAGES = ("keras", *BACKENDS, "numpy", "scikit-learn", "matplotlib")
+_PACKAGES = (
+    "keras",
+    *BACKENDS,
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "scikit-learn",
+    "matplotlib",
+)
 
 
 @click.command(short_help="Versions, backend and devices; what a store or run holds.")
 @click.argument("path", required=False, type=click.Path())
+@click.option(
+    "--preview",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write a contact sheet of a store (.png, .pdf or .svg).",
+)
 @backend_option
-def info(path, backend):
+def info(path, preview, backend):
     """Show versions, the backend and its devices, or what is in PATH.
 
     PATH is a frame store or a run folder.
     """
+    is_run = path is not None and (pathlib.Path(path) / "config.json").is_file()
+    if preview is not None and (path is None or is_run):
+        raise click.UsageError("--preview needs a frame store")
     select_backend(backend)
     if path is None:
         lines = _environment()
-    elif (pathlib.Path(path) / "config.json").is_file():
+    elif is_run:
         lines = _run(path)
     else:
         lines = _store(path)
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         click.echo(f"{name:<{width}}  {value}")
+    if preview is not None:
+        from ddr_cli.preprocess_options import draw
+        from keras_ddr.data import FrameStore
+
+        draw(FrameStore.open(path), preview)
 
 
 def _environment():

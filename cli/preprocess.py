@@ -2,15 +2,12 @@
 
 import click
 
+from ddr_cli import preprocess_videos
 from ddr_cli.backend import select_backend
+from ddr_cli.preprocess_options import overwrite_option, report, seed_option
 from ddr_cli.progress import Counter
 
 __all__ = ["preprocess"]
-
-_seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-_overwrite = click.option(
-    "--overwrite", is_flag=True, help="Replace a store that exists at STORE."
-)
 
 
 @click.group(short_help="Make a frame store from images, videos or nothing.")
@@ -37,8 +34,8 @@ def preprocess():
     show_default=True,
     help="Height and width in pixels, a multiple of 16.",
 )
-@_seed
-@_overwrite
+@seed_option
+@overwrite_option
 def puppets(store, identities, size, seed, overwrite):
     """Draw puppets into STORE: four colours a puppet, poses by arm and leg angle."""
     select_backend()
@@ -52,7 +49,7 @@ def puppets(store, identities, size, seed, overwrite):
         overwrite=overwrite,
         progress=Counter("puppets drawn"),
     )
-    _report(made)
+    report(made)
 
 
 @preprocess.command(short_help="Sprites from the Universal LPC sprite sheets.")
@@ -66,8 +63,8 @@ def puppets(store, identities, size, seed, overwrite):
     help="Number of sprites, of the 6 × 6 × 6 × 6 combinations of body, legs, torso "
     "and hair; each has 178 frames.",
 )
-@_seed
-@_overwrite
+@seed_option
+@overwrite_option
 def sprites(source, store, identities, seed, overwrite):
     """Compose sprites into STORE from SOURCE, a clone of the LPC sheets.
 
@@ -85,15 +82,50 @@ def sprites(source, store, identities, seed, overwrite):
         overwrite=overwrite,
         progress=Counter("sprites composed"),
     )
-    _report(made)
+    report(made)
 
 
-def _report(store):
-    splits = ", ".join(
-        f"{len(store.select(split))} {split}" for split in ("train", "val", "test")
+@preprocess.command(short_help="Moving MNIST, as published or from MNIST digits.")
+@click.argument("source", type=click.Path())
+@click.argument("store", type=click.Path())
+@click.option(
+    "--sequences",
+    type=click.IntRange(3),
+    help="Number of sequences.  [default: all that were published, or 10000 made]",
+)
+@click.option(
+    "--length",
+    type=click.IntRange(2),
+    help="Frames of a sequence that is made.  [default: 20]",
+)
+@click.option(
+    "--digits",
+    type=click.IntRange(1, 3),
+    help="Digits in a sequence that is made.  [default: 2]",
+)
+@seed_option
+@overwrite_option
+def mmnist(source, store, sequences, length, digits, seed, overwrite):
+    """Make Moving MNIST into STORE: digits that move straight and bounce off the walls.
+
+    SOURCE is the published mnist_test_seq.npy, or MNIST digits to make sequences from:
+    an idx file of images (labels beside it; .gz or not), a folder of such files, or the
+    word keras for keras.datasets.mnist, which is downloaded.
+    """
+    select_backend()
+    from keras_ddr.datasets import moving_mnist as dataset
+
+    given = {"sequences": sequences, "length": length, "digits": digits}
+    made = dataset.prepare(
+        store,
+        source,
+        **{name: value for name, value in given.items() if value is not None},
+        seed=seed,
+        overwrite=overwrite,
+        progress=Counter("sequences written"),
     )
-    size = "×".join(map(str, store.frame_shape))
-    click.echo(
-        f"{store.path}: {len(store)} sequences ({splits}), {store.num_frames} frames "
-        f"of {size}"
-    )
+    report(made)
+
+
+for command in preprocess_videos.COMMANDS:
+    preprocess.add_command(command)

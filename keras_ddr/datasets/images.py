@@ -1,0 +1,252 @@
+"""Folders of pictures: one folder, one sequence."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.datasets import clips, options, pipeline
+from keras_ddr.datasets.user_labels import read_labels
+from keras_ddr.datasets.videos import cut_tracks
+from keras_ddr.errors import InputError
+from keras_ddr.faces.boxes import is_usable, match
+from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
+from keras_ddr.faces.detector import FaceDetector
+from keras_ddr.media.pictures import SUFFIXES, read_picture
+
+__all__ = ["find_folders", "prepare", "read_folder"]
+
+# A face this many widths from the last one is still preferred to a larger one.
+_NEAR = 1.0
+
+
+def prepare(
+    store_path,
+    root,
+    *,
+    crop="none",
+    align="box",
+    margin=0.2,
+    size=64,
+    channels=3,
+    min_length=3,
+    max_length=None,
+    long="split",
+    detector_model=None,
+    detector_size=320,
+    threshold=0.7,
+    labels=None,
+    splits=(0.8, 0.1, 0.1),
+    seed=0,
+    overwrite=False,
+    workers=0,
+    dask=None,
+    progress=None,
+):
+    """Make a frame store of folders with pictures.
+
+    Every folder that holds pictures is a sequence, in the natural order of their names
+    (2.png before 10.png). Pictures may differ in size, depth and mode. With
+    `crop="face"` every picture is searched; of several faces the one near that of the
+    picture before is taken, else the largest, and pictures without a face are left out.
+    Splits go by person where `labels` says who it is, else by folder.
+
+    Frame labels: `source_frame` (place of the picture in its folder, from 0), `time`
+    (NaN), and with `crop="face"` those of `videos.prepare`.
+
+    Args:
+        store_path: folder to make; beside it the table `NAME.report.csv`.
+        root: folder; all folders in it are searched.
+        crop: "face", "center" (the largest square in the middle) or "none" (all of it,
+            with black bars where it is not square).
+        align: "box" or "eyes", see `videos.prepare`.
+        margin: added on every side of the face, as share of its longer side.
+        size: height and width of the frames, a multiple of 16.
+        channels: 3, or 1 for grey.
+        min_length: folders with fewer usable pictures are left out.
+        max_length: most frames of a sequence, or None.
+        long: what to do with longer ones: "split", "first" or "thin".
+        detector_model: YuNet's ONNX file; default: it is downloaded once.
+        detector_size: longest side of the pictures that are searched, in pixels.
+        threshold: least score of a face, 0 to 1.
+        labels: CSV file, see `user_labels.read_labels`; `source` is a folder below the
+            root, `frame` may be a picture's file name.
+        splits: shares of train, val and test.
+        seed: of the split.
+        overwrite: replace a store that exists.
+        workers: processes, or 0 to work in this one; see `pipeline.build`.
+        dask: address of a Dask scheduler to work on instead.
+        progress: called as progress(done, total) with numbers of folders.
+
+    Returns:
+        The `FrameStore`.
+
+    Raises:
+        InputError: an argument cannot be used, or no folder gives a sequence.
+
+    Warns:
+        UserWarning: once for every folder that is skipped or has pictures that cannot
+            be read.
+    """
+    options.check(crop=crop, align=align, channels=channels)
+    options.check_numbers(size=size, margin=margin)
+    clips.check_lengths(min_length, max_length, long, 0)
+    folders = find_folders(root)
+    user_labels = None
+    if labels is not None:
+        places = {
+            name: {file: place for place, file in enumerate(files)}
+            for name, _, files in folders
+        }
+        user_labels = read_labels(labels, list(places), places)
+    reading = {
+        "crop": crop,
+        "align": align,
+        "margin": float(margin),
+        "size": int(size),
+        "channels": int(channels),
+        "min_length": min_length,
+        "max_length": max_length,
+        "long": long,
+    }
+    info = {}
+    if crop == "face":
+        reading["detector"] = options.detector(
+            detector_model, detector_size, 1, threshold
+        )
+        info = options.face_labels()
+    return pipeline.build(
+        store_path,
+        [
+            pipeline.Source(
+                name,
+                path,
+                pipeline.fingerprint(os.path.join(path, file) for file in files),
+                details=files,
+            )
+            for name, path, files in folders
+        ],
+        read_folder,
+        reading,
+        dataset="images",
+        frame_shape=(int(size), int(size), int(channels)),
+        labels=info,
+        what="folder",
+        arguments={**reading, "root": str(root), "splits": list(splits)},
+        user_labels=user_labels,
+        licence="The pictures given; their rights and the privacy of those shown are "
+        "the user's to respect.",
+        seed=seed,
+        splits=splits,
+        overwrite=overwrite,
+        workers=workers,
+        dask=dask,
+        progress=progress,
+    )
+
+
+def find_folders(root):
+    """List the folders that hold pictures.
+
+    Args:
+        root: folder.
+
+    Returns:
+        List of (name, path, file names), in natural order; the name is the path below
+        the root with "/", or the root's own name.
+
+    Raises:
+        InputError: there is no picture.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(
+            f"{root}: is not a folder; give the folder that holds a folder of pictures "
+            "for each sequence"
+        )
+    folders = {}
+    for name, path in options.walk(root, SUFFIXES):
+        below = os.path.dirname(name)
+        entry = folders.setdefault(below, (os.path.dirname(path), []))
+        entry[1].append(os.path.basename(path))
+    if not folders:
+        raise InputError(
+            f"{root}: holds no picture (looked for {', '.join(sorted(SUFFIXES))}); "
+            "give the folder that holds a folder of pictures for each sequence"
+        )
+    own = Path(os.path.abspath(root)).name or "pictures"
+    return [(name or own, path, files) for name, (path, files) in folders.items()]
+
+
+def read_folder(source, reading, spool):
+    """Read one folder of pictures into clips.
+
+    Args:
+        source: `pipeline.Source`, its details the file names in order.
+        reading: dict of options, see `prepare`.
+        spool: `pipeline.Spool` for the crops.
+
+    Returns:
+        `pipeline.Reading`.
+    """
+    cut = _FaceCutter(reading) if reading["crop"] == "face" else None
+    track, problems, read = [], [], 0
+    for number, file in enumerate(source.details):
+        try:
+            image = read_picture(os.path.join(source.path, file))[..., ::-1]
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        read += 1
+        face = None
+        if cut is None:
+            crop = crop_whole(image, reading["size"], reading["crop"])
+        else:
+            crop, face = cut(np.ascontiguousarray(image))
+        if crop is not None:
+            row = spool.add(options.coloured(crop, reading["channels"]))
+            track.append((row, number, np.nan, face))
+    result = pipeline.Reading(
+        cut_tracks({0: track}, reading), read, len(track), notes=_first(problems)
+    )
+    if not result.clips:
+        what = "pictures with a face" if cut else "pictures that can be read"
+        result.skipped = (
+            f"has {len(track)} {what}, fewer than min_length {reading['min_length']}"
+        )
+    return result
+
+
+class _FaceCutter:
+    """Cuts the face that is meant out of one picture after the other."""
+
+    def __init__(self, reading):
+        about = reading["detector"]
+        self._reading = reading
+        self._detector = FaceDetector(about["model"], about["size"], about["threshold"])
+        self._last = None  # size of the picture, face
+
+    def __call__(self, image):
+        shape = image.shape[:2]
+        faces = [
+            face for face in self._detector.detect(image) if is_usable(face[:4], *shape)
+        ]
+        if not faces:
+            return None, None
+        chosen = 0
+        if self._last is not None and self._last[0] == shape:
+            pairs = match([self._last[1]], faces, _NEAR)
+            chosen = pairs[0][1] if pairs else 0
+        face = faces[chosen]
+        self._last = shape, face
+        size, margin = self._reading["size"], self._reading["margin"]
+        if self._reading["align"] == "eyes":
+            return crop_aligned(image, face[4:14].reshape(5, 2), size, margin), face
+        return crop_square(image, face[:4], size, margin), face
+
+
+def _first(problems):
+    if not problems:
+        return ""
+    more = f" (and {len(problems) - 1} more pictures)" if len(problems) > 1 else ""
+    return problems[0] + more

@@ -1,0 +1,54 @@
+"""What is in a frame store, at a glance."""
+
+from keras_ddr.visualization import selection
+from keras_ddr.visualization.style import (
+    FADED,
+    Sheet,
+    shorten,
+    styled,
+    tiles_size,
+    whole_scale,
+)
+
+__all__ = ["plot_store"]
+
+
+@styled
+def plot_store(store, sequences=16, frames=10, *, split=None, seed=None):
+    """Show frames of a store, one row a sequence: a contact sheet.
+
+    Args:
+        store: `FrameStore`.
+        sequences: How many sequences, or a list of their names or indices.
+        frames: How many frames of each, evenly spread from the first to the last.
+        split: Split that a number of sequences is taken from; `None` for all.
+        seed: Of a random choice of sequences; evenly spread where `None`.
+
+    Returns:
+        `matplotlib.figure.Figure` with the name, split and length of each sequence.
+
+    Raises:
+        InputError: A sequence is not in the store.
+    """
+    shown = selection.pick_sequences(store, sequences, split, 1, seed)
+    rows = [
+        store.frames(sequence.index, selection.pick_frames(sequence, frames))
+        for sequence in shown
+    ]
+    shape = store.frame_shape
+    scale = whole_scale(max(shape[:2]), 0.42)
+    gap, margin, title = 6, 30, 44
+    columns = max(len(images) for images in rows)
+    height, width = tiles_size(1, columns, shape, scale, gap)
+    width = max(width, 700)
+    sheet = Sheet(
+        width + 2 * margin, margin + len(rows) * (title + height + margin // 2)
+    )
+    for row, (sequence, images) in enumerate(zip(shown, rows, strict=True)):
+        top = margin + row * (title + height + margin // 2)
+        about = f"{sequence.split}, {sequence.length} frames"
+        name = shorten(sequence.name, width - 300)
+        sheet.text(margin, top + title / 2 - 4, name, weight="bold", parse_math=False)
+        sheet.text(margin + width, top + title / 2 - 4, about, ha="right", color=FADED)
+        sheet.tiles(margin, top + title, images[None], scale, gap)
+    return sheet.figure
