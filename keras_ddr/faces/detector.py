@@ -1,5 +1,6 @@
 """Face detection with YuNet, through OpenCV."""
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def detector_model(path=None, address=_ADDRESS, cache_dir=None):
     known = cache / "keras_ddr" / _NAME
     if known.is_file() and _digest(known) == _SHA256:
         return known
+    with contextlib.suppress(OSError):
+        # Keras writes to another folder where this one is not there.
+        cache.mkdir(parents=True, exist_ok=True)
     try:
         return Path(
             keras.utils.get_file(

@@ -1,0 +1,105 @@
+import functools
+import hashlib
+import http.server
+import shutil
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.faces import detector
+from keras_ddr.faces.detector import FaceDetector, detector_model
+from keras_ddr.media.video import Video
+
+
+@pytest.fixture
+def yunet(detector_model):
+    return FaceDetector(detector_model)
+
+
+@pytest.fixture
+def frame(face_clips):
+    return next(iter(Video(face_clips / "liveportrait_s18.mp4"))).image
+
+
+def test_boxes_are_in_pixels_of_the_picture(yunet, frame):
+    (face,) = yunet.detect(frame)
+    assert face.shape == (len(detector.COLUMNS),)
+    x, y, width, height = face[:4]
+    assert 200 < x < x + width < 1280 and 0 < y < y + height < 720
+    # The landmarks lie in the box, the eyes over the mouth, the right eye on the left.
+    points = face[4:14].reshape(5, 2)
+    assert (points > (x, y)).all() and (points < (x + width, y + height)).all()
+    assert points[0, 0] < points[1, 0] and points[0, 1] < points[3, 1]
+    half = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    (smaller,) = yunet.detect(half)
+    assert np.abs(smaller[:4] * 2 - face[:4]).max() < 0.05 * width
+
+
+def test_the_largest_face_comes_first(yunet, frame):
+    small = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    both = np.zeros((720, 1920, 3), np.uint8)
+    both[:360, :640], both[:, 640:] = small, frame
+    faces = yunet.detect(both)
+    assert len(faces) == 2
+    assert faces[0, 0] > 640 > faces[1, 0]
+    assert faces[0, 2] > 1.5 * faces[1, 2]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (31, 31), (481, 641), (777, 333), (5, 900)])
+def test_pictures_of_any_size(yunet, shape, rng):
+    picture = rng.integers(0, 256, (*shape, 3), np.uint8)
+    assert yunet.detect(picture).shape == (0, len(detector.COLUMNS))
+
+
+def test_what_is_no_model(tmp_path):
+    for content in (b"", b"hello", b"\x08\x07\x12\x00" * 40):
+        path = tmp_path / "model.onnx"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="model.onnx: cannot be used as a face"):
+            FaceDetector(path)
+    with pytest.raises(InputError, match="no such file"):
+        detector_model(tmp_path / "none.onnx")
+
+
+def test_names_outside_ascii(detector_model, tmp_path, frame):
+    path = tmp_path / "модель é.onnx"
+    shutil.copy(detector_model, path)
+    assert len(FaceDetector(path).detect(frame)) == 1
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Address of a local server of files in a folder, and the folder."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(folder)
+    )
+    handler.log_message = lambda *args: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}", folder
+        running.shutdown()
+
+
+def test_the_model_is_fetched_once_and_compared(server, detector_model, tmp_path):
+    address, folder = server
+    name = "face_detection_yunet_2023mar.onnx"
+    cache = tmp_path / "cache"
+    fetch = functools.partial(
+        detector.detector_model, address=f"{address}/{name}", cache_dir=cache
+    )
+    with pytest.raises(InputError, match="cannot be downloaded"):
+        fetch()
+    (folder / name).write_bytes(b"another file")
+    with pytest.raises(InputError, match="--detector-model"):
+        fetch()
+    shutil.copy(detector_model, folder / name)
+    path = fetch()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest == detector._SHA256
+    (folder / name).unlink()
+    assert fetch() == path
