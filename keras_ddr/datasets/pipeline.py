@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ddr.data.store import FRAME_LABELS
 from keras_ddr.data.writer import (
     SequenceRecord,
     assign_splits,
@@ -215,6 +216,13 @@ def build(
     store_path = Path(store_path)
     check_target(store_path, overwrite)
     assign_splits(["a"], splits)  # refuses shares that are none, before the work
+    if user_labels is not None:
+        for name in user_labels.info:
+            if name in labels or name in FRAME_LABELS:
+                raise InputError(
+                    f"labels: the column {name!r} has the name of a label that is made "
+                    "here; rename it"
+                )
     folder = store_path.with_name(f".{store_path.name}.parts")
     folder.mkdir(parents=True, exist_ok=True)
     keys = {source.name: _key(source, read, options, frame_shape) for source in sources}
@@ -239,7 +247,7 @@ def build(
         with _no_space(store_path):
             _run(todo, tasks, finished, workers, dask)
             parts = [
-                (s, skipped.get(s.name) or _load(folder / keys[s.name]))
+                (s, _Summary.of(folder / keys[s.name], skipped.get(s.name)))
                 for s in sources
             ]
             _write_report(report_path(store_path), parts)
@@ -247,7 +255,8 @@ def build(
         name = error.filename or store_path
         raise InputError(f"{name}: {error.strerror or error}") from error
     _tell(parts)
-    if not any(reading.clips for _, reading in parts):
+    if not any(part.lengths for _, part in parts):
+        shutil.rmtree(folder, ignore_errors=True)
         raise InputError(
             f"{store_path}: no {what} gave a sequence, so no store was made; "
             f"{_reasons(parts)}; see {report_path(store_path)}"
@@ -304,6 +313,7 @@ def _work(read, source, options, folder):
         about = {
             "shape": spool.shape,
             "names": [clip.name for clip in reading.clips],
+            "lengths": [len(clip.rows) for clip in reading.clips],
             "frames_read": reading.frames_read,
             "frames_found": reading.frames_found,
             "skipped": reading.skipped,
@@ -329,30 +339,37 @@ def _work(read, source, options, folder):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _load(folder):
-    about = json.loads((folder / "part.json").read_text(encoding="utf-8"))
-    clips = []
+@dataclass
+class _Summary:
+    """What must be known of all parts at once; see `Reading`."""
+
+    lengths: list
+    names: list
+    frames_read: int
+    frames_found: int
+    skipped: str
+    notes: str
+
+    @classmethod
+    def of(cls, folder, skipped):
+        if skipped is not None:
+            about = {**asdict(skipped), "lengths": [], "names": []}
+        else:
+            about = json.loads((folder / "part.json").read_text(encoding="utf-8"))
+        return cls(**{name: about[name] for name in cls.__dataclass_fields__})
+
+
+def _clips(folder, names):
+    """The clips of a part."""
     with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
-        for number, name in enumerate(about["names"]):
+        for number, name in enumerate(names):
             prefix = f"{number}/label/"
-            clips.append(
-                Clip(
-                    arrays[f"{number}/rows"],
-                    {
-                        key[len(prefix) :]: arrays[key]
-                        for key in arrays.files
-                        if key.startswith(prefix)
-                    },
-                    name,
-                )
-            )
-    return Reading(
-        clips,
-        about["frames_read"],
-        about["frames_found"],
-        about["skipped"],
-        about["notes"],
-    )
+            labels = {
+                key[len(prefix) :]: arrays[key]
+                for key in arrays.files
+                if key.startswith(prefix)
+            }
+            yield Clip(arrays[f"{number}/rows"], labels, name)
 
 
 def _pixels(folder):
@@ -529,37 +546,37 @@ def _write_report(path, parts):
         ) as file:
             table = csv.writer(file)
             table.writerow(_REPORT)
-            for source, reading in parts:
+            for source, part in parts:
                 table.writerow(
                     [
                         source.name,
-                        reading.frames_read,
-                        reading.frames_found,
-                        len(reading.clips),
-                        sum(len(clip.rows) for clip in reading.clips),
-                        reading.skipped,
-                        reading.notes,
+                        part.frames_read,
+                        part.frames_found,
+                        len(part.lengths),
+                        sum(part.lengths),
+                        part.skipped,
+                        part.notes,
                     ]
                 )
 
 
 def _tell(parts):
-    for source, reading in parts:
-        for text, verb in ((reading.skipped, "skipped: "), (reading.notes, "")):
+    for source, part in parts:
+        for text, verb in ((part.skipped, "skipped: "), (part.notes, "")):
             if text:
-                named = "" if source.name in text else f"{source.name}: "
+                named = "" if source.path in text else f"{source.name}: "
                 warnings.warn(f"{verb}{named}{text}", stacklevel=4)
 
 
 def _reasons(parts):
-    reasons = [f"{s.name}: {r.skipped}" for s, r in parts if r.skipped]
+    reasons = [f"{s.name}: {p.skipped}" for s, p in parts if p.skipped]
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return f"{reasons[0]}{more}" if reasons else "there is none"
 
 
 def _records(parts, folder, keys, labels, user_labels, splits, seed):
     """Descriptions of all labels, and the sequences one at a time."""
-    used = [(source, reading) for source, reading in parts if reading.clips]
+    used = [(source, part) for source, part in parts if part.lengths]
     names = [source.name for source, _ in used]
     persons = [source.person for source, _ in used]
     fixed = [""] * len(used)
@@ -579,11 +596,12 @@ def _records(parts, folder, keys, labels, user_labels, splits, seed):
     titles = _titles(names)
 
     def records():
-        for (source, reading), person, group, split in zip(
+        for (source, part), person, group, split in zip(
             used, persons, groups, fixed, strict=True
         ):
-            pixels = _pixels(folder / keys[source.name])
-            for number, clip in enumerate(reading.clips, start=1):
+            place = folder / keys[source.name]
+            pixels = _pixels(place)
+            for number, clip in enumerate(_clips(place, part.names), start=1):
                 frame_labels = dict(clip.frame_labels)
                 sequence_labels = {}
                 if user_labels is not None:

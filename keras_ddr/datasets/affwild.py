@@ -1,0 +1,831 @@
+"""Aff-Wild (2018): faces in the wild, with valence and arousal.
+
+The data set is given to researchers on request and is not part of this package. It is
+read as it is distributed, the doubled folders and misspellings of its copies included:
+
+    videos/{train,test}/<id>.{mp4,avi}
+    annotations/train/{valence,arousal}/<id>.txt    one number a line, in [-1, 1]
+    bboxes/train/<id>/<frame>.pts                   corners of the face, frames from 1
+
+Everything is matched by name, never by order. An id is that of a video, or of one of
+the two people in it: `<video>_left` and `<video>_right`.
+"""
+
+import filecmp
+import os
+import re
+import unicodedata
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.datasets import clips, options, pipeline, videos
+from keras_ddr.errors import InputError
+from keras_ddr.faces.boxes import box_of_points, is_usable, read_pts
+from keras_ddr.faces.cropping import crop_square
+from keras_ddr.faces.detector import COLUMNS
+from keras_ddr.faces.tracking import main_people
+from keras_ddr.files import natural_key
+from keras_ddr.media.video import SUFFIXES, Video
+
+__all__ = [
+    "KINDS",
+    "LICENCE",
+    "PAPER_SEQUENCES",
+    "align",
+    "find_sources",
+    "prepare",
+    "read_annotation",
+    "read_boxes",
+    "read_video",
+]
+
+KINDS = ("valence", "arousal")
+PAPER_SEQUENCES = 252
+"""Sequences that the paper has of this data set (Section 4.2). How it cut them from the
+videos is not known, so another number is no error."""
+LICENCE = (
+    "Aff-Wild, given on request and for research only. The frames show persons: do not "
+    "pass them on."
+)
+# Annotations that are shorter than the video by more than so many lines may be counted
+# in another way.
+_NEAR = 5
+_MISSING = -5
+
+
+def prepare(
+    store_path,
+    root,
+    *,
+    margin=0.2,
+    size=64,
+    channels=3,
+    min_length=20,
+    max_length=450,
+    long="split",
+    max_gap=5,
+    detector_model=None,
+    detector_size=320,
+    detect_every=4,
+    threshold=0.7,
+    splits=(0.8, 0.1, 0.1),
+    seed=0,
+    overwrite=False,
+    workers=0,
+    dask=None,
+    progress=None,
+):
+    """Make a frame store of Aff-Wild.
+
+    Faces are cut out by the boxes that come with the data set: a square around the box
+    and a margin, whose border is repeated where it leaves the picture. Boxes are not
+    smoothed, cuts not looked for; frames without a box that can be used are left out,
+    and more than `max_gap` of them end the sequence. There is no choice of `align`,
+    since boxes say where a face is and not how it is turned. Of videos without boxes
+    the faces are found as in `videos.prepare`: the largest one at any time, or that of
+    the person on the left or right of the picture where the id says so.
+
+    Both people of a video are in one split; who is who is not known otherwise.
+
+    Frame labels: `source_frame` (from 0), `time` (seconds), `valence` and `arousal`
+    (-1 to 1, NaN where there is none; see `align`), the box (`face_x`, `face_y`,
+    `face_width`, `face_height`), and, NaN where boxes were given, the five landmarks
+    and `detector_score`.
+
+    The number of sequences is worth comparing with `PAPER_SEQUENCES`.
+
+    Args:
+        store_path: folder to make; beside it the table `NAME.report.csv`.
+        root: folder of the data set: videos, boxes and annotations are found at any
+            depth in it.
+        margin: added on every side of the face, as share of its longer side.
+        size: height and width of the frames, a multiple of 16.
+        channels: 3, or 1 for grey.
+        min_length: sequences of fewer frames are left out.
+        max_length: most frames of a sequence, or None.
+        long: what to do with longer ones: "split", "first" or "thin".
+        max_gap: most frames in a row without the face within a sequence.
+        detector_model: YuNet's ONNX file, for videos without boxes; default: it is
+            downloaded once where there are such videos.
+        detector_size: longest side of the pictures that are searched, in pixels.
+        detect_every: distance of frames that are searched while all is calm.
+        threshold: least score of a face, 0 to 1.
+        splits: shares of train, val and test.
+        seed: of the split.
+        overwrite: replace a store that exists.
+        workers: processes, or 0 to work in this one; see `pipeline.build`.
+        dask: address of a Dask scheduler to work on instead.
+        progress: called as progress(done, total) with numbers of videos (twice that of
+            two people).
+
+    Returns:
+        The `FrameStore`.
+
+    Raises:
+        InputError: an argument cannot be used, or no video gives a sequence.
+
+    Warns:
+        UserWarning: once for every video that is skipped, read in part or whose
+            annotation is not one line a frame; once for all files without a video,
+            once for all videos without boxes, and without annotations unless they are
+            in a folder `test`.
+    """
+    options.check(channels=channels)
+    options.check_numbers(size=size, margin=margin)
+    clips.check_lengths(min_length, max_length, long, max_gap)
+    sources, remarks = find_sources(root)
+    detector = None
+    for place, source in enumerate(sources):
+        if source.details["boxes"] or source.details["problem"]:
+            continue
+        if detector is None:
+            detector = options.detector(
+                detector_model, detector_size, detect_every, threshold
+            )
+        # Noted with the videos that need it, so that the others are not read again
+        # where it changes.
+        details = {**source.details, "detector": detector}
+        sources[place] = replace(source, details=details)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=2)
+    reading = {
+        "margin": float(margin),
+        "size": int(size),
+        "channels": int(channels),
+        "min_length": min_length,
+        "max_length": max_length,
+        "long": long,
+        "max_gap": max_gap,
+    }
+    info = options.face_labels()
+    for kind in KINDS:
+        info[kind] = {"scope": "frame", "kind": "continuous"}
+    return pipeline.build(
+        store_path,
+        sources,
+        read_video,
+        reading,
+        dataset="affwild",
+        frame_shape=(int(size), int(size), int(channels)),
+        labels=info,
+        what="video",
+        arguments={
+            **reading,
+            "detector": detector,
+            "root": str(root),
+            "splits": list(splits),
+        },
+        licence=LICENCE,
+        seed=seed,
+        splits=splits,
+        overwrite=overwrite,
+        workers=workers,
+        dask=dask,
+        progress=progress,
+    )
+
+
+# Finding
+
+
+@dataclass
+class _Found:
+    """What is below the root, by id."""
+
+    videos: dict = field(default_factory=lambda: defaultdict(list))
+    boxes: dict = field(default_factory=lambda: defaultdict(list))
+    marks: dict = field(
+        default_factory=lambda: {kind: defaultdict(list) for kind in KINDS}
+    )
+
+    def marks_of(self, key):
+        return {k: found[key] for k, found in self.marks.items() if key in found}
+
+    def first_file(self, key):
+        """Some file or folder that has the id."""
+        return [*self.boxes.get(key, []), *sum(self.marks_of(key).values(), [])][0]
+
+
+def find_sources(root):
+    """List the videos, or their people, with all that belongs to them.
+
+    Args:
+        root: see `prepare`.
+
+    Returns:
+        List of `pipeline.Source` in natural order, and a list of remarks for the user.
+        `details` of a source holds "boxes" (folder or None), "marks" (kind -> file),
+        "side" ("", "left" or "right"), "problem" (why it cannot be read, or "") and
+        "notes".
+
+    Raises:
+        InputError: there is no video.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the one that holds the videos")
+    found = _search(root)
+    if not found.videos:
+        raise InputError(
+            f"{root}: holds no video (looked for {', '.join(sorted(SUFFIXES))}); give "
+            "the folder with the videos, boxes and annotations of Aff-Wild"
+        )
+    people, without = _people_of(found)
+    sources, unclear = [], []
+    for key, paths in found.videos.items():
+        path, problem = only_one(paths, "videos", same_content)
+        name = os.path.relpath(paths[0], root).replace(os.sep, "/")
+        if problem:
+            # Whose boxes these are cannot be known.
+            details = {"boxes": None, "marks": {}, "side": "", "notes": []}
+            details["problem"] = problem
+            stamp = pipeline.fingerprint(paths)
+            sources.append(pipeline.Source(name, path, stamp, name, details=details))
+            continue
+        chosen, left_out = _joined(people[key])
+        unclear += [found.first_file(key + _tail(side)) for side in left_out]
+        for side, (boxes, marks) in sorted(chosen.items()):
+            stem, suffix = os.path.splitext(name)
+            sources.append(
+                _source(stem + _tail(side) + suffix, path, name, side, boxes, marks)
+            )
+    sources.sort(key=lambda source: natural_key(source.name))
+    orphans = [found.first_file(key) for key in without]
+    return sources, _remarks(root, sources, orphans, unclear)
+
+
+def _search(root):
+    found, elsewhere = _Found(), _Found()
+    for folder, files in walk_folders(root, _is_landmarks):
+        above = [part.lower() for part in Path(folder).relative_to(root).parts]
+        kind = next((part for part in reversed(above) if part in KINDS), None)
+        if any(_is_boxes(part) for part in above) and any(
+            frame_number(name, {".pts"}) is not None for name in files
+        ):
+            found.boxes[id_of(os.path.basename(folder))].append(folder)
+        for name in files:
+            path = os.path.join(folder, name)
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in SUFFIXES:
+                place = found if "videos" in above else elsewhere
+                place.videos[id_of(stem)].append(path)
+            elif kind and suffix.lower() == ".txt":
+                found.marks[kind][id_of(stem)].append(path)
+    found.videos = found.videos or elsewhere.videos
+    return found
+
+
+def _people_of(found):
+    """Who has boxes or annotations in each video, and which ids have no video."""
+    people = {key: {} for key in found.videos}
+    without = []
+    for key in sorted({*found.boxes, *found.marks[KINDS[0]], *found.marks[KINDS[1]]}):
+        base, side = split_side(key)
+        if key in people:
+            base, side = key, ""
+        if base in people:
+            people[base][side] = (found.boxes.get(key, []), found.marks_of(key))
+        else:
+            without.append(key)
+    return people, without
+
+
+def _joined(people):
+    """Decide what files under the mere name of a video mean beside those of a side.
+
+    Args:
+        people: side -> (boxes, annotations) of one video.
+
+    Returns:
+        The same for those to be read, and the sides left out.
+    """
+    people = dict(people) or {"": ([], {})}
+    sides = [side for side in people if side]
+    if not sides or "" not in people:
+        return people, []
+    boxes, marks = people[""]
+    if boxes and marks:
+        return people, []
+    if len(sides) == 1:
+        other_boxes, other_marks = people[sides[0]]
+        if bool(boxes) != bool(other_boxes) and bool(marks) != bool(other_marks):
+            # The two complete each other, so they are one person.
+            return {sides[0]: (boxes or other_boxes, marks or other_marks)}, []
+    if boxes and all(people[side][0] for side in sides):
+        return people, []
+    del people[""]
+    return people, [""]
+
+
+def _source(name, path, group, side, boxes, marks):
+    problem, notes, chosen = "", [], {}
+    folder = None
+    if boxes:
+        folder, problem = only_one(boxes, "folders of boxes", same_files)
+    for kind, files in marks.items():
+        file, twice = only_one(files, f"files of {kind}", same_content)
+        if twice:
+            notes.append(f"{twice}; {kind} is left out (NaN)")
+        else:
+            chosen[kind] = file
+    used = [path, *chosen.values(), *files_in(folder)]
+    return pipeline.Source(
+        name,
+        path,
+        pipeline.fingerprint(used),
+        group,
+        details={
+            "boxes": folder,
+            "marks": chosen,
+            "side": side,
+            "problem": problem,
+            "notes": notes,
+        },
+    )
+
+
+def _remarks(root, sources, orphans, unclear):
+    remarks = []
+    if orphans:
+        remarks.append(
+            f"{several(orphans)}: there is no video of this name, so this is left out"
+        )
+    if unclear:
+        remarks.append(
+            f"{several(unclear)}: could be of the left or the right person of the "
+            "video, so this is left out"
+        )
+    sources = [source for source in sources if not source.details["problem"]]
+    bare = [source.name for source in sources if not source.details["boxes"]]
+    if bare:
+        remarks.append(f"{several(bare)}: no boxes, so the faces are searched for")
+    if not any(source.details["marks"] for source in sources):
+        remarks.append(
+            f"{root}: no annotations were found for the videos (looked for valence/ID"
+            ".txt and arousal/ID.txt), so valence and arousal are NaN"
+        )
+        return remarks
+    bare = [
+        source.name
+        for source in sources
+        if not source.details["marks"]
+        and not source.details["notes"]
+        and "test" not in source.name.lower().split("/")[:-1]
+    ]
+    if bare:
+        remarks.append(
+            f"{several(bare)}: no annotations, so valence and arousal are NaN"
+        )
+    return remarks
+
+
+def _is_boxes(name):
+    # bboxes, bboxs, bbox, boxes, bounding_boxes, BoundingBox, …
+    letters = re.sub(r"[^a-z]", "", name)
+    return bool(re.fullmatch(r"(b|bound|bounding)?box(e|s|es)?", letters))
+
+
+def _is_landmarks(name):
+    return bool(re.fullmatch(r"landmarks?", name.lower()))
+
+
+def _tail(side):
+    return f"_{side}" if side else ""
+
+
+# Names and files, here and in `affwild2`
+
+
+def walk_folders(root, leave_out=lambda name: False):
+    """Go through a folder and all in it, links to folders too, each once.
+
+    Hidden files and folders are left out.
+
+    Args:
+        root: folder.
+        leave_out: function of a folder's name, true where it is not entered.
+
+    Yields:
+        (folder, sorted names of its files), folders in natural order.
+    """
+    known = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        about = os.stat(folder)
+        if (about.st_dev, about.st_ino) in known:
+            folders.clear()
+            continue
+        known.add((about.st_dev, about.st_ino))
+        folders[:] = sorted(
+            (name for name in folders if name[0] != "." and not leave_out(name)),
+            key=natural_key,
+        )
+        yield folder, sorted(name for name in files if name[0] != ".")
+
+
+def id_of(stem):
+    """The form in which names are compared: some systems take é apart."""
+    return unicodedata.normalize("NFC", stem)
+
+
+def split_side(key):
+    """Split "<video>_left" or "<video>_right" into the video and the side, or "".
+
+    Example:
+        >>> split_side("105_left"), split_side("105")
+        (('105', 'left'), ('105', ''))
+    """
+    base, _, side = key.rpartition("_")
+    return (base, side) if base and side in ("left", "right") else (key, "")
+
+
+def frame_number(name, suffixes):
+    """The number in the name of a frame's file, or None.
+
+    Args:
+        name: such as "12.pts", "00012.jpg" or "    12.jpg".
+        suffixes: lower-case suffixes with their dots.
+    """
+    stem, suffix = os.path.splitext(name)
+    stem = stem.strip()
+    if suffix.lower() in suffixes and stem.isascii() and stem.isdecimal():
+        return int(stem)
+    return None
+
+
+def files_in(folder):
+    """Paths of the files in a folder that are not hidden, sorted; of None, none."""
+    if folder is None:
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.path for entry in entries if entry.name[0] != "." and entry.is_file()
+        )
+
+
+def same_content(a, b):
+    """Whether two files are copies."""
+    return os.path.getsize(a) == os.path.getsize(b) and filecmp.cmp(a, b, False)
+
+
+def same_files(a, b):
+    """Whether two folders hold copies of the same files."""
+    a, b = files_in(a), files_in(b)
+    return [os.path.basename(p) for p in a] == [os.path.basename(p) for p in b] and all(
+        map(same_content, a, b)
+    )
+
+
+def only_one(paths, what, same):
+    """Choose one of several paths, which must be copies.
+
+    Args:
+        paths: of one name.
+        what: what they are, in the plural.
+        same: function that compares two.
+
+    Returns:
+        The first, and what is wrong where they are no copies, or "".
+    """
+    if all(same(paths[0], other) for other in paths[1:]):
+        return paths[0], ""
+    return paths[0], f"{', '.join(paths)}: {what} of one name, but different; keep one"
+
+
+def several(names, most=3):
+    """Names in one line, the first few of many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
+
+
+def text_lines(path):
+    """Lines of a text file, without a byte order mark and blank lines at its end.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    # Any line end is "\n" here.
+    return text.rstrip().split("\n") if text.strip() else []
+
+
+# Reading
+
+
+def read_video(source, reading, spool):
+    """Read one person of one video into clips.
+
+    Args:
+        source: `pipeline.Source` of `find_sources`; "detector" in its details says how
+            faces are found where there are no boxes.
+        reading: dict of options, see `prepare`.
+        spool: `pipeline.Spool` for the crops.
+
+    Returns:
+        `pipeline.Reading`.
+    """
+    about = source.details
+    if about["problem"]:
+        raise InputError(about["problem"])
+    video = Video(source.path, threads=options.threads())
+    notes = list(about["notes"])
+    boxed = [], []
+    if about["boxes"]:
+        track, boxed = _read_boxed(video, about["boxes"], reading, spool, notes)
+        runs = clips.runs([number for _, number, *_ in track], reading["max_gap"])
+        tracks = {k: track[run] for k, run in enumerate(runs)}
+        missing = "no box could be used"
+    else:
+        tracks = _read_searched(video, about, reading, spool)
+        missing = "no face was found"
+    found = sum(len(track) for track in tracks.values())
+    if video.summary():
+        notes.insert(0, video.summary())
+    result = pipeline.Reading(
+        clips=videos.cut_tracks(tracks, reading),
+        frames_read=video.read,
+        frames_found=found,
+    )
+    frames = video.read + video.broken
+    marks = _annotations(about["marks"], frames, *boxed, notes)
+    for clip in result.clips:
+        for kind, values in marks.items():
+            clip.frame_labels[kind] = values[clip.frame_labels["source_frame"]]
+    if not result.clips:
+        longest = max((len(track) for track in tracks.values()), default=0)
+        result.skipped = (
+            f"{missing} in {video.read} frames"
+            if not found
+            else f"the longest sequence has {longest} frames, fewer than min_length "
+            f"{reading['min_length']}"
+        )
+    result.notes = " ".join("; ".join(notes).split())
+    return result
+
+
+def _read_boxed(video, folder, reading, spool, notes):
+    """Crop the boxed frames of a video.
+
+    Returns:
+        List of (row of the spool, frame number, time, face (15,)) as of
+        `videos.read_faces`, and the numbers of frames (from 0) with a file and with a
+        box.
+    """
+    boxes, numbers, problems = read_boxes(folder)
+    track, last = [], -1
+    for frame in video:
+        last = frame.number
+        box = boxes.get(frame.number)
+        if box is None:
+            continue
+        height, width = frame.image.shape[:2]
+        if not is_usable(box, height, width):
+            place = ", ".join(f"{value:g}" for value in box)
+            problems[frame.number] = (
+                f"{os.path.join(folder, f'{frame.number + 1}.pts')}: the box ({place}) "
+                f"is not in the picture of {width}x{height}"
+            )
+            continue
+        image = crop_square(frame.image, box, reading["size"], reading["margin"])
+        row = spool.add(options.coloured(image, reading["channels"]))
+        face = np.full(len(COLUMNS), np.nan)
+        face[:4] = box
+        track.append((row, frame.number, frame.time, face))
+    if problems:
+        notes.append(
+            f"{len(problems)} of {len(numbers)} box files give no box; the first: "
+            f"{problems[min(problems)]}"
+        )
+    late = sum(number > last for number in boxes)
+    if late:
+        notes.append(f"{late} boxes are of frames after the last one, {last + 1}")
+    return track, (numbers, sorted(boxes))
+
+
+def read_boxes(folder):
+    """Read the boxes of a person.
+
+    Args:
+        folder: holds a file <frame>.pts for every boxed frame, counted from 1. Other
+            files are ignored.
+
+    Returns:
+        Dict frame number from 0 -> box (x, y, width, height); sorted list of all frame
+        numbers that have a file; dict frame number -> what is wrong with its file.
+    """
+    paths, boxes, problems = {}, {}, {}
+    for path in sorted(files_in(folder), key=natural_key):
+        number = frame_number(os.path.basename(path), {".pts"})
+        if number is None:
+            continue
+        if number - 1 in paths:
+            problems[number - 1] = f"{path}: is the second box of frame {number}"
+            continue
+        paths[number - 1] = path
+        if number == 0:
+            problems[-1] = f"{path}: frames are counted from 1"
+            continue
+        try:
+            points = read_pts(path)
+        except InputError as error:
+            problems[number - 1] = str(error)
+            continue
+        box = box_of_points(points) if len(points) else np.zeros(4)
+        if box[2] > 0 and box[3] > 0:
+            boxes[number - 1] = box
+        else:
+            problems[number - 1] = f"{path}: {len(points)} points without an area"
+    return boxes, sorted(paths), problems
+
+
+def _read_searched(video, about, reading, spool):
+    """Find the face of a person of whom there are no boxes."""
+    width = 1
+
+    def frames():
+        nonlocal width
+        for frame in video:
+            width = frame.image.shape[1]
+            yield frame
+
+    how = {**reading, "detector": about["detector"], "align": "box", "cuts": True}
+    tracks, _ = videos.read_faces(frames(), how, spool)
+    if about["side"]:
+        tracks = _on_side(tracks, about["side"], width)
+    extents = {
+        person: (
+            track[0][1],
+            track[-1][1],
+            sum(float(face[2] * face[3]) for *_, face in track),
+        )
+        for person, track in tracks.items()
+    }
+    return {person: tracks[person] for person in main_people(extents)}
+
+
+def _on_side(tracks, side, width):
+    """Choose the tracks of the person on one side.
+
+    The two largest faces of a frame are the left and the right one. Where there is but
+    one it counts by its half of the picture, and only for those who are never seen
+    beside another.
+    """
+    frames = defaultdict(list)
+    for person, track in tracks.items():
+        for _, number, _, face in track:
+            centre = face[0] + face[2] / 2
+            frames[number].append((face[2] * face[3], centre, person))
+    together, alone = defaultdict(int), defaultdict(int)
+    for faces in frames.values():
+        faces = sorted(faces, reverse=True)[:2]
+        if len(faces) == 1:
+            _, centre, person = faces[0]
+            alone[person] += 1 if (centre < width / 2) == (side == "left") else -1
+            continue
+        left, right = sorted(faces, key=lambda entry: entry[1])
+        chosen, other = (left, right) if side == "left" else (right, left)
+        together[chosen[2]] += 1
+        together[other[2]] -= 1
+    return {
+        person: track
+        for person, track in tracks.items()
+        if (together[person] or alone[person]) > 0
+    }
+
+
+# Annotations
+
+
+def read_annotation(path):
+    """Read a file of one number a line.
+
+    A header, Windows line ends, a byte order mark, commas after the numbers and blank
+    lines at the end are taken as well.
+
+    Args:
+        path: file.
+
+    Returns:
+        (N,) float64 in [-1, 1], NaN where the data set says that there is none (-5);
+        and what is wrong, naming file and line, or "".
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    lines = text_lines(path)
+    header = int(bool(lines) and _is_header(lines[0]))
+    values, bad = [], []
+    for number, line in enumerate(lines[header:], start=header + 1):
+        try:
+            (text,) = line.replace(",", " ").split()
+            value = mark(float(text))
+        except ValueError:
+            value = np.nan
+            bad.append((number, line))
+        values.append(value)
+    return np.array(values, np.float64), bad_lines(path, bad)
+
+
+def _is_header(line):
+    # Words alone: a broken number taken for a header would shift all lines.
+    words = [word.strip("\"'#:;").lower() for word in line.replace(",", " ").split()]
+    return bool(words) and all(
+        re.fullmatch(r"[^\W\d]+", word) and word not in ("nan", "inf") for word in words
+    )
+
+
+def mark(value):
+    """A valence or arousal as it is stored: NaN for "none", clipped to [-1, 1].
+
+    Raises:
+        ValueError: it is out of range by more than rounding.
+    """
+    if np.isnan(value) or value == _MISSING:
+        return np.nan
+    if not abs(value) <= 1 + 1e-6:
+        raise ValueError(value)
+    return min(1.0, max(-1.0, value))
+
+
+def bad_lines(path, bad):
+    """Say which lines of a file could not be used, or "".
+
+    Args:
+        path: file.
+        bad: list of (line number from 1, line).
+    """
+    if not bad:
+        return ""
+    number, line = bad[0]
+    more = f" (and {len(bad) - 1} more lines)" if len(bad) > 1 else ""
+    return (
+        f"{path}: line {number} holds {line.strip()[:40]!r}, which is no label{more}; "
+        "taken as missing"
+    )
+
+
+def align(count, frames, with_file=(), with_box=()):
+    """Find the frames that the lines of an annotation belong to.
+
+    Lines are one a frame where there are as many as frames; else one a boxed frame
+    where there are as many as boxes; else one a frame if they are more than the frames,
+    at most 5 fewer, or reach the last box.
+
+    Args:
+        count: number of lines.
+        frames: number of frames of the video.
+        with_file: sorted numbers of the frames (from 0) that have a box file.
+        with_box: of them, those whose file holds a box.
+
+    Returns:
+        (count,) frame numbers, or None where nothing fits; and the rule in words, or ""
+        where there is a line for each frame.
+
+    Example:
+        >>> align(3, 5, [0, 2, 4], [0, 2, 4])
+        (array([0, 2, 4]), 'taken as one a boxed frame')
+    """
+    every = np.arange(count)
+    if count == frames:
+        return every, ""
+    for boxed in (with_file, with_box):
+        if count and count == len(boxed):
+            return np.array(boxed), "taken as one a boxed frame"
+    last = with_box[-1] + 1 if len(with_box) else np.inf
+    if count and (count >= min(frames - _NEAR, last)):
+        return every, "taken as one a frame"
+    return None, "which fits neither, so it is left out (NaN)"
+
+
+def _annotations(files, frames, with_file, with_box, notes):
+    """Valence and arousal of all frames of a video, (frames,) each."""
+    result, said = {}, defaultdict(list)
+    for kind in KINDS:
+        result[kind] = np.full(frames, np.nan, np.float32)
+        if kind not in files:
+            continue
+        try:
+            values, problem = read_annotation(files[kind])
+        except InputError as error:
+            notes.append(f"{error}; {kind} is left out (NaN)")
+            continue
+        if problem:
+            notes.append(problem)
+        numbers, rule = align(len(values), frames, with_file, with_box)
+        if rule:
+            said[len(values), rule].append(kind)
+        if numbers is not None:
+            inside = (numbers >= 0) & (numbers < frames)
+            result[kind][numbers[inside]] = values[inside]
+    for (count, rule), kinds in said.items():
+        boxed = f" and {len(with_file)} boxes" if len(with_file) else ""
+        notes.append(
+            f"{' and '.join(kinds)} of {count} lines for {frames} frames{boxed}, {rule}"
+        )
+    return result
