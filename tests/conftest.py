@@ -22,6 +22,12 @@ def _data(name):
     return path
 
 
+@pytest.fixture(scope="session")
+def real_data():
+    """A function from a name to a folder of real data; skips where it is absent."""
+    return _data
+
+
 @pytest.fixture
 def lpc_root():
     """Folder of real LPC sprite sheets."""

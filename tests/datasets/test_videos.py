@@ -1,0 +1,396 @@
+"""Videos, drawn here and real ones."""
+
+import shutil
+import signal
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.datasets import videos
+from keras_ddr.datasets.clips import pieces, runs
+
+
+def _write(path, frames, fps=25.0):
+    """Write frames (T, H, W, 3), red, green, blue, without loss."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*"FFV1"), fps, (width, height)
+    )
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    writer.release()
+    return path
+
+
+def _scene(number, seed=0, shape=(32, 32)):
+    """Frames of a picture that brightens slowly; frame n differs from all others."""
+    random = np.random.default_rng(seed)
+    picture = random.integers(60, 180, (*shape, 3), np.int64)
+    return [(picture + n).astype(np.uint8) for n in range(number)]
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    def prepare(source, **arguments):
+        arguments = {"crop": "none", "size": 32, "overwrite": True, **arguments}
+        return videos.prepare(tmp_path / "S", source, **arguments)
+
+    return prepare
+
+
+def test_frames_come_as_they_are(tmp_path, prepare):
+    frames = _scene(24)
+    store = prepare(_write(tmp_path / "a.avi", frames))
+    assert (store.frames(0) == frames).all()
+    labels = store.frame_labels(0)
+    assert labels["source_frame"].tolist() == list(range(24))
+    assert np.allclose(labels["time"], np.arange(24) / 25)
+    assert store.sequences[0].name == "a#1" and store.sequences[0].source == "a.avi"
+    grey = prepare(tmp_path / "a.avi", channels=1).frames(0)
+    expected = np.rint(np.array(frames) @ [0.299, 0.587, 0.114])
+    assert grey.shape == (24, 32, 32, 1)
+    assert np.abs(grey[..., 0] - expected).max() <= 1
+
+
+def test_a_folder_a_list_and_single_files(tmp_path, prepare):
+    root = tmp_path / "videos"
+    for name in ("b/10.avi", "b/9.AVI", "a.avi", "b/._9.avi", ".hidden/c.avi"):
+        _write(root / name, _scene(20))
+    (root / "notes.txt").write_text("no video")
+    (root / "b" / "picture.png").write_bytes(b"no video either")
+    expected = ["a.avi", "b/9.AVI", "b/10.avi"]
+    assert [s.source for s in prepare(root).sequences] == expected
+    (tmp_path / "list.txt").write_text("videos/b/10.avi\n\nvideos/a.avi\n")
+    listed = [s.source for s in prepare(tmp_path / "list.txt").sequences]
+    assert listed == ["10.avi", "a.avi"]
+    shutil.copy(root / "a.avi", root / "b" / "a.avi")
+    same = prepare([root / "a.avi", root / "b" / "a.avi"])
+    assert [s.source for s in same.sequences] == ["a.avi", "b/a.avi"]
+    assert [s.name for s in same.sequences] == ["a#1", "b/a#1"]
+
+
+def test_cuts_and_blank_frames_end_a_sequence(tmp_path, prepare):
+    black = [np.zeros((32, 32, 3), np.uint8)] * 2
+    path = _write(
+        tmp_path / "a.avi", _scene(25, 1) + _scene(30, 2) + black + _scene(21, 3)
+    )
+    store = prepare(path)
+    spans = [
+        tuple(store.frame_labels(k)["source_frame"][[0, -1]]) for k in range(len(store))
+    ]
+    assert spans == [(0, 24), (25, 54), (57, 77)]
+    store = prepare(path, cuts=False)
+    assert [s.length for s in store.sequences] == [55, 21]
+    assert {s.split for s in store.sequences} == {"train"}  # of one source
+
+
+def test_lengths(tmp_path, prepare):
+    path = _write(tmp_path / "a.avi", _scene(50))
+
+    def numbers(**arguments):
+        store = prepare(path, min_length=10, **arguments)
+        labels = [store.frame_labels(k)["source_frame"] for k in range(len(store))]
+        return [part.tolist() for part in labels]
+
+    assert numbers(max_length=None) == [list(range(50))]
+    assert numbers(max_length=20) == [
+        list(range(17)),
+        list(range(17, 34)),
+        list(range(34, 50)),
+    ]
+    assert numbers(max_length=20, long="first") == [list(range(20))]
+    (thin,) = numbers(max_length=20, long="thin")
+    assert len(set(thin)) == 20 and (thin[0], thin[-1]) == (0, 49)
+    assert {b - a for a, b in zip(thin, thin[1:], strict=False)} == {2, 3}
+    with pytest.warns(UserWarning, match="50 frames, fewer than min_length 51"):
+        with pytest.raises(InputError, match="no video gave a sequence"):
+            prepare(path, min_length=51)
+
+
+def test_frames_a_second_are_chosen_by_time(tmp_path, prepare):
+    path = _write(tmp_path / "a.avi", _scene(60), fps=30.0)
+    store = prepare(path, fps=10, min_length=5)
+    assert store.frame_labels(0)["source_frame"].tolist() == list(range(0, 60, 3))
+
+
+def test_odd_shapes_are_squared(tmp_path, prepare):
+    frames = _scene(20, shape=(32, 64))
+    path = _write(tmp_path / "a.avi", frames)
+    middle = prepare(path, crop="center").frames(0)
+    assert (middle == np.array(frames)[:, :, 16:48]).all()
+    whole = prepare(path, crop="none", size=64).frames(0)
+    assert (whole[:, 16:48] == frames).all() and not whole[:, :16].any()
+
+
+def test_pieces_and_runs(rng):
+    for length in (1, 19, 20, 450, 451, 900, 1008):
+        for long in ("split", "first", "thin"):
+            parts = pieces(length, long=long)
+            assert all(20 <= len(part) <= 450 for part in parts)
+            assert bool(parts) == (length >= 20)
+            if long == "split" and parts:
+                assert np.concatenate(parts).tolist() == list(range(length))
+    numbers = np.flatnonzero(rng.random(300) < 0.3)
+    found = runs(numbers, 2)
+    assert np.concatenate([numbers[run] for run in found]).tolist() == numbers.tolist()
+    for run in found:
+        assert (np.diff(numbers[run]) <= 3).all()
+    for one, other in zip(found, found[1:], strict=False):
+        assert numbers[other][0] - numbers[one][-1] > 3
+    assert runs([], 2) == []
+
+
+ODD_NAMES = [
+    "with space.avi",
+    'it\'s "q".avi',
+    "new\nline.avi",
+    "видео é.avi",
+    "100%d.avi",
+]
+
+
+def test_broken_videos_cost_only_themselves(tmp_path, prepare):
+    root = tmp_path / "videos"
+    for name in ODD_NAMES:
+        _write(tmp_path / "plain.avi", _scene(20))
+        root.mkdir(exist_ok=True)
+        shutil.move(tmp_path / "plain.avi", root / name)
+    good = (root / ODD_NAMES[0]).read_bytes()
+    (root / "empty.mp4").write_bytes(b"")
+    (root / "text.mp4").write_text("this is no video\n" * 40)
+    (root / "truncated.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2mp41")
+    (root / "header.avi").write_bytes(good[:600])
+    with pytest.warns(UserWarning) as warned:
+        store = prepare(root, workers=2)
+    assert {s.source for s in store.sequences} == set(ODD_NAMES)
+    texts = [str(warning.message) for warning in warned]
+    broken = ["empty.mp4", "header.avi", "text.mp4", "truncated.mp4"]
+    assert len(texts) == 4
+    for name, text in zip(broken, texts, strict=True):
+        assert text.startswith("skipped: ") and name in text and "\n" not in text
+
+
+def test_what_is_refused(tmp_path, prepare, detector_model):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty: holds no video"):
+        prepare(tmp_path / "empty")
+    with pytest.raises(InputError, match="no such file or folder"):
+        prepare(tmp_path / "none")
+    (tmp_path / "list.txt").write_text("\n")
+    with pytest.raises(InputError, match="lists no video"):
+        prepare(tmp_path / "list.txt")
+    path = _write(tmp_path / "a.avi", _scene(20))
+    face = {"crop": "face", "detector_model": detector_model}
+    for argument, value, extra in (
+        ("crop", "head", {}),
+        ("people", "one", {}),
+        ("align", "nose", {}),
+        ("channels", 4, {}),
+        ("size", 40, {}),
+        ("margin", float("nan"), {}),
+        ("fps", 0, {}),
+        ("min_length", 0, {}),
+        ("max_length", 10, {}),
+        ("max_gap", -1, {}),
+        ("long", "cut", {}),
+        ("splits", (1, 1, 1), {}),
+        ("threshold", 1.5, face),
+        ("detector_size", 8, face),
+        ("detect_every", 0, face),
+    ):
+        with pytest.raises(InputError, match=argument):
+            prepare(path, **{**extra, argument: value})
+    with pytest.raises(InputError, match="none.onnx: no such file"):
+        prepare(path, crop="face", detector_model=tmp_path / "none.onnx")
+    assert not (tmp_path / "S").exists()
+
+
+# Real faces
+
+
+def _steps(labels):
+    """Steps of the box's centre, in widths of the narrower box."""
+    x = labels["face_x"] + labels["face_width"] / 2
+    y = labels["face_y"] + labels["face_height"] / 2
+    width = np.minimum(labels["face_width"][1:], labels["face_width"][:-1])
+    return np.hypot(np.diff(x), np.diff(y)) / width
+
+
+THROUGHOUT = [
+    "WolfgangLanger_Pexels",
+    "derived_rotated90",
+    "derived_two_faces",
+    *(f"liveportrait_{name}" for name in "d3 d6 d10 d12 d13 d18 d19 s18 s32".split()),
+    "single_face",
+]
+
+
+@pytest.fixture(scope="module")
+def faces(real_data, tmp_path_factory):
+    """The store that the command makes of all clips, and its warnings."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        store = videos.prepare(
+            tmp_path_factory.mktemp("faces") / "F",
+            real_data("faces"),
+            detector_model=real_data("models") / "face_detection_yunet_2023mar.onnx",
+            workers=2,
+        )
+    return store, [str(warning.message) for warning in warned]
+
+
+def test_faces_are_found_in_nearly_every_frame(faces):
+    store, _ = faces
+    frames = dict.fromkeys(THROUGHOUT, 0)
+    for sequence in store.sequences:
+        title = sequence.name.partition("#")[0]
+        frames[title] = frames.get(title, 0) + sequence.length
+    known = [472, 72, 90, 354, 1008, 448, 183, 352, 216, 250, 282, 180, 72]
+    for name, count in zip(THROUGHOUT, known, strict=True):
+        assert frames[name] >= 0.99 * count, name
+    assert frames["short_hamilton_clip"] > 200
+
+
+def test_a_clip_without_faces_is_skipped_with_its_reason(faces):
+    store, warned = faces
+    assert warned == ["skipped: no_face.mp4: no face was found in 95 frames"]
+    assert all("no_face" not in s.name for s in store.sequences)
+    assert {s.source for s in store.select("train")}.isdisjoint(
+        {s.source for s in store.select("test")}
+    )
+
+
+def test_no_track_jumps(faces):
+    store, _ = faces
+    seen = set()
+    for sequence in store.sequences:
+        labels = store.frame_labels(sequence.index)
+        assert _steps(labels).max() <= 0.5, sequence.name
+        seen.add(sequence.source)
+    assert {"derived_two_faces.mp4", "short_hamilton_clip.mp4"} <= seen
+
+
+def test_cuts_end_the_sequences_of_a_clip(faces):
+    """The clip cuts at frames 20, 82 and 211."""
+    store, _ = faces
+    spans = [
+        store.frame_labels(s.index)["source_frame"][[0, -1]]
+        for s in store.sequences
+        if s.source == "short_hamilton_clip.mp4"
+    ]
+    assert len(spans) >= 3
+    for cut in (20, 82, 211):
+        assert all(last < cut or first >= cut for first, last in spans)
+
+
+def test_rotated_video_stands_upright(faces):
+    """The clip is `single_face` stored on its side, with a note how to turn it."""
+    store, _ = faces
+    number = {s.name: s.index for s in store.sequences}
+    turned = store.frames(number["derived_rotated90#1"]).astype(float)
+    plain = store.frames(number["single_face#1"]).astype(float)
+    assert np.abs(turned - plain).mean() < 4
+    eyes = store.frame_labels(number["derived_rotated90#1"])
+    assert (eyes["right_eye_y"] < eyes["mouth_right_y"]).all()
+
+
+def test_crops_show_the_face_of_their_labels(faces, detector_model):
+    """Detection on the crop finds the face where the labels have it."""
+    from keras_ddr.faces import FaceDetector
+
+    store, _ = faces
+    detector, found = FaceDetector(detector_model, threshold=0.5), 0
+    for sequence in store.sequences:
+        labels = store.frame_labels(sequence.index)
+        for k in (0, sequence.length // 2):
+            crop = store.frames(sequence.index, [k])[0][..., ::-1]
+            large = cv2.resize(np.ascontiguousarray(crop), (256, 256))
+            boxes = detector.detect(large)
+            if not len(boxes):
+                continue
+            found += 1
+            side = max(labels["face_width"][k], labels["face_height"][k]) * 1.4
+            expected = labels["face_width"][k] / side * 256
+            x = boxes[0, 0] + boxes[0, 2] / 2
+            y = boxes[0, 1] + boxes[0, 3] / 2
+            assert abs(boxes[0, 2] - expected) < 0.25 * expected, sequence.name
+            assert abs(x - 128) < 26 and abs(y - 128) < 26, sequence.name
+    assert found > 1.8 * len(store)
+
+
+def test_everyone_is_found_and_kept_apart(face_clips, detector_model, prepare):
+    store = prepare(
+        face_clips / "derived_two_faces.mp4",
+        crop="face",
+        people="all",
+        detector_model=detector_model,
+    )
+    assert [s.length for s in store.sequences] == [90, 90]
+    one, other = (store.frame_labels(k)["face_x"] for k in range(2))
+    # The two halves of the picture hold one person each.
+    assert (np.minimum(one, other) < 320).all() and (np.maximum(one, other) > 320).all()
+    assert (one < 320).all() or (one > 320).all()
+    names = [s.name for s in store.sequences]
+    assert names == ["derived_two_faces#person1-1", "derived_two_faces#person2-2"]
+
+
+def test_eyes_keep_their_places(face_clips, detector_model, prepare):
+    """A head that moves much: after alignment its eyes stay where they are."""
+    from keras_ddr.faces import FaceDetector
+
+    detector = FaceDetector(detector_model, threshold=0.5)
+    spread = {}
+    for align in ("box", "eyes"):
+        store = prepare(
+            face_clips / "liveportrait_d12.mp4",
+            crop="face",
+            align=align,
+            size=64,
+            detector_model=detector_model,
+        )
+        eyes = []
+        for frame in store.frames(0, np.arange(0, 183, 6)):
+            large = cv2.resize(np.ascontiguousarray(frame[..., ::-1]), (256, 256))
+            faces = detector.detect(large)
+            eyes += [face[4:8] / 4 for face in faces[:1]]
+        assert len(eyes) > 20
+        eyes = np.array(eyes)
+        spread[align] = eyes.std(axis=0).mean()
+        slope = np.arctan2(eyes[:, 3] - eyes[:, 1], eyes[:, 2] - eyes[:, 0])
+        spread[align + " tilt"] = slope.std()
+    assert spread["eyes"] < 0.7 * spread["box"]
+    assert spread["eyes tilt"] < 0.75 * spread["box tilt"]
+
+
+def test_labels_and_persons_of_the_user(tmp_path, prepare):
+    root = tmp_path / "videos"
+    for n in range(10):
+        _write(root / f"v{n}.avi", _scene(20, n))
+    (tmp_path / "labels.csv").write_text(
+        "source,frame,person,mood,pain\n"
+        "v0,,ann,calm,\nv0.avi,3,,,0.5\nv0,4,,,1\n"
+        "v1,,ann,tense,\nv2,,bob,calm,\nv9,,bob,,\n"
+    )
+    store = prepare(root, labels=tmp_path / "labels.csv")
+    by_source = {s.source: s for s in store.sequences}
+    assert by_source["v0.avi"].split == by_source["v1.avi"].split
+    assert by_source["v2.avi"].split == by_source["v9.avi"].split
+    assert by_source["v0.avi"].person == "ann"
+    assert by_source["v1.avi"].labels == {"mood": "tense"}
+    assert by_source["v9.avi"].labels == {"mood": None}
+    pain = store.frame_labels(by_source["v0.avi"].index)["pain"]
+    assert pain[3:5].tolist() == [0.5, 1] and np.isnan(np.delete(pain, [3, 4])).all()
+    (tmp_path / "labels.csv").write_text("source,time\nv0,3\n")
+    with pytest.raises(InputError, match="'time' has the name of a label"):
+        prepare(root, labels=tmp_path / "labels.csv")
+
+
+def test_signals_are_left_alone(tmp_path, prepare):
+    before = signal.getsignal(signal.SIGINT)
+    prepare(_write(tmp_path / "a.avi", _scene(20)), workers=1)
+    assert signal.getsignal(signal.SIGINT) is before
