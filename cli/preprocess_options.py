@@ -177,6 +177,15 @@ work_options = options_of(
         type=click.Path(),
         help="Write a contact sheet of the frames (.png, .pdf or .svg).",
     ),
+    click.option(
+        "--splits",
+        type=click.FloatRange(0, 1),
+        nargs=3,
+        default=(0.8, 0.1, 0.1),
+        show_default=True,
+        metavar="TRAIN VAL TEST",
+        help="Shares of the persons, or of the sources where persons are not known.",
+    ),
     seed_option,
     overwrite_option,
 )

@@ -55,6 +55,8 @@ LICENCE = (
 # in another way.
 _NEAR = 5
 _MISSING = -5
+# Share of the larger face's area up to which another is no partner: a third as wide.
+_BACKGROUND = 1 / 9
 
 
 def prepare(
@@ -672,9 +674,9 @@ def _read_searched(video, about, reading, spool):
 def _on_side(tracks, side, width):
     """Choose the tracks of the person on one side.
 
-    The two largest faces of a frame are the left and the right one. Where there is but
-    one it counts by its half of the picture, and only for those who are never seen
-    beside another.
+    The two largest faces of a frame are the left and the right one, unless the second
+    is so small as to be in the background. Where there is but one it counts by its half
+    of the picture, and only for those who are never seen beside another.
     """
     frames = defaultdict(list)
     for person, track in tracks.items():
@@ -684,6 +686,8 @@ def _on_side(tracks, side, width):
     together, alone = defaultdict(int), defaultdict(int)
     for faces in frames.values():
         faces = sorted(faces, reverse=True)[:2]
+        if faces[-1][0] < _BACKGROUND * faces[0][0]:
+            faces.pop()
         if len(faces) == 1:
             _, centre, person = faces[0]
             alone[person] += 1 if (centre < width / 2) == (side == "left") else -1

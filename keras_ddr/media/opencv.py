@@ -40,10 +40,12 @@ def load():
 @contextlib.contextmanager
 def quietly():
     """Keep OpenCV from writing on the terminal."""
-    logging = load().utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    cv2 = load()
+    # Where it is kept depends on the version.
+    where = getattr(cv2.utils, "logging", cv2)
+    level = where.getLogLevel()
+    where.setLogLevel(0)
     try:
         yield
     finally:
-        logging.setLogLevel(level)
+        where.setLogLevel(level)

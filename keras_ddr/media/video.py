@@ -1,7 +1,9 @@
 """Frames of a video file, one at a time, as a player would show them."""
 
+import contextlib
 import math
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +20,18 @@ SUFFIXES = frozenset(
 )
 """What is taken for a video in a folder; a file that is named is always tried."""
 
-# After this many failed reads in a row the file is at its end.
-_MOST_FAILURES = 16
+# After this many failed reads in a row the file is at its end: more than are damaged at
+# a time, and few enough to take milliseconds.
+_MOST_FAILURES = 1000
 # Lists of other files, which a decoder would open, on the network too.
 _LISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD")
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_JPEG = b"\xff\xd8\xff"
+_PICTURES = (
+    *(_JPEG, b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
+    *(b"P%d%c" % (kind, end) for kind in range(1, 7) for end in b" \n\r"),
+)
+# What MP4 and MOV files begin with.
+_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 
 
 @dataclass
@@ -46,8 +55,8 @@ class Video:
 
     Frames come in the order of decoding and are never sought, since the frame count in
     a header and seeking by number are both unreliable. Deeper than 8 bits is reduced to
-    8 bits, grey becomes three equal channels, and rotation noted in the file is
-    applied.
+    8 bits, grey becomes three equal channels, and rotation and mirroring noted in the
+    file are applied.
 
     Args:
         path: file.
@@ -75,11 +84,15 @@ class Video:
         self.read = 0
         self.broken = 0
         self.declared = None
+        self._time = 0.0
+        self._length = None
         self._check()
 
     def __iter__(self):
         cv2 = opencv.load()
         capture = self._open(cv2)
+        self.read = self.broken = 0
+        self._time = 0.0
         try:
             yield from self._frames(cv2, capture)
         finally:
@@ -91,9 +104,16 @@ class Video:
         if self.broken:
             notes.append(f"{self.broken} frames could not be decoded and were skipped")
         if self.declared is not None and self.read + self.broken < self.declared * 0.9:
-            notes.append(
+            note = (
                 f"the header promises {self.declared} frames, {self.read} could be read"
             )
+            # Some headers have a length only, and the count is taken from it.
+            if self._length and self._time > self._length * 0.9:
+                note += (
+                    " (its frame rate varies, or frames are lost between others and "
+                    "the numbers of later ones too low)"
+                )
+            notes.append(note)
         return "; ".join(notes)
 
     def _check(self):
@@ -109,7 +129,10 @@ class Video:
                 f"{self.path}: is a list of other files, which is not followed; give "
                 "the videos themselves"
             )
-        if start.startswith(_PICTURES):
+        webp = start.startswith(b"RIFF") and start[8:12] == b"WEBP"
+        # A stream of JPEGs begins as a JPEG does.
+        stream = self.path.suffix.lower() in (".mjpeg", ".mjpg")
+        if webp or (start.startswith(_PICTURES) and not stream):
             raise InputError(
                 f"{self.path}: is a picture; put pictures in a folder and use "
                 "`ddr preprocess images`"
@@ -145,8 +168,14 @@ class Video:
     def _frames(self, cv2, capture):
         rate = capture.get(cv2.CAP_PROP_FPS)
         rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
+        if self.declared and rate:
+            self._length = self.declared / rate
+        # OpenCV has turned frames the wrong way in some versions and never mirrors them.
+        turn = _orientation(self.path)
+        if turn and not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
+            turn = None
         number, failures = -1, 0
-        first = last = None
+        begin = known = None  # known: the last time stamp that was above those before
         due = 0.0
         while failures < _MOST_FAILURES:
             if not capture.grab():
@@ -156,13 +185,14 @@ class Video:
             # with their frames.
             place = number + 1 + failures
             stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if last is not None and not stamp > last:
-                # No time stamps: the frame rate, where there is one.
-                stamp = first + place / rate if rate else math.nan
-            if first is None:
-                first = stamp - (place / rate if rate else 0.0)
-            last = stamp
-            time = stamp - first
+            if known is None or stamp > known[0]:
+                known = stamp, place
+            else:
+                # None, or one that stands still or jumps back: by the frame rate.
+                stamp = known[0] + (place - known[1]) / rate if rate else math.nan
+            if begin is None:
+                begin = stamp - (place / rate if rate else 0.0)
+            time = stamp - begin
             kept = not self.fps or math.isnan(time) or time + 1e-3 >= due
             image = None
             if kept:
@@ -172,12 +202,13 @@ class Video:
                     continue
             self.broken += failures
             self.read += 1
+            self._time = time
             number, failures = place, 0
             if kept:
                 if self.fps:
                     # After a gap the count of time starts anew.
                     due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
-                yield Frame(number, time, _three_channels(image))
+                yield Frame(number, time, _turned(cv2, _three_channels(image), turn))
         if not self.read:
             raise InputError(
                 f"{self.path}: no frame could be decoded (truncated or damaged); fetch "
@@ -191,3 +222,79 @@ def _three_channels(image):
     if image.shape[2] == 1:
         return np.repeat(image, 3, axis=2)
     return image[..., :3]
+
+
+def _turned(cv2, image, turn):
+    if turn is None:
+        return image
+    swap, across, down = turn
+    if swap:
+        image = cv2.transpose(image)
+    if across or down:
+        image = cv2.flip(image, int(across) - int(down) if across != down else -1)
+    return image
+
+
+def _orientation(path):
+    """How the frames of an MP4 or MOV file are to be shown.
+
+    Returns:
+        Whether to swap x and y, then to mirror x, and to mirror y; or None where that
+        is not known or nothing is to be done.
+    """
+    # A file that is no good here is judged by the decoder.
+    with contextlib.suppress(OSError, KeyError, ValueError, struct.error):
+        with open(path, "rb") as file:
+            if file.read(8)[4:] not in _BOXES:
+                return None
+            found = list(_matrices(file))
+        if len({matrix.tobytes() for matrix in found}) == 1:
+            # A pixel at (x, y) is shown at (x, y) @ matrix, but for a shift.
+            signs = np.sign(found[0]) * (np.abs(found[0]) > 0.01 * np.abs(found[0]).max())
+            across, down = signs.sum(axis=0)
+            swap = signs[0, 0] == 0
+            if (np.abs(signs) == np.eye(2)[:: -1 if swap else 1]).all():
+                turn = bool(swap), across < 0, down < 0
+                return turn if any(turn) else None
+    return None
+
+
+def _matrices(file):
+    """The display matrix, but for its shift, of every video track."""
+    for kind, *inside in _boxes(file, 0, file.seek(0, os.SEEK_END)):
+        if kind != b"moov":
+            continue
+        whole = np.eye(2)
+        for kind, *place in _boxes(file, *inside):
+            if kind == b"mvhd":
+                whole = _matrix(file, place[0], 36)
+            elif kind == b"trak":
+                parts = {kind: place for kind, *place in _boxes(file, *place)}
+                media = {kind: place for kind, *place in _boxes(file, *parts[b"mdia"])}
+                file.seek(media[b"hdlr"][0] + 8)
+                if file.read(4) == b"vide":
+                    yield _matrix(file, parts[b"tkhd"][0], 40) @ whole
+
+
+def _matrix(file, start, offset):
+    file.seek(start)
+    # Version 1 has three longer numbers before it.
+    file.seek(start + offset + (12 if file.read(1) == b"\1" else 0))
+    numbers = struct.unpack(">9i", file.read(36))
+    return np.array([numbers[0:2], numbers[3:5]], np.float64) / 65536
+
+
+def _boxes(file, start, end):
+    """Boxes between two places of a file: kind, and where the inside begins and ends."""
+    while start + 8 <= end:
+        file.seek(start)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        head = 8
+        if size == 1:
+            size, head = int.from_bytes(file.read(8), "big"), 16
+        elif size == 0:
+            size = end - start
+        if size < head:
+            return
+        yield kind, start + head, min(start + size, end)
+        start += size
