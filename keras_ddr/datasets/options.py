@@ -10,6 +10,7 @@ import numpy as np
 from keras_ddr.errors import InputError
 from keras_ddr.faces.detector import COLUMNS, FaceDetector, detector_model
 from keras_ddr.files import natural_key
+from keras_ddr.media import opencv
 
 __all__ = [
     "check",
@@ -71,6 +72,7 @@ def detector(model, size, every, threshold):
             )
     if not 0 < threshold < 1:
         raise InputError(f"threshold: {threshold!r} is not between 0 and 1; use 0.7")
+    opencv.load()  # before a download that would be of no use
     path = detector_model(model)
     FaceDetector(path, size, threshold)
     return {

@@ -1,7 +1,5 @@
 """Face detection with YuNet, through OpenCV."""
 
-import contextlib
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +61,9 @@ def detector_model(path=None, address=_ADDRESS, cache_dir=None):
         return path
     import keras
 
-    cache = Path(cache_dir) if cache_dir else Path(keras.config.keras_home())
-    known = cache / "keras_ddr" / _NAME
-    if known.is_file() and _digest(known) == _SHA256:
-        return known
-    with contextlib.suppress(OSError):
+    if cache_dir is not None:
         # Keras writes to another folder where this one is not there.
-        cache.mkdir(parents=True, exist_ok=True)
+        Path(cache_dir).mkdir(parents=True, exist_ok=True)
     try:
         return Path(
             keras.utils.get_file(
@@ -78,7 +72,7 @@ def detector_model(path=None, address=_ADDRESS, cache_dir=None):
                 file_hash=_SHA256,
                 hash_algorithm="sha256",
                 cache_subdir="keras_ddr",
-                cache_dir=cache,
+                cache_dir=cache_dir,
             )
         )
     # What a failed download raises is nobody's promise.
@@ -156,7 +150,3 @@ class FaceDetector:
         faces = faces[np.isfinite(faces).all(axis=1)]
         area = faces[:, 2] * faces[:, 3]
         return faces[np.argsort(-area, kind="stable")]
-
-
-def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -38,7 +38,9 @@ def read_picture(path, background=0):
         # By its bytes: some systems' file functions fail on names outside ASCII.
         data = path.read_bytes()
         with warnings.catch_warnings():
-            # A picture that could fill the memory is refused and not only warned of.
+            # What is wrong with it is said once, by us; a picture that could fill the
+            # memory is refused and not only warned of.
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
                 return _as_rgb(ImageOps.exif_transpose(image), background)
@@ -47,15 +49,8 @@ def read_picture(path, background=0):
             reason = "empty" if not data else "not a picture"
         else:
             reason = error.strerror or " ".join(str(error).split())
-    except (
-        SyntaxError,
-        ValueError,
-        EOFError,
-        MemoryError,
-        OverflowError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
+    # A decoder may raise anything on a broken file.
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
     raise InputError(f"{path}: cannot be read ({reason}); replace or remove it")
 

@@ -170,7 +170,7 @@ class Video:
         rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
         if self.declared and rate:
             self._length = self.declared / rate
-        # OpenCV has turned frames the wrong way in some versions and never mirrors them.
+        # Some versions of OpenCV turn frames the wrong way, and none mirrors them.
         turn = _orientation(self.path)
         if turn and not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
             turn = None
@@ -230,9 +230,9 @@ def _turned(cv2, image, turn):
     swap, across, down = turn
     if swap:
         image = cv2.transpose(image)
-    if across or down:
-        image = cv2.flip(image, int(across) - int(down) if across != down else -1)
-    return image
+    if across:
+        image = cv2.flip(image, 1)
+    return cv2.flip(image, 0) if down else image
 
 
 def _orientation(path):
@@ -250,12 +250,12 @@ def _orientation(path):
             found = list(_matrices(file))
         if len({matrix.tobytes() for matrix in found}) == 1:
             # A pixel at (x, y) is shown at (x, y) @ matrix, but for a shift.
-            signs = np.sign(found[0]) * (np.abs(found[0]) > 0.01 * np.abs(found[0]).max())
-            across, down = signs.sum(axis=0)
-            swap = signs[0, 0] == 0
+            matrix = found[0]
+            signs = np.sign(matrix) * (np.abs(matrix) > 0.01 * np.abs(matrix).max())
+            swap = bool(signs[0, 0] == 0)
             if (np.abs(signs) == np.eye(2)[:: -1 if swap else 1]).all():
-                turn = bool(swap), across < 0, down < 0
-                return turn if any(turn) else None
+                across, down = (signs.sum(axis=0) < 0).tolist()
+                return (swap, across, down) if swap or across or down else None
     return None
 
 
@@ -285,7 +285,7 @@ def _matrix(file, start, offset):
 
 
 def _boxes(file, start, end):
-    """Boxes between two places of a file: kind, and where the inside begins and ends."""
+    """Boxes between two places of a file: kind, and begin and end of what is in it."""
     while start + 8 <= end:
         file.seek(start)
         size, kind = struct.unpack(">I4s", file.read(8))

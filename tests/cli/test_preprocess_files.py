@@ -1,0 +1,191 @@
+"""`ddr preprocess` for what is read from files, and `ddr fit` on what it makes."""
+
+import os
+import shutil
+import signal
+import time
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_ddr.data import FrameStore
+
+
+def fails(result, message):
+    assert result.exit_code == 1, result.output
+    [line] = [x for x in result.stderr.splitlines() if "error: " in x]
+    assert message in line
+    return True
+
+
+def _video(path, number=24, size=32):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(len(path.name))
+    picture = random.integers(60, 180, (size, size, 3))
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (size, size)
+    )
+    for n in range(number):
+        writer.write((picture + n).astype(np.uint8))
+    writer.release()
+
+
+def _pictures(folder, number=12):
+    folder.mkdir(parents=True)
+    for n in range(1, number + 1):
+        Image.new("L", (40, 30), n * 20).save(folder / f"{n}.png")
+
+
+def _affwild(root):
+    for name in ("1", "2", "3"):
+        _video(root / "videos" / "train" / f"{name}.avi", size=64)
+        boxes = root / "bboxes" / "train" / name
+        boxes.mkdir(parents=True)
+        for n in range(1, 25):
+            corners = "8 8\n8 40\n40 40\n40 8"
+            (boxes / f"{n}.pts").write_text(
+                f"version: 1\nn_points: 4\n{{\n{corners}\n}}\n"
+            )
+        for label in ("valence", "arousal"):
+            file = root / "annotations" / "train" / label / f"{name}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("\n".join(str(n / 24) for n in range(24)))
+
+
+def _affwild2(root):
+    for name in ("a_left", "a_right", "b"):
+        folder = root / "cropped_aligned" / name
+        folder.mkdir(parents=True)
+        for n in range(1, 25):
+            Image.new("RGB", (112, 112), (n, n, n)).save(folder / f"{n:05}.jpg")
+    (root / "VA").mkdir()
+    rows = "\n".join(f"{n / 24},-5" for n in range(24))
+    (root / "VA" / "b.txt").write_text(f"valence,arousal\n{rows}\n")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sources")
+    for name in ("a", "b", "c"):
+        _video(root / "videos" / f"{name}.avi")
+        _pictures(root / "images" / name)
+    _affwild(root / "affwild")
+    _affwild2(root / "affwild2")
+    return root
+
+
+KINDS = {
+    "videos": ["--crop", "none", "--fps", "12.5", "--min-length", "5"],
+    "images": ["--channels", "1"],
+    "affwild": ["--margin", "0.1"],
+    "affwild2": [],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_store_is_made_shown_and_fitted(
+    ddr_here, sources, small, tmp_path, kind
+):
+    store = tmp_path / "S"
+    sheet = tmp_path / "sheet.png"
+    command = ["preprocess", kind, sources / kind, store, "--size", 32]
+    command += ["--workers", 2, "--splits", 0.4, 0.3, 0.3, "--preview", sheet]
+    result = ddr_here(*command, *KINDS[kind])
+    assert result.exit_code == 0, result.output
+    opened = FrameStore.open(store)
+    assert len(opened) == 3 and opened.dataset == kind
+    assert f"{store}: 3 sequences (" in result.output
+    assert f"sources: {tmp_path / 'S.report.csv'}" in result.output
+    assert ("252" in result.output) == (kind == "affwild")
+    assert sheet.stat().st_size > 1000
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "S",
+        "S.report.csv",
+        "sheet.png",
+    ]
+    assert fails(ddr_here(*command, *KINDS[kind]), "exists already")
+    result = ddr_here("info", store, "--preview", tmp_path / "again.png")
+    assert result.exit_code == 0 and "preview: " in result.output
+    assert (tmp_path / "again.png").read_bytes() == sheet.read_bytes()
+    result = ddr_here("fit", store, "--out", tmp_path / "run", *small)
+    assert result.exit_code == 0, result.output
+
+
+def test_moving_mnist(ddr_here, mnist_root, small, tmp_path):
+    store = tmp_path / "S"
+    command = ["preprocess", "mmnist", mnist_root, store, "--sequences", 12]
+    result = ddr_here(*command, "--length", 5, "--digits", 1)
+    assert result.exit_code == 0, result.output
+    opened = FrameStore.open(store)
+    assert (len(opened), opened.num_frames) == (12, 60)
+    assert set(opened.label_info) >= {"digit_1", "x_1", "y_1"}
+    result = ddr_here("fit", store, "--out", tmp_path / "run", *small)
+    assert result.exit_code == 0, result.output
+    assert fails(
+        ddr_here("preprocess", "mmnist", tmp_path, tmp_path / "T"), str(tmp_path)
+    )
+
+
+def test_what_cannot_be_used(ddr_here, sources, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for kind in KINDS:
+        result = ddr_here("preprocess", kind, empty, tmp_path / "S")
+        assert fails(result, str(empty)), kind
+        assert fails(ddr_here("preprocess", kind, "none", tmp_path / "S"), "none")
+    command = ["preprocess", "videos", sources / "videos", tmp_path / "S"]
+    result = ddr_here(*command, "--detector-model", tmp_path / "no.onnx")
+    assert fails(result, "no.onnx: no such file")
+    plain = [*command, "--crop", "none"]
+    assert fails(ddr_here(*plain, "--preview", "sheet.gif"), "'.gif'; use one of")
+    assert fails(ddr_here(*plain, "--splits", 1, 1, 1), "splits")
+    assert fails(ddr_here(*plain, "--size", 40), "size: 40")
+    assert fails(ddr_here(*plain, "--labels", empty / "no.csv"), "no.csv: no such file")
+    assert ddr_here(*plain, "--workers", 0).exit_code == 2
+    assert ddr_here("info", "--preview", tmp_path / "a.png").exit_code == 2
+    assert list(tmp_path.iterdir()) == [empty]
+
+
+def test_a_broken_video_is_named_and_the_rest_done(ddr_here, sources, tmp_path):
+    root = tmp_path / "videos"
+    shutil.copytree(sources / "videos", root)
+    (root / "broken.mp4").write_text("no video")
+    result = ddr_here("preprocess", "videos", root, tmp_path / "S", "--crop", "none")
+    assert result.exit_code == 0, result.output
+    assert len(FrameStore.open(tmp_path / "S")) == 3
+    [line] = result.stderr.splitlines()
+    assert line.startswith("ddr: warning: skipped: ") and "broken.mp4" in line
+
+
+def test_without_opencv_it_says_what_to_install(ddr_elsewhere, sources, tmp_path):
+    result = ddr_elsewhere(
+        "preprocess", "videos", sources / "videos", tmp_path / "S", blocked=["cv2"]
+    )
+    assert result.returncode == 1
+    [line] = result.stderr.splitlines()
+    assert "pip install opencv-python" in line and "headless" in line
+
+
+def test_ctrl_c_and_the_same_command_again(ddr_elsewhere, tmp_path):
+    root = tmp_path / "videos"
+    _video(root / "000.avi", 300, 256)
+    for n in range(1, 40):
+        os.link(root / "000.avi", root / f"{n:03}.avi")
+    command = ["preprocess", "videos", root, tmp_path / "S", "--crop", "none"]
+    process = ddr_elsewhere.start(*command, "--workers", 2)
+    end = time.monotonic() + 100
+    while len(list(tmp_path.glob(".S.parts/*/part.json"))) < 4:
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    text = "interrupted; run the same command again to go on from here"
+    assert errors.splitlines()[-1] == f"ddr: {text}"
+    assert not (tmp_path / "S").exists()
+    result = ddr_elsewhere(*command)
+    assert result.returncode == 0, result.stderr
+    assert len(FrameStore.open(tmp_path / "S")) == 40
+    assert not (tmp_path / ".S.parts").exists()
