@@ -46,7 +46,7 @@ _MAY_IMPORT = {
         "visualization",
     },
     "media": {"errors"},
-    "faces": {"errors", "media"},
+    "faces": {"data", "errors", "media"},
     "datasets": {"data", "errors", "faces", "files", "media", "version"},
     "evaluation": {"data", "errors", "files", "model", "gaussian", "inference"},
     "visualization": {"data", "errors", "files", "evaluation", "inference"},

@@ -42,6 +42,26 @@ FRAME_LABELS = {
     },
 }
 
+# Where in its source a frame was cut out, where that is known: the box of the face,
+# landmarks (as the person has them) and the detector's score.
+CROP_LABELS = (
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "right_eye_x",
+    "right_eye_y",
+    "left_eye_x",
+    "left_eye_y",
+    "nose_x",
+    "nose_y",
+    "mouth_right_x",
+    "mouth_right_y",
+    "mouth_left_x",
+    "mouth_left_y",
+    "detector_score",
+)
+
 _open_stores = weakref.WeakSet()
 
 

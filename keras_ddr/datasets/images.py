@@ -18,6 +18,8 @@ __all__ = ["find_folders", "prepare", "read_folder"]
 
 # A face this many widths from the last one is still preferred to a larger one.
 _NEAR = 1.0
+# So many pictures that cannot be read are named in a warning.
+_NAMED = 5
 
 
 def prepare(
@@ -153,7 +155,7 @@ def find_folders(root):
 
     Returns:
         List of (name, path, file names), in natural order; the name is the path below
-        the root with "/", or the root's own name.
+        the root with "/", or the root's own name ("." where a folder in it has that).
 
     Raises:
         InputError: there is no picture.
@@ -175,6 +177,8 @@ def find_folders(root):
             "give the folder that holds a folder of pictures for each sequence"
         )
     own = Path(os.path.abspath(root)).name or "pictures"
+    if own in folders:
+        own = "."
     return [(name or own, path, files) for name, (path, files) in folders.items()]
 
 
@@ -206,14 +210,20 @@ def read_folder(source, reading, spool):
         if crop is not None:
             row = spool.add(options.coloured(crop, reading["channels"]))
             track.append((row, number, np.nan, face))
-    result = pipeline.Reading(
-        cut_tracks({0: track}, reading), read, len(track), notes=_first(problems)
-    )
+    result = pipeline.Reading(cut_tracks({0: track}, reading), read, len(track))
+    notes = []
     if not result.clips:
         what = "pictures with a face" if cut else "pictures that can be read"
-        result.skipped = (
+        notes.append(
             f"has {len(track)} {what}, fewer than min_length {reading['min_length']}"
         )
+    notes += problems[:_NAMED]
+    if len(problems) > _NAMED:
+        notes.append(f"and {len(problems) - _NAMED} more that cannot be read")
+    if result.clips:
+        result.notes = "; ".join(notes)
+    else:
+        result.skipped = "; ".join(notes)
     return result
 
 
@@ -243,10 +253,3 @@ class _FaceCutter:
         if self._reading["align"] == "eyes":
             return crop_aligned(image, face[4:14].reshape(5, 2), size, margin), face
         return crop_square(image, face[:4], size, margin), face
-
-
-def _first(problems):
-    if not problems:
-        return ""
-    more = f" (and {len(problems) - 1} more pictures)" if len(problems) > 1 else ""
-    return problems[0] + more

@@ -12,15 +12,10 @@ import csv
 import errno
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
 import shutil
-import threading
 import uuid
 import warnings
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -34,6 +29,7 @@ from keras_ddr.data.writer import (
     joined_groups,
     write_store,
 )
+from keras_ddr.datasets import execution
 from keras_ddr.errors import InputError
 from keras_ddr.files import replacing
 from keras_ddr.version import __version__
@@ -234,18 +230,24 @@ def build(
     if done and progress is not None:
         progress(done, len(sources))
 
-    def finished(source, reading):
+    def finished(name, reading, problem):
         nonlocal done
         done += 1
+        if problem is not None:
+            reading = Reading(skipped=problem)
         if reading is not None:
-            skipped[source.name] = reading
+            skipped[name] = reading
         if progress is not None:
             progress(done, len(sources))
 
     tasks = {s.name: (read, s, options, str(folder / keys[s.name])) for s in todo}
+
+    def begun(name):
+        return _remove_begun(folder / keys[name])
+
     try:
         with _no_space(store_path):
-            _run(todo, tasks, finished, workers, dask)
+            execution.run(_work, tasks, finished, begun, workers, dask)
             parts = [
                 (s, _Summary.of(folder / keys[s.name], skipped.get(s.name)))
                 for s in sources
@@ -339,6 +341,14 @@ def _work(read, source, options, folder):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _remove_begun(folder):
+    """Remove what an unfinished reading left, and say whether there was any."""
+    begun = list(folder.parent.glob(f"{folder.name}.tmp-*"))
+    for path in begun:
+        shutil.rmtree(path, ignore_errors=True)
+    return bool(begun)
+
+
 @dataclass
 class _Summary:
     """What must be known of all parts at once; see `Reading`."""
@@ -375,168 +385,6 @@ def _clips(folder, names):
 def _pixels(folder):
     shape = json.loads((folder / "part.json").read_text(encoding="utf-8"))["shape"]
     return np.memmap(folder / "frames.bin", np.uint8, "r", shape=tuple(shape))
-
-
-# Running
-
-
-class _Here(Executor):
-    """Works at once, in this process."""
-
-    def submit(self, function, /, *args, **kwargs):
-        future = Future()
-        future.set_running_or_notify_cancel()
-        try:
-            future.set_result(function(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-def _run(sources, tasks, finished, workers, dask):
-    if not sources:
-        return
-    if dask is not None:
-        with _dask(dask) as executor:
-            _collect(executor, sources, tasks, finished)
-        return
-    if not workers:
-        # One after the other, so that progress and Ctrl-C come between them.
-        for source in sources:
-            _collect(_Here(), [source], tasks, finished)
-        return
-    while sources:
-        crashed = _run_processes(sources, tasks, finished, min(workers, len(sources)))
-        # A process that dies takes the futures of all others along. Those that were
-        # being read are tried alone; who dies alone is to blame.
-        begun, sources = crashed
-        for source in begun:
-            if any(_run_processes([source], tasks, finished, 1)):
-                finished(
-                    source,
-                    Reading(
-                        skipped=f"{source.path}: the process that read it died "
-                        "(damaged, or too large for the memory)"
-                    ),
-                )
-
-
-def _run_processes(sources, tasks, finished, workers):
-    """Work with processes; returns what was begun and not begun when one died."""
-    others = set(multiprocessing.active_children())
-    for source in sources:
-        _remove_begun(tasks[source.name])
-    with _light_workers():
-        executor = ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin_worker,
-        )
-        try:
-            left = _collect(executor, sources, tasks, finished)
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            raise
-        executor.shutdown()
-    begun = [source for source in left if _remove_begun(tasks[source.name])]
-    if left and not begun:
-        raise InputError(
-            "workers: the processes end before they begin; in a script, call this "
-            'under `if __name__ == "__main__":`, or use workers=0'
-        )
-    return begun, [source for source in left if source not in begun]
-
-
-def _collect(executor, sources, tasks, finished):
-    """Submit all and wait; returns the sources that died with their process."""
-    left, futures = [], {}
-    for source in sources:
-        try:
-            futures[executor.submit(_work, *tasks[source.name])] = source
-        except BrokenProcessPool:
-            left.append(source)
-    for future in as_completed(futures):
-        source = futures.pop(future)
-        try:
-            reading = future.result()
-        except BrokenProcessPool:
-            left.append(source)
-            continue
-        except OSError:
-            raise
-        # Whatever a cluster says of a worker that was lost.
-        except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            reading = Reading(skipped=f"{source.path}: {reason[:300]}")
-        finished(source, reading)
-    return left
-
-
-def _remove_begun(task):
-    """Remove what an unfinished reading left, and say whether there was any."""
-    folder = Path(task[3])
-    begun = list(folder.parent.glob(f"{folder.name}.tmp-*"))
-    for path in begun:
-        shutil.rmtree(path, ignore_errors=True)
-    return bool(begun)
-
-
-@contextlib.contextmanager
-def _light_workers():
-    """Let processes that start now leave Keras out: they only read and crop."""
-    before = os.environ.get("KERAS_DDR_WORKER")
-    os.environ["KERAS_DDR_WORKER"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["KERAS_DDR_WORKER"]
-        else:
-            os.environ["KERAS_DDR_WORKER"] = before
-
-
-def _begin_worker():
-    import signal
-
-    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with contextlib.suppress(ImportError):
-        import cv2
-
-        # One core a worker.
-        cv2.setNumThreads(1)
-
-
-def _end_with_parent():
-    parent = multiprocessing.parent_process()
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
-
-
-@contextlib.contextmanager
-def _dask(address):
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError(
-            'dask: the package distributed is missing; pip install "keras_ddr[cluster]"'
-        ) from None
-    try:
-        client = Client(address, timeout="10s", set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"dask: no scheduler answers at {address} ({reason}); start one with "
-            "`dask scheduler`, and workers with `dask worker`"
-        ) from None
-    with client:
-        yield client.get_executor(retries=1)
-
-
-# Reporting and joining
 
 
 def _write_report(path, parts):

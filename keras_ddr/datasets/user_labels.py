@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from keras_ddr.errors import InputError
 __all__ = ["UserLabels", "read_labels"]
 
 _RESERVED = ("source", "frame", "person", "split")
+# What programs write for a number that is missing.
+_MISSING = ("", "nan", "NaN", "NAN")
 
 
 class UserLabels:
@@ -75,7 +78,7 @@ def read_labels(path, sources, frame_names=None):
     (number of the frame in its source, from 0, or a picture's file name; blank for a
     label of the whole source), `person` and `split`, and has any columns more, one
     label each. A column of numbers is a continuous label; any other one is categorical,
-    and so is one named `NAME:categorical`. Blank cells are missing values.
+    and so is one named `NAME:categorical`. Blank cells and NaN are missing values.
 
     Args:
         path: CSV file with a header, in UTF-8.
@@ -92,9 +95,8 @@ def read_labels(path, sources, frame_names=None):
         UserWarning: once for all rows whose source is not there.
     """
     path = Path(path)
-    rows = _rows(path)
-    header = list(rows[0][1]) if rows else []
-    columns = {}
+    header, rows = _rows(path)
+    columns, taken = {}, set(_RESERVED)
     for column in header:
         name, _, kind = column.partition(":")
         if kind not in ("", "categorical", "continuous"):
@@ -102,18 +104,29 @@ def read_labels(path, sources, frame_names=None):
                 f"{path}: column {column!r} asks for the kind {kind!r}; use "
                 "NAME:categorical or NAME:continuous"
             )
-        if name not in _RESERVED:
-            columns[column] = name, kind
+        if column in _RESERVED:
+            continue
+        if name in taken or name in ("", "file") or "/" in name:
+            raise InputError(
+                f"{path}: column {column!r} cannot be a label: its name is empty or "
+                "taken, or holds a slash; rename it"
+            )
+        taken.add(name)
+        columns[column] = name, kind
     result = UserLabels()
     find = _finder(sources)
     unknown, cells = [], {column: [] for column in columns}
+    plain_names = {
+        source: {_plain(name): place for name, place in names.items()}
+        for source, names in (frame_names or {}).items()
+    }
     for line, row in rows:
-        source = find(row["source"].strip(), path, line)
+        source = find(row["source"], path, line)
         if source is None:
-            unknown.append(row["source"].strip())
+            unknown.append(row["source"])
             continue
         for known, column in ((result._persons, "person"), (result._splits, "split")):
-            value = (row.get(column) or "").strip()
+            value = row.get(column, "")
             if value and known.setdefault(source, value) != value:
                 raise InputError(
                     f"{path}: line {line} gives {source!r} the {column} {value!r}, "
@@ -124,11 +137,10 @@ def read_labels(path, sources, frame_names=None):
                     f"{path}: line {line} has the split {value!r}; use one of "
                     f"{', '.join(SPLITS)}"
                 )
-        names = (frame_names or {}).get(source, {})
-        frame = _frame((row.get("frame") or "").strip(), names, path, line)
+        frame = _frame(row.get("frame", ""), plain_names.get(source, {}), path, line)
         for column in columns:
-            value = (row.get(column) or "").strip()
-            if value:
+            value = row[column]
+            if value not in _MISSING:
                 cells[column].append((line, source, frame, value))
     for column, (name, kind) in columns.items():
         _add(result, path, name, kind, cells[column])
@@ -142,15 +154,16 @@ def read_labels(path, sources, frame_names=None):
 
 
 def _rows(path):
+    """The header, and (line, column -> cell) for every row that is not blank."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = reader.fieldnames or []
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
             if "source" not in header:
                 raise InputError(
                     f"{path}: has no column `source` (found: "
-                    f"{', '.join(map(str, header)) or 'nothing'}); add one with the "
-                    "path of each video or folder"
+                    f"{', '.join(header) or 'nothing'}); add one with the path of each "
+                    "video or folder"
                 )
             if len(set(header)) < len(header) or "" in header:
                 raise InputError(
@@ -158,14 +171,23 @@ def _rows(path):
                     "each its own name"
                 )
             rows = []
-            for row in reader:
-                if None in row or row["source"] is None:
+            for cells in reader:
+                cells = [cell.strip() for cell in cells]
+                if not any(cells):
+                    continue
+                if len(cells) != len(header):
                     raise InputError(
-                        f"{path}: line {reader.line_num} has not as many cells as the "
-                        f"header ({len(header)}); quote cells that hold commas"
+                        f"{path}: line {reader.line_num} has {len(cells)} cells, but "
+                        f"the header {len(header)}; quote cells that hold commas"
+                    )
+                row = dict(zip(header, cells, strict=True))
+                if not row["source"]:
+                    raise InputError(
+                        f"{path}: line {reader.line_num} names no source; fill its "
+                        "cell in"
                     )
                 rows.append((reader.line_num, row))
-            return rows
+            return header, rows
     except FileNotFoundError:
         raise InputError(f"{path}: no such file (--labels)") from None
     except UnicodeDecodeError as error:
@@ -173,7 +195,8 @@ def _rows(path):
             f"{path}: is not UTF-8 text ({error.reason}); save it as CSV UTF-8"
         ) from None
     except (OSError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a table ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as a table ({reason})") from None
 
 
 def _finder(sources):
@@ -187,13 +210,13 @@ def _finder(sources):
             name,
             os.path.splitext(name)[0],
         }:
-            places.setdefault(key, []).append(source)
-    known = set(sources)
+            places.setdefault(_plain(key), []).append(source)
+    known = {_plain(source): source for source in sources}
 
     def find(text, path, line):
-        text = text.replace("\\", "/").removeprefix("./").rstrip("/")
+        text = _plain(text.replace("\\", "/").removeprefix("./").rstrip("/"))
         if text in known:
-            return text
+            return known[text]
         found = places.get(text, [])
         if len(found) > 1:
             raise InputError(
@@ -205,11 +228,16 @@ def _finder(sources):
     return find
 
 
+def _plain(name):
+    # Some systems write é as two characters.
+    return unicodedata.normalize("NFC", name)
+
+
 def _frame(text, names, path, line):
     if not text:
         return None
-    if text in names:
-        return names[text]
+    if _plain(text) in names:
+        return names[_plain(text)]
     try:
         number = float(text)
         if number == int(number) and number >= 0:
@@ -225,7 +253,8 @@ def _frame(text, names, path, line):
 def _add(result, path, name, kind, cells):
     def number(text):
         try:
-            return float(text)
+            # Python reads 1_2 as twelve, tables do not.
+            return None if "_" in text else float(text)
         except ValueError:
             return None
 

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import probes, swap
 
@@ -14,7 +15,8 @@ CODES = {"f": "linear", "z": "neighbours", "z~": "neighbours"}
 """The codes that are probed, and the estimator that reads each."""
 
 _LINEAR_FRAMES = 4000  # frames that a linear probe of a frame label sees, at most
-_BOOKKEEPING = ("source_frame", "time")  # where a frame came from, not what it shows
+# Where a frame came from, not what it shows.
+_BOOKKEEPING = (*FRAME_LABELS, *CROP_LABELS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,28 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ddr.data.store import CROP_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.media import opencv
 
 __all__ = ["COLUMNS", "FaceDetector", "detector_model"]
 
-COLUMNS = (
-    "face_x",
-    "face_y",
-    "face_width",
-    "face_height",
-    "right_eye_x",
-    "right_eye_y",
-    "left_eye_x",
-    "left_eye_y",
-    "nose_x",
-    "nose_y",
-    "mouth_right_x",
-    "mouth_right_y",
-    "mouth_left_x",
-    "mouth_left_y",
-    "detector_score",
-)
+COLUMNS = CROP_LABELS
 """What is known of a face, in the order of YuNet's output: pixels, and a score."""
 
 _NAME = "face_detection_yunet_2023mar.onnx"

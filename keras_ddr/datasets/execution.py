@@ -1,0 +1,180 @@
+"""Many tasks at once: here, in processes of this machine, or on a cluster."""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from keras_ddr.errors import InputError
+
+__all__ = ["run"]
+
+
+def run(work, tasks, finished, begun, workers=0, dask=None):
+    """Do all tasks, whatever becomes of one of them.
+
+    Args:
+        work: function, importable by workers.
+        tasks: dict name -> arguments of `work`.
+        finished: called as finished(name, result, problem) in any order; problem is
+            None, or one line on why there is no result.
+        begun: called as begun(name) after a process has died and before tasks are
+            given to processes: whether the task was begun and not finished. It clears
+            up what such a task left.
+        workers: number of processes, or 0 to work in this one.
+        dask: address of a Dask scheduler to work on instead.
+
+    Raises:
+        OSError: what `work` raises of this kind, such as for a full disk; other
+            exceptions become problems.
+        InputError: the processes or the cluster cannot be used.
+    """
+    if not tasks:
+        return
+    if dask is not None:
+        with _dask(dask) as executor:
+            _collect(executor, work, tasks, finished)
+        return
+    if not workers:
+        for name, arguments in tasks.items():
+            # One after the other, so that progress and Ctrl-C come between them.
+            _collect(_Here(), work, {name: arguments}, finished)
+        return
+    while tasks:
+        suspects, tasks = _in_processes(work, tasks, finished, begun, workers)
+        # A process that dies takes the futures of all others along. What was under way
+        # is tried alone; what dies alone is to blame.
+        for name, arguments in suspects.items():
+            alone = {name: arguments}
+            if any(_in_processes(work, alone, finished, begun, 1)):
+                finished(
+                    name,
+                    None,
+                    "the process that read it died (damaged, or too large for the "
+                    "memory)",
+                )
+
+
+class _Here(Executor):
+    """Works at once, in this process."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def _in_processes(work, tasks, finished, begun, workers):
+    """Work with processes.
+
+    Returns:
+        Tasks that were under way when a process died, and those not yet begun.
+    """
+    others = set(multiprocessing.active_children())
+    for name in tasks:
+        begun(name)
+    with _light_workers():
+        executor = ProcessPoolExecutor(
+            min(workers, len(tasks)),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin_worker,
+        )
+        try:
+            left = _collect(executor, work, tasks, finished)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
+        executor.shutdown()
+    suspects = {name: tasks[name] for name in left if begun(name)}
+    if left and not suspects:
+        raise InputError(
+            "workers: the processes end before they begin; in a script, call this "
+            'under `if __name__ == "__main__":`, or use workers=0'
+        )
+    return suspects, {name: tasks[name] for name in left if name not in suspects}
+
+
+def _collect(executor, work, tasks, finished):
+    """Submit all tasks and wait; returns those whose process died."""
+    left, futures = [], {}
+    for name, arguments in tasks.items():
+        try:
+            futures[executor.submit(work, *arguments)] = name
+        except BrokenProcessPool:
+            left.append(name)
+    for future in as_completed(futures):
+        name = futures.pop(future)
+        try:
+            result = future.result()
+        except BrokenProcessPool:
+            left.append(name)
+        except OSError:
+            raise
+        # Whatever a cluster says of a worker that was lost.
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            finished(name, None, reason[:300])
+        else:
+            finished(name, result, None)
+    return left
+
+
+@contextlib.contextmanager
+def _light_workers():
+    """Let processes that start now leave Keras out: they only read and crop."""
+    before = os.environ.get("KERAS_DDR_WORKER")
+    os.environ["KERAS_DDR_WORKER"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["KERAS_DDR_WORKER"]
+        else:
+            os.environ["KERAS_DDR_WORKER"] = before
+
+
+def _begin_worker():
+    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(ImportError):
+        import cv2
+
+        # One core a worker.
+        cv2.setNumThreads(1)
+
+
+def _end_with_parent():
+    parent = multiprocessing.parent_process()
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _dask(address):
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            'dask: the package distributed is missing; pip install "keras_ddr[cluster]"'
+        ) from None
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"dask: no scheduler answers at {address} ({reason}); start one with "
+            "`dask scheduler`, and workers with `dask worker`"
+        ) from None
+    with client:
+        yield client.get_executor(retries=1)
