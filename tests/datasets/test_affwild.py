@@ -478,17 +478,20 @@ def test_an_unrelated_video_changes_nothing(tmp_path, root):
     _write_video(extra, _noise(9, 9))
     (root / "videos" / "train" / ".DS_Store").write_bytes(b"\0")
     (root / "videos" / "train" / "._105.avi").write_bytes(b"\0")
-    # Videos of another folder sort otherwise, too.
-    batch = root / "videos" / "batch1" / "train"
-    batch.mkdir(parents=True)
-    shutil.move(root / "videos" / "train" / "318.avi", batch / "318.avi")
     _write_boxes(root / BOXES / "000", {1: (30, 20, 40, 40)})
     after, messages = _prepare(tmp_path, root, overwrite=True)
     assert len(messages) == 2
     assert "videos/train/000.avi: no annotations" in messages[0]
     assert messages[1].startswith("skipped: videos/train/000.avi: ")
-
     assert before == content(after) and len(after) == 3
+    # Neither does another folder, which sorts otherwise; splits go by the whole path.
+    batch = root / "videos" / "batch1" / "train"
+    batch.mkdir(parents=True)
+    shutil.move(root / "videos" / "train" / "318.avi", batch / "318.avi")
+    moved, _ = _prepare(tmp_path, root, overwrite=True)
+    assert {k: v[:2] for k, v in content(moved).items()} == {
+        k: v[:2] for k, v in before.items()
+    }
 
 
 def test_two_videos_of_one_name_are_named_and_skipped(tmp_path, root):

@@ -86,6 +86,7 @@ def server(tmp_path):
 
 
 def test_the_model_is_fetched_once_and_compared(server, detector_model, tmp_path):
+    pytest.importorskip("keras")
     address, folder = server
     name = "face_detection_yunet_2023mar.onnx"
     cache = tmp_path / "cache"
