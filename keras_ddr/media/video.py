@@ -142,6 +142,14 @@ class Video:
         # An absolute path, since a relative one such as a:b.mp4 could be read as an
         # address. Without FFmpeg whatever OpenCV has is asked.
         path = os.path.abspath(self.path)
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            # OpenCV would crash.
+            raise InputError(
+                f"{self.path}: cannot be opened, since its name is not valid text; "
+                "rename it"
+            ) from None
         backends = cv2.videoio_registry.getStreamBackends()
         api = cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in backends else cv2.CAP_ANY
         options = []
@@ -150,7 +158,7 @@ class Video:
         try:
             with opencv.quietly():
                 capture = cv2.VideoCapture(path, api, options)
-        except (cv2.error, TypeError, UnicodeError, SystemError) as error:
+        except (cv2.error, TypeError, SystemError) as error:
             raise InputError(
                 f"{self.path}: cannot be opened ({' '.join(str(error).split())}); "
                 "give it a plain name"

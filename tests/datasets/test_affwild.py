@@ -367,6 +367,7 @@ def _pts(*lines, promised=None):
         (_pts("1 2"), "1 points without an area"),
         (_pts("9 9", "9 9", "9 9", "9 9"), "4 points without an area"),
         (_pts("9 9", "30 9"), "2 points without an area"),
+        (_pts("9 9", "9 30"), "2 points without an area"),
         (_pts("9 9", "nan 9", "nan 40", "9 40"), "line 5 holds 'nan 9'"),
         (_pts("9 9", "40 inf", "40 40", "9 40"), "line 5 holds '40 inf'"),
         (_pts("9 9", "40 9", "40 40", promised=4), "promises 4 points and holds 3"),
@@ -671,6 +672,8 @@ def test_linked_folders_are_followed_once(tmp_path, root):
     (tmp_path / "disk" / "videos" / "loop").symlink_to(tmp_path / "disk")
     store, messages = _prepare(tmp_path, root)
     assert messages == [] and len(store) == 1
+    folders = [os.path.realpath(folder) for folder, _ in affwild.walk_folders(root)]
+    assert len(set(folders)) == len(folders)
 
 
 def test_what_is_refused(tmp_path, root):
