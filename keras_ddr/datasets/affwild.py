@@ -11,10 +11,8 @@ Everything is matched by name, never by order. An id is that of a video, or of o
 the two people in it: `<video>_left` and `<video>_right`.
 """
 
-import filecmp
 import os
 import re
-import unicodedata
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -23,6 +21,18 @@ from pathlib import Path
 import numpy as np
 
 from keras_ddr.datasets import clips, options, pipeline, videos
+from keras_ddr.datasets.annotations import align, read_annotation
+from keras_ddr.datasets.layouts import (
+    files_in,
+    frame_number,
+    id_of,
+    only_one,
+    same_content,
+    same_files,
+    several,
+    split_side,
+    walk_folders,
+)
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import box_of_points, is_usable, read_pts
 from keras_ddr.faces.cropping import crop_square
@@ -35,10 +45,8 @@ __all__ = [
     "KINDS",
     "LICENCE",
     "PAPER_SEQUENCES",
-    "align",
     "find_sources",
     "prepare",
-    "read_annotation",
     "read_boxes",
     "read_video",
 ]
@@ -51,10 +59,6 @@ LICENCE = (
     "Aff-Wild, given on request and for research only. The frames show persons: do not "
     "pass them on."
 )
-# Annotations that are shorter than the video by more than so many lines may be counted
-# in another way.
-_NEAR = 5
-_MISSING = -5
 # Share of the larger face's area up to which another is no partner: a third as wide.
 _BACKGROUND = 1 / 9
 
@@ -399,124 +403,6 @@ def _tail(side):
     return f"_{side}" if side else ""
 
 
-# Names and files, here and in `affwild2`
-
-
-def walk_folders(root, leave_out=lambda name: False):
-    """Go through a folder and all in it, links to folders too, each once.
-
-    Hidden files and folders are left out.
-
-    Args:
-        root: folder.
-        leave_out: function of a folder's name, true where it is not entered.
-
-    Yields:
-        (folder, sorted names of its files), folders in natural order.
-    """
-    known = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        about = os.stat(folder)
-        if (about.st_dev, about.st_ino) in known:
-            folders.clear()
-            continue
-        known.add((about.st_dev, about.st_ino))
-        folders[:] = sorted(
-            (name for name in folders if name[0] != "." and not leave_out(name)),
-            key=natural_key,
-        )
-        yield folder, sorted(name for name in files if name[0] != ".")
-
-
-def id_of(stem):
-    """The form in which names are compared: some systems take é apart."""
-    return unicodedata.normalize("NFC", stem)
-
-
-def split_side(key):
-    """Split "<video>_left" or "<video>_right" into the video and the side, or "".
-
-    Example:
-        >>> split_side("105_left"), split_side("105")
-        (('105', 'left'), ('105', ''))
-    """
-    base, _, side = key.rpartition("_")
-    return (base, side) if base and side in ("left", "right") else (key, "")
-
-
-def frame_number(name, suffixes):
-    """The number in the name of a frame's file, or None.
-
-    Args:
-        name: such as "12.pts", "00012.jpg" or "    12.jpg".
-        suffixes: lower-case suffixes with their dots.
-    """
-    stem, suffix = os.path.splitext(name)
-    stem = stem.strip()
-    if suffix.lower() in suffixes and stem.isascii() and stem.isdecimal():
-        return int(stem)
-    return None
-
-
-def files_in(folder):
-    """Paths of the files in a folder that are not hidden, sorted; of None, none."""
-    if folder is None:
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.path for entry in entries if entry.name[0] != "." and entry.is_file()
-        )
-
-
-def same_content(a, b):
-    """Whether two files are copies."""
-    return os.path.getsize(a) == os.path.getsize(b) and filecmp.cmp(a, b, False)
-
-
-def same_files(a, b):
-    """Whether two folders hold copies of the same files."""
-    a, b = files_in(a), files_in(b)
-    return [os.path.basename(p) for p in a] == [os.path.basename(p) for p in b] and all(
-        map(same_content, a, b)
-    )
-
-
-def only_one(paths, what, same):
-    """Choose one of several paths, which must be copies.
-
-    Args:
-        paths: of one name.
-        what: what they are, in the plural.
-        same: function that compares two.
-
-    Returns:
-        The first, and what is wrong where they are no copies, or "".
-    """
-    if all(same(paths[0], other) for other in paths[1:]):
-        return paths[0], ""
-    return paths[0], f"{', '.join(paths)}: {what} of one name, but different; keep one"
-
-
-def several(names, most=3):
-    """Names in one line, the first few of many."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more
-
-
-def text_lines(path):
-    """Lines of a text file, without a byte order mark and blank lines at its end.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    # Any line end is "\n" here.
-    return text.rstrip().split("\n") if text.strip() else []
-
-
 # Reading
 
 
@@ -701,110 +587,6 @@ def _on_side(tracks, side, width):
         for person, track in tracks.items()
         if (together[person] or alone[person]) > 0
     }
-
-
-# Annotations
-
-
-def read_annotation(path):
-    """Read a file of one number a line.
-
-    A header, Windows line ends, a byte order mark, commas after the numbers and blank
-    lines at the end are taken as well.
-
-    Args:
-        path: file.
-
-    Returns:
-        (N,) float64 in [-1, 1], NaN where the data set says that there is none (-5);
-        and what is wrong, naming file and line, or "".
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    lines = text_lines(path)
-    header = int(bool(lines) and _is_header(lines[0]))
-    values, bad = [], []
-    for number, line in enumerate(lines[header:], start=header + 1):
-        try:
-            (text,) = line.replace(",", " ").split()
-            value = mark(float(text))
-        except ValueError:
-            value = np.nan
-            bad.append((number, line))
-        values.append(value)
-    return np.array(values, np.float64), bad_lines(path, bad)
-
-
-def _is_header(line):
-    # Words alone: a broken number taken for a header would shift all lines.
-    words = [word.strip("\"'#:;").lower() for word in line.replace(",", " ").split()]
-    return bool(words) and all(
-        re.fullmatch(r"[^\W\d]+", word) and word not in ("nan", "inf") for word in words
-    )
-
-
-def mark(value):
-    """A valence or arousal as it is stored: NaN for "none", clipped to [-1, 1].
-
-    Raises:
-        ValueError: it is out of range by more than rounding.
-    """
-    if np.isnan(value) or value == _MISSING:
-        return np.nan
-    if not abs(value) <= 1 + 1e-6:
-        raise ValueError(value)
-    return min(1.0, max(-1.0, value))
-
-
-def bad_lines(path, bad):
-    """Say which lines of a file could not be used, or "".
-
-    Args:
-        path: file.
-        bad: list of (line number from 1, line).
-    """
-    if not bad:
-        return ""
-    number, line = bad[0]
-    more = f" (and {len(bad) - 1} more lines)" if len(bad) > 1 else ""
-    return (
-        f"{path}: line {number} holds {line.strip()[:40]!r}, which is no label{more}; "
-        "taken as missing"
-    )
-
-
-def align(count, frames, with_file=(), with_box=()):
-    """Find the frames that the lines of an annotation belong to.
-
-    Lines are one a frame where there are as many as frames; else one a boxed frame
-    where there are as many as boxes; else one a frame if they are more than the frames,
-    at most 5 fewer, or reach the last box.
-
-    Args:
-        count: number of lines.
-        frames: number of frames of the video.
-        with_file: sorted numbers of the frames (from 0) that have a box file.
-        with_box: of them, those whose file holds a box.
-
-    Returns:
-        (count,) frame numbers, or None where nothing fits; and the rule in words, or ""
-        where there is a line for each frame.
-
-    Example:
-        >>> align(3, 5, [0, 2, 4], [0, 2, 4])
-        (array([0, 2, 4]), 'taken as one a boxed frame')
-    """
-    every = np.arange(count)
-    if count == frames:
-        return every, ""
-    for boxed in (with_file, with_box):
-        if count and count == len(boxed):
-            return np.array(boxed), "taken as one a boxed frame"
-    last = with_box[-1] + 1 if len(with_box) else np.inf
-    if count and (count >= min(frames - _NEAR, last)):
-        return every, "taken as one a frame"
-    return None, "which fits neither, so it is left out (NaN)"
 
 
 def _annotations(files, frames, with_file, with_box, notes):

@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_ddr.datasets import clips, options, pipeline
-from keras_ddr.datasets.affwild import (
-    bad_lines,
+from keras_ddr.datasets.annotations import bad_lines, mark
+from keras_ddr.datasets.layouts import (
     files_in,
     frame_number,
     id_of,
-    mark,
     only_one,
     same_content,
     same_files,

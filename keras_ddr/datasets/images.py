@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_ddr.datasets import clips, options, pipeline
+from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.errors import InputError
@@ -167,7 +168,7 @@ def find_folders(root):
             "for each sequence"
         )
     folders = {}
-    for name, path in options.walk(root, SUFFIXES):
+    for name, path in find_files(root, SUFFIXES):
         below = os.path.dirname(name)
         entry = folders.setdefault(below, (os.path.dirname(path), []))
         entry[1].append(os.path.basename(path))

@@ -3,13 +3,11 @@
 import math
 import multiprocessing
 import os
-from pathlib import Path
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.faces.detector import COLUMNS, FaceDetector, detector_model
-from keras_ddr.files import natural_key
 from keras_ddr.media import opencv
 
 __all__ = [
@@ -19,7 +17,6 @@ __all__ = [
     "detector",
     "face_labels",
     "threads",
-    "walk",
 ]
 
 _CHOICES = {
@@ -115,29 +112,3 @@ def coloured(image, channels):
 def threads():
     """Decoding threads: one in a worker, since there is one worker a core."""
     return 1 if multiprocessing.parent_process() else os.cpu_count() or 1
-
-
-def walk(root, suffixes):
-    """Find files by their suffix in a folder and all folders in it.
-
-    Hidden files and folders are left out, as are the companions `._NAME` that some
-    systems write.
-
-    Args:
-        root: folder.
-        suffixes: lower-case suffixes with their dots.
-
-    Returns:
-        List of (path below the root with "/", path), in natural order.
-    """
-    root = Path(root)
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            suffix = os.path.splitext(name)[1].lower()
-            if suffix in suffixes and not name.startswith("."):
-                path = os.path.join(folder, name)
-                below = os.path.relpath(path, root).replace(os.sep, "/")
-                found.append((below, path))
-    return sorted(found, key=lambda entry: natural_key(entry[0]))

@@ -413,7 +413,9 @@ def _tell(parts):
         for text, verb in ((part.skipped, "skipped: "), (part.notes, "")):
             if text:
                 named = "" if source.path in text else f"{source.name}: "
-                warnings.warn(f"{verb}{named}{text}", stacklevel=4)
+                # Names may hold line ends.
+                line = " ".join(f"{verb}{named}{text}".split())
+                warnings.warn(line, stacklevel=4)
 
 
 def _reasons(parts):

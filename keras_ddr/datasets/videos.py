@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_ddr.datasets import clips, options, pipeline
+from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import is_usable
@@ -169,7 +170,7 @@ def find_videos(source):
         return _named([os.fspath(path) for path in source])
     root = Path(source)
     if root.is_dir():
-        found = options.walk(root, SUFFIXES)
+        found = find_files(root, SUFFIXES)
         if not found:
             raise InputError(
                 f"{root}: holds no video (looked for {', '.join(sorted(SUFFIXES))}); "

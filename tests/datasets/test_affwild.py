@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.datasets import affwild
+from keras_ddr.datasets import affwild, annotations, layouts
 from keras_ddr.datasets.pipeline import report_path
 
 HEIGHT, WIDTH = 96, 128
@@ -303,7 +303,7 @@ _LINES = ["0.1", "-0.25", "1", "-1.0", "0"]
 def test_harmless_annotations_are_equal(tmp_path, text):
     file = tmp_path / "a.txt"
     file.write_bytes(text.encode())
-    values, problem = affwild.read_annotation(file)
+    values, problem = annotations.read_annotation(file)
     assert values.tolist() == [0.1, -0.25, 1, -1, 0]
     assert problem == ""
 
@@ -311,25 +311,25 @@ def test_harmless_annotations_are_equal(tmp_path, text):
 def test_missing_and_bad_lines(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("0.5\n-5\nnan\n-5.0\n0.25\n")
-    values, problem = affwild.read_annotation(file)
+    values, problem = annotations.read_annotation(file)
     assert problem == ""
     np.testing.assert_array_equal(values, [0.5, np.nan, np.nan, np.nan, 0.25])
     # What cannot be used keeps its place.
     for bad in ("1.5", "0.1 0.2", "", "x1", "250", "-inf", "0,5"):
         file.write_text(f"0.5\n0.75\n{bad}\n0.25\n")
-        values, problem = affwild.read_annotation(file)
+        values, problem = annotations.read_annotation(file)
         np.testing.assert_array_equal(values, [0.5, 0.75, np.nan, 0.25])
         assert problem.startswith(f"{file}: line 3 holds {bad!r}")
     file.write_text("valence\n2\n0.5\n3\n")
-    values, problem = affwild.read_annotation(file)
+    values, problem = annotations.read_annotation(file)
     np.testing.assert_array_equal(values, [np.nan, 0.5, np.nan])
     assert "line 2 holds '2'" in problem and "1 more line" in problem
     # A number with a slip is not taken for a header.
     file.write_text("0.x\n0.5\n")
-    assert len(affwild.read_annotation(file)[0]) == 2
+    assert len(annotations.read_annotation(file)[0]) == 2
     for empty in ("", "valence\n", "\n"):
         file.write_text(empty)
-        assert len(affwild.read_annotation(file)[0]) == 0
+        assert len(annotations.read_annotation(file)[0]) == 0
 
 
 def test_bad_annotations_cost_their_values_only(tmp_path, root):
@@ -672,7 +672,7 @@ def test_linked_folders_are_followed_once(tmp_path, root):
     (tmp_path / "disk" / "videos" / "loop").symlink_to(tmp_path / "disk")
     store, messages = _prepare(tmp_path, root)
     assert messages == [] and len(store) == 1
-    folders = [os.path.realpath(folder) for folder, _ in affwild.walk_folders(root)]
+    folders = [os.path.realpath(folder) for folder, _ in layouts.walk_folders(root)]
     assert len(set(folders)) == len(folders)
 
 

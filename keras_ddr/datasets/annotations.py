@@ -1,0 +1,115 @@
+"""Annotation files with a line a frame, and the frames that their lines belong to."""
+
+import re
+
+import numpy as np
+
+from keras_ddr.datasets.layouts import text_lines
+
+__all__ = ["align", "bad_lines", "mark", "read_annotation"]
+
+# Annotations that are shorter than the video by more than so many lines may be counted
+# in another way.
+_NEAR = 5
+_MISSING = -5
+
+
+def read_annotation(path):
+    """Read a file of one number a line.
+
+    A header, Windows line ends, a byte order mark, commas after the numbers and blank
+    lines at the end are taken as well.
+
+    Args:
+        path: file.
+
+    Returns:
+        (N,) float64 in [-1, 1], NaN where the data set says that there is none (-5);
+        and what is wrong, naming file and line, or "".
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    lines = text_lines(path)
+    header = int(bool(lines) and _is_header(lines[0]))
+    values, bad = [], []
+    for number, line in enumerate(lines[header:], start=header + 1):
+        try:
+            (text,) = line.replace(",", " ").split()
+            value = mark(float(text))
+        except ValueError:
+            value = np.nan
+            bad.append((number, line))
+        values.append(value)
+    return np.array(values, np.float64), bad_lines(path, bad)
+
+
+def _is_header(line):
+    # Words alone: a broken number taken for a header would shift all lines.
+    words = [word.strip("\"'#:;").lower() for word in line.replace(",", " ").split()]
+    return bool(words) and all(
+        re.fullmatch(r"[^\W\d]+", word) and word not in ("nan", "inf") for word in words
+    )
+
+
+def mark(value):
+    """A valence or arousal as it is stored: NaN for "none", clipped to [-1, 1].
+
+    Raises:
+        ValueError: it is out of range by more than rounding.
+    """
+    if np.isnan(value) or value == _MISSING:
+        return np.nan
+    if not abs(value) <= 1 + 1e-6:
+        raise ValueError(value)
+    return min(1.0, max(-1.0, value))
+
+
+def bad_lines(path, bad):
+    """Say which lines of a file could not be used, or "".
+
+    Args:
+        path: file.
+        bad: list of (line number from 1, line).
+    """
+    if not bad:
+        return ""
+    number, line = bad[0]
+    more = f" (and {len(bad) - 1} more lines)" if len(bad) > 1 else ""
+    return (
+        f"{path}: line {number} holds {line.strip()[:40]!r}, which is no label{more}; "
+        "taken as missing"
+    )
+
+
+def align(count, frames, with_file=(), with_box=()):
+    """Find the frames that the lines of an annotation belong to.
+
+    Lines are one a frame where there are as many as frames; else one a boxed frame
+    where there are as many as boxes; else one a frame if they are more than the frames,
+    at most 5 fewer, or reach the last box.
+
+    Args:
+        count: number of lines.
+        frames: number of frames of the video.
+        with_file: sorted numbers of the frames (from 0) that have a box file.
+        with_box: of them, those whose file holds a box.
+
+    Returns:
+        (count,) frame numbers, or None where nothing fits; and the rule in words, or ""
+        where there is a line for each frame.
+
+    Example:
+        >>> align(3, 5, [0, 2, 4], [0, 2, 4])
+        (array([0, 2, 4]), 'taken as one a boxed frame')
+    """
+    every = np.arange(count)
+    if count == frames:
+        return every, ""
+    for boxed in (with_file, with_box):
+        if count and count == len(boxed):
+            return np.array(boxed), "taken as one a boxed frame"
+    last = with_box[-1] + 1 if len(with_box) else np.inf
+    if count and (count >= min(frames - _NEAR, last)):
+        return every, "taken as one a frame"
+    return None, "which fits neither, so it is left out (NaN)"

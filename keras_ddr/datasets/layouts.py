@@ -1,0 +1,159 @@
+"""Names and files of data sets as people have them on their disks."""
+
+import filecmp
+import os
+import unicodedata
+from pathlib import Path
+
+from keras_ddr.errors import InputError
+from keras_ddr.files import natural_key
+
+__all__ = [
+    "files_in",
+    "find_files",
+    "frame_number",
+    "id_of",
+    "only_one",
+    "same_content",
+    "same_files",
+    "several",
+    "split_side",
+    "text_lines",
+    "walk_folders",
+]
+
+
+def walk_folders(root, leave_out=lambda name: False):
+    """Go through a folder and all in it, links to folders too, each once.
+
+    Hidden files and folders are left out.
+
+    Args:
+        root: folder.
+        leave_out: function of a folder's name, true where it is not entered.
+
+    Yields:
+        (folder, sorted names of its files), folders in natural order.
+    """
+    known = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        about = os.stat(folder)
+        if (about.st_dev, about.st_ino) in known:
+            folders.clear()
+            continue
+        known.add((about.st_dev, about.st_ino))
+        folders[:] = sorted(
+            (name for name in folders if name[0] != "." and not leave_out(name)),
+            key=natural_key,
+        )
+        yield folder, sorted(name for name in files if name[0] != ".")
+
+
+def find_files(root, suffixes):
+    """Find files by their suffix in a folder and all folders in it.
+
+    Args:
+        root: folder; see `walk_folders`.
+        suffixes: lower-case suffixes with their dots.
+
+    Returns:
+        List of (path below the root with "/", path), in natural order.
+    """
+    found = []
+    for folder, files in walk_folders(root):
+        for name in files:
+            if os.path.splitext(name)[1].lower() in suffixes:
+                path = os.path.join(folder, name)
+                if os.path.isfile(path):
+                    below = os.path.relpath(path, root).replace(os.sep, "/")
+                    found.append((below, path))
+    return sorted(found, key=lambda entry: natural_key(entry[0]))
+
+
+def id_of(stem):
+    """The form in which names are compared: some systems take é apart."""
+    return unicodedata.normalize("NFC", stem)
+
+
+def split_side(key):
+    """Split "<video>_left" or "<video>_right" into the video and the side, or "".
+
+    Example:
+        >>> split_side("105_left"), split_side("105")
+        (('105', 'left'), ('105', ''))
+    """
+    base, _, side = key.rpartition("_")
+    return (base, side) if base and side in ("left", "right") else (key, "")
+
+
+def frame_number(name, suffixes):
+    """The number in the name of a frame's file, or None.
+
+    Args:
+        name: such as "12.pts", "00012.jpg" or "    12.jpg".
+        suffixes: lower-case suffixes with their dots.
+    """
+    stem, suffix = os.path.splitext(name)
+    stem = stem.strip()
+    if suffix.lower() in suffixes and stem.isascii() and stem.isdecimal():
+        return int(stem)
+    return None
+
+
+def files_in(folder):
+    """Paths of the files in a folder that are not hidden, sorted; of None, none."""
+    if folder is None:
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.path for entry in entries if entry.name[0] != "." and entry.is_file()
+        )
+
+
+def same_content(a, b):
+    """Whether two files are copies."""
+    return os.path.getsize(a) == os.path.getsize(b) and filecmp.cmp(a, b, False)
+
+
+def same_files(a, b):
+    """Whether two folders hold copies of the same files."""
+    a, b = files_in(a), files_in(b)
+    return [os.path.basename(p) for p in a] == [os.path.basename(p) for p in b] and all(
+        map(same_content, a, b)
+    )
+
+
+def only_one(paths, what, same):
+    """Choose one of several paths, which must be copies.
+
+    Args:
+        paths: of one name.
+        what: what they are, in the plural.
+        same: function that compares two.
+
+    Returns:
+        The first, and what is wrong where they are no copies, or "".
+    """
+    if all(same(paths[0], other) for other in paths[1:]):
+        return paths[0], ""
+    return paths[0], f"{', '.join(paths)}: {what} of one name, but different; keep one"
+
+
+def several(names, most=3):
+    """Names in one line, the first few of many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
+
+
+def text_lines(path):
+    """Lines of a text file, without a byte order mark and blank lines at its end.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    # Any line end is "\n" here.
+    return text.rstrip().split("\n") if text.strip() else []
