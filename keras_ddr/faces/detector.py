@@ -14,21 +14,25 @@ COLUMNS = CROP_LABELS
 """What is known of a face, in the order of YuNet's output: pixels, and a score."""
 
 _NAME = "face_detection_yunet_2023mar.onnx"
-_ADDRESS = (
-    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + _NAME
+# The file of its authors at a fixed commit, and the same one in OpenCV's collection.
+_ADDRESSES = (
+    "https://github.com/ShiqiYu/libfacedetection.train/raw/"
+    "02246e79b1e976c83d1e135a85e0628120c93769/onnx/yunet_s_640_640.onnx",
+    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+    + _NAME,
 )
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 # YuNet halves a picture five times.
 _MULTIPLE = 32
 
 
-def detector_model(path=None, address=_ADDRESS, cache_dir=None):
+def detector_model(path=None, addresses=_ADDRESSES, cache_dir=None):
     """Find the file of the detector, and fetch it once where none is given.
 
     Args:
         path: a local file, or None to download it into Keras's cache, where it is
             compared with its known sha256.
-        address: where it is downloaded from.
+        addresses: where it is downloaded from, the first one that answers.
         cache_dir: folder of the cache, by default Keras's own.
 
     Returns:
@@ -49,24 +53,25 @@ def detector_model(path=None, address=_ADDRESS, cache_dir=None):
     if cache_dir is not None:
         # Keras writes to another folder where this one is not there.
         Path(cache_dir).mkdir(parents=True, exist_ok=True)
-    try:
-        return Path(
-            keras.utils.get_file(
-                _NAME,
-                address,
-                file_hash=_SHA256,
-                hash_algorithm="sha256",
-                cache_subdir="keras_ddr",
-                cache_dir=cache_dir,
+    for address in addresses:
+        try:
+            return Path(
+                keras.utils.get_file(
+                    _NAME,
+                    address,
+                    file_hash=_SHA256,
+                    hash_algorithm="sha256",
+                    cache_subdir="keras_ddr",
+                    cache_dir=cache_dir,
+                )
             )
-        )
-    # What a failed download raises is nobody's promise.
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{address}: the face detector (230 kB) cannot be downloaded ({reason}); "
-            f"fetch {_NAME} by other means and give its path (--detector-model)"
-        ) from error
+        # What a failed download raises is nobody's promise.
+        except Exception as error:
+            reason = " ".join(str(error).split())
+    raise InputError(
+        f"the face detector (230 kB) cannot be downloaded ({reason}); fetch {_NAME} by "
+        "other means and give its path (--detector-model)"
+    )
 
 
 class FaceDetector:

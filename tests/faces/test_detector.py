@@ -90,8 +90,10 @@ def test_the_model_is_fetched_once_and_compared(server, detector_model, tmp_path
     address, folder = server
     name = "face_detection_yunet_2023mar.onnx"
     cache = tmp_path / "cache"
+    # The first address leads nowhere.
+    addresses = [f"{address}/none.onnx", f"{address}/{name}"]
     fetch = functools.partial(
-        detector.detector_model, address=f"{address}/{name}", cache_dir=cache
+        detector.detector_model, addresses=addresses, cache_dir=cache
     )
     with pytest.raises(InputError, match="cannot be downloaded"):
         fetch()
