@@ -14,7 +14,14 @@ __all__ = ["CONFIG_NAMES", "fit"]
 CONFIG_NAMES = ("mmnist", "sprites", "affwild", "small", "tiny")
 _OF_CONFIG = "  [default: the configuration's]"
 
-_TRAINING = {"steps", "batch_size", "learning_rate", "schedule", "save_every"}
+_TRAINING = {
+    "steps",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "clipnorm",
+    "save_every",
+}
 
 
 @click.command(short_help="Train a model on a frame store.")
@@ -51,6 +58,12 @@ _TRAINING = {"steps", "batch_size", "learning_rate", "schedule", "save_every"}
     "--schedule",
     type=click.Choice(["constant", "cosine"]),
     help="Learning rate over time: constant, or cosine decay to 0." + _OF_CONFIG,
+)
+@click.option(
+    "--clipnorm",
+    type=click.FloatRange(0),
+    help="Largest norm of the gradient of all weights together; 0 for any."
+    + _OF_CONFIG,
 )
 @click.option(
     "--save-every",

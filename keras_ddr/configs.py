@@ -10,6 +10,7 @@ _PAPER_TRAINING = {
     "batch_size": 120,
     "learning_rate": 1e-4,
     "schedule": "constant",
+    "clipnorm": None,
 }
 
 CONFIGS = {
@@ -43,6 +44,7 @@ CONFIGS = {
             "batch_size": 40,
             "learning_rate": 5e-3,
             "schedule": "cosine",
+            "clipnorm": 1e3,
             "steps": 3_000,
         },
     },
@@ -60,6 +62,7 @@ CONFIGS = {
             "batch_size": 32,
             "learning_rate": 5e-3,
             "schedule": "cosine",
+            "clipnorm": 1e3,
             "steps": 1_000,
         },
     },
@@ -76,7 +79,7 @@ def get(name):
         A copy of the dict with the keys "about" (text), "model" (arguments of `DDR`;
         what is not named keeps the paper's value) and "training" ("batch_size" in
         sequences, "learning_rate" of Adam, "schedule" "constant" or "cosine" decay to
-        0, "steps").
+        0, "clipnorm" of the gradient of all weights together or None, "steps").
 
     Raises:
         InputError: The name is not known.

@@ -62,8 +62,8 @@ class Run:
     Attributes:
         path: `pathlib.Path` of the folder.
         config: Dict as in config.json: "config" (its name), "model" (arguments of
-            `DDR`), "training" ("batch_size", "learning_rate", "schedule", "steps",
-            "save_every", "seed"), "store", "backend", "versions".
+            `DDR`), "training" ("batch_size", "learning_rate", "schedule",
+            "clipnorm", "steps", "save_every", "seed"), "store", "backend", "versions".
     """
 
     def __init__(self, path, config):
@@ -97,7 +97,8 @@ class Run:
             model: Dict of arguments of `DDR` that replace those of the configuration.
             training: Dict that replaces values of the configuration: "batch_size"
                 (sequences), "learning_rate", "schedule" ("constant" or "cosine" decay
-                to 0), "steps", "save_every" (steps; default 500).
+                to 0), "clipnorm" (largest norm of the gradient of all weights, 0 for
+                any), "steps", "save_every" (steps; default 500).
             seed: Of the weights' random draws in training and of the frame sets.
             overwrite: Replace an older run at `path`.
 
@@ -482,7 +483,8 @@ def _new_model(arguments, training):
             warmup_target=rate,
             warmup_steps=warmup,
         )
-    model.compile(optimizer=keras.optimizers.Adam(rate))
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=training.get("clipnorm"))
+    model.compile(optimizer=optimizer)
     return model
 
 
@@ -506,6 +508,10 @@ def _training_settings(defaults, given, seed):
     rate = settings["learning_rate"]
     if not isinstance(rate, int | float) or not 0 < rate < math.inf:
         raise InputError(f"learning_rate={rate!r}; it must be a number above 0")
+    clipnorm = settings["clipnorm"] or None
+    if clipnorm is not None and not 0 < clipnorm < math.inf:
+        raise InputError(f"clipnorm={clipnorm!r}; it must be a number above 0, or 0")
+    settings["clipnorm"] = clipnorm
     if settings["schedule"] not in SCHEDULES:
         raise InputError(
             f"schedule={settings['schedule']!r}; use one of {', '.join(SCHEDULES)}"

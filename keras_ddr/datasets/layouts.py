@@ -44,7 +44,7 @@ def walk_folders(root, leave_out=lambda name: False):
         known.add((about.st_dev, about.st_ino))
         folders[:] = sorted(
             (name for name in folders if name[0] != "." and not leave_out(name)),
-            key=natural_key,
+            key=lambda name: (natural_key(name), name),
         )
         yield folder, sorted(name for name in files if name[0] != ".")
 
@@ -67,7 +67,7 @@ def find_files(root, suffixes):
                 if os.path.isfile(path):
                     below = os.path.relpath(path, root).replace(os.sep, "/")
                     found.append((below, path))
-    return sorted(found, key=lambda entry: natural_key(entry[0]))
+    return sorted(found, key=lambda entry: (natural_key(entry[0]), entry[0]))
 
 
 def id_of(stem):

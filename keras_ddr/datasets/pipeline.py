@@ -32,6 +32,7 @@ from keras_ddr.data.writer import (
 from keras_ddr.datasets import execution
 from keras_ddr.errors import InputError
 from keras_ddr.files import replacing
+from keras_ddr.media.video import SUFFIXES
 from keras_ddr.version import __version__
 
 __all__ = ["Clip", "Reading", "Source", "Spool", "build", "fingerprint", "report_path"]
@@ -479,8 +480,12 @@ def _taken(pixels, rows):
 
 
 def _titles(names):
-    """Names without suffixes, where they stay different."""
-    short = {name: os.path.splitext(name)[0] for name in names}
+    """Names without a video's suffix, where they stay different."""
+    suffixes = tuple(SUFFIXES)
+    short = {
+        name: os.path.splitext(name)[0] if name.lower().endswith(suffixes) else name
+        for name in names
+    }
     counts = {}
     for title in short.values():
         counts[title] = counts.get(title, 0) + 1

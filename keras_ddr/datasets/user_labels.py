@@ -3,13 +3,13 @@
 import csv
 import math
 import os
-import unicodedata
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_ddr.data.store import SPLITS
+from keras_ddr.datasets.layouts import id_of
 from keras_ddr.errors import InputError
 
 __all__ = ["UserLabels", "read_labels"]
@@ -117,7 +117,7 @@ def read_labels(path, sources, frame_names=None):
     find = _finder(sources)
     unknown, cells = [], {column: [] for column in columns}
     plain_names = {
-        source: {_plain(name): place for name, place in names.items()}
+        source: {id_of(name): place for name, place in names.items()}
         for source, names in (frame_names or {}).items()
     }
     for line, row in rows:
@@ -210,11 +210,11 @@ def _finder(sources):
             name,
             os.path.splitext(name)[0],
         }:
-            places.setdefault(_plain(key), []).append(source)
-    known = {_plain(source): source for source in sources}
+            places.setdefault(id_of(key), []).append(source)
+    known = {id_of(source): source for source in sources}
 
     def find(text, path, line):
-        text = _plain(text.replace("\\", "/").removeprefix("./").rstrip("/"))
+        text = id_of(text.replace("\\", "/").removeprefix("./").rstrip("/"))
         if text in known:
             return known[text]
         found = places.get(text, [])
@@ -228,16 +228,11 @@ def _finder(sources):
     return find
 
 
-def _plain(name):
-    # Some systems write é as two characters.
-    return unicodedata.normalize("NFC", name)
-
-
 def _frame(text, names, path, line):
     if not text:
         return None
-    if _plain(text) in names:
-        return names[_plain(text)]
+    if id_of(text) in names:
+        return names[id_of(text)]
     try:
         number = float(text)
         if number == int(number) and number >= 0:

@@ -1,0 +1,332 @@
+"""Tables of labels, as people and programs write them."""
+
+import os
+import unicodedata
+import warnings
+
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.datasets.user_labels import read_labels
+
+_SOURCES = ["a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi", "v1.0"]
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function from the text of a table to its labels; no warning is expected."""
+
+    def read(text, sources=_SOURCES, frame_names=None):
+        path = tmp_path / "labels.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return read_labels(path, sources, frame_names)
+
+    return read
+
+
+@pytest.fixture
+def refuse(read, tmp_path):
+    """A function from the text of a table to the message of the refusal."""
+
+    def refuse(text, *arguments):
+        with pytest.raises(InputError) as error:
+            read(text, *arguments)
+        message = str(error.value)
+        assert message.startswith(f"{tmp_path / 'labels.csv'}: ")
+        assert "\n" not in message
+        return message
+
+    return refuse
+
+
+def _sequence(labels, source):
+    return labels.of(source, [])[0]
+
+
+def _frame(labels, source, name, count=4):
+    return labels.of(source, np.arange(count))[1][name].tolist()
+
+
+# Sources
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a/clip 1.mp4",
+        "./a/clip 1.mp4",
+        "a\\clip 1.mp4",
+        " a/clip 1.mp4 ",
+        "a/clip 1",
+        "clip 1.mp4",
+        "clip 1",
+    ],
+)
+def test_a_source_is_named_by_its_path_or_less(read, text):
+    labels = read(f"source,mood\n{text},calm\n")
+    assert _sequence(labels, "a/clip 1.mp4") == {"mood": "calm"}
+    assert _sequence(labels, "a/clip 2.mp4") == {"mood": None}
+
+
+def test_folders_are_sources_too(read):
+    labels = read("source,x\nv1.0,1\nb/c/,2\nd,3\n", ["v1.0", "b/c", "d/c e", "d"])
+    found = [_sequence(labels, source)["x"] for source in ("v1.0", "b/c", "d")]
+    assert found == [1, 2, 3]
+
+
+def test_what_could_be_two_sources_is_refused(read, refuse):
+    sources = ["a/1.mp4", "b/1.mp4", "c/2.mp4", "c/2.avi", "3", "x/3"]
+    for text in ("1", "1.mp4", "2", "c/2"):
+        message = refuse(f"source,x\n3,1\n{text},1\n", sources)
+        assert "line 3" in message and "write the whole path" in message
+    assert "'a/1.mp4' or 'b/1.mp4'" in refuse("source,x\n1,1\n", sources)
+    # The whole path is clear, though it is the name of another one.
+    labels = read("source,x\n3,1\na/1,2\n2.avi,3\nx/3,4\n", sources)
+    assert _sequence(labels, "3") == {"x": 1} and _sequence(labels, "x/3") == {"x": 4}
+    assert _sequence(labels, "a/1.mp4") == {"x": 2}
+    assert _sequence(labels, "c/2.avi") == {"x": 3}
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_may_be_written_in_either_way(read, forms):
+    here, there = forms
+
+    def written(text, form):
+        return unicodedata.normalize(form, text)
+
+    source, name = written("Öffentlich", there), written("é.png", there)
+    table = written("source,frame,x\nÖffentlich,é.png,1\n", here)
+    assert source not in table and name not in table
+    labels = read(table, [source], {source: {name: 2}})
+    assert _frame(labels, source, "x")[2] == 1
+
+
+def test_sources_that_are_not_there_are_told_once(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("source,x\nno 1,1\nclip 1,2\nno 2,3\nno 1,4\n")
+    with pytest.warns(UserWarning) as caught:
+        labels = read_labels(path, _SOURCES)
+    (message,) = [str(warning.message) for warning in caught]
+    assert "3 rows" in message and "'no 1' first" in message
+    assert message.startswith(str(path))
+    assert _sequence(labels, "a/clip 1.mp4") == {"x": 2}
+
+
+# Frames
+
+
+def test_a_blank_frame_labels_the_whole_source(read):
+    labels = read("source,frame,mood,age\nclip 1,,calm,30\nclip 2,,tense,\n")
+    assert labels.info["mood"] == {
+        "scope": "sequence",
+        "kind": "categorical",
+        "classes": ["calm", "tense"],
+    }
+    assert labels.info["age"] == {"scope": "sequence", "kind": "continuous"}
+    assert _sequence(labels, "a/clip 1.mp4") == {"mood": "calm", "age": 30}
+    assert _sequence(labels, "a/clip 2.mp4") == {"mood": "tense", "age": None}
+    assert labels.of("a/clip 1.mp4", [0, 1])[1] == {}
+
+
+def test_frames_have_labels_of_their_own(read):
+    labels = read(
+        "source,frame,mood,pain\n"
+        "clip 1,0,calm,0.5\nclip 1,2,tense,\nclip 2,1.0,calm,2\n"
+    )
+    assert labels.info["mood"]["scope"] == labels.info["pain"]["scope"] == "frame"
+    of_sequence, of_frames = labels.of("a/clip 1.mp4", np.array([2, 0, 3, 0]))
+    assert of_sequence == {}
+    # Class numbers, in the order that is asked for.
+    assert of_frames["mood"].dtype == np.int32
+    assert of_frames["mood"].tolist() == [1, 0, -1, 0]
+    assert of_frames["pain"].dtype == np.float32
+    assert np.array_equal(of_frames["pain"], [np.nan, 0.5, np.nan, 0.5], equal_nan=True)
+    assert _frame(labels, "a/clip 2.mp4", "mood") == [-1, 0, -1, -1]
+    assert _frame(labels, "b/other.avi", "mood") == [-1] * 4
+
+
+def test_a_blank_frame_is_the_default_of_the_others(read):
+    labels = read(
+        "source,frame,mood,pain,sex\n"
+        "clip 1,2,tense,3,\nclip 1,,calm,1,f\nclip 2,,calm,,m\n"
+    )
+    assert labels.info["sex"]["scope"] == "sequence"
+    assert _frame(labels, "a/clip 1.mp4", "mood") == [0, 0, 1, 0]
+    assert _frame(labels, "a/clip 1.mp4", "pain") == [1, 1, 3, 1]
+    assert _frame(labels, "a/clip 2.mp4", "mood") == [0] * 4
+    assert _sequence(labels, "a/clip 2.mp4") == {"sex": "m"}
+
+
+def test_frames_by_the_names_of_pictures(read, refuse):
+    places = {"v1.0": {"1.png": 0, "2.png": 1, "10.png": 2, "7": 3}}
+    labels = read(
+        "source,frame,x\nv1.0,10.png,1\nv1.0,1,2\nv1.0,7,3\n", _SOURCES, places
+    )
+    assert _frame(labels, "v1.0", "x")[1:] == [2, 1, 3]
+    for frame in ("3.png", "-1", "1.5", "x", "nan", "inf", "1e999"):
+        message = refuse(f"source,frame,x\nv1.0,{frame},1\n", _SOURCES, places)
+        assert "line 2" in message and repr(frame) in message
+        assert "or the name of a picture" in message
+        message = refuse(f"source,frame,x\nclip 1,{frame},1\n", _SOURCES, places)
+        assert "picture" not in message and "from 0" in message
+
+
+# Kinds and values
+
+
+def test_kinds(read, refuse):
+    labels = read(
+        "source,number,text,mixed,code:categorical,size:continuous,none\n"
+        "clip 1,1,a,1,1,1.5,\nclip 2,-2.5e3,b,x,10,,\nother,0,a,,2,2,\n"
+    )
+    kinds = {name: info["kind"] for name, info in labels.info.items()}
+    assert kinds == {
+        "number": "continuous",
+        "text": "categorical",
+        "mixed": "categorical",
+        "code": "categorical",
+        "size": "continuous",
+        "none": "continuous",
+    }
+    assert sorted(labels.info["code"]["classes"]) == ["1", "10", "2"]
+    assert labels.info["mixed"]["classes"] == ["1", "x"]
+    assert _sequence(labels, "a/clip 2.mp4") == {
+        "number": -2500,
+        "text": "b",
+        "mixed": "x",
+        "code": "10",
+        "size": None,
+        "none": None,
+    }
+    assert "line 3 has 'x' for size" in refuse(
+        "source,size:continuous\nclip 1,1\nclip 2,x\n"
+    )
+    assert "'size:number'" in refuse("source,size:number\nclip 1,1\n")
+    # Which Python would read as numbers.
+    labels = read("source,name\nclip 1,1_2\nclip 2,3_4\n")
+    assert labels.info["name"]["classes"] == ["1_2", "3_4"]
+
+
+def test_missing_values(read):
+    labels = read(
+        "source,frame,number,kind\n"
+        "clip 1,0,nan,NaN\nclip 1,1,,\nclip 1,2,inf, \nclip 1,3,5,x\n"
+        "clip 2,,NaN,nan\n"
+    )
+    assert labels.info["number"]["kind"] == "continuous"
+    assert labels.info["kind"]["classes"] == ["x"]
+    numbers = _frame(labels, "a/clip 1.mp4", "number")
+    assert np.isnan(numbers[:3]).all() and numbers[3] == 5
+    assert _frame(labels, "a/clip 1.mp4", "kind") == [-1, -1, -1, 0]
+    assert np.isnan(_frame(labels, "a/clip 2.mp4", "number")).all()
+    # What is missing is no second value.
+    labels = read("source,x\nclip 1,nan\nclip 1,3\n")
+    assert _sequence(labels, "a/clip 1.mp4") == {"x": 3}
+
+
+def test_a_second_value_is_refused(read, refuse):
+    for kind in ("", ":categorical"):
+        for frame in ("", "1"):
+            table = f"source,frame,x{kind}\nclip 1,{frame},1\na/clip 1.mp4,{frame},2\n"
+            message = refuse(table)
+            assert "line 3 gives x of 'a/clip 1.mp4' a second value" in message
+    labels = read("source,x\nclip 1,1\nclip 1.mp4,1.0\n")
+    assert _sequence(labels, "a/clip 1.mp4") == {"x": 1}
+
+
+# Persons and splits
+
+
+def test_persons_and_splits(read, refuse):
+    labels = read(
+        "source,frame,person,split,x\n"
+        "clip 1,,ann,val,\nclip 1,0,,,1\nclip 1,1,ann,val,2\nclip 2,,bob,,\n"
+    )
+    assert labels.person("a/clip 1.mp4") == "ann"
+    assert labels.split("a/clip 1.mp4") == "val"
+    assert (labels.person("a/clip 2.mp4"), labels.split("a/clip 2.mp4")) == ("bob", "")
+    assert labels.person("b/other.avi") == labels.split("b/other.avi") == ""
+    assert set(labels.info) == {"x"}
+    for column, first, second in (("person", "ann", "bob"), ("split", "val", "test")):
+        message = refuse(f"source,{column}\nclip 1,{first}\nclip 1,{second}\n")
+        assert f"line 3 gives 'a/clip 1.mp4' the {column} {second!r}" in message
+        assert repr(first) in message
+    assert "train, val, test" in refuse("source,split\nclip 1,training\n")
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "source,x\nclip 1,1\nclip 2,2\n",
+        "\ufeffsource,x\r\nclip 1,1\r\nclip 2,2\r\n",
+        "source,x\rclip 1,1\rclip 2,2",
+        "source , x\nclip 1 , 1\n\nclip 2, 2\n,\n , \n\n",
+        '"source","x"\n"clip 1","1"\n"clip 2","2"\n',
+        "x,source\n1,clip 1\n2,clip 2\n",
+    ],
+)
+def test_tables_of_many_programs_are_equal(read, text):
+    labels = read(text)
+    assert labels.info == {"x": {"scope": "sequence", "kind": "continuous"}}
+    assert _sequence(labels, "a/clip 1.mp4") == {"x": 1}
+    assert _sequence(labels, "a/clip 2.mp4") == {"x": 2}
+
+
+def test_cells_may_hold_commas_quotes_and_lines(read):
+    labels = read(
+        'source,x\n"clip, 1",\'a"\n"two\nlines","b, ""c"""\n', ["clip, 1", "two\nlines"]
+    )
+    assert _sequence(labels, "clip, 1") == {"x": "'a\""}
+    assert _sequence(labels, "two\nlines") == {"x": 'b, "c"'}
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("", "no column `source` (found: nothing)"),
+        ("clip 1,1\n", "no column `source` (found: clip 1, 1)"),
+        ("Source,x\nclip 1,1\n", "no column `source` (found: Source, x)"),
+        ("source;x\nclip 1;1\n", "no column `source` (found: source;x)"),
+        ("source,x,x\nclip 1,1,2\n", "names a column twice"),
+        ("source,x,\nclip 1,1,2\n", "names a column twice or not at all"),
+        ("source,x,x:categorical\nclip 1,1,2\n", "'x:categorical' cannot be a label"),
+        ("source,frame:continuous\nclip 1,1\n", "'frame:continuous' cannot be a label"),
+        ("source,:categorical\nclip 1,1\n", "':categorical' cannot be a label"),
+        ("source,a/b\nclip 1,1\n", "'a/b' cannot be a label"),
+        ("source,file\nclip 1,1\n", "'file' cannot be a label"),
+        ("source,x\nclip 1,1\nclip 2,1,2\n", "line 3 has 3 cells, but the header 2"),
+        ("source,x,y\nclip 1,1\n", "line 2 has 2 cells, but the header 3"),
+        ("source,x\nclip 1\n", "line 2 has 1 cells, but the header 2"),
+        ("source,x\nclip 1,1\n,2\n", "line 3 names no source"),
+        (b"source,x\nclip \xe9,1\n", "is not UTF-8 text"),
+        ("source,x\nclip 1,1\n".encode("utf-16"), "is not UTF-8 text"),
+        (f"source,x\nclip 1,{'y' * 200_000}\n", "cannot be read as a table"),
+    ],
+)
+def test_tables_that_are_refused(refuse, text, expected):
+    assert expected in refuse(text)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(InputError, match="none.csv: no such file"):
+        read_labels(tmp_path / "none.csv", _SOURCES)
+    with pytest.raises(InputError, match=f"{tmp_path.name}: cannot be read as a table"):
+        read_labels(tmp_path, _SOURCES)
+    if hasattr(os, "geteuid") and os.geteuid():
+        (tmp_path / "a.csv").write_text("source\n")
+        (tmp_path / "a.csv").chmod(0)
+        with pytest.raises(InputError, match="a.csv: .*Permission denied"):
+            read_labels(tmp_path / "a.csv", _SOURCES)
+
+
+def test_a_table_without_rows_or_labels(read):
+    for text in ("source\n", "source,x", "source,frame,person,split\nclip 1,,,\n"):
+        labels = read(text)
+        assert labels.person("a/clip 1.mp4") == ""
+        assert set(_sequence(labels, "a/clip 1.mp4").values()) <= {None}
