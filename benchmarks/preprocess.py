@@ -19,8 +19,8 @@ import sys
 import tempfile
 import time
 
-# Measured processes read and crop only; without Keras their own memory shows.
-LIGHT = {**os.environ, "KERAS_DDR_WORKER": "1"}
+# All that is measured here reads and crops only; without Keras its own memory shows.
+os.environ["KERAS_DDR_WORKER"] = "1"
 
 
 def bare(arguments):
@@ -77,9 +77,7 @@ def measure(what, videos, model, workers=1):
     """Run one measurement in a process of its own."""
     command = [sys.executable, __file__, str(videos), "--detector-model", str(model)]
     command += ["--one", what, "--workers", str(workers)]
-    output = subprocess.run(
-        command, env=LIGHT, check=True, stdout=subprocess.PIPE, text=True
-    )
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(output.stdout.splitlines()[-1])
 
 
@@ -113,11 +111,10 @@ def memory(arguments):
     """Table of peak memory for 10 and for 100 videos."""
     from keras_ddr.datasets.videos import find_videos
 
-    # The longest one, which is no smaller than 1,000 frames in the clips we use.
-    video = max(
+    largest = max(
         (path for _, path in find_videos(arguments.videos)), key=os.path.getsize
     )
-    video = arguments.video or video
+    video = arguments.video or largest
     print(f"{'videos':>7}{'frames kept':>13}{'parent MB':>11}{'worker MB':>11}{'s':>7}")
     for number in (10, 100):
         with tempfile.TemporaryDirectory() as folder:

@@ -62,6 +62,23 @@ def test_constant_schedule_keeps_the_learning_rate(create):
     assert rates == pytest.approx([3e-4, 3e-4])
 
 
+def test_the_norm_of_the_gradient_is_limited(create):
+    """So low a limit leaves nothing beside Adam's epsilon; 0 limits nothing."""
+
+    def moved(clipnorm):
+        weights = []
+        for steps in (1, 3):
+            training = {"clipnorm": clipnorm, "steps": steps, "schedule": "constant"}
+            run = create(f"run-{clipnorm}-{steps}", training=training)
+            assert run.config["training"]["clipnorm"] == (clipnorm or None)
+            model = runs.fit(run, **fit_arguments).model("last")
+            weights.append(model.get_weights())
+        return max(np.abs(a - b).max() for a, b in zip(*weights, strict=True))
+
+    assert moved(1e-12) < 1e-6
+    assert moved(0) > 1e-3
+
+
 def test_model_is_the_best_on_val(create):
     # A learning rate this large makes some epochs worse than those before.
     training = {"schedule": "constant", "learning_rate": 0.05, "steps": 12}
@@ -117,6 +134,8 @@ def test_a_folder_that_exists_is_refused(create, tmp_path):
         ({"training": {"learning_rate": -1.0}}, "learning_rate=-1.0"),
         ({"training": {"learning_rate": math.nan}}, "learning_rate=nan"),
         ({"training": {"schedule": "linear"}}, "schedule='linear'"),
+        ({"training": {"clipnorm": -1.0}}, "clipnorm=-1.0"),
+        ({"training": {"clipnorm": math.inf}}, "clipnorm=inf"),
         ({"model": {"aggregation": "sum"}}, "aggregation"),
         ({"model": {"frames_per_set": 13}}, "12"),
         ({"seed": -1}, "seed=-1"),
