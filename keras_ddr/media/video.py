@@ -1,16 +1,14 @@
 """Frames of a video file, one at a time, as a player would show them."""
 
-import contextlib
 import math
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from keras_ddr.errors import InputError
-from keras_ddr.media import opencv
+from keras_ddr.media import opencv, orientation
 
 __all__ = ["SUFFIXES", "Frame", "Video"]
 
@@ -30,8 +28,6 @@ _PICTURES = (
     *(_JPEG, b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
     *(b"P%d%c" % (kind, end) for kind in range(1, 7) for end in b" \n\r"),
 )
-# What MP4 and MOV files begin with.
-_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 
 
 @dataclass
@@ -179,7 +175,7 @@ class Video:
         if self.declared and rate:
             self._length = self.declared / rate
         # Some versions of OpenCV turn frames the wrong way, and none mirrors them.
-        turn = _orientation(self.path)
+        turn = orientation.read(self.path)
         if turn and not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
             turn = None
         number, failures = -1, 0
@@ -216,7 +212,8 @@ class Video:
                 if self.fps:
                     # After a gap the count of time starts anew.
                     due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
-                yield Frame(number, time, _turned(cv2, _three_channels(image), turn))
+                image = orientation.apply(_three_channels(image), turn)
+                yield Frame(number, time, image)
         if not self.read:
             raise InputError(
                 f"{self.path}: no frame could be decoded (truncated or damaged); fetch "
@@ -230,79 +227,3 @@ def _three_channels(image):
     if image.shape[2] == 1:
         return np.repeat(image, 3, axis=2)
     return image[..., :3]
-
-
-def _turned(cv2, image, turn):
-    if turn is None:
-        return image
-    swap, across, down = turn
-    if swap:
-        image = cv2.transpose(image)
-    if across:
-        image = cv2.flip(image, 1)
-    return cv2.flip(image, 0) if down else image
-
-
-def _orientation(path):
-    """How the frames of an MP4 or MOV file are to be shown.
-
-    Returns:
-        Whether to swap x and y, then to mirror x, and to mirror y; or None where that
-        is not known or nothing is to be done.
-    """
-    # A file that is no good here is judged by the decoder.
-    with contextlib.suppress(OSError, KeyError, ValueError, struct.error):
-        with open(path, "rb") as file:
-            if file.read(8)[4:] not in _BOXES:
-                return None
-            found = list(_matrices(file))
-        if len({matrix.tobytes() for matrix in found}) == 1:
-            # A pixel at (x, y) is shown at (x, y) @ matrix, but for a shift.
-            matrix = found[0]
-            signs = np.sign(matrix) * (np.abs(matrix) > 0.01 * np.abs(matrix).max())
-            swap = bool(signs[0, 0] == 0)
-            if (np.abs(signs) == np.eye(2)[:: -1 if swap else 1]).all():
-                across, down = (signs.sum(axis=0) < 0).tolist()
-                return (swap, across, down) if swap or across or down else None
-    return None
-
-
-def _matrices(file):
-    """The display matrix, but for its shift, of every video track."""
-    for kind, *inside in _boxes(file, 0, file.seek(0, os.SEEK_END)):
-        if kind != b"moov":
-            continue
-        whole = np.eye(2)
-        for kind, *place in _boxes(file, *inside):
-            if kind == b"mvhd":
-                whole = _matrix(file, place[0], 36)
-            elif kind == b"trak":
-                parts = {kind: place for kind, *place in _boxes(file, *place)}
-                media = {kind: place for kind, *place in _boxes(file, *parts[b"mdia"])}
-                file.seek(media[b"hdlr"][0] + 8)
-                if file.read(4) == b"vide":
-                    yield _matrix(file, parts[b"tkhd"][0], 40) @ whole
-
-
-def _matrix(file, start, offset):
-    file.seek(start)
-    # Version 1 has three longer numbers before it.
-    file.seek(start + offset + (12 if file.read(1) == b"\1" else 0))
-    numbers = struct.unpack(">9i", file.read(36))
-    return np.array([numbers[0:2], numbers[3:5]], np.float64) / 65536
-
-
-def _boxes(file, start, end):
-    """Boxes between two places of a file: kind, and begin and end of what is in it."""
-    while start + 8 <= end:
-        file.seek(start)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        head = 8
-        if size == 1:
-            size, head = int.from_bytes(file.read(8), "big"), 16
-        elif size == 0:
-            size = end - start
-        if size < head:
-            return
-        yield kind, start + head, min(start + size, end)
-        start += size
