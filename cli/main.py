@@ -15,6 +15,7 @@ _COMMANDS = {
     "preprocess": "ddr_cli.preprocess:preprocess",
     "fit": "ddr_cli.fit:fit",
     "plot": "ddr_cli.plot:plot",
+    "explore": "ddr_cli.explore:explore",
     "demo": "ddr_cli.demo:demo",
     "info": "ddr_cli.info:info",
 }

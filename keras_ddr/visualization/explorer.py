@@ -1,0 +1,211 @@
+"""One page to play with: a plane of z, decoded identities, and the sequences."""
+
+import base64
+import io
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
+from keras_ddr.errors import InputError
+from keras_ddr.files import replacing
+from keras_ddr.visualization import selection
+
+__all__ = ["explorer_page", "save_explorer"]
+
+_COLUMNS = 16  # frames side by side in an atlas
+_LIMIT = 10_000_000  # bytes of a page
+_TILES = 3000  # decoded pictures of all planes together
+_GRIDS = (21, 19, 17, 15, 13, 11, 9, 7, 5)
+_QUALITIES = (88, 78, 65, 50, 35)
+_TEMPLATE = Path(__file__).with_name("explorer.html")
+
+
+def explorer_page(model, store, sequences=8, frames=150, *, split=None, seed=None):
+    """Make a page that shows what z does to each identity.
+
+    The page holds everything: it opens from disk and asks nobody for anything. A plane
+    of z̃ shows the frames of a sequence as points; at the place of the pointer every
+    identity shows the picture decoded at the nearest point of a grid. z̃ is the standard
+    score under p(z | f), so that the same place means the same for each identity.
+
+    Args:
+        model: A trained `DDR`.
+        store: `FrameStore` with frames of the model's image shape.
+        sequences: How many sequences, or a list of their names or indices.
+        frames: Most frames of each, evenly spread.
+        split: Split that a number of sequences is taken from; `None` for all.
+        seed: Of a random choice of sequences; evenly spread where `None`.
+
+    Returns:
+        HTML as text, at most 10 MB for 8 sequences of 64x64 frames.
+
+    Raises:
+        InputError: A sequence is not in the store or does not fit the model.
+    """
+    shown = selection.pick_sequences(
+        store, sequences, split, model.frames_per_set, seed
+    )
+    encoded = []
+    for sequence in shown:
+        positions = selection.pick_frames(sequence, frames)
+        originals, codes, rows = selection.encode_shown(
+            model, store, sequence, positions
+        )
+        encoded.append((sequence, positions, originals[rows], codes, rows))
+    scores = np.concatenate([codes.standardized[rows] for *_, codes, rows in encoded])
+    # Nearly all frames lie on the plane, and the prior's mass does.
+    limit = float(np.clip(np.quantile(np.abs(scores), 0.99), 2.0, 4.0))
+    pairs = _pairs(model.dynamic_dim)
+    wanted = _TILES / (len(shown) * len(pairs))
+    grid = next(
+        (g for g in _GRIDS if (g if pairs[0][1] is None else g * g) <= wanted),
+        _GRIDS[-1],
+    )
+    pictures = [
+        {
+            "originals": originals,
+            "rebuilt": model.decode(codes.static.mean, codes.dynamic.mean[rows]),
+            "planes": [_plane(model, codes, pair, grid, limit) for pair in pairs],
+        }
+        for _, _, originals, codes, rows in encoded
+    ]
+    about = [
+        _about(store, sequence, positions, codes.standardized[rows])
+        for sequence, positions, _, codes, rows in encoded
+    ]
+    for quality in _QUALITIES:
+        data = {
+            "size": list(model.image_shape[:2]),
+            "components": model.dynamic_dim,
+            "pairs": pairs,
+            "grid": grid,
+            "limit": limit,
+            "columns": _COLUMNS,
+            "sequences": [
+                {
+                    **facts,
+                    "originals": _atlas(atlas["originals"], _COLUMNS, quality),
+                    "rebuilt": _atlas(atlas["rebuilt"], _COLUMNS, quality),
+                    "planes": [_atlas(p, grid, quality) for p in atlas["planes"]],
+                }
+                for facts, atlas in zip(about, pictures, strict=True)
+            ],
+        }
+        # A name must not end the script that holds it.
+        text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+        if len(text) < _LIMIT * 0.99:
+            break
+    return _TEMPLATE.read_text(encoding="utf-8").replace("/*DATA*/", text)
+
+
+def save_explorer(page, path):
+    """Write a page, whole or not at all.
+
+    Args:
+        page: HTML as of `explorer_page`.
+        path: File ending in .html, in a folder that exists.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        InputError: Another suffix, or the folder is missing.
+    """
+    path = check_page_path(path)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def check_page_path(path):
+    """Refuse a path that `save_explorer` could not write, before the work is done."""
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{path} has the suffix {path.suffix!r}; use .html")
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} does not exist; make "
+            "it first"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    return path
+
+
+def _pairs(components):
+    if components == 1:
+        return [(0, None)]
+    return list(itertools.combinations(range(min(components, 6)), 2))
+
+
+def _plane(model, codes, pair, grid, limit):
+    """Pictures (grid * grid, H, W, C) of one identity, or (grid, …) of one component.
+
+    Rows go up with the second component, columns with the first.
+    """
+    ticks = np.linspace(-limit, limit, grid, dtype="float32")
+    first, second = pair
+    count = grid if second is None else grid * grid
+    scores = np.zeros((count, model.dynamic_dim), "float32")
+    scores[:, first] = np.tile(ticks, count // grid)
+    if second is not None:
+        scores[:, second] = np.repeat(ticks, grid)
+    z = codes.prior.mean + scores * np.sqrt(codes.prior.variance)
+    return model.decode(codes.static.mean, z)
+
+
+def _about(store, sequence, positions, scores):
+    """What the page says of a sequence and its frames; plain values."""
+    known = store.frame_labels(sequence.index)
+    labels = {}
+    for name, values in known.items():
+        if name in FRAME_LABELS or name in CROP_LABELS:
+            continue
+        info = store.label_info[name]
+        labels[name] = [_plain(values[p], info) for p in positions]
+    for name, value in sequence.labels.items():
+        if value is not None:
+            labels[name] = [value] * len(positions)
+    return {
+        "name": sequence.name,
+        "frames": len(positions),
+        "z": np.round(scores.astype(float), 4).tolist(),
+        "number": known["source_frame"][positions].tolist(),
+        "time": [_plain(t, {}) for t in known["time"][positions]],
+        "labels": labels,
+    }
+
+
+def _plain(value, info):
+    if info.get("kind") == "categorical":
+        known = 0 <= value < len(info["classes"])
+        return info["classes"][int(value)] if known else None
+    value = float(value)
+    missing = info.get("missing")
+    if not math.isfinite(value) or (missing is not None and value == missing):
+        return None
+    return float(f"{value:.4g}")
+
+
+def _atlas(images, columns, quality):
+    """Pictures side by side in one WebP picture, as an address that holds it."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        images = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    if images.shape[-1] != 3:
+        images = np.repeat(images[..., :1], 3, axis=-1)
+    count, height, width, _ = images.shape
+    rows = math.ceil(count / columns)
+    sheet = np.zeros((rows * columns, height, width, 3), np.uint8)
+    sheet[:count] = images
+    sheet = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    file = io.BytesIO()
+    Image.fromarray(sheet.reshape(rows * height, columns * width, 3)).save(
+        file, "WEBP", quality=quality, method=3
+    )
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
