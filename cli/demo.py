@@ -89,6 +89,7 @@ def demo(out, overwrite, identities, steps, seed, backend):
 
 def _draw(model, store, out, seed):
     from keras_ddr import visualization
+    from keras_ddr.visualization.explorer import explorer_page, save_explorer
     from keras_ddr.visualization.selection import encode_shown, pick_sequences
 
     shown = pick_sequences(store, 4, "test", model.frames_per_set, seed)
@@ -103,7 +104,9 @@ def _draw(model, store, out, seed):
         ),
         "swap": visualization.plot_swap(model, store, split="test", seed=seed),
     }
-    return [
+    pictures = [
         (name, visualization.save_figure(figure, out / f"{name}.png"))
         for name, figure in figures.items()
     ]
+    page = explorer_page(model, store, 6, split="test", seed=seed)
+    return [*pictures, ("explorer", save_explorer(page, out / "explorer.html"))]

@@ -155,7 +155,7 @@ def _plane(model, codes, pair, grid, limit):
     scores[:, first] = np.tile(ticks, count // grid)
     if second is not None:
         scores[:, second] = np.repeat(ticks, grid)
-    z = codes.prior.mean + scores * np.sqrt(codes.prior.variance)
+    z = codes.prior.mean + scores * codes.prior.stddev
     return model.decode(codes.static.mean, z)
 
 

@@ -167,6 +167,8 @@ def test_demo(ddr_here, tmp_path):
     for name in ("reconstruction", "manifold", "swap"):
         assert str(out / f"{name}.png") in result.output
         assert (out / f"{name}.png").is_file()
+    assert str(out / "explorer.html") in result.output
+    assert (out / "explorer.html").stat().st_size > 100_000
     metrics = json.loads((out / "metrics.json").read_text())
     assert {"skin", "arm_angle", "leg_angle"} <= set(metrics["probes"])
     for text in ("chance", "mean image", "f of A, z of B"):
@@ -174,3 +176,20 @@ def test_demo(ddr_here, tmp_path):
     assert fails(ddr_here("demo", *options), "not empty")
     result = ddr_here("demo", *options, "--overwrite")
     assert result.exit_code == 0, result.output
+
+
+def test_explore(ddr_here, run_folder, puppets, tmp_path):
+    out = tmp_path / "page.html"
+    options = ["--sequences", 2, "--frames", 5]
+    result = ddr_here("explore", run_folder, puppets, out, *options)
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == str(out)
+    before = out.read_bytes()
+    assert before.startswith(b"<!doctype html>")
+    bad = ddr_here("explore", run_folder, puppets, out, "--sequence", "me")
+    assert fails(bad, "named 'me'")
+    for wrong in ("a.pdf", "no/a.html"):
+        result = ddr_here("explore", run_folder, puppets, tmp_path / wrong)
+        assert fails(result, wrong)
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+    assert out.read_bytes() == before
