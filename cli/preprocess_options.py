@@ -93,7 +93,7 @@ detector_options = options_of(
 )
 detect_every_option = click.option(
     "--detect-every",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10),
     default=4,
     show_default=True,
     help="Search every so many frames while faces move little, and interpolate "

@@ -9,9 +9,10 @@ import re
 
 from keras_ddr.errors import InputError
 
-__all__ = ["natural_key", "read_json", "replacing", "write_json"]
+__all__ = ["NO_SPACE", "natural_key", "read_json", "replacing", "write_json"]
 
-_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# Error numbers of a full disk, quota or file-size limit.
+NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextlib.contextmanager
@@ -37,7 +38,7 @@ def replacing(path):
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
             raise InputError(
                 f"{path}: no space left on the disk; free some, or choose another place"
             ) from error

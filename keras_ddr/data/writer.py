@@ -1,7 +1,6 @@
 """Writing of frame stores: as a stream, and whole or not at all."""
 
 import csv
-import errno
 import hashlib
 import json
 import os
@@ -26,11 +25,11 @@ from keras_ddr.data.store import (
     release,
 )
 from keras_ddr.errors import InputError
+from keras_ddr.files import NO_SPACE
 from keras_ddr.version import __version__
 
 __all__ = ["SequenceRecord", "StoreWriter", "assign_splits", "write_store"]
 
-_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _HEADER_SIZE = 192
 _FILES = {"frames.npy", "sequences.csv", "labels.npz", "meta.json"}
 # Temporary folders of this process that are being written now.
@@ -473,7 +472,7 @@ class StoreWriter:
             _active.discard(self._folder.name)
 
     def _translate(self, error):
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
             raise InputError(
                 f"{self.path}: no space left on the disk after {self.num_frames} "
                 "frames, so no store was made; free some space or choose another "

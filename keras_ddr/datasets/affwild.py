@@ -37,7 +37,7 @@ from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import box_of_points, is_usable, read_pts
 from keras_ddr.faces.cropping import crop_square
 from keras_ddr.faces.detector import COLUMNS
-from keras_ddr.faces.tracking import main_people
+from keras_ddr.faces.tracking import one_at_a_time
 from keras_ddr.files import natural_key
 from keras_ddr.media.video import SUFFIXES, Video
 
@@ -427,17 +427,19 @@ def read_video(source, reading, spool):
     if about["boxes"]:
         track, boxed = _read_boxed(video, about["boxes"], reading, spool, notes)
         runs = clips.runs([number for _, number, *_ in track], reading["max_gap"])
-        tracks = {k: track[run] for k, run in enumerate(runs)}
-        missing = "no box could be used"
+        tracks = every = [track[run] for run in runs]
+        found, missing = len(track), "no box could be used"
     else:
-        tracks = _read_searched(video, about, reading, spool)
+        every, found = _read_searched(video, about, reading, spool)
+        tracks = one_at_a_time(dict(enumerate(every)), reading["min_length"])
         missing = "no face was found"
-    found = sum(len(track) for track in tracks.values())
     if video.summary():
         notes.insert(0, video.summary())
     result = pipeline.Reading(
         clips=videos.cut_tracks(tracks, reading),
+        frames_declared=video.declared,
         frames_read=video.read,
+        frames_broken=video.broken,
         frames_found=found,
     )
     frames = video.read + video.broken
@@ -446,7 +448,7 @@ def read_video(source, reading, spool):
         for kind, values in marks.items():
             clip.frame_labels[kind] = values[clip.frame_labels["source_frame"]]
     if not result.clips:
-        longest = max((len(track) for track in tracks.values()), default=0)
+        longest = max(map(len, every), default=0)
         result.skipped = (
             f"{missing} in {video.read} frames"
             if not found
@@ -543,18 +545,11 @@ def _read_searched(video, about, reading, spool):
             yield frame
 
     how = {**reading, "detector": about["detector"], "align": "box", "cuts": True}
-    tracks, _ = videos.read_faces(frames(), how, spool)
+    tracks, found = videos.read_faces(frames(), how, spool)
     if about["side"]:
         tracks = _on_side(tracks, about["side"], width)
-    extents = {
-        person: (
-            track[0][1],
-            track[-1][1],
-            sum(float(face[2] * face[3]) for *_, face in track),
-        )
-        for person, track in tracks.items()
-    }
-    return {person: tracks[person] for person in main_people(extents)}
+        found = len({entry[1] for track in tracks.values() for entry in track})
+    return list(tracks.values()), found
 
 
 def _on_side(tracks, side, width):

@@ -211,7 +211,9 @@ def read_folder(source, reading, spool):
         if crop is not None:
             row = spool.add(options.coloured(crop, reading["channels"]))
             track.append((row, number, np.nan, face))
-    result = pipeline.Reading(cut_tracks({0: track}, reading), read, len(track))
+    result = pipeline.Reading(
+        cut_tracks([track], reading), read, len(track), frames_broken=len(problems)
+    )
     notes = []
     if not result.clips:
         what = "pictures with a face" if cut else "pictures that can be read"

@@ -64,7 +64,8 @@ def find_files(root, suffixes):
         for name in files:
             if os.path.splitext(name)[1].lower() in suffixes:
                 path = os.path.join(folder, name)
-                if os.path.isfile(path):
+                # A link that leads nowhere is named later, not passed over.
+                if os.path.isfile(path) or not os.path.exists(path):
                     below = os.path.relpath(path, root).replace(os.sep, "/")
                     found.append((below, path))
     return sorted(found, key=lambda entry: (natural_key(entry[0]), entry[0]))

@@ -62,10 +62,15 @@ def detector(model, size, every, threshold):
     Raises:
         InputError: one of them cannot be used.
     """
-    for name, value, least in (("detector_size", size, 32), ("detect_every", every, 1)):
-        if int(value) != value or value < least:
+    for name, value, least, most in (
+        ("detector_size", size, 32, 10_000),
+        # Further apart a face could come and go unseen.
+        ("detect_every", every, 1, 10),
+    ):
+        if int(value) != value or not least <= value <= most:
             raise InputError(
-                f"{name}: {value!r} is not a whole number of at least {least}; give one"
+                f"{name}: {value!r} is not a whole number from {least} to {most}; give "
+                "one"
             )
     if not 0 < threshold < 1:
         raise InputError(f"threshold: {threshold!r} is not between 0 and 1; use 0.7")

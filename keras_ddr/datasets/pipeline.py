@@ -9,17 +9,18 @@ result does not depend on who read what and when.
 
 import contextlib
 import csv
-import errno
 import hashlib
 import json
 import os
 import shutil
 import uuid
 import warnings
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from keras_ddr.data.store import FRAME_LABELS
 from keras_ddr.data.writer import (
@@ -31,7 +32,7 @@ from keras_ddr.data.writer import (
 )
 from keras_ddr.datasets import execution
 from keras_ddr.errors import InputError
-from keras_ddr.files import replacing
+from keras_ddr.files import NO_SPACE, replacing
 from keras_ddr.media.video import SUFFIXES
 from keras_ddr.version import __version__
 
@@ -39,14 +40,15 @@ __all__ = ["Clip", "Reading", "Source", "Spool", "build", "fingerprint", "report
 
 _REPORT = (
     "source",
+    "frames_declared",
     "frames_read",
+    "frames_broken",
     "frames_found",
     "sequences",
     "frames_kept",
     "skipped",
     "notes",
 )
-_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class Reading:
         frames_found: of them, frames that show what was looked for.
         skipped: why there is no sequence, or "".
         notes: what else its owner should know, or "".
+        frames_declared: frames that its header promises, or None.
+        frames_broken: frames that could not be decoded.
+        failed: whether it could not be read to its end, so that another run tries it
+            again; set by the pipeline.
     """
 
     clips: list = field(default_factory=list)
@@ -102,12 +108,16 @@ class Reading:
     frames_found: int = 0
     skipped: str = ""
     notes: str = ""
+    frames_declared: int | None = None
+    frames_broken: int = 0
+    failed: bool = False
 
 
 class Spool:
     """Crops on their way to the disk, so that a source may be longer than memory."""
 
     def __init__(self, file):
+        self.failed = False
         self._file = file
         self._shape = None
         self._count = 0
@@ -121,7 +131,11 @@ class Spool:
         Returns:
             Its number, from 0.
         """
-        self._file.write(np.ascontiguousarray(image).data)
+        try:
+            self._file.write(np.ascontiguousarray(image).data)
+        except OSError:
+            self.failed = True
+            raise
         self._shape = image.shape
         self._count += 1
         return self._count - 1
@@ -220,11 +234,80 @@ def build(
                     f"labels: the column {name!r} has the name of a label that is made "
                     "here; rename it"
                 )
+    report = _checked_report_path(store_path)
+    with _parts_folder(store_path) as folder:
+        # Another run may have made it just now.
+        check_target(store_path, overwrite)
+        keys = {s.name: _key(s, read, options, frame_shape) for s in sources}
+        if len(keys) < len(sources):
+            raise ValueError("sources need different names")
+        with _one_line(store_path):
+            parts = _read_all(
+                sources, keys, folder, read, options, workers, dask, progress
+            )
+        _tell(parts)
+        if not any(part.lengths for _, part in parts):
+            if os.path.lexists(store_path):
+                # The report of the older store stays with it.
+                report = report.with_name(f"{store_path.name}.failed.report.csv")
+            with _one_line(store_path):
+                _write_report(report, parts)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(
+                f"{store_path}: no {what} gave a sequence, so no store was made; "
+                f"{_reasons(parts)}; see {report}"
+            )
+        info, records = _records(parts, folder, keys, labels, user_labels, splits, seed)
+        store = write_store(
+            store_path,
+            records,
+            dataset=dataset,
+            frame_shape=frame_shape,
+            labels=info,
+            arguments=options if arguments is None else arguments,
+            seed=seed,
+            licence=licence,
+            overwrite=overwrite,
+        )
+        with _one_line(store_path):
+            _write_report(report, parts)
+        shutil.rmtree(folder, ignore_errors=True)
+    return store
+
+
+@contextlib.contextmanager
+def _parts_folder(store_path):
+    """The folder of the parts, for one run at a time."""
     folder = store_path.with_name(f".{store_path.name}.parts")
-    folder.mkdir(parents=True, exist_ok=True)
-    keys = {source.name: _key(source, read, options, frame_shape) for source in sources}
-    if len(keys) < len(sources):
-        raise ValueError("sources need different names")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{store_path}: cannot be made there ({error.strerror}); choose another "
+            "place"
+        ) from error
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"{store_path}: is being made by another process now; wait for it, or "
+            "choose another name"
+        ) from None
+    except (OSError, NotImplementedError):
+        pass  # a file system without locks
+    try:
+        yield folder
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            if [path.name for path in folder.iterdir()] == ["lock"]:
+                (folder / "lock").unlink()
+            folder.rmdir()
+
+
+def _read_all(sources, keys, folder, read, options, workers, dask, progress):
+    """Read what is not read yet; returns (source, summary) for all."""
     skipped = {}
     todo = [s for s in sources if not (folder / keys[s.name]).is_dir()]
     done = len(sources) - len(todo)
@@ -241,43 +324,32 @@ def build(
         if progress is not None:
             progress(done, len(sources))
 
-    tasks = {s.name: (read, s, options, str(folder / keys[s.name])) for s in todo}
-
     def begun(name):
         return _remove_begun(folder / keys[name])
 
-    try:
-        with _no_space(store_path):
-            execution.run(_work, tasks, finished, begun, workers, dask)
-            parts = [
-                (s, _Summary.of(folder / keys[s.name], skipped.get(s.name)))
-                for s in sources
-            ]
-            _write_report(report_path(store_path), parts)
-    except OSError as error:
-        name = error.filename or store_path
-        raise InputError(f"{name}: {error.strerror or error}") from error
-    _tell(parts)
-    if not any(part.lengths for _, part in parts):
-        shutil.rmtree(folder, ignore_errors=True)
-        raise InputError(
-            f"{store_path}: no {what} gave a sequence, so no store was made; "
-            f"{_reasons(parts)}; see {report_path(store_path)}"
-        )
-    info, records = _records(parts, folder, keys, labels, user_labels, splits, seed)
-    store = write_store(
-        store_path,
-        records,
-        dataset=dataset,
-        frame_shape=frame_shape,
-        labels=info,
-        arguments=options if arguments is None else arguments,
-        seed=seed,
-        licence=licence,
-        overwrite=overwrite,
-    )
-    shutil.rmtree(folder, ignore_errors=True)
-    return store
+    tasks = {s.name: (read, s, options, str(folder / keys[s.name])) for s in todo}
+    execution.run(_work, tasks, finished, begun, workers, dask)
+    return [
+        (s, _Summary.of(folder / keys[s.name], skipped.get(s.name))) for s in sources
+    ]
+
+
+def _checked_report_path(store_path):
+    """Refuse to write the report over something that is none."""
+    path = report_path(store_path)
+    if len(os.fsencode(store_path.name)) > 200:
+        raise InputError(f"{store_path}: the name is too long; choose a shorter one")
+    if os.path.lexists(path):
+        try:
+            known = path.read_bytes()[:7] == b"source,"
+        except OSError:
+            known = False
+        if not known:
+            raise InputError(
+                f"{path}: is in the way of the report on the sources; move it away, or "
+                "choose another name for the store"
+            )
+    return path
 
 
 def _key(source, read, options, frame_shape):
@@ -306,7 +378,9 @@ def _work(read, source, options, folder):
         temporary.mkdir(parents=True)
         with open(temporary / "frames.bin", "wb") as file:
             spool = Spool(file)
-            reading = read(source, options, spool)
+            reading = _try(read, source, options, spool)
+        if reading.failed:
+            return reading
         arrays = {}
         for number, clip in enumerate(reading.clips):
             arrays[f"{number}/rows"] = np.asarray(clip.rows, np.int64)
@@ -317,29 +391,38 @@ def _work(read, source, options, folder):
             "shape": spool.shape,
             "names": [clip.name for clip in reading.clips],
             "lengths": [len(clip.rows) for clip in reading.clips],
-            "frames_read": reading.frames_read,
-            "frames_found": reading.frames_found,
-            "skipped": reading.skipped,
-            "notes": reading.notes,
+            **{
+                name: getattr(reading, name)
+                for name in _Summary.__dataclass_fields__
+                if name not in ("names", "lengths")
+            },
         }
         (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
         with contextlib.suppress(FileExistsError):
             os.rename(temporary, folder)
         return None
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise
-        return Reading(skipped=f"{error.filename or source.path}: {error.strerror}")
-    except InputError as error:
-        return Reading(skipped=str(error))
-    except MemoryError:
-        return Reading(skipped=f"{source.path}: needs more memory than there is")
-    # A decoder may raise anything on a broken file, which must not cost the others.
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return Reading(skipped=f"{source.path}: cannot be read ({reason[:300]})")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _try(read, source, options, spool):
+    """Read a source; what is wrong with it becomes the reason to skip it."""
+    try:
+        return read(source, options, spool)
+    except OSError as error:
+        # Of our own files, which concern all sources.
+        if error.errno in NO_SPACE or spool.failed:
+            raise
+        reason = f"{error.filename or source.path}: {error.strerror}"
+    except InputError as error:
+        reason = str(error)
+    except MemoryError:
+        reason = f"{source.path}: needs more memory than there is"
+    # A decoder may raise anything on a broken file, which must not cost the others.
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = f"{source.path}: cannot be read ({text[:300]})"
+    return Reading(skipped=reason, failed=True)
 
 
 def _remove_begun(folder):
@@ -356,7 +439,9 @@ class _Summary:
 
     lengths: list
     names: list
+    frames_declared: int | None
     frames_read: int
+    frames_broken: int
     frames_found: int
     skipped: str
     notes: str
@@ -399,7 +484,9 @@ def _write_report(path, parts):
                 table.writerow(
                     [
                         source.name,
+                        part.frames_declared,
                         part.frames_read,
+                        part.frames_broken,
                         part.frames_found,
                         len(part.lengths),
                         sum(part.lengths),
@@ -413,14 +500,18 @@ def _tell(parts):
     for source, part in parts:
         for text, verb in ((part.skipped, "skipped: "), (part.notes, "")):
             if text:
-                named = "" if source.path in text else f"{source.name}: "
+                named = "" if text.startswith(source.path) else f"{source.name}: "
                 # Names may hold line ends.
                 line = " ".join(f"{verb}{named}{text}".split())
                 warnings.warn(line, stacklevel=4)
 
 
 def _reasons(parts):
-    reasons = [f"{s.name}: {p.skipped}" for s, p in parts if p.skipped]
+    reasons = [
+        p.skipped if p.skipped.startswith(s.path) else f"{s.name}: {p.skipped}"
+        for s, p in parts
+        if p.skipped
+    ]
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return f"{reasons[0]}{more}" if reasons else "there is none"
 
@@ -445,6 +536,8 @@ def _records(parts, folder, keys, labels, user_labels, splits, seed):
     free = [group for group in free if group not in known]
     dealt = dict(zip(free, assign_splits(free, splits, seed), strict=True))
     titles = _titles(names)
+    if user_labels is not None:
+        _warn_of_frames(user_labels, used)
 
     def records():
         for (source, part), person, group, split in zip(
@@ -452,7 +545,9 @@ def _records(parts, folder, keys, labels, user_labels, splits, seed):
         ):
             place = folder / keys[source.name]
             pixels = _pixels(place)
-            for number, clip in enumerate(_clips(place, part.names), start=1):
+            counts = Counter()
+            for clip in _clips(place, part.names):
+                counts[clip.name] += 1
                 frame_labels = dict(clip.frame_labels)
                 sequence_labels = {}
                 if user_labels is not None:
@@ -461,7 +556,7 @@ def _records(parts, folder, keys, labels, user_labels, splits, seed):
                     )
                     frame_labels.update(more)
                 yield SequenceRecord(
-                    name=f"{titles[source.name]}#{clip.name}{number}",
+                    name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
                     frames=_taken(pixels, clip.rows),
                     split=split or known.get(group) or dealt[group],
                     person=person,
@@ -471,6 +566,23 @@ def _records(parts, folder, keys, labels, user_labels, splits, seed):
                 )
 
     return info, records()
+
+
+def _warn_of_frames(user_labels, used):
+    """Say which labels are for frames that their source has not."""
+    beyond = [
+        f"{source.name!r} has {total} frames and a label for frame {last}"
+        for source, part in used
+        if (total := part.frames_read + part.frames_broken)
+        <= (last := user_labels.last_frame(source.name))
+    ]
+    if beyond:
+        more = f" (and {len(beyond) - 1} more sources)" if len(beyond) > 1 else ""
+        warnings.warn(
+            f"labels: {beyond[0]}{more}; frames count from 0, and these labels are not "
+            "used",
+            stacklevel=4,
+        )
 
 
 def _taken(pixels, rows):
@@ -493,13 +605,15 @@ def _titles(names):
 
 
 @contextlib.contextmanager
-def _no_space(path):
+def _one_line(path):
+    """Turn what the system says of our own files into one line."""
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             raise InputError(
                 f"{path}: no space left on the disk; free some, or choose another "
                 "place, and run the same again to go on"
             ) from error
-        raise
+        name = error.filename or path
+        raise InputError(f"{name}: {error.strerror or error}") from error

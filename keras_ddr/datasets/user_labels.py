@@ -41,6 +41,11 @@ class UserLabels:
         """Split that the table asks for, or ""."""
         return self._splits.get(source, "")
 
+    def last_frame(self, source):
+        """The highest frame number that has a label, or -1."""
+        frames = self._frames.get(source, {}).values()
+        return max((max(known) for known in frames), default=-1)
+
     def of(self, source, numbers):
         """Labels of a sequence.
 
@@ -142,6 +147,14 @@ def read_labels(path, sources, frame_names=None):
             value = row[column]
             if value not in _MISSING:
                 cells[column].append((line, source, frame, value))
+    sides = {}
+    for source, person in result._persons.items():
+        split = result._splits.get(source)
+        if split and sides.setdefault(person, split) != split:
+            raise InputError(
+                f"{path}: gives {person!r} the splits {sides[person]} and {split}; a "
+                "person must be in one"
+            )
     for column, (name, kind) in columns.items():
         _add(result, path, name, kind, cells[column])
     if unknown:

@@ -13,7 +13,7 @@ from keras_ddr.faces.boxes import is_usable
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
 from keras_ddr.faces.detector import COLUMNS, FaceDetector
 from keras_ddr.faces.sparse import detect_faces
-from keras_ddr.faces.tracking import follow, main_people
+from keras_ddr.faces.tracking import follow, one_at_a_time
 from keras_ddr.media.shots import find_shots
 from keras_ddr.media.video import SUFFIXES, Video
 
@@ -64,7 +64,7 @@ def prepare(
     Args:
         store_path: folder to make; beside it the table `NAME.report.csv`.
         source: a video, a folder that is searched with all its subfolders, a .txt file
-            with one path a line, or a list of paths.
+            with one path a line ("#" begins a remark), or a list of paths.
         crop: "face", "center" (the largest square in the middle) or "none" (the whole
             frame, with black bars where it is not square).
         people: "largest" keeps one person at any time, the one whose face fills most
@@ -168,6 +168,8 @@ def find_videos(source):
     """
     if isinstance(source, (list, tuple)):
         return _named([os.fspath(path) for path in source])
+    if not os.fspath(source):
+        raise InputError("source: is empty; give a video, a folder or a list")
     root = Path(source)
     if root.is_dir():
         found = find_files(root, SUFFIXES)
@@ -184,7 +186,8 @@ def find_videos(source):
             lines = root.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{root}: cannot be read as a list ({error})") from None
-        paths = [line.strip() for line in lines if line.strip()]
+        lines = [line.strip() for line in lines]
+        paths = [os.path.expanduser(line) for line in lines if line and line[0] != "#"]
         if not paths:
             raise InputError(f"{root}: lists no video; give one path a line")
         return _named([os.path.join(root.parent, path) for path in paths])
@@ -222,18 +225,22 @@ def read_video(source, reading, spool):
     video = Video(source.path, reading["fps"], options.threads())
     if reading["crop"] == "face":
         tracks, found = read_faces(video, reading, spool)
+        chosen = tracks.values()
         if reading["people"] == "largest":
-            chosen = main_people({p: _extent(t) for p, t in tracks.items()})
-            tracks = {person: tracks[person] for person in chosen}
+            chosen = one_at_a_time(tracks, reading["min_length"])
         several = reading["people"] == "all"
         missing = "no face was found"
     else:
         tracks, found = _read_frames(video, reading, spool)
-        several, missing = False, "all frames are blank"
+        chosen, several, missing = tracks.values(), False, "all frames are blank"
     result = pipeline.Reading(
-        frames_read=video.read, frames_found=found, notes=video.summary()
+        frames_declared=video.declared,
+        frames_read=video.read,
+        frames_broken=video.broken,
+        frames_found=found,
+        notes=video.summary(),
     )
-    result.clips = cut_tracks(tracks, reading, several)
+    result.clips = cut_tracks(chosen, reading, several)
     if not result.clips:
         longest = max((len(track) for track in tracks.values()), default=0)
         result.skipped = (
@@ -273,6 +280,8 @@ def read_faces(video, reading, spool):
 
     for sighting in follow(counted(), reading["max_gap"]):
         frame, face = sighting.frame, sighting.face
+        if not frame.kept:
+            continue
         if reading["align"] == "eyes":
             landmarks = face[4:14].reshape(5, 2)
             image = crop_aligned(
@@ -293,7 +302,7 @@ def _read_frames(video, reading, spool):
     for shot in find_shots(video, reading["cuts"]):
         if shot.first:
             shot_number += 1
-        if not shot.blank:
+        if not shot.blank and shot.frame.kept:
             frame = shot.frame
             image = crop_whole(frame.image, reading["size"], reading["crop"])
             row = spool.add(options.coloured(image, reading["channels"]))
@@ -306,7 +315,7 @@ def cut_tracks(tracks, reading, several=False):
     """Cut tracks into clips of the lengths that are asked for.
 
     Args:
-        tracks: dict as of `read_faces`, in order of time.
+        tracks: tracks as of `read_faces`, in order of time.
         reading: dict of options.
         several: whether the clips' names say which person it is.
 
@@ -314,7 +323,7 @@ def cut_tracks(tracks, reading, several=False):
         List of `pipeline.Clip`.
     """
     made = []
-    for number, track in enumerate(tracks.values(), start=1):
+    for number, track in enumerate(tracks, start=1):
         for part in clips.pieces(
             len(track), reading["min_length"], reading["max_length"], reading["long"]
         ):
@@ -329,8 +338,3 @@ def cut_tracks(tracks, reading, several=False):
             name = f"person{number}-" if several else ""
             made.append(pipeline.Clip(np.array(rows), labels, name))
     return made
-
-
-def _extent(track):
-    area = sum(float(face[2] * face[3]) for *_, face in track)
-    return track[0][1], track[-1][1], area

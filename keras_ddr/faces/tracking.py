@@ -7,7 +7,7 @@ import numpy as np
 from keras_ddr.faces.boxes import match
 from keras_ddr.media.video import Frame
 
-__all__ = ["Sighting", "follow", "main_people"]
+__all__ = ["Sighting", "follow", "one_at_a_time"]
 
 # A face that moved by more than this share of its width since it was last seen is
 # someone else.
@@ -39,7 +39,7 @@ class _Track:
 
     def __init__(self, number):
         self.number = number
-        self.frames, self.faces = [], []
+        self.frames, self.faces, self.numbers = [], [], []
         self.first = 0  # sightings before these lists
         self.given = 0  # sightings handed out
         self.missed = 0
@@ -47,6 +47,7 @@ class _Track:
     def add(self, frame, face):
         self.frames.append(frame)
         self.faces.append(face)
+        self.numbers.append(frame.number)
         self.missed = 0
 
     def ready(self, ended=False):
@@ -55,9 +56,7 @@ class _Track:
         count = self.first + len(self.faces)
         while self.given < count - (0 if ended else wide):
             place = self.given
-            # The window is symmetric at the ends too, so that smoothing never shifts
-            # a face in motion.
-            reach = min(wide, place, count - 1 - place)
+            reach = self._reach(place, count)
             total, weights = 0.0, 0
             for offset in range(-reach, reach + 1):
                 weight = _WEIGHTS[abs(offset)]
@@ -68,10 +67,26 @@ class _Track:
             yield Sighting(self.number, self.frames[place - self.first], face)
             self.given += 1
             while self.first < self.given - wide:
-                del self.frames[0], self.faces[0]
+                del self.frames[0], self.faces[0], self.numbers[0]
                 self.first += 1
             # Pictures are large; only boxes are needed of those handed out.
             self.frames[place - self.first] = None
+
+    def _reach(self, place, count):
+        """How far the window reaches on both sides.
+
+        It is symmetric at the ends and beside gaps too, so that smoothing does not
+        shift a face in steady motion.
+        """
+        reach, middle = 0, place - self.first
+        for wide in range(1, len(_WEIGHTS)):
+            if place - wide < 0 or place + wide >= count:
+                break
+            span = self.numbers[middle + wide] - self.numbers[middle - wide]
+            if span != 2 * wide:
+                break
+            reach = wide
+        return reach
 
 
 def follow(detections, max_gap=5):
@@ -117,19 +132,36 @@ def follow(detections, max_gap=5):
         yield from track.ready(ended=True)
 
 
-def main_people(people):
+def one_at_a_time(tracks, min_length=1):
     """Choose one person at any time: whose face fills most of the video.
 
+    Tracks are taken by the area of the face summed over its frames. Of a track that
+    overlaps with one that was taken before, the frames outside it stay.
+
     Args:
-        people: dict person -> (first frame number, last frame number, area of the
-            face summed over its frames).
+        tracks: dict person -> list of (row, frame number, time, face), in order.
+        min_length: shorter tracks, and shorter rests of tracks, are not taken: they
+            would only stand in the way of others.
 
     Returns:
-        Sorted list of persons that are not seen at the same time, chosen by area.
+        List of tracks in order of time, no two of which share a frame number.
     """
-    chosen = []
-    for person in sorted(people, key=lambda p: (-people[p][2], p)):
-        first, last, _ = people[person]
-        if all(last < people[p][0] or first > people[p][1] for p in chosen):
-            chosen.append(person)
-    return sorted(chosen)
+
+    def area(person):
+        return sum(float(face[2] * face[3]) for *_, face in tracks[person])
+
+    chosen, spans = [], []
+    for person in sorted(tracks, key=lambda person: (-area(person), person)):
+        run = []
+        for entry in [*tracks[person], None]:
+            free = entry is not None and not any(
+                first <= entry[1] <= last for first, last in spans
+            )
+            if free:
+                run.append(entry)
+                continue
+            if len(run) >= min_length:
+                chosen.append(run)
+            run = []
+        spans = [(track[0][1], track[-1][1]) for track in chosen]
+    return sorted(chosen, key=lambda track: track[0][1])

@@ -39,11 +39,13 @@ class Frame:
             decoded.
         time: seconds since the first frame by the decoder's time stamps, or NaN.
         image: uint8 (H, W, 3), blue, green, red.
+        kept: False where a lower frame rate was asked for and leaves this frame out.
     """
 
     number: int
     time: float
     image: np.ndarray
+    kept: bool = True
 
 
 class Video:
@@ -56,8 +58,9 @@ class Video:
 
     Args:
         path: file.
-        fps: if given, only so many frames a second are kept, chosen by their time
-            stamps (of a variable frame rate too).
+        fps: if given, only so many frames a second are marked as kept, chosen by their
+            time stamps (of a variable frame rate too). The others come along, since
+            cuts and motion can only be judged from one frame to the next.
         threads: decoding threads.
 
     Attributes:
@@ -198,22 +201,19 @@ class Video:
                 begin = stamp - (place / rate if rate else 0.0)
             time = stamp - begin
             kept = not self.fps or math.isnan(time) or time + 1e-3 >= due
-            image = None
-            if kept:
-                decoded, image = capture.retrieve()
-                if not decoded or image is None:
-                    failures += 1
-                    continue
+            decoded, image = capture.retrieve()
+            if not decoded or image is None:
+                failures += 1
+                continue
             self.broken += failures
             self.read += 1
             self._time = time
             number, failures = place, 0
-            if kept:
-                if self.fps:
-                    # After a gap the count of time starts anew.
-                    due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
-                image = orientation.apply(_three_channels(image), turn)
-                yield Frame(number, time, image)
+            if kept and self.fps:
+                # After a gap the count of time starts anew.
+                due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
+            image = orientation.apply(_three_channels(image), turn)
+            yield Frame(number, time, image, kept)
         if not self.read:
             raise InputError(
                 f"{self.path}: no frame could be decoded (truncated or damaged); fetch "

@@ -241,6 +241,44 @@ def test_a_run_goes_on_where_it_was_ended(tmp_path, write, workers, number):
         assert resumed[name] == other[name]
 
 
+def test_two_runs_do_not_make_one_store(tmp_path, write):
+    write(a="frames 2", b="sleep 100")
+    log = tmp_path / "log"
+    process = _start(tmp_path, 0)
+    try:
+        _wait_for_lines(log, 2)
+        with pytest.raises(InputError, match="S: is being made by another process"):
+            _build(tmp_path, write())
+    finally:
+        process.kill()
+        process.communicate()
+    # A lock ends with its process.
+    write(b="frames 3")
+    assert len(_build(tmp_path, write())) == 2
+
+
+def test_a_failed_run_leaves_the_report_of_the_older_store(tmp_path, write):
+    _build(tmp_path, write(a="frames 2"))
+    before = (tmp_path / "S.report.csv").read_bytes()
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="S.failed.report"):
+        _build(tmp_path, write(a="nothing"), overwrite=True)
+    assert (tmp_path / "S.report.csv").read_bytes() == before
+    assert b"nothing to see" in (tmp_path / "S.failed.report.csv").read_bytes()
+
+
+def test_what_is_in_the_way_is_named_before_the_work(tmp_path, write):
+    sources = write(a="frames 2")
+    (tmp_path / "S.report.csv").write_text("mine")
+    with pytest.raises(InputError, match="S.report.csv: is in the way"):
+        _build(tmp_path, sources)
+    assert (tmp_path / "S.report.csv").read_text() == "mine"
+    (tmp_path / "S.report.csv").unlink()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made there"):
+        _build(tmp_path / "file", sources)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "sources"]
+
+
 def test_parts_of_other_options_or_changed_sources_are_not_reused(tmp_path, write):
     write(a="frames 2", b="frames 3", c="frames 4", d="sleep 100")
     log = tmp_path / "log"

@@ -299,6 +299,10 @@ def test_cells_may_hold_commas_quotes_and_lines(read):
         ("source,:categorical\nclip 1,1\n", "':categorical' cannot be a label"),
         ("source,a/b\nclip 1,1\n", "'a/b' cannot be a label"),
         ("source,file\nclip 1,1\n", "'file' cannot be a label"),
+        (
+            "source,person,split\nclip 1,ann,train\nclip 2,ann,test\n",
+            "gives 'ann' the splits train and test",
+        ),
         ("source,x\nclip 1,1\nclip 2,1,2\n", "line 3 has 3 cells, but the header 2"),
         ("source,x,y\nclip 1,1\n", "line 2 has 2 cells, but the header 3"),
         ("source,x\nclip 1\n", "line 2 has 1 cells, but the header 2"),

@@ -336,7 +336,34 @@ def test_everyone_is_found_and_kept_apart(face_clips, detector_model, prepare):
     assert (np.minimum(one, other) < 320).all() and (np.maximum(one, other) > 320).all()
     assert (one < 320).all() or (one > 320).all()
     names = [s.name for s in store.sequences]
-    assert names == ["derived_two_faces#person1-1", "derived_two_faces#person2-2"]
+    assert names == ["derived_two_faces#person1-1", "derived_two_faces#person2-1"]
+
+
+@pytest.mark.parametrize("fps", [5, 10, 15])
+def test_fewer_frames_a_second_change_nothing_else(
+    face_clips, detector_model, prepare, fps
+):
+    """Cuts and motion are judged at the full rate; the frames kept are a part."""
+    path = face_clips / "short_hamilton_clip.mp4"
+    options = {"crop": "face", "detector_model": detector_model, "size": 64}
+    every = prepare(path, **options, min_length=10)
+    frames = {
+        int(n): frame
+        for k in range(len(every))
+        for n, frame in zip(
+            every.frame_labels(k)["source_frame"], every.frames(k), strict=True
+        )
+    }
+    store = prepare(path, **options, fps=fps, min_length=2)
+    count = 0
+    for k in range(len(store)):
+        numbers = store.frame_labels(k)["source_frame"]
+        for cut in (20, 82, 211):
+            assert (numbers < cut).all() or (numbers >= cut).all()
+        for n, frame in zip(numbers, store.frames(k), strict=True):
+            if int(n) in frames:
+                count += (frame == frames[int(n)]).all()
+    assert count > 0.85 * len(frames) * fps / 30
 
 
 def test_eyes_keep_their_places(face_clips, detector_model, prepare):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_ddr.faces.sparse import detect_faces
-from keras_ddr.faces.tracking import follow, main_people
+from keras_ddr.faces.tracking import follow, one_at_a_time
 from keras_ddr.media.shots import ShotFrame
 from keras_ddr.media.video import Frame
 
@@ -162,7 +162,37 @@ def test_few_pictures_are_held():
     assert len(made) == 200 and most < 12
 
 
-def test_the_main_person_is_who_fills_most_of_the_video():
-    people = {0: (0, 99, 100.0), 1: (0, 20, 60.0), 2: (100, 150, 5.0), 3: (40, 120, 9)}
-    assert main_people(people) == [0, 2]
-    assert main_people({}) == []
+def test_smoothing_does_not_reach_across_gaps():
+    faces = [[] if 10 <= n < 13 else [_face(50 + 3 * n)] for n in range(24)]
+    (track,) = _followed(faces).values()
+    for sighting in track:
+        assert sighting.face[0] == pytest.approx(50 + 3 * sighting.frame.number)
+
+
+def _track(numbers, width):
+    return [(n, n, n / 25, _face(0, width)) for n in numbers]
+
+
+def test_one_person_at_any_time():
+    tracks = {
+        0: _track(range(100), 40),
+        # Larger, but shorter in all; and gone before it could be a sequence.
+        1: _track(range(20), 60),
+        2: _track(range(40, 50), 200),
+        3: _track(range(90, 130), 30),
+        4: _track(range(200, 205), 40),
+    }
+    chosen = one_at_a_time(tracks, 20)
+    numbers = [[entry[1] for entry in track] for track in chosen]
+    # Of the one that overlaps, the rest stays.
+    assert numbers == [list(range(100)), list(range(100, 130))]
+    chosen = one_at_a_time(tracks, 5)
+    numbers = [[entry[1] for entry in track] for track in chosen]
+    assert numbers == [
+        list(range(40)),
+        list(range(40, 50)),
+        list(range(50, 100)),
+        list(range(100, 130)),
+        list(range(200, 205)),
+    ]
+    assert one_at_a_time({}, 5) == []
