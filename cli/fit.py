@@ -180,8 +180,10 @@ def train(run, store, steps=None):
     finally:
         progress.clear()
     best = run.best()
-    of_best = f" (best on val: step {best['step']}, {best['val_loss']:.2f})"
-    click.echo(f"model: {run.path / 'model.keras'}{of_best if best else ''}")
+    which = "the last one"
+    if best:
+        which = f"best on val: step {best['step']}, {best['val_loss']:.2f}"
+    click.echo(f"model: {run.path / 'model.keras'} ({which})")
 
 
 def _create(out, store, steps, overwrite, settings):

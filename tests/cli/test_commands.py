@@ -87,6 +87,15 @@ def test_fit_shows_every_part_of_the_loss(ddr_here, puppets, small, tmp_path):
     assert "going on after epoch 2, step 4 of 4" in result.output
 
 
+def test_fit_without_val(ddr_here, puppets, small, tmp_path):
+    frames = [FrameStore.open(puppets).frames(k) for k in range(4)]
+    store = FrameStore.from_arrays(tmp_path / "S", frames)
+    result = ddr_here("fit", store.path, "--out", tmp_path / "run", *small)
+    assert result.exit_code == 0, result.output
+    assert "no sequences for validation" in result.output
+    assert f"{tmp_path / 'run' / 'model.keras'} (the last one)" in result.output
+
+
 def test_fit_on_what_cannot_be_used(ddr_here, puppets, small, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
