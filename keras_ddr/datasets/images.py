@@ -12,7 +12,6 @@ from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import is_usable, match
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
-from keras_ddr.faces.detector import FaceDetector
 from keras_ddr.media.pictures import SUFFIXES, read_picture
 
 __all__ = ["find_folders", "prepare", "read_folder"]
@@ -115,7 +114,7 @@ def prepare(
     info = {}
     if crop == "face":
         reading["detector"] = options.detector(
-            detector_model, detector_size, 1, threshold
+            detector_model, detector_size, 1, threshold, refine=align == "eyes"
         )
         info = options.face_labels()
     return pipeline.build(
@@ -236,7 +235,7 @@ class _FaceCutter:
     def __init__(self, reading):
         about = reading["detector"]
         self._reading = reading
-        self._detector = FaceDetector(about["model"], about["size"], about["threshold"])
+        self._detector = options.make_detector(about)
         self._last = None  # size of the picture, face
 
     def __call__(self, image):

@@ -16,6 +16,7 @@ __all__ = [
     "coloured",
     "detector",
     "face_labels",
+    "make_detector",
     "threads",
 ]
 
@@ -53,8 +54,15 @@ def check_numbers(size, margin, fps=None):
         raise InputError(f"fps: {fps!r} is not a number of frames a second; use 10")
 
 
-def detector(model, size, every, threshold):
+def detector(model, size, every, threshold, refine=False):
     """Check what the detector needs, and fetch its model where none is given.
+
+    Args:
+        model: path, or None.
+        size: longest side of searched pictures.
+        every: distance of searched frames.
+        threshold: least score.
+        refine: whether landmarks are needed as exactly as can be.
 
     Returns:
         Dict of plain values from which a worker makes its own detector.
@@ -82,6 +90,7 @@ def detector(model, size, every, threshold):
         "size": int(size),
         "every": int(every),
         "threshold": float(threshold),
+        "refine": bool(refine),
     }
 
 
@@ -117,3 +126,10 @@ def coloured(image, channels):
 def threads():
     """Decoding threads: one in a worker, since there is one worker a core."""
     return 1 if multiprocessing.parent_process() else os.cpu_count() or 1
+
+
+def make_detector(about):
+    """The detector that `detector` describes."""
+    return FaceDetector(
+        about["model"], about["size"], about["threshold"], about["refine"]
+    )

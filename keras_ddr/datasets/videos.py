@@ -11,7 +11,7 @@ from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import is_usable
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
-from keras_ddr.faces.detector import COLUMNS, FaceDetector
+from keras_ddr.faces.detector import COLUMNS
 from keras_ddr.faces.sparse import detect_faces
 from keras_ddr.faces.tracking import follow, one_at_a_time
 from keras_ddr.media.shots import find_shots
@@ -125,7 +125,11 @@ def prepare(
     info = {}
     if crop == "face":
         reading["detector"] = options.detector(
-            detector_model, detector_size, detect_every, threshold
+            detector_model,
+            detector_size,
+            detect_every,
+            threshold,
+            refine=align == "eyes",
         )
         info = options.face_labels()
     return pipeline.build(
@@ -265,7 +269,7 @@ def read_faces(video, reading, spool):
         the number of frames with a face.
     """
     about = reading["detector"]
-    detector = FaceDetector(about["model"], about["size"], about["threshold"])
+    detector = options.make_detector(about)
     shots = find_shots(video, reading["cuts"])
     tracks, found = {}, 0
 

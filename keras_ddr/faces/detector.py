@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_ddr.data.store import CROP_LABELS
 from keras_ddr.errors import InputError
+from keras_ddr.faces.boxes import is_usable
+from keras_ddr.faces.cropping import crop_square, square
 from keras_ddr.media import opencv
 
 __all__ = ["COLUMNS", "FaceDetector", "detector_model"]
@@ -24,6 +26,8 @@ _ADDRESSES = (
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 # YuNet halves a picture five times.
 _MULTIPLE = 32
+# Size of the crops on which landmarks are found once more, and what is added around.
+_CLOSE, _CLOSE_MARGIN = 320, 0.2
 
 
 def detector_model(path=None, addresses=_ADDRESSES, cache_dir=None):
@@ -83,13 +87,17 @@ class FaceDetector:
             Faces of less than about a thirtieth of the longest side are not found
             then.
         threshold: least score of a face, 0 to 1.
+        refine: find the landmarks once more on an enlarged crop of each face. YuNet
+            takes small tilted faces for more upright than they are; a face that was
+            tilted by 20 degrees is then measured as 12 to 20 and not as 3 to 20.
 
     Raises:
         InputError: the model cannot be used.
     """
 
-    def __init__(self, model, size=320, threshold=0.7):
+    def __init__(self, model, size=320, threshold=0.7, refine=False):
         self.size = int(size)
+        self.refine = refine
         self._cv2 = opencv.load()
         try:
             # From bytes, so that any name will do.
@@ -119,8 +127,28 @@ class FaceDetector:
             float64 array (n, 15), see `COLUMNS`, in pixels of `image`; the largest
             face first.
         """
+        faces = self._find(image, self.size)
+        if self.refine:
+            height, width = image.shape[:2]
+            for face in faces:
+                if is_usable(face[:4], height, width):
+                    self._refine(image, face)
+        return faces
+
+    def _refine(self, image, face):
+        """Replace the landmarks of one face by those found on its crop."""
+        left, top, side = square(face, _CLOSE_MARGIN)
+        crop = crop_square(image, face, _CLOSE, _CLOSE_MARGIN)
+        found = self._find(crop, _CLOSE)
+        if len(found):
+            centres = found[:, :2] + found[:, 2:4] / 2 - _CLOSE / 2
+            nearest = found[np.argmin(np.hypot(centres[:, 0], centres[:, 1]))]
+            landmarks = nearest[4:14].reshape(5, 2) * side / _CLOSE + (left, top)
+            face[4:14] = landmarks.reshape(-1)
+
+    def _find(self, image, size):
         height, width = image.shape[:2]
-        scale = min(1.0, self.size / max(height, width))
+        scale = min(1.0, size / max(height, width))
         if scale < 1:
             reduced = max(1, round(width * scale)), max(1, round(height * scale))
             image = self._cv2.resize(image, reduced, interpolation=self._cv2.INTER_AREA)

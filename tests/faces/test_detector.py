@@ -54,6 +54,24 @@ def test_pictures_of_any_size(yunet, shape, rng):
     assert yunet.detect(picture).shape == (0, len(detector.COLUMNS))
 
 
+@pytest.mark.parametrize("angle", [-20, 20])
+def test_refined_landmarks_see_more_of_a_tilt(detector_model, face_clips, angle):
+    """A face of 100 pixels that is turned by 20 degrees."""
+    frame = next(iter(Video(face_clips / "liveportrait_d13.mp4"))).image
+    height, width = frame.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, 1)
+    frame = cv2.warpAffine(
+        frame, turn, (width, height), borderMode=cv2.BORDER_REPLICATE
+    )
+    tilt = {}
+    for refine in (False, True):
+        (face,) = FaceDetector(detector_model, refine=refine).detect(frame)
+        between = face[6:8] - face[4:6]
+        tilt[refine] = np.degrees(np.arctan2(between[1], between[0]))
+        assert face[14] > 0.7
+    assert abs(tilt[True] - angle) < abs(tilt[False] - angle) - 3
+
+
 def test_what_is_no_model(tmp_path):
     for content in (b"", b"hello", b"\x08\x07\x12\x00" * 40):
         path = tmp_path / "model.onnx"
