@@ -14,7 +14,9 @@ __all__ = ["ddr", "main"]
 _COMMANDS = {
     "preprocess": "ddr_cli.preprocess:preprocess",
     "fit": "ddr_cli.fit:fit",
+    "encode": "ddr_cli.encode:encode",
     "plot": "ddr_cli.plot:plot",
+    "events": "ddr_cli.events:events",
     "explore": "ddr_cli.explore:explore",
     "demo": "ddr_cli.demo:demo",
     "info": "ddr_cli.info:info",

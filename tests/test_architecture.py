@@ -48,6 +48,8 @@ _MAY_IMPORT = {
     "media": {"errors"},
     "faces": {"data", "errors", "media"},
     "datasets": {"data", "errors", "faces", "files", "media", "version"},
+    "encoding": {"data", "errors", "files"},
+    "events": {"errors", "files"},
     "evaluation": {"data", "errors", "files", "model", "gaussian", "inference"},
     "visualization": {"data", "errors", "files", "evaluation", "inference"},
 }

@@ -1,0 +1,51 @@
+"""`ddr encode`."""
+
+import click
+
+from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.progress import Counter
+
+__all__ = ["encode"]
+
+
+@click.command(short_help="f and z of all sequences and frames, as .npz or .csv.")
+@click.argument("run", type=click.Path())
+@click.argument("store", type=click.Path())
+@click.argument("out", type=click.Path())
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test", "all"]),
+    default="all",
+    show_default=True,
+    help="Sequences to encode.",
+)
+@click.option(
+    "--sets",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    help="Random sets of frames that f of a sequence is taken from.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the choice of these sets.",
+)
+@backend_option
+def encode(run, store, out, split, sets, seed, backend):
+    """Write the codes of the sequences of STORE to OUT.npz or OUT.csv.
+
+    Means and variances of f and z, z as a standard score under p(z|f), the frame's
+    number and time in its source, and all labels. The .csv has a row a frame; the .npz
+    is read with numpy.load.
+    """
+    select_backend(backend)
+    from ddr_cli.opening import open_both
+    from keras_ddr.encoding import check_codes_path, write_codes
+
+    check_codes_path(out)
+    model, store, split = open_both(run, store, split)
+    progress = Counter("sequences encoded")
+    click.echo(write_codes(out, model, store, split, sets, seed, progress))

@@ -1,0 +1,283 @@
+"""The codes of a whole store in one file, for other programs."""
+
+import csv
+import math
+import shutil
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
+from keras_ddr.errors import InputError
+from keras_ddr.files import replacing
+
+__all__ = [
+    "SUFFIXES",
+    "check_codes_path",
+    "encode_sequences",
+    "label_texts",
+    "write_codes",
+]
+
+SUFFIXES = (".npz", ".csv")
+
+
+def encode_sequences(model, store, split=None, sets=16, seed=0, progress=None):
+    """Encode the sequences of a store, one at a time.
+
+    Args:
+        model: A trained `DDR`.
+        store: `FrameStore` with frames of the model's image shape.
+        split: "train", "val", "test"; "all" or `None` for every sequence.
+        sets: Random sets of N frames that f is taken from, see `DDR.encode`.
+        seed: Of the choice of sets.
+        progress: Called with (sequences done, all sequences), or `None`.
+
+    Yields:
+        (`Sequence`, `Codes`), in the order of the store.
+
+    Raises:
+        InputError: No sequence is long enough.
+
+    Warns:
+        UserWarning: Sequences are left out because they are too short.
+    """
+    chosen = _chosen(model, store, split)
+    for done, sequence in enumerate(chosen, start=1):
+        frames = store.frames(sequence.index)
+        yield sequence, model.encode(frames, sets=sets, seed=seed)
+        if progress is not None:
+            progress(done, len(chosen))
+
+
+def write_codes(path, model, store, split=None, sets=16, seed=0, progress=None):
+    """Write f and z of every sequence and frame, with their variances and labels.
+
+    A .csv file has a row a frame: sequence, split, person, source, position (from 0),
+    source_frame, time, z_1 …, z_1_variance …, z_1_standardized …, f_1 …, f_1_variance …
+    and label:NAME for each label of the store, class names for categorical ones. What
+    is missing is empty.
+
+    A .npz file (read it with `numpy.load`) has, for S sequences and T frames in all:
+    names, split, person, source (S,); static_mean, static_variance (S, static_dim);
+    prior_mean, prior_variance (S, dynamic_dim); sequence (T,), the number of its
+    sequence for each frame, position, source_frame, time (T,); dynamic_mean,
+    dynamic_variance, dynamic_standardized (T, dynamic_dim); label:NAME, (S,) or (T,),
+    and classes:NAME where it is categorical: frame labels are then numbers of classes,
+    sequence labels their names.
+
+    One sequence is in memory at a time.
+
+    Args:
+        path: File ending in .npz or .csv, in a folder that exists; it is written whole
+            or not at all.
+        model: A trained `DDR`.
+        store: `FrameStore` with frames of the model's image shape.
+        split: See `encode_sequences`, as `sets`, `seed` and `progress`.
+        sets: Likewise.
+        seed: Likewise.
+        progress: Likewise.
+
+    Returns:
+        `pathlib.Path` of the file.
+
+    Raises:
+        InputError: The path cannot be used, or no sequence is long enough.
+    """
+    path = check_codes_path(path)
+    encoded = encode_sequences(model, store, split, sets, seed, progress)
+    if path.suffix.lower() == ".csv":
+        _write_csv(path, model, store, encoded)
+    else:
+        chosen = _chosen(model, store, split, warn=False)
+        _write_npz(path, model, store, chosen, encoded)
+    return path
+
+
+def check_codes_path(path, suffixes=SUFFIXES):
+    """Refuse a path that could not be written, before the work is done.
+
+    Raises:
+        InputError: Another suffix, or the folder is missing.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise InputError(
+            f"{path} has the suffix {path.suffix!r}; use {' or '.join(suffixes)}"
+        )
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} does not exist; make "
+            "it first"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    return path
+
+
+def _chosen(model, store, split, warn=True):
+    number = model.frames_per_set
+    every = store.select(split=split)
+    chosen = [s for s in every if s.length >= number]
+    if not chosen:
+        where = f" in the split {split!r}" if split not in (None, "all") else ""
+        raise InputError(
+            f"{store.path} has no sequence of at least {number} frames{where}; the "
+            "model compares that many"
+        )
+    if warn and len(chosen) < len(every):
+        short = next(s for s in every if s.length < number)
+        warnings.warn(
+            f"{store.path}: {len(every) - len(chosen)} sequences have fewer than "
+            f"{number} frames and are left out ({short.name!r} first)",
+            stacklevel=3,
+        )
+    return chosen
+
+
+def _write_csv(path, model, store, encoded):
+    z = [f"z_{k + 1}" for k in range(model.dynamic_dim)]
+    f = [f"f_{k + 1}" for k in range(model.static_dim)]
+    labels = [name for name in store.label_info if name not in FRAME_LABELS]
+    header = ["sequence", "split", "person", "source", "position", "source_frame"]
+    header += ["time", *z, *(f"{n}_variance" for n in z)]
+    header += [*(f"{n}_standardized" for n in z), *f, *(f"{n}_variance" for n in f)]
+    header += [f"label:{name}" for name in labels]
+    with replacing(path) as temporary:
+        with open(
+            temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file:
+            table = csv.writer(file)
+            table.writerow(header)
+            for sequence, codes in encoded:
+                frame_labels = store.frame_labels(sequence.index)
+                static = [
+                    *_texts(codes.static.mean),
+                    *_texts(codes.static.variance),
+                ]
+                about = [sequence.name, sequence.split, sequence.person]
+                about.append(sequence.source)
+                for position in range(sequence.length):
+                    table.writerow(
+                        [
+                            *about,
+                            position,
+                            int(frame_labels["source_frame"][position]),
+                            _text(frame_labels["time"][position]),
+                            *_texts(codes.dynamic.mean[position]),
+                            *_texts(codes.dynamic.variance[position]),
+                            *_texts(codes.standardized[position]),
+                            *static,
+                            *(
+                                _label_text(
+                                    store, sequence, frame_labels, name, position
+                                )
+                                for name in labels
+                            ),
+                        ]
+                    )
+
+
+def label_texts(store, sequence, frame_labels, position):
+    """Labels of a frame, but for where it was cut out, and of its sequence, as text."""
+    return {
+        name: _label_text(store, sequence, frame_labels, name, position)
+        for name in store.label_info
+        if name not in FRAME_LABELS and name not in CROP_LABELS
+    }
+
+
+def _label_text(store, sequence, frame_labels, name, position):
+    """A label of a frame, or of its sequence, as text; "" where missing."""
+    info = store.label_info[name]
+    if info["scope"] == "sequence":
+        value = sequence.labels.get(name)
+        return "" if value is None else value
+    value = frame_labels[name][position]
+    if info["kind"] == "categorical":
+        known = 0 <= value < len(info["classes"])
+        return info["classes"][int(value)] if known else ""
+    missing = info["missing"]
+    return "" if missing is not None and value == missing else _text(value)
+
+
+def _texts(values):
+    return [_text(value) for value in values]
+
+
+def _text(value):
+    """The shortest text that is read back as the same number."""
+    return "" if math.isnan(value) else str(value)
+
+
+def _write_npz(path, model, store, chosen, encoded):
+    frames = sum(sequence.length for sequence in chosen)
+    shapes = {
+        "static_mean": (len(chosen), model.static_dim),
+        "static_variance": (len(chosen), model.static_dim),
+        "prior_mean": (len(chosen), model.dynamic_dim),
+        "prior_variance": (len(chosen), model.dynamic_dim),
+        "dynamic_mean": (frames, model.dynamic_dim),
+        "dynamic_variance": (frames, model.dynamic_dim),
+        "dynamic_standardized": (frames, model.dynamic_dim),
+    }
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}.tmp-", dir=path.parent))
+    try:
+        arrays = {
+            name: np.lib.format.open_memmap(folder / name, "w+", np.float32, shape)
+            for name, shape in shapes.items()
+        }
+        start = 0
+        for row, (sequence, codes) in enumerate(encoded):
+            part = slice(start, start + sequence.length)
+            arrays["static_mean"][row] = codes.static.mean
+            arrays["static_variance"][row] = codes.static.variance
+            arrays["prior_mean"][row] = codes.prior.mean
+            arrays["prior_variance"][row] = codes.prior.variance
+            arrays["dynamic_mean"][part] = codes.dynamic.mean
+            arrays["dynamic_variance"][part] = codes.dynamic.variance
+            arrays["dynamic_standardized"][part] = codes.standardized
+            start += sequence.length
+        for array in arrays.values():
+            array.flush()
+        with replacing(path) as temporary:
+            with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
+                for name in shapes:
+                    archive.write(folder / name, f"{name}.npy")
+                for name, array in _facts(store, chosen):
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, array, allow_pickle=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _facts(store, chosen):
+    """Names, places and labels, as arrays without objects."""
+    for name, attribute in (
+        ("names", "name"),
+        ("split", "split"),
+        ("person", "person"),
+        ("source", "source"),
+    ):
+        yield name, np.array([getattr(s, attribute) for s in chosen], str)
+    lengths = [s.length for s in chosen]
+    yield "sequence", np.repeat(np.arange(len(chosen)), lengths)
+    yield "position", np.concatenate([np.arange(length) for length in lengths])
+    for name, info in store.label_info.items():
+        plain = name if name in FRAME_LABELS else f"label:{name}"
+        if info["scope"] == "frame":
+            yield (
+                plain,
+                np.concatenate([store.frame_labels(s.index)[name] for s in chosen]),
+            )
+        else:
+            values = [s.labels.get(name) for s in chosen]
+            if info["kind"] == "categorical":
+                yield plain, np.array(["" if v is None else v for v in values], str)
+            else:
+                yield plain, np.array([math.nan if v is None else v for v in values])
+        if info["kind"] == "categorical":
+            yield f"classes:{name}", np.array(info["classes"] or [], str)

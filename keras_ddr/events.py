@@ -1,0 +1,194 @@
+"""Moments at which the dynamics of a sequence reach an extreme (the paper, 4.3).
+
+A person who looks for expressions in hours of video gets a first list to look at: peaks
+and valleys of the smoothed components of z.
+"""
+
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from keras_ddr.errors import InputError
+from keras_ddr.files import replacing
+
+__all__ = ["COLUMNS", "Event", "find_events", "smooth_curve", "write_events"]
+
+COLUMNS = (
+    "sequence",
+    "source",
+    "component",
+    "kind",
+    "position",
+    "source_frame",
+    "time",
+    "z",
+    "z_standardized",
+    "prominence",
+)
+"""Columns of the table of events, before those of labels."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A peak or a valley of one component of z.
+
+    Attributes:
+        sequence: name of the sequence.
+        source: its source.
+        component: of z, from 0.
+        kind: "peak" or "valley".
+        position: place of the frame in the sequence, from 0.
+        source_frame: its number in the source.
+        time: seconds, or NaN.
+        z: the component at that frame.
+        standardized: the same as a standard score under p(z | f).
+        prominence: how far the smoothed curve of z̃ falls (or rises) on both sides
+            before it goes beyond the event, in standard scores.
+    """
+
+    sequence: str
+    source: str
+    component: int
+    kind: str
+    position: int
+    source_frame: int
+    time: float
+    z: float
+    standardized: float
+    prominence: float
+
+
+def smooth_curve(values, numbers, width=2.0):
+    """Smooth a curve over frame numbers.
+
+    Args:
+        values: (T,) the curve at the frames of a sequence.
+        numbers: (T,) their numbers in the source, ascending. Over missing frames the
+            curve is a straight line.
+        width: standard deviation of the Gaussian window, in frames; 0 for none.
+
+    Returns:
+        Float array (L,) over all frame numbers from the first to the last.
+    """
+    numbers = np.asarray(numbers)
+    every = np.arange(numbers[0], numbers[-1] + 1)
+    curve = np.interp(every, numbers, np.asarray(values, np.float64))
+    return gaussian_filter1d(curve, width, mode="nearest") if width else curve
+
+
+def find_events(
+    sequence,
+    codes,
+    frame_labels,
+    *,
+    components=None,
+    width=2.0,
+    prominence=0.5,
+    distance=5,
+):
+    """Find the peaks and valleys of z over a sequence.
+
+    Args:
+        sequence: `Sequence` of a store.
+        codes: its `Codes`, one z for each frame.
+        frame_labels: dict with its `source_frame` and `time`.
+        components: components of z, from 0; default all.
+        width: of the smoothing, in frames, see `smooth_curve`.
+        prominence: least prominence of an event, in standard scores of z under
+            p(z | f).
+        distance: least distance of two events of one kind and component, in frames;
+            of nearer ones the more extreme stays.
+
+    Returns:
+        List of `Event`, by frame.
+
+    Raises:
+        InputError: a component that does not exist, or a number out of range.
+    """
+    dimensions = codes.standardized.shape[1]
+    components = range(dimensions) if components is None else components
+    for component in components:
+        if not 0 <= component < dimensions:
+            raise InputError(
+                f"components: z has {dimensions} components, so {component + 1} is "
+                "none of them"
+            )
+    for name, value, least in (
+        ("width", width, 0),
+        ("prominence", prominence, 0),
+        ("distance", distance, 1),
+    ):
+        if not value >= least:
+            raise InputError(f"{name}: {value!r} is below {least}")
+    numbers = np.asarray(frame_labels["source_frame"])
+    order = np.argsort(numbers, kind="stable")
+    found = []
+    for component in components:
+        curve = smooth_curve(
+            codes.standardized[order, component], numbers[order], width
+        )
+        for kind, sign in (("peak", 1), ("valley", -1)):
+            places, about = find_peaks(
+                sign * curve, prominence=max(prominence, 1e-9), distance=distance
+            )
+            for place, height in zip(places, about["prominences"], strict=True):
+                # An extreme between two frames belongs to the nearest one.
+                nearest = np.argmin(np.abs(numbers[order] - (numbers.min() + place)))
+                position = int(order[nearest])
+                found.append(
+                    Event(
+                        sequence.name,
+                        sequence.source,
+                        int(component),
+                        kind,
+                        position,
+                        int(numbers[position]),
+                        float(frame_labels["time"][position]),
+                        float(codes.dynamic.mean[position, component]),
+                        float(codes.standardized[position, component]),
+                        float(height),
+                    )
+                )
+    return sorted(found, key=lambda e: (e.source_frame, e.component, e.kind))
+
+
+def write_events(path, events, labels=None):
+    """Write events as a table, whole or not at all.
+
+    Args:
+        path: CSV file to write.
+        events: list of `Event`.
+        labels: list of dicts label name -> text, one for each event, or None.
+
+    Returns:
+        The path.
+    """
+    labels = labels or [{}] * len(events)
+    names = list(dict.fromkeys(name for row in labels for name in row))
+    with replacing(path) as temporary:
+        with open(
+            temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file:
+            table = csv.writer(file)
+            table.writerow([*COLUMNS, *(f"label:{name}" for name in names)])
+            for event, row in zip(events, labels, strict=True):
+                time = "" if np.isnan(event.time) else f"{event.time:.3f}"
+                table.writerow(
+                    [
+                        event.sequence,
+                        event.source,
+                        event.component + 1,
+                        event.kind,
+                        event.position,
+                        event.source_frame,
+                        time,
+                        f"{event.z:.4f}",
+                        f"{event.standardized:.4f}",
+                        f"{event.prominence:.4f}",
+                        *(row.get(name, "") for name in names),
+                    ]
+                )
+    return path

@@ -1,0 +1,83 @@
+"""Contact sheet of events: what the extremes of z look like."""
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+from keras_ddr.visualization.style import (
+    FADED,
+    Sheet,
+    shorten,
+    styled,
+    tiles_size,
+    whole_scale,
+)
+
+__all__ = ["plot_events"]
+
+
+@styled
+def plot_events(store, events, most=10):
+    """Show the frames of events, one row a sequence, in the order of time.
+
+    Args:
+        store: `FrameStore` that the events are from.
+        events: list of `events.Event`.
+        most: most events of a sequence; the most prominent ones are shown.
+
+    Returns:
+        `matplotlib.figure.Figure`. The first frame of each row, set apart, is that in
+        the middle of the sequence, to compare with. Under each event stand its kind
+        (up for a peak), component and time.
+
+    Raises:
+        InputError: There is no event to show.
+    """
+    rows = {}
+    for event in events:
+        rows.setdefault(event.sequence, []).append(event)
+    if not rows:
+        raise InputError("events: there is none to show; lower the prominence")
+    index = {sequence.name: sequence for sequence in store.sequences}
+    shape = store.frame_shape
+    scale = whole_scale(max(shape[:2]), 0.5)
+    columns = 1 + min(most, max(map(len, rows.values())))
+    gap, margin, title, caption, apart = 6, 30, 44, 76, 40
+    height, tile = shape[0] * scale, shape[1] * scale
+    _, width = tiles_size(1, columns, shape, scale, gap)
+    width = max(width + apart, 700)
+    sheet = Sheet(width + 2 * margin, margin + len(rows) * (title + height + caption))
+    for row, (name, found) in enumerate(rows.items()):
+        sequence = index[name]
+        strongest = sorted(found, key=lambda e: -e.prominence)[:most]
+        shown = sorted(strongest, key=lambda e: e.source_frame)
+        frames = store.frames(
+            sequence.index,
+            np.array([sequence.length // 2, *(e.position for e in shown)]),
+        )
+        top = margin + row * (title + height + caption)
+        about = f"{len(shown)} of {len(found)} events"
+        sheet.text(
+            margin,
+            top + title / 2 - 4,
+            shorten(name, width - 320),
+            weight="bold",
+            parse_math=False,
+        )
+        sheet.text(margin + width, top + title / 2 - 4, about, ha="right", color=FADED)
+        for column, frame in enumerate(frames):
+            left = margin + column * (tile + gap) + (apart if column else 0)
+            sheet.tiles(left, top + title, frame[None, None], scale, 0)
+            lines = ["middle"] if not column else _caption(shown[column - 1])
+            for line, text in enumerate(lines):
+                y = top + title + height + 18 + 26 * line
+                x = left + tile / 2
+                sheet.text(x, y, text, ha="center", color=FADED, fontsize=5.5)
+    return sheet.figure
+
+
+def _caption(event):
+    arrow = "▲" if event.kind == "peak" else "▼"
+    when = f"frame {event.source_frame}"
+    if not np.isnan(event.time):
+        when = f"{event.time:.2f} s"
+    return [f"{arrow} $z_{event.component + 1}$", when]

@@ -1,0 +1,76 @@
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_ddr.data import FrameStore
+
+
+def fails(result, message):
+    assert result.exit_code == 1, result.output
+    [line] = [x for x in result.stderr.splitlines() if "error: " in x]
+    assert message in line
+    return True
+
+
+def test_encode(ddr_here, run_folder, puppets, tmp_path):
+    for name in ("codes.npz", "codes.csv"):
+        out = tmp_path / name
+        result = ddr_here("encode", run_folder, puppets, out, "--split", "test")
+        assert result.exit_code == 0, result.output
+        assert str(out) in result.output
+    with np.load(tmp_path / "codes.npz") as archive:
+        count = len(FrameStore.open(puppets).select("test"))
+        assert archive["static_mean"].shape == (count, 4)
+        assert archive["label:arm_angle"].shape == (count * 96,)
+        codes = archive["dynamic_mean"]
+    with open(tmp_path / "codes.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert np.allclose([float(row["z_2"]) for row in rows], codes[:, 1])
+    assert fails(ddr_here("encode", run_folder, puppets, tmp_path / "a.txt"), ".npz or")
+    assert fails(
+        ddr_here("encode", run_folder, puppets, tmp_path / "no" / "a.npz"), "no"
+    )
+    assert fails(ddr_here("encode", puppets, puppets, tmp_path / "a.npz"), "config")
+
+
+def test_events(ddr_here, run_folder, puppets, tmp_path):
+    out, sheet = tmp_path / "events.csv", tmp_path / "sheet.png"
+    names = [sequence.name for sequence in FrameStore.open(puppets).sequences[:2]]
+    chosen = [option for name in names for option in ("--sequence", name)]
+    options = ["--prominence", 0, "--smooth", 0, "--distance", 1]
+    result = ddr_here(
+        "events", run_folder, puppets, out, *chosen, *options, "--sheet", sheet
+    )
+    assert result.exit_code == 0, result.output
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert f"{len(rows)} events" in result.output and len(rows) > 10
+    assert {row["sequence"] for row in rows} == set(names)
+    assert {row["kind"] for row in rows} == {"peak", "valley"}
+    assert all(row["label:skin"] and row["label:arm_angle"] for row in rows)
+    assert Image.open(sheet).width > 500
+    only = [*chosen, *options, "--component", 2]
+    assert ddr_here("events", run_folder, puppets, out, *only).exit_code == 0
+    with open(out, newline="") as file:
+        assert {row["component"] for row in csv.DictReader(file)} == {"2"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["a.npz"], "use .csv"),
+        (["a.csv", "--sheet", "a.gif"], "'.gif'"),
+        (["a.csv", "--sequence", "me"], "named 'me'"),
+        (["a.csv", "--component", 3], "z has 2 components, so 3"),
+    ],
+)
+def test_events_of_what_cannot_be_used(
+    ddr_here, run_folder, puppets, tmp_path, options, message
+):
+    name, *rest = options
+    rest = [tmp_path / r if str(r).endswith(".gif") else r for r in rest]
+    result = ddr_here("events", run_folder, puppets, tmp_path / name, *rest)
+    assert fails(result, message)
+    assert list(tmp_path.iterdir()) == []

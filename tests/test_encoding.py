@@ -1,0 +1,138 @@
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ddr import DDR, InputError
+from keras_ddr.data import FrameStore
+from keras_ddr.encoding import encode_sequences, write_codes
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return DDR(
+        image_shape=(16, 16, 3),
+        static_dim=3,
+        filters=8,
+        pair_filters=8,
+        hidden_units=8,
+        aggregation="mean",
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    random = np.random.default_rng(0)
+    lengths = (5, 2, 7, 4)
+    return FrameStore.from_arrays(
+        tmp_path_factory.mktemp("encoding") / "S",
+        [random.integers(0, 256, (n, 16, 16, 3), np.uint8) for n in lengths],
+        names=["a", "short", "c é", "d"],
+        splits=["train", "train", "test", "val"],
+        persons=["", "", "eve", ""],
+        labels={
+            "kind": ["x", "y", None, "x"],
+            "age": [3.0, 4.0, np.nan, 5.5],
+            "pose": [np.arange(n) % 2 for n in lengths],
+            "level": [np.where(np.arange(n) == 1, np.nan, n / 3) for n in lengths],
+        },
+    )
+
+
+def _write(path, model, store, **arguments):
+    with pytest.warns(UserWarning, match="1 sequences have fewer than 3 .*'short'"):
+        return write_codes(path, model, store, **arguments)
+
+
+def test_npz_and_csv_hold_what_the_model_finds(tmp_path, model, store):
+    with pytest.warns(UserWarning):
+        encoded = list(encode_sequences(model, store))
+    assert [s.name for s, _ in encoded] == ["a", "c é", "d"]
+    with np.load(_write(tmp_path / "codes.npz", model, store)) as archive:
+        arrays = dict(archive)
+    assert arrays["names"].tolist() == ["a", "c é", "d"]
+    assert arrays["split"].tolist() == ["train", "test", "val"]
+    assert arrays["person"].tolist() == ["", "eve", ""]
+    with open(_write(tmp_path / "codes.csv", model, store), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(arrays["sequence"]) == 5 + 7 + 4
+    row = 0
+    for number, (sequence, _) in enumerate(encoded):
+        direct = model.encode(store.frames(sequence.index))
+        assert (arrays["static_mean"][number] == direct.static.mean).all()
+        assert (arrays["static_variance"][number] == direct.static.variance).all()
+        assert (arrays["prior_mean"][number] == direct.prior.mean).all()
+        for position in range(sequence.length):
+            cells = rows[row]
+            assert arrays["sequence"][row] == number
+            assert arrays["position"][row] == int(cells["position"]) == position
+            assert cells["sequence"] == sequence.name
+            for name, ours, values in (
+                ("z_{}", "dynamic_mean", direct.dynamic.mean[position]),
+                (
+                    "z_{}_variance",
+                    "dynamic_variance",
+                    direct.dynamic.variance[position],
+                ),
+                (
+                    "z_{}_standardized",
+                    "dynamic_standardized",
+                    direct.standardized[position],
+                ),
+                ("f_{}", None, direct.static.mean),
+                ("f_{}_variance", None, direct.static.variance),
+            ):
+                if ours:
+                    assert (arrays[ours][row] == values).all()
+                texts = [cells[name.format(k + 1)] for k in range(len(values))]
+                # The text is read back as the very number.
+                assert (np.array(texts, np.float32) == values).all()
+            row += 1
+
+
+def test_labels_come_along(tmp_path, model, store):
+    with np.load(_write(tmp_path / "codes.npz", model, store)) as archive:
+        assert archive["label:kind"].tolist() == ["x", "", "x"]
+        assert archive["classes:kind"].tolist() == ["x", "y"]
+        assert np.isnan(archive["label:age"][1]) and archive["label:age"][2] == 5.5
+        assert archive["label:pose"][:5].tolist() == [0, 1, 0, 1, 0]
+        assert np.isnan(archive["time"]).all()
+        assert archive["source_frame"][5:8].tolist() == [0, 1, 2]
+    with open(_write(tmp_path / "codes.csv", model, store), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["label:kind"] for r in rows[3:7]] == ["x", "x", "", ""]
+    assert [r["label:pose"] for r in rows[:3]] == ["0", "1", "0"]
+    assert rows[1]["label:level"] == "" and rows[0]["time"] == ""
+    assert np.float32(rows[0]["label:level"]) == np.float32(5 / 3)
+    assert rows[5]["label:age"] == "" and rows[0]["label:age"] == "3.0"
+
+
+def test_one_split(tmp_path, model, store):
+    path = write_codes(tmp_path / "codes.npz", model, store, split="test")
+    with np.load(path) as archive:
+        assert archive["names"].tolist() == ["c é"]
+
+
+def test_what_is_refused_leaves_nothing(tmp_path, model, store, monkeypatch):
+    for name, message in (
+        ("a.txt", "use .npz or .csv"),
+        ("no/a.npz", "does not exist"),
+    ):
+        with pytest.raises(InputError, match=message):
+            write_codes(tmp_path / name, model, store)
+    short = FrameStore.from_arrays(
+        tmp_path / "S", np.zeros((2, 2, 16, 16, 3), np.uint8)
+    )
+    with pytest.raises(InputError, match="no sequence of at least 3 frames"):
+        write_codes(tmp_path / "a.npz", model, short)
+
+    def fail(*args, **kwargs):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(store, "frames", fail)
+    for name in ("a.npz", "a.csv"):
+        with pytest.raises(OSError), pytest.warns(UserWarning):
+            write_codes(tmp_path / name, model, store)
+    assert [p.name for p in tmp_path.iterdir()] == ["S"]
