@@ -131,6 +131,74 @@ def manifold(run, store, out, sequences, names, grid, components, split, seed, b
     _save(figure, out)
 
 
+@plot.command(short_help="A component of z over a sequence, with its extremes.")
+@_arguments
+@click.option(
+    "--sequence",
+    "name",
+    metavar="NAME",
+    help="Name of the sequence.  [default: one at random]",
+)
+@click.option(
+    "--component",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Component of z, from 1.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(0),
+    default=8,
+    show_default=True,
+    help="Most extremes whose frames are shown.",
+)
+@click.option(
+    "--smooth",
+    type=click.FloatRange(0),
+    default=2.0,
+    show_default=True,
+    help="Standard deviation of the smoothing, in frames.",
+)
+@click.option(
+    "--prominence",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Least prominence of an extreme, in standard scores of z under p(z|f).",
+)
+def dynamics(
+    run,
+    store,
+    out,
+    name,
+    component,
+    frames,
+    smooth,
+    prominence,
+    split,
+    seed,
+    backend,
+):
+    """Draw a component of z over one sequence into OUT, frames at its extremes."""
+    model, store, split = _open(run, store, out, split, backend)
+    from keras_ddr.visualization import plot_dynamics
+    from keras_ddr.visualization.selection import pick_sequences
+
+    if name is None:
+        name = pick_sequences(store, 1, split, model.frames_per_set, seed)[0].name
+    figure = plot_dynamics(
+        model,
+        store,
+        name,
+        component - 1,
+        frames,
+        width=smooth,
+        prominence=prominence,
+    )
+    _save(figure, out)
+
+
 @plot.command(short_help="Identities of some sequences with dynamics of others.")
 @_arguments
 @_sequences(5, "the rows, which give f")
@@ -168,24 +236,11 @@ def swap(run, store, out, sequences, names, dynamics, align, split, seed, backen
 def _open(run, store, out, split, backend):
     """Model, store and split; the cheapest checks come first."""
     select_backend(backend)
-    from keras_ddr.data import FrameStore
-    from keras_ddr.runs import check_fits, load_model
+    from ddr_cli.opening import open_both
     from keras_ddr.visualization.style import check_figure_path
 
     check_figure_path(out)
-    store = FrameStore.open(store)
-    model = load_model(run)
-    check_fits(model, store)
-    if split is None:
-        split = next(
-            (
-                name
-                for name in ("test", "val", "train")
-                if store.select(name, model.frames_per_set)
-            ),
-            "all",
-        )
-    return model, store, split
+    return open_both(run, store, split)
 
 
 def _save(figure, out):

@@ -51,7 +51,14 @@ _MAY_IMPORT = {
     "encoding": {"data", "errors", "files"},
     "events": {"errors", "files"},
     "evaluation": {"data", "errors", "files", "model", "gaussian", "inference"},
-    "visualization": {"data", "errors", "files", "evaluation", "inference"},
+    "visualization": {
+        "data",
+        "errors",
+        "evaluation",
+        "events",
+        "files",
+        "inference",
+    },
 }
 
 

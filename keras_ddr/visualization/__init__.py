@@ -1,5 +1,7 @@
 """Matplotlib figures of stores and trained models, which change no global setting."""
 
+from keras_ddr.visualization.dynamics import plot_dynamics
+from keras_ddr.visualization.events import plot_events
 from keras_ddr.visualization.manifold import plot_manifold
 from keras_ddr.visualization.reconstruction import plot_reconstruction
 from keras_ddr.visualization.store import plot_store
@@ -7,6 +9,8 @@ from keras_ddr.visualization.style import save_figure
 from keras_ddr.visualization.swap import plot_swap
 
 __all__ = [
+    "plot_dynamics",
+    "plot_events",
     "plot_manifold",
     "plot_reconstruction",
     "plot_store",

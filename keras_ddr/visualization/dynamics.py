@@ -1,0 +1,149 @@
+"""Components of z over a sequence, with the frames at their extremes (Figure 4b)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+from keras_ddr.errors import InputError
+from keras_ddr.events import find_events, smooth_curve
+from keras_ddr.visualization import selection
+from keras_ddr.visualization.style import DPI, FADED, INK, styled
+
+__all__ = ["plot_dynamics"]
+
+_CURVE, _EVENT = "#0072b2", "#d55e00"  # told apart by the colour-blind too
+_WIDTH, _HEIGHT = 6.8, 2.8  # inches: two columns of a page
+_TILE = 0.5  # inches
+
+
+@styled
+def plot_dynamics(
+    model, store, sequence, component=0, frames=8, *, width=2.0, prominence=0.5
+):
+    """Show one component of z over a sequence and the frames at its extremes.
+
+    Args:
+        model: A trained `DDR`.
+        store: `FrameStore` with frames of the model's image shape.
+        sequence: Name or index of a sequence.
+        component: Component of z, from 0.
+        frames: Most extremes whose frames are shown; the most prominent ones.
+        width: Standard deviation of the smoothing, in frames.
+        prominence: Least prominence of an extreme, in standard scores of z.
+
+    Returns:
+        `matplotlib.figure.Figure`: z̃ (the standard score under p(z | f)) of each frame
+        as a thin line, smoothed as a thick one; peaks are marked by triangles and their
+        frames stand above, valleys below. The axis is time in seconds where the store
+        knows it, else the number of the frame. Where frames are missing the line is
+        broken.
+
+    Raises:
+        InputError: The sequence is not in the store, or the component does not exist.
+    """
+    (chosen,) = selection.pick_sequences(store, [sequence], None, model.frames_per_set)
+    images = store.frames(chosen.index)
+    codes = model.encode(images)
+    labels = store.frame_labels(chosen.index)
+    if not 0 <= component < model.dynamic_dim:
+        raise InputError(
+            f"component={component}; z has {model.dynamic_dim} components, from 0"
+        )
+    events = find_events(
+        chosen,
+        codes,
+        labels,
+        components=[component],
+        width=width,
+        prominence=prominence,
+    )
+    order = np.argsort(labels["source_frame"], kind="stable")
+    numbers = labels["source_frame"][order]
+    values = codes.standardized[order, component]
+    times = labels["time"][order]
+    timed = np.isfinite(times).all() and len(numbers) > 1
+    every = np.arange(numbers[0], numbers[-1] + 1)
+    smooth = smooth_curve(values, numbers, width)
+    x = np.interp(every, numbers, times) if timed else every.astype(float)
+    missing = ~np.isin(every, numbers)
+
+    figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
+    axes = figure.add_axes((0.075, 0.14, 0.91, 0.78))
+    raw = np.full(len(every), np.nan)
+    raw[numbers - numbers[0]] = values
+    axes.plot(x, raw, color=_CURVE, linewidth=0.5, alpha=0.45)
+    axes.plot(x, np.where(missing, np.nan, smooth), color=_CURVE, linewidth=1.2)
+    low, high = float(np.nanmin(raw)), float(np.nanmax(raw))
+    span = max(high - low, 1e-3)
+    # Room for the frames above and below.
+    axes.set_ylim(low - 0.9 * span, high + 0.9 * span)
+    axes.set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
+    axes.set_xlabel("time (s)" if timed else "frame")
+    axes.set_ylabel(rf"$\tilde{{z}}_{component + 1}$")
+    axes.set_title(chosen.name, loc="left", weight="bold", parse_math=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_yticks([t for t in axes.get_yticks() if low - 0.05 <= t <= high + 0.05])
+    strongest = sorted(events, key=lambda e: -e.prominence)[:frames]
+    for event in events:
+        place = event.source_frame - numbers[0]
+        up = event.kind == "peak"
+        axes.plot(
+            x[place],
+            smooth[place],
+            marker="^" if up else "v",
+            markersize=3.5,
+            color=_EVENT,
+            linestyle="none",
+        )
+    for kind in ("peak", "valley"):
+        shown = [e for e in strongest if e.kind == kind]
+        shown.sort(key=lambda e: e.source_frame)
+        spread = _spread([x[e.source_frame - numbers[0]] for e in shown], axes)
+        for event, place in zip(shown, spread, strict=True):
+            at = event.source_frame - numbers[0]
+            share = 0.5 * span
+            level = high + share if kind == "peak" else low - share
+            _place(axes, images[event.position], (x[at], smooth[at]), (place, level))
+    return figure
+
+
+def _spread(places, axes):
+    """Move places apart until their frames do not overlap, near where they were."""
+    first, last = axes.get_xlim()
+    least = (last - first) * _TILE * 1.08 / (_WIDTH * 0.91)
+    low, high = first + least / 2, last - least / 2
+    places = np.clip(np.array(places, float), low, high)
+    if len(places) * least > last - first:
+        return np.linspace(low, high, len(places))
+    for _ in range(200):
+        gaps = np.diff(places)
+        close = gaps < least - 1e-9
+        if not close.any():
+            break
+        for k in np.flatnonzero(close):
+            push = (least - gaps[k]) / 2
+            places[k] -= push
+            places[k + 1] += push
+        places = np.clip(places, low, high)
+        for k in range(1, len(places)):
+            places[k] = min(max(places[k], places[k - 1]), high)
+    return places
+
+
+def _place(axes, image, point, where):
+    if image.shape[-1] != 3:
+        image = np.repeat(image[..., :1], 3, axis=-1)
+    zoom = _TILE * DPI / max(image.shape[:2]) * 72 / DPI
+    picture = OffsetImage(image, zoom=zoom, interpolation="nearest")
+    axes.add_artist(
+        AnnotationBbox(
+            picture,
+            point,
+            xybox=where,
+            frameon=True,
+            pad=0.0,
+            bboxprops={"edgecolor": INK, "linewidth": 0.4},
+            arrowprops={"arrowstyle": "-", "color": FADED, "linewidth": 0.5},
+        )
+    )
