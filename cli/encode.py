@@ -43,9 +43,10 @@ def encode(run, store, out, split, sets, seed, backend):
     """
     select_backend(backend)
     from ddr_cli.opening import open_both
-    from keras_ddr.encoding import check_codes_path, write_codes
+    from keras_ddr.encoding import SUFFIXES, write_codes
+    from keras_ddr.files import check_output_path
 
-    check_codes_path(out)
+    check_output_path(out, SUFFIXES)
     model, store, split = open_both(run, store, split)
     progress = Counter("sequences encoded")
     click.echo(write_codes(out, model, store, split, sets, seed, progress))

@@ -82,14 +82,15 @@ def events(
     """
     select_backend(backend)
     from ddr_cli.opening import open_both
-    from keras_ddr.encoding import check_codes_path, label_texts
+    from keras_ddr.encoding import label_texts
     from keras_ddr.events import find_events, write_events
+    from keras_ddr.files import check_output_path
     from keras_ddr.visualization import save_figure
     from keras_ddr.visualization.events import plot_events
     from keras_ddr.visualization.selection import pick_sequences
     from keras_ddr.visualization.style import check_figure_path
 
-    check_codes_path(out, [".csv"])
+    check_output_path(out, [".csv"])
     if sheet is not None:
         check_figure_path(sheet)
     model, store, split = open_both(run, store, split)

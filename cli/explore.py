@@ -53,13 +53,14 @@ def explore(run, store, out, sequences, names, frames, split, seed, backend):
     """
     select_backend(backend)
     from ddr_cli.opening import open_both
+    from keras_ddr.files import check_output_path
     from keras_ddr.visualization.explorer import (
-        check_page_path,
+        SUFFIXES,
         explorer_page,
         save_explorer,
     )
 
-    check_page_path(out)
+    check_output_path(out, SUFFIXES)
     model, store, split = open_both(run, store, split)
     page = explorer_page(
         model, store, list(names) or sequences, frames, split=split, seed=seed

@@ -12,11 +12,10 @@ import numpy as np
 
 from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
-from keras_ddr.files import replacing
+from keras_ddr.files import check_output_path, replacing
 
 __all__ = [
     "SUFFIXES",
-    "check_codes_path",
     "encode_sequences",
     "label_texts",
     "write_codes",
@@ -87,34 +86,13 @@ def write_codes(path, model, store, split=None, sets=16, seed=0, progress=None):
     Raises:
         InputError: The path cannot be used, or no sequence is long enough.
     """
-    path = check_codes_path(path)
+    path = check_output_path(path, SUFFIXES)
     encoded = encode_sequences(model, store, split, sets, seed, progress)
     if path.suffix.lower() == ".csv":
         _write_csv(path, model, store, encoded)
     else:
         chosen = _chosen(model, store, split, warn=False)
         _write_npz(path, model, store, chosen, encoded)
-    return path
-
-
-def check_codes_path(path, suffixes=SUFFIXES):
-    """Refuse a path that could not be written, before the work is done.
-
-    Raises:
-        InputError: Another suffix, or the folder is missing.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in suffixes:
-        raise InputError(
-            f"{path} has the suffix {path.suffix!r}; use {' or '.join(suffixes)}"
-        )
-    if not path.parent.is_dir():
-        raise InputError(
-            f"{path} cannot be written: the folder {path.parent} does not exist; make "
-            "it first"
-        )
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file")
     return path
 
 

@@ -9,10 +9,44 @@ import re
 
 from keras_ddr.errors import InputError
 
-__all__ = ["NO_SPACE", "natural_key", "read_json", "replacing", "write_json"]
+__all__ = [
+    "NO_SPACE",
+    "check_output_path",
+    "natural_key",
+    "read_json",
+    "replacing",
+    "write_json",
+]
 
 # Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+def check_output_path(path, suffixes):
+    """Refuse a file that could not be written, before the work is done.
+
+    Args:
+        path: File to write or replace.
+        suffixes: What it may end in, in lower case with their dots.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        InputError: Another suffix, the folder is missing, or it is a folder itself.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() not in suffixes:
+        choice = "one of " * (len(suffixes) > 1) + ", ".join(suffixes)
+        raise InputError(f"{path} has the suffix {path.suffix!r}; use {choice}")
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} does not exist; "
+            "make it first"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    return path
 
 
 @contextlib.contextmanager

@@ -117,7 +117,7 @@ def test_one_split(tmp_path, model, store):
 
 def test_what_is_refused_leaves_nothing(tmp_path, model, store, monkeypatch):
     for name, message in (
-        ("a.txt", "use .npz or .csv"),
+        ("a.txt", "use one of .npz, .csv"),
         ("no/a.npz", "does not exist"),
     ):
         with pytest.raises(InputError, match=message):

@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
-from keras_ddr.errors import InputError
-from keras_ddr.files import replacing
+from keras_ddr.files import check_output_path, replacing
 from keras_ddr.visualization import selection
 
-__all__ = ["explorer_page", "save_explorer"]
+__all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
+
+SUFFIXES = (".html",)
 
 _COLUMNS = 16  # frames side by side in an atlas
 _LIMIT = 10_000_000  # bytes of a page
@@ -116,24 +117,9 @@ def save_explorer(page, path):
     Raises:
         InputError: Another suffix, or the folder is missing.
     """
-    path = check_page_path(path)
+    path = check_output_path(path, SUFFIXES)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return path
-
-
-def check_page_path(path):
-    """Refuse a path that `save_explorer` could not write, before the work is done."""
-    path = Path(path)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"{path} has the suffix {path.suffix!r}; use .html")
-    if not path.parent.is_dir():
-        raise InputError(
-            f"{path} cannot be written: the folder {path.parent} does not exist; make "
-            "it first"
-        )
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file")
     return path
 
 

@@ -5,7 +5,6 @@ applied inside a context: nothing global is changed.
 """
 
 import functools
-import pathlib
 
 import matplotlib
 import numpy as np
@@ -13,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from keras_ddr.errors import InputError
-from keras_ddr.files import replacing
+from keras_ddr.files import check_output_path, replacing
 
 __all__ = ["DPI", "STYLE", "Sheet", "save_figure", "shorten", "styled", "whole_scale"]
 
@@ -87,19 +85,7 @@ def check_figure_path(path):
     Raises:
         InputError: Another suffix than .png, .pdf or .svg, or the folder is missing.
     """
-    path = pathlib.Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path} has the suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}"
-        )
-    if not path.parent.is_dir():
-        raise InputError(
-            f"{path} cannot be written: the folder {path.parent} does not exist; "
-            "make it first"
-        )
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file")
-    return path
+    return check_output_path(path, SUFFIXES)
 
 
 def whole_scale(size, inches):

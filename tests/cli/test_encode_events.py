@@ -28,7 +28,9 @@ def test_encode(ddr_here, run_folder, puppets, tmp_path):
     with open(tmp_path / "codes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert np.allclose([float(row["z_2"]) for row in rows], codes[:, 1])
-    assert fails(ddr_here("encode", run_folder, puppets, tmp_path / "a.txt"), ".npz or")
+    assert fails(
+        ddr_here("encode", run_folder, puppets, tmp_path / "a.txt"), "one of .npz"
+    )
     assert fails(
         ddr_here("encode", run_folder, puppets, tmp_path / "no" / "a.npz"), "no"
     )
