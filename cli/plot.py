@@ -233,6 +233,92 @@ def swap(run, store, out, sequences, names, dynamics, align, split, seed, backen
     _save(figure, out)
 
 
+@plot.command(short_help="Frames that the model draws by itself.")
+@_arguments
+@click.option(
+    "--sequences",
+    type=click.IntRange(1),
+    default=6,
+    show_default=True,
+    help="Draws of f: the rows.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Draws of z for each: the columns.",
+)
+def samples(run, store, out, sequences, frames, split, seed, backend):
+    """Draw new identities and their frames from the priors into OUT."""
+    model, store, split = _open(run, store, out, split, backend)
+    from keras_ddr.visualization import plot_samples
+
+    _save(plot_samples(model, sequences, frames, seed), out)
+
+
+@plot.command(short_help="Scatter of z, coloured by a label.")
+@_arguments
+@_sequences(8, "the points")
+@click.option(
+    "--label",
+    metavar="NAME",
+    help="Label that gives the colours.  [default: the first label of frames]",
+)
+@click.option(
+    "--code",
+    type=click.Choice(["standardized", "raw"]),
+    default="standardized",
+    show_default=True,
+    help="z as a standard score under p(z|f), or as it is.",
+)
+@click.option(
+    "--components",
+    type=click.IntRange(1),
+    nargs=2,
+    default=(1, 2),
+    show_default=True,
+    help="The two components of z, counted from 1.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Most frames of each sequence, evenly spread.",
+)
+def latent(
+    run,
+    store,
+    out,
+    sequences,
+    names,
+    label,
+    code,
+    components,
+    frames,
+    split,
+    seed,
+    backend,
+):
+    """Draw the dynamic codes of frames as points into OUT."""
+    model, store, split = _open(run, store, out, split, backend)
+    from keras_ddr.visualization import plot_latent
+
+    figure = plot_latent(
+        model,
+        store,
+        label,
+        list(names) or sequences,
+        frames,
+        components=[component - 1 for component in components],
+        standardized=code == "standardized",
+        split=split,
+        seed=seed,
+    )
+    _save(figure, out)
+
+
 def _open(run, store, out, split, backend):
     """Model, store and split; the cheapest checks come first."""
     select_backend(backend)

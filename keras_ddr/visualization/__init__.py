@@ -2,8 +2,10 @@
 
 from keras_ddr.visualization.dynamics import plot_dynamics
 from keras_ddr.visualization.events import plot_events
+from keras_ddr.visualization.latent import plot_latent
 from keras_ddr.visualization.manifold import plot_manifold
 from keras_ddr.visualization.reconstruction import plot_reconstruction
+from keras_ddr.visualization.samples import plot_samples
 from keras_ddr.visualization.store import plot_store
 from keras_ddr.visualization.style import save_figure
 from keras_ddr.visualization.swap import plot_swap
@@ -11,8 +13,10 @@ from keras_ddr.visualization.swap import plot_swap
 __all__ = [
     "plot_dynamics",
     "plot_events",
+    "plot_latent",
     "plot_manifold",
     "plot_reconstruction",
+    "plot_samples",
     "plot_store",
     "plot_swap",
     "save_figure",

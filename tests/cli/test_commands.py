@@ -116,6 +116,8 @@ def test_fit_on_what_cannot_be_used(ddr_here, puppets, small, tmp_path):
         ("reconstruction", ["--sequences", 2, "--frames", 3]),
         ("manifold", ["--sequences", 2, "--grid", 3, "--components", 2, 1]),
         ("swap", ["--sequences", 2, "--dynamics", 3, "--align", "prior"]),
+        ("samples", ["--sequences", 2, "--frames", 3]),
+        ("latent", ["--sequences", 2, "--label", "pose", "--code", "raw"]),
         ("dynamics", ["--component", 2, "--frames", 3, "--prominence", 0]),
     ],
 )

@@ -1,0 +1,158 @@
+"""Scatter of the dynamic codes, coloured by a label."""
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
+from keras_ddr.errors import InputError
+from keras_ddr.visualization import selection
+from keras_ddr.visualization.style import DPI, styled
+
+__all__ = ["plot_latent"]
+
+# Colours of Okabe and Ito, told apart by nearly everyone; shapes help further.
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#000000")
+_SHAPES = "os^Dv<>P"
+_MISSING = "#c8c8c8"
+_WIDTH, _HEIGHT = 3.35, 3.0  # inches: one column of a page
+
+
+@styled
+def plot_latent(
+    model,
+    store,
+    label=None,
+    sequences=8,
+    frames=200,
+    *,
+    components=(0, 1),
+    standardized=True,
+    split=None,
+    seed=None,
+):
+    """Show the dynamic codes of the frames of some sequences in a plane.
+
+    Args:
+        model: A trained `DDR`.
+        store: `FrameStore` with frames of the model's image shape.
+        label: Name of a label of frames or sequences that gives the colours; default
+            the first label of frames, or the sequence where there is none.
+        sequences: How many sequences, or a list of their names or indices.
+        frames: Most frames of each, evenly spread.
+        components: The two components of z, from 0. A model with a single one is drawn
+            against the number of the frame.
+        standardized: z̃, the standard score under p(z | f); else z as it is.
+        split: Split that a number of sequences is taken from; `None` for all.
+        seed: Of a random choice of sequences; evenly spread where `None`.
+
+    Returns:
+        `matplotlib.figure.Figure`. Categories have colours and shapes, up to 14 of
+        them a legend; more are numbered along a colour map, as are continuous labels;
+        periodic ones get a cyclic map. Frames without the label are grey.
+
+    Raises:
+        InputError: The label, a sequence or a component does not exist.
+    """
+    if any(not 0 <= c < max(2, model.dynamic_dim) for c in components):
+        raise InputError(
+            f"components={tuple(components)}; z has {model.dynamic_dim} components, "
+            "from 0"
+        )
+    label, info = _label_of(store, label)
+    shown = selection.pick_sequences(
+        store, sequences, split, model.frames_per_set, seed
+    )
+    points, values = [], []
+    for number, sequence in enumerate(shown):
+        positions = selection.pick_frames(sequence, frames)
+        _, codes, rows = selection.encode_shown(model, store, sequence, positions)
+        z = (codes.standardized if standardized else codes.dynamic.mean)[rows]
+        if model.dynamic_dim == 1:
+            z = np.stack([positions, z[:, 0]], axis=1)
+        else:
+            z = z[:, list(components)]
+        points.append(z)
+        values.append(_values(store, sequence, label, info, positions, number))
+    points, values = np.concatenate(points), np.concatenate(values)
+
+    figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
+    axes = figure.add_axes((0.15, 0.14, 0.58, 0.8))
+    missing = np.isnan(values)
+    style = {"s": 5, "linewidths": 0, "rasterized": len(points) > 5000}
+    axes.scatter(*points[missing].T, color=_MISSING, **style)
+    present, known = points[~missing], values[~missing]
+    classes = [s.name for s in shown] if label is None else info.get("classes")
+    if classes and len(classes) <= 2 * len(_COLOURS):
+        for k in np.unique(known).astype(int):
+            axes.scatter(
+                *present[known == k].T,
+                color=_COLOURS[k % len(_COLOURS)],
+                marker=_SHAPES[(k + k // len(_COLOURS)) % len(_SHAPES)],
+                label=classes[k].replace("$", r"\$"),
+                **style,
+            )
+        axes.legend(
+            title=label,
+            loc="upper left",
+            bbox_to_anchor=(1.02, 1.02),
+            frameon=False,
+            fontsize=5.5,
+            title_fontsize=6.0,
+            handletextpad=0.1,
+            borderaxespad=0.0,
+            markerscale=1.6,
+        )
+    elif len(known):
+        cyclic = info.get("kind") == "periodic"
+        name = "twilight" if cyclic else "viridis"
+        drawn = axes.scatter(
+            *present.T, c=known, cmap=matplotlib.colormaps[name], **style
+        )
+        bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
+        unit = f" ({info['unit']})" if info.get("unit") else ""
+        bar.set_label(f"{label}{unit}" + (" (class number)" if classes else ""))
+        bar.outline.set_visible(False)
+    tilde = r"\tilde{z}" if standardized else "z"
+    if model.dynamic_dim == 1:
+        axes.set_xlabel("frame")
+        axes.set_ylabel(f"${tilde}_1$")
+    else:
+        axes.set_xlabel(f"${tilde}_{components[0] + 1}$")
+        axes.set_ylabel(f"${tilde}_{components[1] + 1}$")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def _label_of(store, label):
+    if label is None:
+        named = [
+            name
+            for name, info in store.label_info.items()
+            if info["scope"] == "frame"
+            and name not in FRAME_LABELS
+            and name not in CROP_LABELS
+        ]
+        if not named:
+            return None, {}
+        label = named[0]
+    if label not in store.label_info:
+        known = ", ".join(store.label_info)
+        raise InputError(f"label: {store.path} has no label {label!r}; it has {known}")
+    return label, store.label_info[label]
+
+
+def _values(store, sequence, label, info, positions, number):
+    """Colours of frames as numbers, NaN where missing."""
+    if label is None:
+        return np.full(len(positions), float(number))
+    if info["scope"] == "sequence":
+        value = sequence.labels.get(label)
+        if value is not None and info["kind"] == "categorical":
+            value = info["classes"].index(value)
+        return np.full(len(positions), np.nan if value is None else float(value))
+    values = store.frame_labels(sequence.index)[label][positions].astype(float)
+    if info["missing"] is not None:
+        values[values == info["missing"]] = np.nan
+    return values

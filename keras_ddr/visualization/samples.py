@@ -1,0 +1,40 @@
+"""Sequences drawn from the model: f from its prior, z from p(z | f)."""
+
+from keras_ddr.visualization.style import (
+    FADED,
+    Sheet,
+    styled,
+    tiles_size,
+    whole_scale,
+)
+
+__all__ = ["plot_samples"]
+
+
+@styled
+def plot_samples(model, sequences=6, frames=8, seed=0):
+    """Show frames that the model draws: a row an identity, a column a draw of z.
+
+    Args:
+        model: A trained `DDR`.
+        sequences: Draws of f.
+        frames: Draws of z for each.
+        seed: Of all draws.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        InputError: A number is below 1.
+    """
+    images = model.sample(sequences, frames, seed=seed)
+    shape = model.image_shape
+    scale = whole_scale(max(shape[:2]), 0.42)
+    gap, margin, label = 6, 30, 200
+    height, width = tiles_size(sequences, frames, shape, scale, gap)
+    sheet = Sheet(label + width + margin, height + 2 * margin)
+    sheet.tiles(label, margin, images, scale, gap)
+    for row in range(sequences):
+        y = margin + row * (shape[0] * scale + gap) + shape[0] * scale / 2
+        sheet.text(label - 16, y, f"draw {row + 1} of f", ha="right", color=FADED)
+    return sheet.figure
