@@ -14,6 +14,7 @@ __all__ = ["ddr", "main"]
 _COMMANDS = {
     "preprocess": "ddr_cli.preprocess:preprocess",
     "fit": "ddr_cli.fit:fit",
+    "evaluate": "ddr_cli.evaluate:evaluate",
     "encode": "ddr_cli.encode:encode",
     "plot": "ddr_cli.plot:plot",
     "events": "ddr_cli.events:events",
