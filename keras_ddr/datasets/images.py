@@ -10,7 +10,7 @@ from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.errors import InputError
-from keras_ddr.faces.boxes import is_usable, match
+from keras_ddr.faces.boxes import match
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
 from keras_ddr.media.pictures import SUFFIXES, read_picture
 
@@ -240,10 +240,8 @@ class _FaceCutter:
 
     def __call__(self, image):
         shape = image.shape[:2]
-        faces = [
-            face for face in self._detector.detect(image) if is_usable(face[:4], *shape)
-        ]
-        if not faces:
+        faces = self._detector.detect(image)
+        if not len(faces):
             return None, None
         chosen = 0
         if self._last is not None and self._last[0] == shape:

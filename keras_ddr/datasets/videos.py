@@ -9,7 +9,6 @@ from keras_ddr.datasets import clips, options, pipeline
 from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.errors import InputError
-from keras_ddr.faces.boxes import is_usable
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
 from keras_ddr.faces.detector import COLUMNS
 from keras_ddr.faces.sparse import detect_faces
@@ -276,9 +275,6 @@ def read_faces(video, reading, spool):
     def counted():
         nonlocal found
         for shot, faces in detect_faces(shots, detector, about["every"]):
-            height, width = shot.frame.image.shape[:2]
-            usable = [is_usable(face[:4], height, width) for face in faces]
-            faces = faces[np.array(usable, bool)]
             found += bool(len(faces))
             yield shot, faces
 

@@ -129,10 +129,8 @@ class FaceDetector:
         """
         faces = self._find(image, self.size)
         if self.refine:
-            height, width = image.shape[:2]
             for face in faces:
-                if is_usable(face[:4], height, width):
-                    self._refine(image, face)
+                self._refine(image, face)
         return faces
 
     def _refine(self, image, face):
@@ -165,6 +163,11 @@ class FaceDetector:
         faces = faces.astype(np.float64)
         faces[:, 0:14:2] /= scale_x
         faces[:, 1:14:2] /= scale_y
-        faces = faces[np.isfinite(faces).all(axis=1)]
+        # Some versions find boxes without size far outside very flat pictures.
+        usable = [
+            np.isfinite(face).all() and is_usable(face[:4], height, width)
+            for face in faces
+        ]
+        faces = faces[np.array(usable, bool)]
         area = faces[:, 2] * faces[:, 3]
         return faces[np.argsort(-area, kind="stable")]
