@@ -13,11 +13,17 @@ __all__ = ["events"]
 @click.argument("store", type=click.Path())
 @click.argument("out", type=click.Path())
 @click.option(
+    "--sequences",
+    "number",
+    type=click.IntRange(1),
+    help="Number of sequences, chosen at random.  [default: all of the split]",
+)
+@click.option(
     "--sequence",
     "names",
     multiple=True,
     metavar="NAME",
-    help="Name of a sequence; may be given several times.  [default: all of the split]",
+    help="Name of a sequence; may be given several times, in place of a number.",
 )
 @click.option(
     "--split",
@@ -60,11 +66,19 @@ __all__ = ["events"]
     type=click.Path(),
     help="Write a contact sheet of the most prominent ones (.png, .pdf or .svg).",
 )
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the choice of sequences and of the frames that f is taken from.",
+)
 @backend_option
 def events(
     run,
     store,
     out,
+    number,
     names,
     split,
     components,
@@ -72,6 +86,7 @@ def events(
     prominence,
     distance,
     sheet,
+    seed,
     backend,
 ):
     """Write the extremes of the dynamics of the sequences of STORE to OUT.csv.
@@ -81,12 +96,12 @@ def events(
     time.
     """
     select_backend(backend)
+    import numpy as np
+
     from ddr_cli.opening import open_both
-    from keras_ddr.encoding import label_texts
+    from keras_ddr.encoding import encode_sequences, label_texts
     from keras_ddr.events import find_events, write_events
     from keras_ddr.files import check_output_path
-    from keras_ddr.visualization import save_figure
-    from keras_ddr.visualization.events import plot_events
     from keras_ddr.visualization.selection import pick_sequences
     from keras_ddr.visualization.style import check_figure_path
 
@@ -94,27 +109,54 @@ def events(
     if sheet is not None:
         check_figure_path(sheet)
     model, store, split = open_both(run, store, split)
-    number = model.frames_per_set
-    chosen = pick_sequences(store, list(names) or len(store), split, number)
+    chosen = None
+    if names or number:
+        wanted = list(dict.fromkeys(names)) or number
+        chosen = pick_sequences(store, wanted, split, model.frames_per_set, seed)
+        chosen.sort(key=lambda sequence: sequence.index)
+    searched = [c - 1 for c in components] or range(model.dynamic_dim)
     progress = Counter("sequences encoded")
-    found, labels = [], []
-    for done, sequence in enumerate(chosen, start=1):
-        codes = model.encode(store.frames(sequence.index))
+    found, labels, quiet = [], [], {}
+    encoded = encode_sequences(
+        model, store, split, seed=seed, progress=progress, sequences=chosen
+    )
+    for sequence, codes in encoded:
         known = store.frame_labels(sequence.index)
         of_sequence = find_events(
             sequence,
             codes,
             known,
-            components=[c - 1 for c in components] or None,
+            components=searched,
             width=smooth,
             prominence=prominence,
             distance=distance,
         )
+        if not of_sequence:
+            spans = np.ptp(codes.standardized[:, list(searched)], axis=0)
+            quiet[sequence.name] = spans.max()
         found += of_sequence
         labels += [
             label_texts(store, sequence, known, event.position) for event in of_sequence
         ]
-        progress(done, len(chosen))
     click.echo(f"{write_events(out, found, labels)}: {len(found)} events")
-    if sheet is not None and found:
-        click.echo(f"sheet: {save_figure(plot_events(store, found), sheet)}")
+    if quiet:
+        name, span = next(iter(quiet.items()))
+        click.echo(
+            f"no events in {len(quiet)} sequences: {name} first, where z covers "
+            f"{span:.2g} standard scores before it is smoothed"
+        )
+    if sheet is not None:
+        _draw(store, found, sheet)
+
+
+def _draw(store, found, path):
+    from keras_ddr.visualization import save_figure
+    from keras_ddr.visualization.events import MOST_SEQUENCES, plot_events
+
+    if not found:
+        click.echo(f"sheet: {path} is not written, since there are no events to show")
+        return
+    number = len({event.sequence for event in found})
+    most = f" (the first {MOST_SEQUENCES} of {number} sequences)"
+    written = save_figure(plot_events(store, found), path)
+    click.echo(f"sheet: {written}{most if number > MOST_SEQUENCES else ''}")

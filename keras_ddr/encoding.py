@@ -1,8 +1,8 @@
 """The codes of a whole store in one file, for other programs."""
 
+import contextlib
 import csv
 import math
-import shutil
 import tempfile
 import warnings
 import zipfile
@@ -24,7 +24,9 @@ __all__ = [
 SUFFIXES = (".npz", ".csv")
 
 
-def encode_sequences(model, store, split=None, sets=16, seed=0, progress=None):
+def encode_sequences(
+    model, store, split=None, sets=16, seed=0, progress=None, *, sequences=None
+):
     """Encode the sequences of a store, one at a time.
 
     Args:
@@ -34,9 +36,10 @@ def encode_sequences(model, store, split=None, sets=16, seed=0, progress=None):
         sets: Random sets of N frames that f is taken from, see `DDR.encode`.
         seed: Of the choice of sets.
         progress: Called with (sequences done, all sequences), or `None`.
+        sequences: List of `Sequence` to encode in place of a split.
 
     Yields:
-        (`Sequence`, `Codes`), in the order of the store.
+        (`Sequence`, `Codes`), in the order of the store or of `sequences`.
 
     Raises:
         InputError: No sequence is long enough.
@@ -44,7 +47,7 @@ def encode_sequences(model, store, split=None, sets=16, seed=0, progress=None):
     Warns:
         UserWarning: Sequences are left out because they are too short.
     """
-    chosen = _chosen(model, store, split)
+    chosen = _chosen(model, store, split) if sequences is None else sequences
     for done, sequence in enumerate(chosen, start=1):
         frames = store.frames(sequence.index)
         yield sequence, model.encode(frames, sets=sets, seed=seed)
@@ -87,16 +90,18 @@ def write_codes(path, model, store, split=None, sets=16, seed=0, progress=None):
         InputError: The path cannot be used, or no sequence is long enough.
     """
     path = check_output_path(path, SUFFIXES)
-    encoded = encode_sequences(model, store, split, sets, seed, progress)
+    chosen = _chosen(model, store, split)
+    encoded = encode_sequences(
+        model, store, sets=sets, seed=seed, progress=progress, sequences=chosen
+    )
     if path.suffix.lower() == ".csv":
         _write_csv(path, model, store, encoded)
     else:
-        chosen = _chosen(model, store, split, warn=False)
         _write_npz(path, model, store, chosen, encoded)
     return path
 
 
-def _chosen(model, store, split, warn=True):
+def _chosen(model, store, split):
     number = model.frames_per_set
     every = store.select(split=split)
     chosen = [s for s in every if s.length >= number]
@@ -106,11 +111,11 @@ def _chosen(model, store, split, warn=True):
             f"{store.path} has no sequence of at least {number} frames{where}; the "
             "model compares that many"
         )
-    if warn and len(chosen) < len(every):
+    if len(chosen) < len(every):
         short = next(s for s in every if s.length < number)
         warnings.warn(
-            f"{store.path}: {len(every) - len(chosen)} sequences have fewer than "
-            f"{number} frames and are left out ({short.name!r} first)",
+            f"{store.path}: {len(every) - len(chosen)} of {len(every)} sequences have "
+            f"fewer than {number} frames and are left out ({short.name!r} first)",
             stacklevel=3,
         )
     return chosen
@@ -128,7 +133,7 @@ def _write_csv(path, model, store, encoded):
         with open(
             temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
         ) as file:
-            table = csv.writer(file)
+            table = csv.writer(file, lineterminator="\n")
             table.writerow(header)
             for sequence, codes in encoded:
                 frame_labels = store.frame_labels(sequence.index)
@@ -176,8 +181,8 @@ def _label_text(store, sequence, frame_labels, name, position):
         return "" if value is None else value
     value = frame_labels[name][position]
     if info["kind"] == "categorical":
-        known = 0 <= value < len(info["classes"])
-        return info["classes"][int(value)] if known else ""
+        classes = info["classes"] or []
+        return classes[int(value)] if 0 <= value < len(classes) else ""
     missing = info["missing"]
     return "" if missing is not None and value == missing else _text(value)
 
@@ -202,34 +207,41 @@ def _write_npz(path, model, store, chosen, encoded):
         "dynamic_variance": (frames, model.dynamic_dim),
         "dynamic_standardized": (frames, model.dynamic_dim),
     }
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}.tmp-", dir=path.parent))
-    try:
-        arrays = {
-            name: np.lib.format.open_memmap(folder / name, "w+", np.float32, shape)
-            for name, shape in shapes.items()
-        }
-        start = 0
-        for row, (sequence, codes) in enumerate(encoded):
-            part = slice(start, start + sequence.length)
-            arrays["static_mean"][row] = codes.static.mean
-            arrays["static_variance"][row] = codes.static.variance
-            arrays["prior_mean"][row] = codes.prior.mean
-            arrays["prior_variance"][row] = codes.prior.variance
-            arrays["dynamic_mean"][part] = codes.dynamic.mean
-            arrays["dynamic_variance"][part] = codes.dynamic.variance
-            arrays["dynamic_standardized"][part] = codes.standardized
-            start += sequence.length
-        for array in arrays.values():
-            array.flush()
-        with replacing(path) as temporary:
-            with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
-                for name in shapes:
-                    archive.write(folder / name, f"{name}.npy")
-                for name, array in _facts(store, chosen):
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                        np.lib.format.write_array(file, array, allow_pickle=False)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(replacing(path))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(
+                    prefix=f".{path.stem}.tmp-", dir=path.parent
+                )
+            )
+        )
+        # A zip file takes one member after the other, and these grow side by side.
+        # They are plain files: a memory map on a full disk kills the process.
+        with contextlib.ExitStack() as files:
+            members = {}
+            for name, shape in shapes.items():
+                members[name] = files.enter_context(open(folder / name, "wb"))
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(members[name], header)
+            for _, codes in encoded:
+                for name, part in (
+                    ("static_mean", codes.static.mean),
+                    ("static_variance", codes.static.variance),
+                    ("prior_mean", codes.prior.mean),
+                    ("prior_variance", codes.prior.variance),
+                    ("dynamic_mean", codes.dynamic.mean),
+                    ("dynamic_variance", codes.dynamic.variance),
+                    ("dynamic_standardized", codes.standardized),
+                ):
+                    members[name].write(np.ascontiguousarray(part, "<f4"))
+        with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
+            for name in shapes:
+                archive.write(folder / name, f"{name}.npy")
+                (folder / name).unlink()
+            for name, array in _facts(store, chosen):
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def _facts(store, chosen):

@@ -5,6 +5,7 @@ and valleys of the smoothed components of z.
 """
 
 import csv
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,19 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from keras_ddr.errors import InputError
-from keras_ddr.files import replacing
+from keras_ddr.files import check_output_path, replacing
 
-__all__ = ["COLUMNS", "Event", "find_events", "smooth_curve", "write_events"]
+__all__ = [
+    "COLUMNS",
+    "Event",
+    "curve_places",
+    "find_events",
+    "smooth_curve",
+    "write_events",
+]
+
+# Frames that a longer gap counts as, whatever numbers a store was given.
+_LONGEST_GAP = 100
 
 COLUMNS = (
     "sequence",
@@ -61,6 +72,26 @@ class Event:
     prominence: float
 
 
+def curve_places(source_frame):
+    """Where the frames of a sequence lie on the axis of a curve.
+
+    Args:
+        source_frame: (T,) their numbers in the source. Where one is missing (-1), the
+            order of the sequence stands for all.
+
+    Returns:
+        `(order, places)`: positions in the sequence by ascending number, and for each
+        its distance in frames from the first, ascending. Frames of one number stand
+        one after the other, and a gap counts as 100 frames at most.
+    """
+    numbers = np.asarray(source_frame)
+    if (numbers < 0).any():
+        numbers = np.arange(len(numbers))
+    order = np.argsort(numbers, kind="stable")
+    steps = np.clip(np.diff(numbers[order]), 1, _LONGEST_GAP)
+    return order, np.concatenate([[0], np.cumsum(steps)])
+
+
 def smooth_curve(values, numbers, width=2.0):
     """Smooth a curve over frame numbers.
 
@@ -94,7 +125,7 @@ def find_events(
     Args:
         sequence: `Sequence` of a store.
         codes: its `Codes`, one z for each frame.
-        frame_labels: dict with its `source_frame` and `time`.
+        frame_labels: dict with its `source_frame` (see `curve_places`) and `time`.
         components: components of z, from 0; default all.
         width: of the smoothing, in frames, see `smooth_curve`.
         prominence: least prominence of an event, in standard scores of z under
@@ -106,10 +137,11 @@ def find_events(
         List of `Event`, by frame.
 
     Raises:
-        InputError: a component that does not exist, or a number out of range.
+        InputError: a component that does not exist, a number out of range, or z is
+            not finite.
     """
     dimensions = codes.standardized.shape[1]
-    components = range(dimensions) if components is None else components
+    components = range(dimensions) if components is None else set(components)
     for component in components:
         if not 0 <= component < dimensions:
             raise InputError(
@@ -121,23 +153,26 @@ def find_events(
         ("prominence", prominence, 0),
         ("distance", distance, 1),
     ):
-        if not value >= least:
-            raise InputError(f"{name}: {value!r} is below {least}")
-    numbers = np.asarray(frame_labels["source_frame"])
-    order = np.argsort(numbers, kind="stable")
+        if not least <= value < math.inf:
+            raise InputError(f"{name}: {value!r} is no number of at least {least}")
+    if not np.isfinite(codes.standardized).all():
+        raise InputError(
+            f"{sequence.name}: z holds NaN or infinity, so the model is broken; train "
+            "it anew"
+        )
+    numbers = frame_labels["source_frame"]
+    order, places_of = curve_places(numbers)
+    rank = np.argsort(order)
     found = []
     for component in components:
-        curve = smooth_curve(
-            codes.standardized[order, component], numbers[order], width
-        )
+        curve = smooth_curve(codes.standardized[order, component], places_of, width)
         for kind, sign in (("peak", 1), ("valley", -1)):
             places, about = find_peaks(
                 sign * curve, prominence=max(prominence, 1e-9), distance=distance
             )
             for place, height in zip(places, about["prominences"], strict=True):
                 # An extreme between two frames belongs to the nearest one.
-                nearest = np.argmin(np.abs(numbers[order] - (numbers.min() + place)))
-                position = int(order[nearest])
+                position = int(order[np.argmin(np.abs(places_of - place))])
                 found.append(
                     Event(
                         sequence.name,
@@ -152,27 +187,31 @@ def find_events(
                         float(height),
                     )
                 )
-    return sorted(found, key=lambda e: (e.source_frame, e.component, e.kind))
+    return sorted(found, key=lambda e: (rank[e.position], e.component, e.kind))
 
 
 def write_events(path, events, labels=None):
     """Write events as a table, whole or not at all.
 
     Args:
-        path: CSV file to write.
+        path: File ending in .csv, in a folder that exists.
         events: list of `Event`.
         labels: list of dicts label name -> text, one for each event, or None.
 
     Returns:
-        The path.
+        `pathlib.Path` of the file.
+
+    Raises:
+        InputError: The path cannot be used.
     """
+    path = check_output_path(path, [".csv"])
     labels = labels or [{}] * len(events)
     names = list(dict.fromkeys(name for row in labels for name in row))
     with replacing(path) as temporary:
         with open(
             temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
         ) as file:
-            table = csv.writer(file)
+            table = csv.writer(file, lineterminator="\n")
             table.writerow([*COLUMNS, *(f"label:{name}" for name in names)])
             for event, row in zip(events, labels, strict=True):
                 time = "" if np.isnan(event.time) else f"{event.time:.3f}"

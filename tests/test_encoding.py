@@ -1,12 +1,15 @@
 import csv
+import os
+import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 
-from keras_ddr import DDR, InputError
+from keras_ddr import DDR, DiagonalGaussian, InputError
 from keras_ddr.data import FrameStore
 from keras_ddr.encoding import encode_sequences, write_codes
+from keras_ddr.inference import Codes
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,9 @@ def store(tmp_path_factory):
 
 
 def _write(path, model, store, **arguments):
-    with pytest.warns(UserWarning, match="1 sequences have fewer than 3 .*'short'"):
+    with pytest.warns(
+        UserWarning, match="1 of 4 sequences have fewer than 3 .*'short'"
+    ):
         return write_codes(path, model, store, **arguments)
 
 
@@ -136,3 +141,60 @@ def test_what_is_refused_leaves_nothing(tmp_path, model, store, monkeypatch):
         with pytest.raises(OSError), pytest.warns(UserWarning):
             write_codes(tmp_path / name, model, store)
     assert [p.name for p in tmp_path.iterdir()] == ["S"]
+
+
+class _Numbers:
+    """Stands for a model: codes from a generator, many of them a frame."""
+
+    frames_per_set, static_dim, dynamic_dim = 3, 2, 32
+
+    def encode(self, frames, sets, seed):
+        random = np.random.default_rng(len(frames))
+        return Codes(
+            *(
+                DiagonalGaussian(*random.normal(size=(2, *shape)).astype("float32"))
+                for shape in ((2,), (len(frames), 32), (32,))
+            )
+        )
+
+
+def test_memory_does_not_grow_with_the_store(tmp_path):
+    peaks, sizes = [], []
+    for number in (10, 100):
+        frames = np.zeros((number, 300, 16, 16, 3), np.uint8)
+        store = FrameStore.from_arrays(tmp_path / f"S{number}", frames)
+        del frames
+        tracemalloc.start()
+        path = write_codes(tmp_path / "codes.npz", _Numbers(), store)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        sizes.append(path.stat().st_size)
+    # What grows is a few numbers a frame: places and labels.
+    assert peaks[1] - peaks[0] < 0.2 * (sizes[1] - sizes[0])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sets a limit of the system")
+@pytest.mark.parametrize("name", ["codes.npz", "codes.csv"])
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, model, store, name):
+    import resource
+
+    (tmp_path / name).write_text("older")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))
+    try:
+        with pytest.raises(InputError, match="no space left"):
+            write_codes(tmp_path / name, model, store, split="test")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "older"
+
+
+def test_chosen_sequences(model, store):
+    chosen = [store.sequences[3], store.sequences[0]]
+    done = []
+    encoded = encode_sequences(
+        model, store, sequences=chosen, progress=lambda *now: done.append(now)
+    )
+    assert [sequence.name for sequence, _ in encoded] == ["d", "a"]
+    assert done == [(1, 2), (2, 2)]

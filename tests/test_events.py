@@ -6,7 +6,13 @@ from PIL import Image
 
 from keras_ddr import DiagonalGaussian, InputError
 from keras_ddr.data import FrameStore
-from keras_ddr.events import COLUMNS, find_events, smooth_curve, write_events
+from keras_ddr.events import (
+    COLUMNS,
+    curve_places,
+    find_events,
+    smooth_curve,
+    write_events,
+)
 from keras_ddr.inference import Codes
 from keras_ddr.visualization import save_figure
 from keras_ddr.visualization.events import plot_events
@@ -92,6 +98,43 @@ def test_gaps_count_as_frames(store):
     assert np.allclose(np.diff(curve[32:46], 2), 0)
 
 
+def test_long_gaps_and_dates_cost_no_memory(store):
+    near = np.array([n for n in range(220) if n not in range(50, 170)])[:100]
+    far = np.where(near < 50, near, near + 10**14)
+    assert [
+        (e.kind, e.position)
+        for e in find_events(store.sequences[0], _codes(_wave(near)), _labels(far))
+    ] == [
+        (e.kind, e.position)
+        for e in find_events(store.sequences[0], _codes(_wave(near)), _labels(near))
+    ]
+    order, places = curve_places(far[::-1])
+    assert order.tolist() == list(range(99, -1, -1))
+    assert places[49] == 49 and places[50] == 149 and places[-1] == 198
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.full(100, -1),
+        np.where(np.arange(100) == 10, -1, np.arange(100)),
+        np.full(100, 7),
+    ],
+)
+def test_frames_without_a_number_of_their_own_keep_their_order(store, numbers):
+    codes = _codes(_wave(range(100)))
+    found = find_events(store.sequences[0], codes, _labels(numbers), width=0)
+    assert [e.position for e in found] == [10, 30, 50, 70, 90]
+    assert [e.source_frame for e in found] == [numbers[e.position] for e in found]
+
+
+def test_a_broken_model_is_said(store):
+    wave = _wave(range(100))
+    wave[40] = np.nan
+    with pytest.raises(InputError, match="a: z holds NaN"):
+        find_events(store.sequences[0], _codes(wave), _labels(range(100)))
+
+
 def test_smoothing_takes_out_a_spike_of_one_frame(store):
     wave = _wave(range(100), 80.0)
     wave[60] += 1
@@ -122,6 +165,7 @@ def test_what_has_no_events(store):
         ({"components": [2]}, "z has 1 components, so 3 is none"),
         ({"prominence": -1}, "prominence: -1"),
         ({"width": float("nan")}, "width: nan"),
+        ({"width": float("inf")}, "width: inf"),
         ({"distance": 0}, "distance: 0"),
     ):
         with pytest.raises(InputError, match=message):
@@ -152,5 +196,19 @@ def test_the_table_and_the_sheet(store, tmp_path):
         best = sorted(found, key=lambda e: -e.prominence)[:3]
         for position in (50, *(e.position for e in best)):
             assert (picture == [position, 0, 0]).all(axis=-1).sum() >= 16 * 16
+    size = Image.open(path).size
+    one = save_figure(plot_events(store, events, 3, sequences=1), tmp_path / "one.png")
+    assert Image.open(one).width == size[0] and Image.open(one).height < 0.6 * size[1]
+    twice = find_events(
+        store.sequences[0], _codes(_wave(range(100))), _labels(range(100))
+    )
+    assert twice == find_events(
+        store.sequences[0],
+        _codes(_wave(range(100))),
+        _labels(range(100)),
+        components=[0, 0],
+    )
+    with pytest.raises(InputError, match="does not exist"):
+        write_events(tmp_path / "no" / "e.csv", events)
     with pytest.raises(InputError, match="none to show"):
         plot_events(store, [])

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from keras_ddr.errors import InputError
-from keras_ddr.events import find_events, smooth_curve
+from keras_ddr.events import curve_places, find_events, smooth_curve
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import DPI, FADED, INK, styled
 
@@ -57,20 +57,26 @@ def plot_dynamics(
         width=width,
         prominence=prominence,
     )
-    order = np.argsort(labels["source_frame"], kind="stable")
-    numbers = labels["source_frame"][order]
+    numbers = np.asarray(labels["source_frame"])
+    order, places = curve_places(numbers)
+    place_of = dict(zip(order.tolist(), places.tolist(), strict=True))
     values = codes.standardized[order, component]
-    times = labels["time"][order]
-    timed = np.isfinite(times).all() and len(numbers) > 1
-    every = np.arange(numbers[0], numbers[-1] + 1)
-    smooth = smooth_curve(values, numbers, width)
-    x = np.interp(every, numbers, times) if timed else every.astype(float)
-    missing = ~np.isin(every, numbers)
+    times = np.asarray(labels["time"])[order]
+    timed = np.isfinite(times).all() and len(times) > 1
+    every = np.arange(places[-1] + 1)
+    smooth = smooth_curve(values, places, width)
+    if timed:
+        x = np.interp(every, places, times)
+    elif (numbers < 0).any():  # numbers are missing
+        x = every.astype(float)
+    else:
+        x = np.interp(every, places, numbers[order])
+    missing = ~np.isin(every, places)
 
     figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
     axes = figure.add_axes((0.075, 0.14, 0.91, 0.78))
     raw = np.full(len(every), np.nan)
-    raw[numbers - numbers[0]] = values
+    raw[places] = values
     axes.plot(x, raw, color=_CURVE, linewidth=0.5, alpha=0.45)
     axes.plot(x, np.where(missing, np.nan, smooth), color=_CURVE, linewidth=1.2)
     low, high = float(np.nanmin(raw)), float(np.nanmax(raw))
@@ -86,7 +92,7 @@ def plot_dynamics(
     axes.set_yticks([t for t in axes.get_yticks() if low - 0.05 <= t <= high + 0.05])
     strongest = sorted(events, key=lambda e: -e.prominence)[:frames]
     for event in events:
-        place = event.source_frame - numbers[0]
+        place = place_of[event.position]
         up = event.kind == "peak"
         axes.plot(
             x[place],
@@ -98,10 +104,10 @@ def plot_dynamics(
         )
     for kind in ("peak", "valley"):
         shown = [e for e in strongest if e.kind == kind]
-        shown.sort(key=lambda e: e.source_frame)
-        spread = _spread([x[e.source_frame - numbers[0]] for e in shown], axes)
+        shown.sort(key=lambda e: place_of[e.position])
+        spread = _spread([x[place_of[e.position]] for e in shown], axes)
         for event, place in zip(shown, spread, strict=True):
-            at = event.source_frame - numbers[0]
+            at = place_of[event.position]
             share = 0.5 * span
             level = high + share if kind == "peak" else low - share
             _place(axes, images[event.position], (x[at], smooth[at]), (place, level))

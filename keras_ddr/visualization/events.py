@@ -12,17 +12,20 @@ from keras_ddr.visualization.style import (
     whole_scale,
 )
 
-__all__ = ["plot_events"]
+__all__ = ["MOST_SEQUENCES", "plot_events"]
+
+MOST_SEQUENCES = 40  # a picture of more rows is slow to draw and hard to open
 
 
 @styled
-def plot_events(store, events, most=10):
+def plot_events(store, events, most=10, sequences=MOST_SEQUENCES):
     """Show the frames of events, one row a sequence, in the order of time.
 
     Args:
         store: `FrameStore` that the events are from.
         events: list of `events.Event`.
         most: most events of a sequence; the most prominent ones are shown.
+        sequences: most sequences; the first ones that have events.
 
     Returns:
         `matplotlib.figure.Figure`. The first frame of each row, set apart, is that in
@@ -37,6 +40,7 @@ def plot_events(store, events, most=10):
         rows.setdefault(event.sequence, []).append(event)
     if not rows:
         raise InputError("events: there is none to show; lower the prominence")
+    rows = dict(list(rows.items())[:sequences])
     index = {sequence.name: sequence for sequence in store.sequences}
     shape = store.frame_shape
     scale = whole_scale(max(shape[:2]), 0.5)
@@ -49,7 +53,7 @@ def plot_events(store, events, most=10):
     for row, (name, found) in enumerate(rows.items()):
         sequence = index[name]
         strongest = sorted(found, key=lambda e: -e.prominence)[:most]
-        shown = sorted(strongest, key=lambda e: e.source_frame)
+        shown = sorted(strongest, key=found.index)
         frames = store.frames(
             sequence.index,
             np.array([sequence.length // 2, *(e.position for e in shown)]),
@@ -64,9 +68,11 @@ def plot_events(store, events, most=10):
             parse_math=False,
         )
         sheet.text(margin + width, top + title / 2 - 4, about, ha="right", color=FADED)
-        for column, frame in enumerate(frames):
+        left = margin + tile + gap + apart
+        sheet.tiles(margin, top + title, frames[None, :1], scale, gap)
+        sheet.tiles(left, top + title, frames[None, 1:], scale, gap)
+        for column in range(len(frames)):
             left = margin + column * (tile + gap) + (apart if column else 0)
-            sheet.tiles(left, top + title, frame[None, None], scale, 0)
             lines = ["middle"] if not column else _caption(shown[column - 1])
             for line, text in enumerate(lines):
                 y = top + title + height + 18 + 26 * line
@@ -80,4 +86,4 @@ def _caption(event):
     when = f"frame {event.source_frame}"
     if not np.isnan(event.time):
         when = f"{event.time:.2f} s"
-    return [f"{arrow} $z_{event.component + 1}$", when]
+    return [f"{arrow} $z_{{{event.component + 1}}}$", when]

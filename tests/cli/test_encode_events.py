@@ -59,6 +59,36 @@ def test_events(ddr_here, run_folder, puppets, tmp_path):
         assert {row["component"] for row in csv.DictReader(file)} == {"2"}
 
 
+def test_events_of_some_sequences(ddr_here, run_folder, puppets, tmp_path):
+    def events(*options):
+        result = ddr_here("events", run_folder, puppets, out, "--smooth", 0, *options)
+        assert result.exit_code == 0, result.output
+        with open(out, newline="") as file:
+            return result.output, list(csv.DictReader(file))
+
+    out = tmp_path / "events.csv"
+    names = [sequence.name for sequence in FrameStore.open(puppets).sequences]
+    twice = [
+        option
+        for name in (names[3], names[1], names[3])
+        for option in ("--sequence", name)
+    ]
+    _, rows = events("--prominence", 0, *twice)
+    assert list(dict.fromkeys(row["sequence"] for row in rows)) == [names[1], names[3]]
+    assert len({tuple(row.values()) for row in rows}) == len(rows)
+    chosen = [
+        [row["sequence"] for row in events("--prominence", 0, "--sequences", 3, *o)[1]]
+        for o in ([], ["--seed", 0], ["--seed", 1])
+    ]
+    assert chosen[0] == chosen[1] != chosen[2] and len(set(chosen[0])) == 3
+    assert sorted(chosen[0], key=names.index) == chosen[0]
+    sheet = tmp_path / "sheet.png"
+    output, rows = events("--prominence", 1e6, "--sheet", sheet)
+    assert rows == [] and not sheet.exists()
+    assert f"no events in {len(names)} sequences: {names[0]} first" in output
+    assert "sheet.png is not written" in output
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.offsetbox import AnnotationBbox
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, SequenceRecord, write_store
 from keras_ddr.events import find_events
 from keras_ddr.visualization import plot_dynamics, save_figure
 from keras_ddr.visualization.dynamics import _spread
@@ -42,8 +42,6 @@ def test_the_line_is_z_and_the_frames_are_its_extremes(model, store):
 
 
 def test_time_and_missing_frames(model, store, tmp_path):
-    from keras_ddr.data import SequenceRecord, write_store
-
     frames = store.frames(0)[:12]
     numbers = np.r_[0:6, 10:16]
     record = SequenceRecord(
@@ -55,6 +53,26 @@ def test_time_and_missing_frames(model, store, tmp_path):
     x, y = axes.lines[0].get_data()
     assert np.allclose(x, np.arange(16) / 10)
     assert np.isnan(y).tolist() == [n not in numbers for n in range(16)]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        (np.r_[0:6, 2**40 : 2**40 + 6], (0, 2**40 + 5)),
+        (np.r_[-1, 1:12], (0, 11)),
+        (np.r_[3:9, 3:9], (3, 9)),
+    ],
+    ids=["far", "missing", "repeated"],
+)
+def test_frame_numbers_that_make_no_axis(model, store, tmp_path, numbers, shown):
+    record = SequenceRecord(
+        "a", store.frames(0)[:12], frame_labels={"source_frame": numbers}
+    )
+    other = write_store(tmp_path / "S", [record])
+    (axes,) = plot_dynamics(model, other, 0, prominence=0.0).axes
+    x, y = axes.lines[0].get_data()
+    assert len(x) < 200 and np.isfinite(y).sum() == 12
+    assert axes.get_xlim() == pytest.approx(shown, abs=5)
 
 
 def test_pictures_of_all_kinds(model, store, tmp_path):
