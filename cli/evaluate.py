@@ -1,11 +1,28 @@
 """`ddr evaluate`."""
 
+import time
+
 import click
 
 from ddr_cli.backend import backend_option, select_backend
-from ddr_cli.progress import Counter
+from ddr_cli.progress import Counter, duration
 
 __all__ = ["evaluate"]
+
+_METRICS = (
+    "likelihood",
+    "reconstruction",
+    "probes",
+    "swap",
+    "verification",
+    "axis",
+    "judge",
+)
+_COUNTED = {
+    "encoding": "sequences encoded",
+    "likelihood": "log-likelihoods found",
+    "judge": "steps of the judge",
+}
 
 
 @click.command(short_help="What f and z know, and how well dynamics carry over.")
@@ -23,12 +40,39 @@ __all__ = ["evaluate"]
     type=click.Choice(["train", "val", "test"]),
     default="train",
     show_default=True,
-    help="Split that the probes are fitted on.",
+    help="Split that probes, forests and the judge are fitted on.",
 )
 @click.option(
     "--sequences",
     type=click.IntRange(2),
     help="Most sequences of each split, chosen at random.  [default: all]",
+)
+@click.option(
+    "--only",
+    "metrics",
+    type=click.Choice(_METRICS),
+    multiple=True,
+    help="Measure this; may be given several times.  [default: everything]",
+)
+@click.option(
+    "--attribute",
+    "attributes",
+    metavar="LABEL",
+    multiple=True,
+    help="Sequence label that the judge names; may be given several times.  "
+    "[default: all categorical ones]",
+)
+@click.option(
+    "--action",
+    metavar="LABEL",
+    multiple=True,
+    help="Frame label that the judge names; several are joined.  [default: animation "
+    "with direction, or pose]",
+)
+@click.option(
+    "--judge-steps",
+    type=click.IntRange(1),
+    help="Training steps of the judge.  [default: 1000]",
 )
 @click.option(
     "--out",
@@ -44,14 +88,35 @@ __all__ = ["evaluate"]
     help="Of every choice made here.",
 )
 @backend_option
-def evaluate(run, store, split, fit_split, sequences, out, seed, backend):
-    """Measure what the codes of RUN know of the labels of STORE.
+def evaluate(
+    run,
+    store,
+    split,
+    fit_split,
+    sequences,
+    metrics,
+    attributes,
+    action,
+    judge_steps,
+    out,
+    seed,
+    backend,
+):
+    """Measure what RUN has learned, on sequences of STORE.
 
-    Each label is read from f, from z and from z~ (z as a standard score under p(z|f)),
-    beside chance: f should know what stays in a sequence, z what changes. Where the
-    store shows every identity in every pose, f of one sequence is decoded with z of
-    another and compared with the true frame.
-    """
+    \b
+    likelihood      ELBO and its parts, importance-sampled log p(x)
+    reconstruction  mean squared error and SSIM
+    probes          each label read from f, z and z~, beside chance
+    swap            f of one sequence with z of another, against the true frame
+    verification    equal error rate: is it the same person?
+    axis            MIG and DCI: one component of z for each factor?
+    judge           what a classifier of real frames sees in frames with f or z
+                    drawn anew, and the MSD score
+
+    z~ is z as a standard score under p(z|f). f should know what stays in a sequence,
+    z~ what changes. What the labels of STORE do not allow is left out and said.
+    """  # noqa: D301
     select_backend(backend)
     from ddr_cli.opening import open_both
     from keras_ddr import evaluation
@@ -65,6 +130,8 @@ def evaluate(run, store, split, fit_split, sequences, out, seed, backend):
             "were fitted on"
         )
     model, store, _ = open_both(run, store)
+    stages = _Stages()
+    options = {} if judge_steps is None else {"judge_steps": judge_steps}
     report = evaluation.evaluate(
         model,
         store,
@@ -72,9 +139,40 @@ def evaluate(run, store, split, fit_split, sequences, out, seed, backend):
         fit_split,
         sequences,
         seed,
-        progress=Counter("sequences encoded"),
+        metrics=metrics or "all",
+        attributes=attributes or None,
+        action=action or None,
+        progress=stages.progress,
+        stage=stages.begin,
+        **options,
     )
-    click.echo(report.table())
+    stages.end()
+    click.echo(f"\n{report.table()}")
     if out is not None:
         write_json(out, report.to_dict())
         click.echo(f"\nmetrics: {out}")
+
+
+class _Stages:
+    """Says what is measured, and how long it took."""
+
+    def __init__(self):
+        self._name = None
+        self._counter = None
+
+    def begin(self, name):
+        """Begin with a stage of this name; the one before has ended."""
+        self.end()
+        self._name, self._began = name, time.monotonic()
+        self._counter = Counter(_COUNTED[name]) if name in _COUNTED else None
+
+    def progress(self, done, total):
+        """Show that `done` of `total` are done in this stage."""
+        if self._counter is not None:
+            self._counter(done, total)
+
+    def end(self):
+        """The stage is over."""
+        if self._name not in (None, "encoding"):
+            click.echo(f"{self._name}  {duration(time.monotonic() - self._began)}")
+        self._name = None

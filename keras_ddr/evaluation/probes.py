@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from keras_ddr.errors import InputError
+from keras_ddr.evaluation import intervals
 
 __all__ = [
     "NEIGHBOURS",
@@ -58,6 +59,9 @@ class ProbeScore:
         classes: Number of classes, or `None`.
         fitted: Number of items that the probe was fitted on.
         scored: Number of items that it was scored on.
+        interval: 95 % interval `(low, high)` of `value`, from resampled sequences, or
+            `None`.
+        concordance_interval: That of `concordance`.
     """
 
     metric: str
@@ -68,6 +72,8 @@ class ProbeScore:
     classes: int | None
     fitted: int
     scored: int
+    interval: tuple | None = None
+    concordance_interval: tuple | None = None
 
     def to_dict(self):
         """The attributes as a dict of plain Python values."""
@@ -83,6 +89,8 @@ def probe(
     estimator="linear",
     classes=None,
     period=2 * math.pi,
+    groups=None,
+    seed=0,
 ):
     """Fit a probe on one part of the data and score it on another.
 
@@ -97,6 +105,9 @@ def probe(
             numbers. "neighbours": the 15 nearest neighbours of the standardised code.
         classes: Number of classes; those found in both parts where `None`.
         period: Of a periodic label, in its unit.
+        groups: The sequence of each scored item `(m,)`, for confidence intervals;
+            none are made where `None`.
+        seed: Of the resampling for them.
 
     Returns:
         `ProbeScore`.
@@ -118,7 +129,14 @@ def probe(
         raise InputError("no item with this label to fit or to score")
     if kind == "categorical":
         return _classify(
-            fit_codes, fit_labels, test_codes, test_labels, estimator, classes
+            fit_codes,
+            fit_labels,
+            test_codes,
+            test_labels,
+            estimator,
+            classes,
+            groups,
+            seed,
         )
     if kind not in ("continuous", "periodic"):
         raise InputError(
@@ -131,9 +149,15 @@ def probe(
             raise InputError(f"the label does not vary among the {part} items")
     model = _regressor(estimator, len(fit_labels)).fit(fit_codes, fit_targets)
     predicted = model.predict(test_codes).reshape(test_targets.shape)
-    concordance = None
+    concordance = concordance_interval = interval = None
     if kind == "continuous":
         concordance = concordance_correlation(test_targets[:, 0], predicted[:, 0])
+    if groups is not None:
+        interval = _r_squared_interval(test_targets, predicted, groups, seed)
+        if kind == "continuous":
+            concordance_interval = _concordance_interval(
+                test_targets[:, 0], predicted[:, 0], groups, seed
+            )
     return ProbeScore(
         metric="r2",
         value=r_squared(test_targets, predicted),
@@ -143,6 +167,8 @@ def probe(
         classes=None,
         fitted=len(fit_labels),
         scored=len(test_labels),
+        interval=interval,
+        concordance_interval=concordance_interval,
     )
 
 
@@ -201,23 +227,69 @@ def period_of(unit):
     return _PERIODS[unit]
 
 
-def _classify(fit_codes, fit_labels, test_codes, test_labels, estimator, classes):
+def _classify(
+    fit_codes, fit_labels, test_codes, test_labels, estimator, classes, groups, seed
+):
     found = np.unique(np.concatenate([fit_labels, test_labels]))
     classes = len(found) if classes is None else int(classes)
     if len(np.unique(fit_labels)) < 2:
         raise InputError("the label does not vary among the fitted items")
     model = _classifier(estimator, len(fit_labels)).fit(fit_codes, fit_labels)
     counts = np.unique(test_labels, return_counts=True)[1]
+    right = model.predict(test_codes) == test_labels
+    interval = None
+    if groups is not None:
+        interval = intervals.mean_interval(right, groups, seed)
     return ProbeScore(
         metric="accuracy",
-        value=float(np.mean(model.predict(test_codes) == test_labels)),
+        value=float(np.mean(right)),
         chance=1.0 / classes,
         majority=float(counts.max() / counts.sum()),
         concordance=None,
         classes=classes,
         fitted=len(fit_labels),
         scored=len(test_labels),
+        interval=interval,
     )
+
+
+def _r_squared_interval(truth, predicted, groups, seed):
+    # Centred, so that differences of large sums keep their digits.
+    truth, predicted = truth - truth.mean(axis=0), predicted - truth.mean(axis=0)
+    residual = np.square(truth - predicted).sum(axis=1)
+    square = np.square(truth).sum(axis=1)
+    rows = np.column_stack([np.ones(len(truth)), residual, square, truth])
+
+    def statistic(totals):
+        number, residual, square = totals[:, :3].T
+        spread = square - np.square(totals[:, 3:]).sum(axis=1) / number
+        spread = np.where(spread > 1e-9 * square, spread, np.nan)
+        return 1.0 - residual / spread
+
+    return intervals.resample(intervals.group_sums(rows, groups), statistic, seed)
+
+
+def _concordance_interval(truth, predicted, groups, seed):
+    truth, predicted = truth - truth.mean(), predicted - truth.mean()
+    rows = np.column_stack(
+        [
+            np.ones(len(truth)),
+            truth,
+            predicted,
+            np.square(truth),
+            np.square(predicted),
+            truth * predicted,
+        ]
+    )
+
+    def statistic(totals):
+        moments = (totals[:, 1:] / totals[:, :1]).T
+        mean_t, mean_p, square_t, square_p, product = moments
+        # The variances and the squared difference of the means.
+        spread = square_t + square_p - 2 * mean_t * mean_p
+        return 2 * (product - mean_t * mean_p) / np.where(spread > 0, spread, np.nan)
+
+    return intervals.resample(intervals.group_sums(rows, groups), statistic, seed)
 
 
 def _classifier(estimator, number):

@@ -1,22 +1,45 @@
 """Evaluation of a trained model on persons that it was not trained on."""
 
 import dataclasses
-import math
 
 import numpy as np
 
-from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation import probes, swap
+from keras_ddr.evaluation import axis, probes, protocol, swap, verification
+from keras_ddr.evaluation.encoded import (
+    EncodedSplit,
+    choose_sequences,
+    measured_labels,
+    select_sequences,
+)
+from keras_ddr.evaluation.judge import STEPS
+from keras_ddr.evaluation.likelihood import LikelihoodScore, measure_likelihood
+from keras_ddr.evaluation.msd import MSDScore
+from keras_ddr.evaluation.reconstruction import (
+    ReconstructionScore,
+    reconstruction_errors,
+)
+from keras_ddr.evaluation.table import table
+from keras_ddr.evaluation.targets import choose_targets
 
-__all__ = ["CODES", "EvaluationReport", "Skipped", "evaluate"]
+__all__ = ["CODES", "METRICS", "EvaluationReport", "Skipped", "evaluate"]
 
 CODES = {"f": "linear", "z": "neighbours", "z~": "neighbours"}
 """The codes that are probed, and the estimator that reads each."""
 
-_LINEAR_FRAMES = 4000  # frames that a linear probe of a frame label sees, at most
-# Where a frame came from, not what it shows.
-_BOOKKEEPING = (*FRAME_LABELS, *CROP_LABELS)
+METRICS = (
+    "likelihood",
+    "reconstruction",
+    "probes",
+    "swap",
+    "verification",
+    "axis",
+    "judge",
+)
+"""Names of what `evaluate` can measure; "judge" includes the MSD score."""
+
+_CODED = {"reconstruction", "probes", "swap", "verification", "axis", "judge"}
+_CODED_FIT = {"probes", "axis"}  # those that are fitted on codes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,82 +57,62 @@ class Skipped:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationReport:
-    """What `evaluate` found.
+    """What `evaluate` found; `None` is what was not asked for or could not be measured.
 
     Attributes:
         probes: Dict label name → code ("f", "z", "z~") → `probes.ProbeScore`. z~ is
             the standard score of z under p(z | f).
         scopes: Dict label name → "sequence" or "frame".
-        swap: `swap.SwapScore`, or `None` where it was skipped.
+        swap: `swap.SwapScore`.
         skipped: List of `Skipped`.
         details: Dict of the split, the numbers of sequences and frames, and the seed.
+        likelihood: `likelihood.LikelihoodScore`.
+        reconstruction: `reconstruction.ReconstructionScore`.
+        verification: Dict code → `verification.VerificationScore`.
+        axis: Dict code ("z", "z~") → `axis.AxisScore`.
+        judge: `protocol.JudgeScore`.
+        msd: `msd.MSDScore`.
     """
 
-    probes: dict
+    probes: dict | None
     scopes: dict
     swap: swap.SwapScore | None
     skipped: list
     details: dict
+    likelihood: LikelihoodScore | None = None
+    reconstruction: ReconstructionScore | None = None
+    verification: dict | None = None
+    axis: dict | None = None
+    judge: protocol.JudgeScore | None = None
+    msd: MSDScore | None = None
 
     def to_dict(self):
         """Everything as nested dicts of plain values, ready for JSON."""
         return {
             "details": self.details,
-            "probes": {
+            "likelihood": _plain(self.likelihood),
+            "reconstruction": _plain(self.reconstruction),
+            "probes": None
+            if self.probes is None
+            else {
                 label: {
                     "scope": self.scopes[label],
                     **{code: score.to_dict() for code, score in scores.items()},
                 }
                 for label, scores in self.probes.items()
             },
-            "swap": self.swap.to_dict() if self.swap else None,
+            "swap": _plain(self.swap),
+            "swap_intervals": self.swap.intervals if self.swap else None,
+            "verification": _plain(self.verification),
+            "axis": _plain(self.axis),
+            "judge": _plain(self.judge),
+            "msd": _plain(self.msd),
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
         }
 
     def table(self):
         """The metrics as plain text, each beside what guessing gives."""
-        rows = []
-        for label, scores in self.probes.items():
-            any_score = next(iter(scores.values()))
-            unit = {"accuracy": "accuracy", "r2": "R²"}[any_score.metric]
-            if any_score.classes:
-                unit += f" of {any_score.classes}"
-            rows.append([label, unit, *_cells(scores, "value", any_score)])
-            if any_score.concordance is not None:
-                rows.append(["", "CCC", *_cells(scores, "concordance", any_score)])
-        details = self.details
-        lines = [
-            f"Read from the codes of {details['sequences']} {details['split']} "
-            f"sequences ({details['frames']} frames); probes fitted on "
-            f"{details['fit_sequences']} {details['fit_split']} sequences.",
-            "f: linear probe; z and z~ (standard score of z under p(z|f)): "
-            f"{probes.NEIGHBOURS} nearest neighbours.",
-            "chance: 1 / classes, or 0 for R² and CCC; majority: always naming the "
-            "most frequent class.",
-            "",
-            *_aligned(
-                ["label", "measure", "chance", "majority", *(c for c in CODES)], rows
-            ),
-        ]
-        if self.swap:
-            lines += [
-                "",
-                f"Mean squared error of {self.swap.pairs} frames, intensities in "
-                "[0, 1]",
-                *_aligned(
-                    ["predicted from", "mse"],
-                    [
-                        ["f of A, z of B", f"{self.swap.swap:.5f}"],
-                        ["f of A, z~ of B", f"{self.swap.swap_prior:.5f}"],
-                        ["f of A, z of A", f"{self.swap.reconstruction:.5f}"],
-                        ["mean image", f"{self.swap.mean_image:.5f}"],
-                    ],
-                ),
-            ]
-        if self.skipped:
-            lines += ["", "Not measured:"]
-            lines += [f"  {item.what}: {item.reason}" for item in self.skipped]
-        return "\n".join(lines)
+        return table(self)
 
 
 def evaluate(
@@ -120,68 +123,86 @@ def evaluate(
     sequences=None,
     seed=0,
     *,
+    metrics=("probes", "swap"),
     max_frames=20_000,
     pairs=1000,
+    samples=64,
+    attributes=None,
+    action=None,
+    judge_steps=STEPS,
     progress=None,
+    stage=None,
 ):
-    """Probe f, z and z~ for every label of a store, and measure the swap error.
+    """Measure what f and z know, and what the model does with them.
 
     All codes are posterior means. Each sequence is encoded once. Labels of sequences
     and of frames are each read from all three codes: f should know the first and not
-    the second, z the reverse.
+    the second, z the reverse. No number depends on which others are asked for.
 
     Args:
         model: A trained `DDR`.
-        store: `FrameStore` with labels.
+        store: `FrameStore`.
         split: Split to score on; its persons are not those of `fit_split`.
-        fit_split: Split that the probes are fitted on.
+        fit_split: Split that probes, forests and the judge are fitted on.
         sequences: Largest number of sequences of each split (a random choice), or
             `None` for all.
         seed: Of every choice made here.
+        metrics: Names out of `METRICS`, or "all".
         max_frames: Largest number of frames that a probe is fitted on, and scored on
             (a random choice); a linear probe of a frame label sees at most 4000.
         pairs: Number of pairs for the swap error.
-        progress: Called with (sequences encoded, all sequences), or `None`.
+        samples: Draws of f for the log-likelihood.
+        attributes: Names of the sequence labels that the judge names; all categorical
+            ones where `None`.
+        action: Names of the frame labels that make the judge's action together;
+            "animation" and "direction", or else "pose", where `None`.
+        judge_steps: Training steps of the judge.
+        progress: Called with (done, all) as sequences are encoded and, in the stages
+            "likelihood" and "judge", as log-likelihoods are found and the judge is
+            trained; or `None`.
+        stage: Called with "encoding" and with each metric's name as it begins, or
+            `None`.
 
     Returns:
         `EvaluationReport`; what a store has no labels for is listed as skipped.
 
     Raises:
-        InputError: A split is empty, or holds no sequence that is long enough.
+        InputError: A split is empty, or holds no sequence that is long enough, a
+            metric is not known, or the store has no such `attributes` or `action`.
     """
+    metrics = _check_metrics(metrics)
     generator = np.random.default_rng(seed)
     number = model.frames_per_set
     parts = {
-        name: _choose(_select(store, name, number), sequences, generator)
+        name: choose_sequences(
+            select_sequences(store, name, number), sequences, generator
+        )
         for name in dict.fromkeys([fit_split, split])
     }
-    total = sum(len(part) for part in parts.values())
-    encoded, done = {}, 0
-    for name, part in parts.items():
-        codes = []
-        for sequence in part:
-            codes.append(model.encode(store.frames(sequence.index), seed=seed))
-            done += 1
-            if progress is not None:
-                progress(done, total)
-        encoded[name] = _Encoded(store, part, codes, max_frames, generator)
-    fit, test = encoded[fit_split], encoded[split]
-    found, scopes, skipped = {}, {}, []
-    labels = {k: v for k, v in store.label_info.items() if k not in _BOOKKEEPING}
-    for label, info in labels.items():
-        if info["kind"] not in ("categorical", "continuous", "periodic"):
-            skipped.append(Skipped(label, f"labels of kind {info['kind']!r}"))
-            continue
-        try:
-            found[label] = _probe_label(fit, test, label, info)
-            scopes[label] = info["scope"]
-        except InputError as error:
-            skipped.append(Skipped(label, str(error)))
-    if not labels:
-        skipped.append(Skipped("probes", "the store has no labels"))
-    score = None
-    try:
-        score = swap.swap_error(
+    splits = {
+        name: EncodedSplit(store, part, max_frames, generator)
+        for name, part in parts.items()
+    }
+    fit, test = splits[fit_split], splits[split]
+    stage = stage or (lambda name: None)
+    if "judge" in metrics and (attributes or action):
+        # What was asked for by name is refused at once, not skipped at the end.
+        choose_targets(store, fit.sequences, test.sequences, attributes, action)
+    coded = [test] if _CODED & metrics else []
+    if _CODED_FIT & metrics:
+        coded = list(splits.values())
+    if coded:
+        stage("encoding")
+        _encode(model, coded, seed, progress)
+    measures = {
+        "likelihood": lambda notes: measure_likelihood(
+            model, store, test.sequences, samples=samples, seed=seed, done=progress
+        ),
+        "reconstruction": lambda notes: reconstruction_errors(
+            model, store, test.sequences, test.codes, seed=seed
+        ),
+        "probes": lambda notes: _probe(fit, test, seed, notes),
+        "swap": lambda notes: swap.swap_error(
             model,
             store,
             test.sequences,
@@ -189,146 +210,136 @@ def evaluate(
             fit_sequences=fit.sequences,
             pairs=pairs,
             seed=seed,
-        )
-    except InputError as error:
-        skipped.append(Skipped("swap error", str(error)))
+        ),
+        "verification": lambda notes: verification.verify(model, test, seed=seed),
+        "axis": lambda notes: _axis(model, fit, test, seed, notes),
+        "judge": lambda notes: protocol.judge_model(
+            model,
+            fit,
+            test,
+            attributes=attributes,
+            action=action,
+            steps=judge_steps,
+            seed=seed,
+            done=progress,
+        ),
+    }
+    found, skipped = dict.fromkeys(METRICS), []
+    for name in METRICS:
+        if name not in metrics:
+            continue
+        stage(name)
+        try:
+            found[name] = measures[name](skipped)
+        except InputError as error:
+            what = "swap error" if name == "swap" else name
+            skipped.append(Skipped(what, str(error)))
+    probed = found.pop("probes")
+    judge = found["judge"]
+    info = measured_labels(store)
     details = {
         "split": split,
         "fit_split": fit_split,
         "sequences": len(test.sequences),
         "fit_sequences": len(fit.sequences),
-        "frames": int(len(test.frame_codes["z"])),
-        "fit_frames": int(len(fit.frame_codes["z"])),
+        "frames": len(test.owner),
+        "fit_frames": len(fit.owner),
         "max_frames": max_frames,
         "seed": seed,
+        "metrics": [name for name in METRICS if name in metrics],
     }
-    return EvaluationReport(found, scopes, score, skipped, details)
+    return EvaluationReport(
+        probes=probed,
+        scopes={label: info[label]["scope"] for label in probed or {}},
+        skipped=skipped,
+        details=details,
+        msd=None if judge is None else MSDScore.of(judge),
+        **found,
+    )
 
 
-class _Encoded:
-    """Codes and labels of one split; frames are a random choice of all frames."""
-
-    def __init__(self, store, sequences, codes, max_frames, generator):
-        self.store = store
-        self.sequences = sequences
-        self.codes = codes
-        f = np.stack([c.static.mean for c in codes])
-        lengths = [sequence.length for sequence in sequences]
-        self._owner = np.repeat(np.arange(len(sequences)), lengths)
-        self._position = np.concatenate([np.arange(length) for length in lengths])
-        kept = np.arange(len(self._owner))
-        if len(kept) > max_frames:
-            kept = np.sort(generator.choice(kept, size=max_frames, replace=False))
-        self._owner, self._position = self._owner[kept], self._position[kept]
-        self._rank = generator.permutation(len(kept))
-        self.sequence_codes = f
-        self.frame_codes = {
-            "f": f[self._owner],
-            "z": np.concatenate([c.dynamic.mean for c in codes])[kept],
-            "z~": np.concatenate([c.standardized for c in codes])[kept],
-        }
-
-    def items(self, label, info, code):
-        """Codes and label values of all items that have the label."""
-        if info["scope"] == "sequence":
-            values = [sequence.labels.get(label) for sequence in self.sequences]
-            present = np.array([not _is_missing(v, info) for v in values])
-            values = np.array(
-                [v if p else "" for v, p in zip(values, present, strict=True)]
-            )
-            codes = self.sequence_codes
-            if code != "f":
-                codes = self.frame_codes[code]
-                present, values = present[self._owner], values[self._owner]
-        else:
-            codes = self.frame_codes[code]
-            values = self._frame_values(label)
-            present = np.array([not _is_missing(v, info) for v in values.tolist()])
-        codes, values = codes[present], values[present]
-        if info["kind"] != "categorical":
-            values = values.astype("float64")
-        if code == "f" and info["scope"] == "frame":
-            # f is the same for all frames of a sequence, so that more rows add time
-            # (a linear probe of 178 poses takes many minutes) and no knowledge.
-            rank = self._rank[present]
-            chosen = np.sort(np.argsort(rank)[:_LINEAR_FRAMES])
-            codes, values = codes[chosen], values[chosen]
-        return codes, values
-
-    def _frame_values(self, label):
-        values = None
-        for owner, sequence in enumerate(self.sequences):
-            mask = self._owner == owner
-            stored = np.asarray(self.store.frame_labels(sequence.index)[label])
-            if values is None:
-                values = np.empty(len(self._owner), stored.dtype)
-            values[mask] = stored[self._position[mask]]
-        return values
+def _check_metrics(metrics):
+    metrics = METRICS if metrics == "all" else metrics
+    metrics = {metrics} if isinstance(metrics, str) else set(metrics)
+    unknown = sorted(map(str, metrics - set(METRICS)))
+    if unknown or not metrics:
+        raise InputError(
+            f"metrics={', '.join(unknown) or 'none'}; choose among {', '.join(METRICS)}"
+        )
+    return metrics
 
 
-def _probe_label(fit, test, label, info):
+def _encode(model, parts, seed, progress):
+    total = sum(len(part.sequences) for part in parts)
+    done = 0
+
+    def one_more():
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    for part in parts:
+        part.encode(model, seed, one_more)
+
+
+def _probe(fit, test, seed, skipped):
+    found = {}
+    labels = measured_labels(fit.store)
+    for label, info in labels.items():
+        if info["kind"] not in ("categorical", "continuous", "periodic"):
+            skipped.append(Skipped(label, f"labels of kind {info['kind']!r}"))
+            continue
+        try:
+            found[label] = _probe_label(fit, test, label, info, seed)
+        except InputError as error:
+            skipped.append(Skipped(label, str(error)))
+    if not labels:
+        skipped.append(Skipped("probes", "the store has no labels"))
+    return found
+
+
+def _probe_label(fit, test, label, info, seed):
     classes = info.get("classes")
     period = probes.period_of(info.get("unit")) if info["kind"] == "periodic" else None
-    return {
-        code: probes.probe(
-            *fit.items(label, info, code),
-            *test.items(label, info, code),
+    scores = {}
+    for code, estimator in CODES.items():
+        fit_codes, fit_values, _ = fit.items(label, info, code)
+        test_codes, test_values, owner = test.items(label, info, code)
+        scores[code] = probes.probe(
+            fit_codes,
+            fit_values,
+            test_codes,
+            test_values,
             info["kind"],
             estimator,
             classes=len(classes) if classes else None,
             period=period,
+            groups=owner,
+            seed=seed,
         )
-        for code, estimator in CODES.items()
+    return scores
+
+
+def _axis(model, fit, test, seed, skipped):
+    names = axis.frame_factors(measured_labels(fit.store), model.dynamic_dim)
+    factors = {
+        part: {name: part.frame_values(name) for name in names} for part in (fit, test)
     }
-
-
-def _is_missing(value, info):
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return True
-    if isinstance(value, str) and not value:
-        return True
-    return info.get("missing") is not None and value == info["missing"]
-
-
-def _select(store, split, number):
-    sequences = store.select(split=split, min_length=number)
-    if not sequences:
-        splits = sorted({sequence.split for sequence in store.sequences})
-        raise InputError(
-            f"{store.path} has no sequence of at least {number} frames in the split "
-            f"{split!r}; its splits are {', '.join(splits) or 'none'}"
+    scores = {}
+    for code in ("z", "z~"):
+        scores[code], constant = axis.score_axes(
+            fit.frame_codes[code],
+            factors[fit],
+            test.frame_codes[code],
+            factors[test],
+            seed,
         )
-    return sequences
+    skipped += [Skipped(f"axis of {n}", "the factor does not vary") for n in constant]
+    return scores
 
 
-def _choose(sequences, number, generator):
-    if number is None or number >= len(sequences):
-        return list(sequences)
-    chosen = generator.choice(len(sequences), size=number, replace=False)
-    return [sequences[i] for i in np.sort(chosen)]
-
-
-def _cells(scores, attribute, any_score):
-    chance = any_score.chance if attribute == "value" else 0.0
-    majority = any_score.majority if attribute == "value" else None
-    return [
-        f"{chance:.3f}",
-        "" if majority is None else f"{majority:.3f}",
-        *(f"{getattr(score, attribute):.3f}" for score in scores.values()),
-    ]
-
-
-def _aligned(header, rows):
-    """Lines of a table: the first columns to the left, numbers to the right."""
-    table = [header, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
-    texts = 2 if len(header) > 2 else 1
-    lines = []
-    for row in table:
-        cells = [
-            cell.ljust(width) if i < texts else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return lines
+def _plain(score):
+    if isinstance(score, dict):
+        return {code: part.to_dict() for code, part in score.items()}
+    return None if score is None else score.to_dict()

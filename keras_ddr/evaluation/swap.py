@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 
 from keras_ddr.errors import InputError
+from keras_ddr.evaluation import intervals
 
-__all__ = ["SwapScore", "mean_image", "mean_squared_error", "swap_error"]
+__all__ = ["SwapScore", "mean_image", "squared_errors", "swap_error"]
 
 _CHUNK = 256
 
@@ -21,6 +22,8 @@ class SwapScore:
         reconstruction: Error of f of A with z of A's own frame.
         mean_image: Error of always predicting the mean frame of the training part.
         pairs: Number of pairs (A, frame of B).
+        intervals: Dict name of an error → its 95 % interval `(low, high)` from
+            resampled sequences, or `None` with fewer than three sequences.
     """
 
     swap: float
@@ -28,10 +31,13 @@ class SwapScore:
     reconstruction: float
     mean_image: float
     pairs: int
+    intervals: dict = dataclasses.field(default_factory=dict)
 
     def to_dict(self):
-        """The attributes as a dict of plain Python values."""
-        return dataclasses.asdict(self)
+        """The errors and the number of pairs, as plain Python values."""
+        content = dataclasses.asdict(self)
+        del content["intervals"]
+        return content
 
 
 def swap_error(
@@ -77,7 +83,7 @@ def swap_error(
     if mean is None:
         mean = mean_image(store, fit_sequences or sequences, seed=seed)
     chosen = _choose_pairs(store, sequences, label, pairs, seed)
-    totals = np.zeros(4)
+    errors = [[] for _ in range(4)]
     for start in range(0, len(chosen), _CHUNK):
         part = chosen[start : start + _CHUNK]
         truth = np.stack(
@@ -91,15 +97,38 @@ def swap_error(
             [codes[a].prior.sample(codes[b].standardized[j]) for a, _, b, j in part]
         )
         images = [model.decode(static, z) for z in (other, aligned, own)] + [mean]
-        for row, predicted in enumerate(images):
-            totals[row] += mean_squared_error(predicted, truth) * len(part)
-    swap, swap_prior, reconstruction, constant = (totals / len(chosen)).tolist()
-    return SwapScore(swap, swap_prior, reconstruction, constant, len(chosen))
+        for found, predicted in zip(errors, images, strict=True):
+            found.append(squared_errors(predicted, truth))
+    errors = dict(
+        zip(
+            ("swap", "swap_prior", "reconstruction", "mean_image"),
+            map(np.concatenate, errors),
+            strict=True,
+        )
+    )
+    first, _, second, _ = np.transpose(chosen)
+    return SwapScore(
+        **{name: float(values.mean()) for name, values in errors.items()},
+        pairs=len(chosen),
+        intervals={
+            name: intervals.pair_interval(values, first, second, seed)
+            for name, values in errors.items()
+        },
+    )
 
 
-def mean_squared_error(predicted, truth):
-    """Mean over frames, pixels and channels, in float64; arrays that broadcast."""
-    return float(np.mean(np.square(np.asarray(predicted, "float64") - truth)))
+def squared_errors(predicted, truth):
+    """Mean squared error of each frame.
+
+    Args:
+        predicted: Intensities in [0, 1], `(n, H, W, C)` or one image `(H, W, C)`.
+        truth: `(n, H, W, C)`.
+
+    Returns:
+        float64 `(n,)`, means over pixels and channels.
+    """
+    difference = np.asarray(predicted, "float64") - truth
+    return np.square(difference).mean(axis=(1, 2, 3))
 
 
 def mean_image(store, sequences, frames=2000, seed=0):

@@ -5,7 +5,7 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
-from keras_ddr.evaluation import evaluate
+from keras_ddr.evaluation import METRICS, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +104,9 @@ def test_missing_labels_are_left_out(model, odd_store):
 
 
 def test_linear_probes_of_frame_labels_see_a_random_choice(model, store, monkeypatch):
-    from keras_ddr.evaluation import report
+    from keras_ddr.evaluation import encoded
 
-    monkeypatch.setattr(report, "_LINEAR_FRAMES", 24)
+    monkeypatch.setattr(encoded, "_LINEAR_FRAMES", 24)
     found = evaluate(model, store, pairs=5)
     assert found.probes["pose"]["f"].fitted == found.probes["pose"]["f"].scored == 24
     assert found.probes["pose"]["z"].scored == 12 * len(store.select("test"))
@@ -140,3 +140,103 @@ def test_a_split_without_sequences_is_refused(model, store, tmp_path):
         evaluate(model, data)
     report = evaluate(model, data, split="train")
     assert [item.what for item in report.skipped] == ["probes", "swap error"]
+
+
+@pytest.fixture(scope="module")
+def everything(model, store):
+    return evaluate(model, store, metrics="all", judge_steps=5, samples=8, pairs=50)
+
+
+def test_all_metrics_in_one_report(everything, report):
+    content = json.loads(json.dumps(everything.to_dict(), allow_nan=False))
+    assert everything.skipped == []
+    for name in (*METRICS, "msd"):
+        assert content[name] is not None, name
+    assert content["details"]["metrics"] == list(METRICS)
+    assert content["probes"] == json.loads(json.dumps(report.to_dict()))["probes"]
+    assert list(content["judge"])[:3] == ["action", "attributes", "held_out"]
+    low, high = content["probes"]["hair"]["z"]["interval"]
+    assert low < content["probes"]["hair"]["z"]["value"] < high
+    table = everything.table()
+    sections = [
+        "Likelihood",
+        "Reconstruction",
+        "Probes",
+        "Swap",
+        "Verification",
+        "Axes",
+        "Judge",
+        "MSD score",
+    ]
+    starts = [line.split(":")[0] for line in table.splitlines()]
+    places = [
+        next(i for i, start in enumerate(starts) if start.startswith(section))
+        for section in sections
+    ]
+    assert places == sorted(places)
+    assert max(len(line) for line in table.splitlines()) <= 100
+    assert "None" not in table and "nan" not in table
+
+
+def test_the_same_seed_gives_the_same_metrics(everything, model, store):
+    again = evaluate(model, store, metrics="all", judge_steps=5, samples=8, pairs=50)
+    assert again.to_dict() == everything.to_dict()
+    other = evaluate(model, store, metrics=["swap"], pairs=50, seed=1)
+    assert other.swap != everything.swap
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_one_metric_alone_is_the_same(everything, model, store, name):
+    stages = []
+    alone = evaluate(
+        model,
+        store,
+        metrics=[name],
+        judge_steps=5,
+        samples=8,
+        pairs=50,
+        stage=stages.append,
+    ).to_dict()
+    expected = everything.to_dict()
+    assert alone[name] == expected[name]
+    others = set(METRICS) - {name}
+    assert {alone[other] for other in others} == {None}
+    assert stages == (["encoding"] if name != "likelihood" else []) + [name]
+
+
+def test_unknown_metrics_are_refused(model, store):
+    with pytest.raises(InputError, match="metrics=beauty; choose among likelihood"):
+        evaluate(model, store, metrics=["probes", "beauty"])
+    with pytest.raises(InputError, match="metrics=none"):
+        evaluate(model, store, metrics=[])
+
+
+def test_one_sequence_in_each_split(model, store, tmp_path):
+    data = FrameStore.from_arrays(
+        tmp_path / "two",
+        [store.frames(i) for i in range(2)],
+        splits=["train", "test"],
+        labels={"mood": ["glad", "sad"], "pose": [np.arange(12)] * 2},
+    )
+    report = evaluate(model, data, metrics="all", samples=2)
+    reasons = {item.what: item.reason for item in report.skipped}
+    assert set(reasons) == {"mood", "swap error", "verification", "axis", "judge"}
+    assert "at least two sequences" in reasons["swap error"]
+    assert "at least two persons" in reasons["verification"]
+    assert report.likelihood.interval is None
+    assert "±." not in report.table()
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_constant_factors_are_left_out_of_axes(model, store, tmp_path):
+    data = FrameStore.from_arrays(
+        tmp_path / "constant",
+        [store.frames(i) for i in range(4)],
+        splits=["train", "test"] * 2,
+        labels={"a": [np.linspace(0, 1, 12)] * 4, "b": [np.full(12, 2.5)] * 4},
+    )
+    report = evaluate(model, data, metrics=["axis"])
+    assert set(report.axis["z"].gaps) == {"a"}
+    assert [item.what for item in report.skipped] == ["axis of b"]
+    assert report.axis["z"].disentanglement is None
+    assert "axis of b: the factor does not vary" in report.table()

@@ -1,0 +1,141 @@
+"""Confidence intervals by resampling whole sequences.
+
+Frames of one sequence are alike, so that an interval over frames would be far too
+narrow. What is resampled here are sequences, each with all its items.
+"""
+
+import numpy as np
+
+__all__ = [
+    "RESAMPLES",
+    "draw_counts",
+    "group_sums",
+    "mean_interval",
+    "pair_interval",
+    "quantiles",
+    "resample",
+]
+
+RESAMPLES = 1000
+_LEVEL = 0.95
+_CELLS = 4_000_000  # of the matrix of counts that is made at a time
+
+
+def resample(sums, statistic, seed=0, resamples=RESAMPLES):
+    """Interval of a statistic that follows from sums over sequences.
+
+    Args:
+        sums: `(S, k)`: for each of S sequences k sums over its items.
+        statistic: Function from totals `(R, k)` to values `(R,)`.
+        seed: Of the choice.
+        resamples: Number of times that S sequences are drawn with replacement.
+
+    Returns:
+        `(low, high)`: the 2.5 % and 97.5 % quantiles (Efron's percentile bootstrap);
+        `None` with fewer than two sequences, or where no draw gives a finite value.
+
+    Example:
+        >>> import numpy as np
+        >>> sums = np.stack([np.arange(100.0), np.ones(100)], axis=1)
+        >>> low, high = resample(sums, lambda totals: totals[:, 0] / totals[:, 1])
+        >>> 40 < low < 49.5 < high < 60
+        True
+    """
+    sums = np.asarray(sums, dtype="float64")
+    if len(sums) < 2:
+        return None
+    values = [
+        statistic(counts @ sums) for counts in draw_counts(len(sums), seed, resamples)
+    ]
+    return quantiles(np.concatenate(values))
+
+
+def mean_interval(values, groups=None, seed=0):
+    """Interval of the mean of items that belong to sequences.
+
+    Args:
+        values: One value an item, `(n,)`.
+        groups: The sequence of each item `(n,)`; an item is a sequence where `None`.
+        seed: Of the choice.
+
+    Returns:
+        `(low, high)` or `None`, as for `resample`.
+    """
+    values = np.asarray(values, dtype="float64")
+    groups = np.arange(len(values)) if groups is None else groups
+    rows = np.stack([values, np.ones_like(values)], axis=1)
+    return resample(group_sums(rows, groups), lambda t: t[:, 0] / t[:, 1], seed)
+
+
+def pair_interval(values, first, second, seed=0, resamples=RESAMPLES):
+    """Interval of the mean of items that belong to two sequences each.
+
+    Args:
+        values: One value a pair, `(n,)`.
+        first: One sequence of each pair `(n,)`, an integer.
+        second: The other one, from the same numbering.
+        seed: Of the choice.
+        resamples: Number of draws.
+
+    Returns:
+        `(low, high)` or `None`. A pair counts as often as its sequences were drawn,
+        multiplied.
+    """
+    values = np.asarray(values, dtype="float64")
+    found, places = np.unique(np.stack([first, second]), return_inverse=True)
+    first, second = places.reshape(2, -1)
+    if len(found) < 3:  # every draw of two sequences would hold one pair or none
+        return None
+    means = []
+    for counts in draw_counts(len(found), seed, resamples, columns=len(values)):
+        weights = counts[:, first] * counts[:, second]
+        total = weights.sum(axis=1)
+        kept = total > 0
+        means.append(weights[kept] @ values / total[kept])
+    return quantiles(np.concatenate(means))
+
+
+def group_sums(rows, groups):
+    """Sums of rows by group.
+
+    Args:
+        rows: `(n, k)`.
+        groups: The group of each row `(n,)`.
+
+    Returns:
+        `(groups, k)` float64, in the order of `numpy.unique`.
+    """
+    found, places = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(found), np.shape(rows)[1]))
+    np.add.at(sums, places, rows)
+    return sums
+
+
+def draw_counts(number, seed, resamples, columns=0):
+    """Draw sequences with replacement, again and again.
+
+    Args:
+        number: Number of sequences, and of draws.
+        seed: Of the draws.
+        resamples: How many times.
+        columns: Width of what the caller makes of each row, for the size of chunks.
+
+    Yields:
+        float64 `(R, number)`: how often each sequence was drawn.
+    """
+    generator = np.random.default_rng(seed)
+    chunk = max(1, _CELLS // max(number, columns))
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        yield generator.multinomial(
+            number, np.full(number, 1 / number), size=size
+        ).astype("float64")
+
+
+def quantiles(values):
+    """The 95 % interval `(low, high)` of resampled values; `None` if none is finite."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    low, high = np.quantile(values, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return float(low), float(high)

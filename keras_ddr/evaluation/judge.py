@@ -1,0 +1,172 @@
+"""A judge: a classifier that learns from real frames and is then frozen."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_ddr.errors import InputError
+
+__all__ = ["STEPS", "Judge", "train_judge"]
+
+STEPS = 1000
+_BATCH = 64
+_RATE = 2e-3
+_FILTERS = (32, 64, 96, 128)
+_UNITS = 192
+
+
+class Judge:
+    """A trained classifier with one output for each target.
+
+    Attributes:
+        targets: List of `targets.Target`.
+        network: `keras.Model` from images `(B, H, W, C)` in [0, 1] to a list of
+            logits `(B, classes)`.
+        steps: Number of training steps.
+    """
+
+    def __init__(self, targets, network, steps):
+        self.targets = targets
+        self.network = network
+        self.steps = steps
+
+    def predict(self, images):
+        """Class probabilities of images.
+
+        Args:
+            images: `(n, H, W, C)`, floats in [0, 1]. All are judged, whatever the
+                size of a batch.
+
+        Returns:
+            Dict name of a target → float64 `(n, classes)`; rows sum to 1.
+        """
+        logits = self.network.predict(
+            np.asarray(images, "float32"), batch_size=4 * _BATCH, verbose=0
+        )
+        # Keras drops the list of a single output.
+        logits = logits if isinstance(logits, list) else [logits]
+        return {
+            target.name: _softmax(np.asarray(part, "float64"))
+            for target, part in zip(self.targets, logits, strict=True)
+        }
+
+
+def train_judge(store, sequences, targets, *, steps=STEPS, seed=0, done=None):
+    """Train a small convolutional network to name the targets of real frames.
+
+    Keras's global random state is not used: weights and batches follow from `seed`.
+
+    Args:
+        store: `FrameStore`.
+        sequences: List of `Sequence` to learn from.
+        targets: List of `targets.Target`; frames without one of them count for the
+            others.
+        steps: Training steps of 64 random frames.
+        seed: Non-negative integer.
+        done: Called with (steps done, all steps), or `None`.
+
+    Returns:
+        `Judge`.
+
+    Raises:
+        InputError: No frame has a target.
+    """
+    labels = np.stack(
+        [
+            np.concatenate([target.of_sequence(store, s) for s in sequences])
+            for target in targets
+        ],
+        axis=1,
+    )
+    usable = np.flatnonzero((labels >= 0).any(axis=1))
+    if not len(usable):
+        raise InputError("no frame to train the judge on has a label")
+    network = _network(store.frame_shape, targets, seed)
+    network.compile(
+        optimizer=keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(_RATE, steps)
+        ),
+        loss=[_cross_entropy] * len(targets),
+    )
+    network.fit(
+        _Batches(store, sequences, labels, usable, steps, seed),
+        epochs=1,
+        shuffle=False,
+        verbose=0,
+        callbacks=[] if done is None else [_Progress(steps, done)],
+    )
+    network.trainable = False
+    return Judge(targets, network, steps)
+
+
+def _network(image_shape, targets, seed):
+    layers = keras.layers
+    seeds = iter(np.random.default_rng(seed).integers(2**31, size=64).tolist())
+
+    def weights():
+        return {
+            "kernel_initializer": keras.initializers.HeNormal(seed=next(seeds)),
+            "dtype": "float32",
+        }
+
+    inputs = keras.Input(image_shape, dtype="float32")
+    x = inputs
+    for filters in _FILTERS:
+        x = layers.Conv2D(
+            filters, 3, strides=2, padding="same", use_bias=False, **weights()
+        )(x)
+        x = layers.BatchNormalization(momentum=0.9, dtype="float32")(x)
+        x = layers.ReLU(dtype="float32")(x)
+    x = layers.Flatten(dtype="float32")(x)
+    x = layers.Dense(_UNITS, activation="relu", **weights())(x)
+    return keras.Model(
+        inputs, [layers.Dense(len(t.classes), **weights())(x) for t in targets]
+    )
+
+
+def _cross_entropy(truth, logits):
+    """Of each frame, 0 where the truth is −1."""
+    truth = ops.reshape(ops.cast(truth, "int32"), (-1,))
+    known = ops.cast(truth >= 0, "float32")
+    losses = keras.losses.sparse_categorical_crossentropy(
+        ops.maximum(truth, 0), logits, from_logits=True
+    )
+    return losses * known
+
+
+class _Batches(keras.utils.PyDataset):
+    """Random frames, read when they are asked for; each batch follows from the seed."""
+
+    def __init__(self, store, sequences, labels, usable, steps, seed):
+        super().__init__(workers=1)
+        self._store = store
+        lengths = [sequence.length for sequence in sequences]
+        self._index = np.repeat([sequence.index for sequence in sequences], lengths)
+        self._position = np.concatenate([np.arange(length) for length in lengths])
+        self._labels = labels
+        generator = np.random.default_rng([seed, 1])
+        self._rows = generator.choice(usable, size=(steps, _BATCH))
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, i):
+        rows = self._rows[i]
+        frames = self._store.gather(self._index[rows], self._position[rows][:, None])
+        labels = self._labels[rows].T
+        return frames[:, 0].astype("float32") / 255.0, tuple(labels)
+
+
+class _Progress(keras.callbacks.Callback):
+    def __init__(self, steps, done):
+        super().__init__()
+        self._steps = steps
+        self._done = done
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._done(batch + 1, self._steps)
+
+
+def _softmax(logits):
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

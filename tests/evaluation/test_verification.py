@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.data import FrameStore
+from keras_ddr.evaluation import equal_error_rate, verify
+from keras_ddr.evaluation.encoded import EncodedSplit
+from keras_ddr.evaluation.verification import cosine_similarity
+
+
+def test_rates_of_known_scores(rng):
+    assert equal_error_rate([3, 2, 1, 0], [1, 1, 0, 0]) == 0
+    assert equal_error_rate([3, 2, 1, 0], [0, 0, 1, 1]) == 1
+    assert equal_error_rate([5, 5, 5, 5], [1, 0, 1, 0]) == 0.5
+    # At a threshold between 2 and 3 one of four is wrong on each side.
+    scores = [1, 3, 4, 5, -1, 0, 1.5, 3.5]
+    assert equal_error_rate(scores, [1, 1, 1, 1, 0, 0, 0, 0]) == 0.25
+    labels = rng.integers(2, size=20_000)
+    rate = equal_error_rate(rng.standard_normal(20_000), labels)
+    assert rate == pytest.approx(0.5, abs=0.015)
+
+
+def test_rate_of_two_normals(rng):
+    # Half of the distance, 1, away from each mean: Φ(−1).
+    scores = np.concatenate([rng.normal(2, 1, 40_000), rng.normal(0, 1, 4000)])
+    rate = equal_error_rate(scores, np.arange(44_000) < 40_000)
+    assert rate == pytest.approx(0.1587, abs=0.01)
+
+
+def test_rates_are_interpolated():
+    # Above 1: no impostor, half of the true pairs refused; from 1: all accepted.
+    assert equal_error_rate([1, 2, 1], [1, 1, 0]) == pytest.approx(1 / 3)
+
+
+def test_weights_count_like_copies(rng):
+    scores, labels = rng.standard_normal(50).round(1), rng.integers(2, size=50)
+    weights = rng.integers(0, 4, size=50)
+    copies = equal_error_rate(np.repeat(scores, weights), np.repeat(labels, weights))
+    assert equal_error_rate(scores, labels, weights) == pytest.approx(copies)
+
+
+def test_one_kind_of_pairs_has_no_rate():
+    with pytest.raises(InputError, match="both kinds"):
+        equal_error_rate([1, 2], [1, 1])
+
+
+def test_cosine_similarity():
+    codes = np.array([[1.0, 0.0], [0.0, 5.0], [-2.0, 0.0], [0.0, 0.0]])
+    found = cosine_similarity(codes, [0, 0, 0, 0], [0, 1, 2, 3])
+    np.testing.assert_allclose(found, [1, 0, -1, 0])
+
+
+def encoded(codec, store, sequences=None, most=10_000):
+    part = EncodedSplit(
+        store, sequences or store.sequences, most, np.random.default_rng(0)
+    )
+    part.encode(codec)
+    return part
+
+
+def test_pairs_follow_from_the_seed(codec, many):
+    part = encoded(codec("random"), many, many.select("test"))
+    first, same, other = (
+        verify(codec("random"), part, pairs=100, seed=seed) for seed in (0, 0, 1)
+    )
+    assert first == same != other
+    assert (first["z"].genuine, first["z"].impostors) == (100, 100)
+    assert first["z"].persons == 24
+    low, high = first["z"].interval
+    assert low < first["z"].value < high
+
+
+def test_pairs_of_a_person_with_two_sequences_are_of_both(codec, many, tmp_path):
+    """Two colourings of one person: recognising a sequence does not help."""
+    chosen = many.sequences[:20]
+    store = FrameStore.from_arrays(
+        tmp_path / "store",
+        [many.frames(s.index) for s in chosen],
+        persons=[f"person {i % 10}" for i in range(20)],
+    )
+    score = verify(codec("oracle"), encoded(codec("oracle"), store))["f"]
+    assert score.persons == 10
+    assert score.value > 0.3
+    apart = FrameStore.from_arrays(
+        tmp_path / "apart", [many.frames(s.index) for s in chosen]
+    )
+    assert verify(codec("oracle"), encoded(codec("oracle"), apart))["f"].value == 0
+
+
+def test_who_cannot_be_verified(codec, many, tmp_path):
+    with pytest.raises(InputError, match="at least two persons"):
+        verify(codec("oracle"), encoded(codec("oracle"), many, many.sequences[:1]))
+    short = FrameStore.from_arrays(
+        tmp_path / "short", [many.frames(i, range(5)) for i in range(3)]
+    )
+    # Five frames: halves of two are too short for sets of three.
+    with pytest.raises(InputError, match="long enough to be halved"):
+        verify(codec("oracle"), encoded(codec("oracle"), short))
