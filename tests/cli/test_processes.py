@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 import os
 import signal
 import time
@@ -93,6 +94,43 @@ def test_every_backend_is_quiet(ddr_elsewhere, puppets, small):
         result = ddr_elsewhere("fit", puppets, "--out", name, *small, "--backend", name)
         assert result.returncode == 0, result.stderr
         assert result.stderr == ""
+
+
+def _numbers(found, path=()):
+    """All numbers of nested dicts and lists, by where they stand."""
+    if isinstance(found, dict):
+        found = found.items()
+    elif isinstance(found, list):
+        found = enumerate(found)
+    elif isinstance(found, int | float):
+        return {path: float(found)}
+    else:
+        return {}
+    return {
+        k: v for key, part in found for k, v in _numbers(part, (*path, key)).items()
+    }
+
+
+def test_every_backend_measures_the_same(ddr_elsewhere, puppets, small, tmp_path):
+    """One run on all backends; a judge would be trained on each, so it stays out."""
+    # With codes that mean nothing, nearest neighbours hang on the last digit.
+    fit = ["fit", puppets, "--out", "R", *small, "--steps", 300, "--batch-size", 12]
+    assert ddr_elsewhere(*fit, "--save-every", 300).returncode == 0
+    metrics = "likelihood", "reconstruction", "probes", "swap", "verification", "axis"
+    only = [text for name in metrics for text in ("--only", name)]
+    found = {}
+    for name in filter(importlib.util.find_spec, BACKENDS):
+        out = tmp_path / f"{name}.json"
+        options = [*only, "--out", out, "--backend", name]
+        result = ddr_elsewhere("evaluate", "R", puppets, *options)
+        assert result.returncode == 0, result.stderr
+        found[name] = _numbers(json.loads(out.read_text()))
+    first, *others = found.values()
+    assert len(first) > 100
+    for other in others:
+        assert other.keys() == first.keys()
+        for where, number in first.items():
+            assert other[where] == pytest.approx(number, rel=1e-3, abs=1e-3), where
 
 
 def test_demo_without_opencv(ddr_elsewhere, tmp_path):
