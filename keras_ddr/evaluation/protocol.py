@@ -78,6 +78,10 @@ class JudgeScore:
         fixed_dynamics_raw: The same with raw z kept.
         fixed_content: f kept, z ~ p(z | f): attributes should stay, and the action
             fall to chance.
+        swapped: z~ kept, f of another sequence: as `fixed_dynamics`, with an f that is
+            known to be somebody. Where this is good and `fixed_dynamics` is not, p(f)
+            has places at which the decoder has learned nothing. `None` with one
+            sequence.
         ceiling: Largest held-out accuracy of the action that is possible where some
             poses look the same, or `None` where that is not known.
         steps: Training steps of the judge, or `None`.
@@ -90,6 +94,7 @@ class JudgeScore:
     fixed_dynamics: dict
     fixed_dynamics_raw: dict
     fixed_content: dict
+    swapped: dict | None
     ceiling: float | None
     steps: int | None
 
@@ -165,6 +170,11 @@ def judge_codes(judge, model, test, *, frames=2000, seed=0):
     kept = model.prior_of(new_f).sample(test.frame_codes["z~"][rows])
     new_z = model.prior_of(f).sample(generator.standard_normal(z.shape, "float32"))
     owner = test.owner[rows]
+    other_f = other_kept = None
+    if len(test.sequences) > 1:
+        shift = generator.integers(1, len(test.sequences), size=len(rows))
+        other_f = test.sequence_codes[(owner + shift) % len(test.sequences)]
+        other_kept = model.prior_of(other_f).sample(test.frame_codes["z~"][rows])
     indices = np.array([sequence.index for sequence in test.sequences])[owner]
     positions = test.position[rows]
 
@@ -196,6 +206,9 @@ def judge_codes(judge, model, test, *, frames=2000, seed=0):
         fixed_dynamics=scores(lambda part: model.decode(new_f[part], kept[part])),
         fixed_dynamics_raw=scores(lambda part: model.decode(new_f[part], z[part])),
         fixed_content=scores(lambda part: model.decode(f[part], new_z[part])),
+        swapped=None
+        if other_f is None
+        else scores(lambda part: model.decode(other_f[part], other_kept[part])),
         ceiling=look_alike_ceiling(test.store, test.sequences, action),
         steps=getattr(judge, "steps", None),
     )

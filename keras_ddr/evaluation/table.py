@@ -198,13 +198,17 @@ def _judge(score):
         "z~ kept": score.fixed_dynamics,
         "z kept": score.fixed_dynamics_raw,
         "f kept": score.fixed_content,
+        "f swapped": score.swapped,
     }
+    settings = {text: found for text, found in settings.items() if found}
     targets = [*score.attributes, score.action]
     frames = score.held_out[score.action].frames
     lines = [
         f"Judge: accuracy on {frames} frames. Real ones it never saw come first: "
         "nothing else can",
-        "be trusted beyond that. Then decoded ones, with the other code drawn anew.",
+        "be trusted beyond that. Then decoded ones, with the other code drawn anew, or "
+        "z~ kept",
+        "and f of another sequence.",
         *_aligned(
             ["named", "chance", *settings],
             [

@@ -1,9 +1,13 @@
 """The convolutions of the model, each computed the way its backend does fast.
 
-Every function here equals the stock Keras operation of the same weights. On JAX's CPU
-backend XLA's convolution gradients are slow (the transposed one is computed naively),
-while its matrix products are fast: there a convolution becomes shifted slices side by
-side and one matrix product. Elsewhere the stock operations are kept.
+Every function here equals the stock Keras operation of the same weights.
+
+- JAX on a CPU: XLA's convolution gradients are slow (the transposed one is computed
+  naively), while its matrix products are fast: a convolution becomes shifted slices
+  side by side and one matrix product.
+- PyTorch: its own functions, which pad and add the bias as they go; Keras's make a
+  larger map, cut it and copy it.
+- TensorFlow: the bias by its own operation, whose gradient is a fast reduction.
 """
 
 import keras
@@ -11,9 +15,11 @@ from keras import ops
 
 __all__ = ["DownConvolution", "UpConvolution", "convolve"]
 
+_BACKEND = keras.backend.backend()
+
 
 def _matrix_products_are_faster():
-    if keras.backend.backend() != "jax":
+    if _BACKEND != "jax":
         return False
     import jax
 
@@ -21,15 +27,28 @@ def _matrix_products_are_faster():
 
 
 def _valid_by_matmul(x, kernel):
-    """Stride-1 convolution without padding, as one matrix product."""
+    """Stride-1 convolution without padding, as one matrix product.
+
+    Either all shifted maps side by side are multiplied, or the maps once by all taps,
+    and the products are shifted: whichever moves less memory, which takes most of the
+    time.
+    """
     rows, columns, inputs, outputs = kernel.shape
     height, width = x.shape[-3] - rows + 1, x.shape[-2] - columns + 1
-    shifted = [
-        x[:, i : i + height, j : j + width, :]
-        for i in range(rows)
-        for j in range(columns)
-    ]
-    patches = ops.concatenate(shifted, axis=-1)
+    taps = [(i, j) for i in range(rows) for j in range(columns)]
+
+    def shifted(maps, i, j):
+        return maps[:, i : i + height, j : j + width, :]
+
+    # Twice: products of places that only the margin needs are wasted arithmetic too.
+    if 2 * x.shape[-3] * x.shape[-2] * outputs < height * width * inputs:
+        kernel = ops.reshape(ops.transpose(kernel, (2, 0, 1, 3)), (inputs, -1))
+        # Split, not sliced: gradients are then put side by side, not padded and added.
+        products = ops.split(ops.matmul(x, kernel), len(taps), axis=-1)
+        return sum(
+            shifted(part, i, j) for part, (i, j) in zip(products, taps, strict=True)
+        )
+    patches = ops.concatenate([shifted(x, i, j) for i, j in taps], axis=-1)
     return ops.matmul(patches, ops.reshape(kernel, (-1, outputs)))
 
 
@@ -37,20 +56,49 @@ def _pad(x, before, after):
     return ops.pad(x, ((0, 0), (before, after), (before, after), (0, 0)))
 
 
-def convolve(x, kernel):
+def _add_bias(x, bias):
+    if bias is None:
+        return x
+    if _BACKEND != "tensorflow":
+        return x + bias
+    import tensorflow as tf
+
+    return tf.nn.bias_add(x, ops.convert_to_tensor(bias))
+
+
+def _by_torch(name, x, kernel, bias, stride=1):
+    """A convolution of PyTorch; maps keep their layout, kernels are turned."""
+    from torch.nn import functional
+
+    padding = (kernel.shape[0] - 1) // 2
+    x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
+    bias = None if bias is None else ops.convert_to_tensor(bias)
+    function = getattr(functional, name)
+    x = function(
+        x.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias, stride, padding
+    )
+    return x.permute(0, 2, 3, 1)
+
+
+def convolve(x, kernel, bias=None):
     """Stride-1 convolution with `same` padding and an odd square kernel.
 
     Args:
         x: Maps `(B, h, w, c)`.
         kernel: Stock shape `(k, k, c, filters)`, k odd.
+        bias: `(filters,)`, or `None`.
 
     Returns:
         Maps `(B, h, w, filters)`.
     """
+    if _BACKEND == "torch":
+        return _by_torch("conv2d", x, kernel, bias)
     if _matrix_products_are_faster():
         margin = kernel.shape[0] // 2
-        return _valid_by_matmul(_pad(x, margin, margin), kernel)
-    return ops.conv(x, kernel, padding="same", data_format="channels_last")
+        x = _valid_by_matmul(_pad(x, margin, margin), kernel)
+    else:
+        x = ops.conv(x, kernel, padding="same", data_format="channels_last")
+    return _add_bias(x, bias)
 
 
 def _down_by_matmul(x, kernel):
@@ -104,11 +152,16 @@ class DownConvolution(keras.layers.Conv2D):
     def __init__(self, filters, **kwargs):
         super().__init__(filters, **{**_STRIDED, **kwargs})
 
-    def convolution_op(self, inputs, kernel):
-        """The convolution itself, `(B, H/2, W/2, filters)`."""
+    def call(self, inputs):
+        """Return maps `(B, H/2, W/2, filters)`."""
+        if _BACKEND == "torch":
+            x = _by_torch("conv2d", inputs, self.kernel, self.bias, 2)
+            return self.activation(x)
         if _matrix_products_are_faster():
-            return _down_by_matmul(inputs, kernel)
-        return super().convolution_op(inputs, kernel)
+            x = _down_by_matmul(inputs, self.kernel)
+        else:
+            x = self.convolution_op(inputs, self.kernel)
+        return self.activation(_add_bias(x, self.bias))
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -128,9 +181,20 @@ class UpConvolution(keras.layers.Conv2DTranspose):
 
     def call(self, inputs):
         """Return maps `(B, 2h, 2w, filters)`."""
-        if not _matrix_products_are_faster():
-            return super().call(inputs)
-        return _up_by_matmul(inputs, self.kernel) + self.bias
+        if _BACKEND == "torch":
+            x = _by_torch("conv_transpose2d", inputs, self.kernel, self.bias, 2)
+            return self.activation(x)
+        if _matrix_products_are_faster():
+            x = _up_by_matmul(inputs, self.kernel)
+        else:
+            x = ops.conv_transpose(
+                inputs,
+                self.kernel,
+                strides=2,
+                padding="same",
+                data_format="channels_last",
+            )
+        return self.activation(_add_bias(x, self.bias))
 
 
 _STRIDED = {

@@ -104,7 +104,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
             maps = self._concatenate_pairs(first, second, number)
         else:
             maps = self._average_pairs(first, second, number)
-        x = convolve(maps, self.set_convolution.kernel) + self.set_convolution.bias
+        x = convolve(maps, self.set_convolution.kernel, self.set_convolution.bias)
         x = ops.reshape(ops.relu(x), (-1, self.dense.kernel.shape[0]))
         return self.head(self.dense(x))
 

@@ -3,11 +3,18 @@
 import keras
 import torch
 
+from keras_ddr.training.memory import keep_freed_memory
+
 __all__ = ["TrainStep"]
 
 
 class TrainStep:
     """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
+
+    def make_train_function(self, force=False):
+        """As in Keras; from here on the process keeps the memory that it frees."""
+        keep_freed_memory()
+        return super().make_train_function(force)
 
     def train_step(self, data):
         """Take one step on a batch and return the running means of the loss parts.

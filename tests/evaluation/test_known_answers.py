@@ -146,6 +146,11 @@ def test_judge(judged, kind):
         for found, value in zip(accuracy[setting], values, strict=True):
             exact = value == 1
             assert found == pytest.approx(value, abs=1e-12 if exact else 0.05), setting
+    # f of another puppet that may share a colour by chance: what is in f goes with it.
+    swapped = mean(judged.swapped, names), judged.swapped["pose"].accuracy
+    for found, value in zip(swapped, expected["dynamics"], strict=True):
+        exact = value == 1
+        assert found == pytest.approx(value, abs=1e-12 if exact else 0.05)
     raw = judged.fixed_dynamics_raw["pose"].accuracy
     if kind == "shifted":
         assert raw < 0.5

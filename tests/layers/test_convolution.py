@@ -40,6 +40,8 @@ def test_same_by_matmul(rng):
     padded = convolution._pad(x, 1, 1)
     _assert_same(convolution._valid_by_matmul(padded, kernel), stock)
     _assert_same(convolution.convolve(x, kernel), stock)
+    bias = rng.standard_normal(6, dtype="float32")
+    _assert_same(convolution.convolve(x, kernel, bias), stock + bias)
 
 
 @pytest.mark.parametrize(
@@ -49,14 +51,20 @@ def test_same_by_matmul(rng):
         (UpConvolution, keras.layers.Conv2DTranspose),
     ],
 )
-def test_layers_equal_stock_layers_with_the_same_weights(rng, layer, stock):
+@pytest.mark.parametrize(
+    "options", [{}, {"activation": "softplus"}, {"use_bias": False}], ids=str
+)
+def test_layers_equal_stock_layers_with_the_same_weights(rng, layer, stock, options):
     x = rng.standard_normal((2, 8, 8, 3), dtype="float32")
-    ours = layer(5)
-    theirs = stock(5, 4, strides=2, padding="same", data_format="channels_last")
+    ours = layer(5, **options)
+    theirs = stock(
+        5, 4, strides=2, padding="same", data_format="channels_last", **options
+    )
     ours.build(x.shape)
     theirs.build(x.shape)
     assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
-    ours.bias.assign(rng.standard_normal(5))
+    if ours.use_bias:
+        ours.bias.assign(rng.standard_normal(5))
     theirs.set_weights(ours.get_weights())
     _assert_same(ours(x), theirs(x))
     assert tuple(ours.compute_output_shape(x.shape)) == tuple(ours(x).shape)
