@@ -116,8 +116,15 @@ _TRAINING = {
     type=click.FloatRange(0),
     help="Factor on both KL terms; 1 is the ELBO." + _OF_CONFIG,
 )
+@click.option(
+    "--distribute",
+    type=click.Choice(["none", "auto"]),
+    default="none",
+    show_default=True,
+    help="Use one device, or share each batch among all of this machine.",
+)
 @backend_option
-def fit(store, out, resume, overwrite, backend, steps, **settings):
+def fit(store, out, resume, overwrite, distribute, backend, steps, **settings):
     """Train on the sequences of STORE and keep everything in the folder RUN.
 
     \b
@@ -143,10 +150,10 @@ def fit(store, out, resume, overwrite, backend, steps, **settings):
     else:
         run = _create(out, store, steps, overwrite, settings)
         steps = None
-    train(run, store, steps)
+    train(run, store, steps, distribute)
 
 
-def train(run, store, steps=None):
+def train(run, store, steps=None, distribute="none"):
     """Train a run with progress on the terminal, and say where its results are."""
     import keras
 
@@ -172,6 +179,7 @@ def train(run, store, steps=None):
                 callbacks=[progress],
                 verbose=0,
                 report=click.echo,
+                distribute=distribute,
             )
     except KeyboardInterrupt:
         raise Interrupted(

@@ -328,6 +328,16 @@ class DDR(TrainStep, Inference, keras.Model):
         reconstruction, kl_dynamic, kl_static = means
         return reconstruction + self.kl_weight * (kl_dynamic + kl_static)
 
+    def get_metrics_result(self):
+        """Means of the loss and its parts over the batches so far.
+
+        The loss is the sum of its parts, each weighted by the weights of its sets, and
+        not Keras's own mean, in which a padded batch counts as a full one.
+        """
+        logs = super().get_metrics_result()
+        kl = logs["kl_static"] + logs["kl_dynamic"]
+        return {**logs, "loss": logs["reconstruction_loss"] + self.kl_weight * kl}
+
     def fit(
         self,
         x=None,

@@ -30,6 +30,7 @@ from keras_ddr.data import FrameSets, FrameStore
 from keras_ddr.errors import InputError
 from keras_ddr.files import read_json, replacing, write_json
 from keras_ddr.model import DDR
+from keras_ddr.training.devices import on_devices
 from keras_ddr.version import __version__
 
 __all__ = ["COLUMNS", "Run", "check_fits", "fit", "load_model"]
@@ -314,7 +315,16 @@ class Run:
         return _load(checkpoint), epoch
 
 
-def fit(run, store=None, *, steps=None, callbacks=(), verbose="auto", report=print):
+def fit(
+    run,
+    store=None,
+    *,
+    steps=None,
+    callbacks=(),
+    verbose="auto",
+    report=print,
+    distribute="none",
+):
     """Train a run, from the start or from its newest checkpoint, to its last step.
 
     This is what `ddr fit` does. On the same backend, machine and versions a run that
@@ -329,6 +339,9 @@ def fit(run, store=None, *, steps=None, callbacks=(), verbose="auto", report=pri
         callbacks: More Keras callbacks; they see an epoch after it was saved.
         verbose: As for `keras.Model.fit`.
         report: Called with a line of text now and then, or `None`.
+        distribute: "none" for one device, "auto" for all of this host, see
+            `keras_ddr.training.devices`. It is not part of the run: one that began on
+            one device may go on on several.
 
     Returns:
         The `Run`.
@@ -341,6 +354,13 @@ def fit(run, store=None, *, steps=None, callbacks=(), verbose="auto", report=pri
     report = report or (lambda line: None)
     store = _same_store(run, store)
     _change_steps(run, steps)
+    batch_size = run.config["training"]["batch_size"]
+    with on_devices(distribute, batch_size, report):
+        _train(run, store, callbacks, verbose, report)
+    return run
+
+
+def _train(run, store, callbacks, verbose, report):
     model, epoch = run._restore()
     training = run.config["training"]
     step = int(model.optimizer.iterations)
@@ -368,7 +388,6 @@ def fit(run, store=None, *, steps=None, callbacks=(), verbose="auto", report=pri
             verbose=verbose,
         )
         epoch += part
-    return run
 
 
 def load_model(path):

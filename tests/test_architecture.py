@@ -22,7 +22,7 @@ _MAY_IMPORT = {
     "likelihoods": {"errors"},
     "layers": {"errors", "gaussian"},
     "programs": set(),
-    "training": set(),
+    "training": {"errors"},
     "inference": {"checks", "errors", "gaussian", "programs"},
     "model": {
         "checks",
@@ -42,6 +42,7 @@ _MAY_IMPORT = {
         "errors",
         "files",
         "model",
+        "training",
         "version",
         "visualization",
     },

@@ -47,6 +47,11 @@ class FrameSets(keras.utils.PyDataset):
         steps: batches an epoch, all of them full, instead of `sets_per_sequence`.
             Without it the last batch of an epoch may be smaller.
         fixed: the same sets in every epoch, for validation.
+        pad: give `(x, None, sample_weight)`, and make a last batch that is smaller as
+            large as the others with sets of weight 0: for several devices, and for a
+            backend that would compile anew for another size. The loss is the same.
+        shard: (index, count): of each batch only the part of one of `count` hosts that
+            train together; `batch_size` and the epoch are those of all together.
         **kwargs: `workers`: threads that read ahead (default 1; 0 for none);
             `max_queue_size`: batches kept ready (default 4). `use_multiprocessing`
             must be False.
@@ -75,6 +80,8 @@ class FrameSets(keras.utils.PyDataset):
         seed=0,
         steps=None,
         fixed=False,
+        pad=False,
+        shard=(0, 1),
         **kwargs,
     ):
         workers = int(kwargs.pop("workers", 1))
@@ -108,6 +115,8 @@ class FrameSets(keras.utils.PyDataset):
         self.seed = int(seed)
         self.steps = None if steps is None else int(steps)
         self.fixed = bool(fixed)
+        self.pad = bool(pad)
+        self.shard = _check_shard(shard, self.batch_size)
         self._epoch = 0
         self._read_ahead = (max(workers, 0), max(ahead, 1))
         self._reader = _Reader(*self._read_ahead)
@@ -177,6 +186,8 @@ class FrameSets(keras.utils.PyDataset):
             self.seed,
             steps,
             self.fixed,
+            self.pad,
+            self.shard,
             workers=workers,
             max_queue_size=ahead,
         )
@@ -201,13 +212,14 @@ class FrameSets(keras.utils.PyDataset):
             index: 0 ≤ index < len(self).
 
         Returns:
-            (x,) with x uint8 (B, N, H, W, C).
+            (x,) with x uint8 (B, N, H, W, C); with `pad` (x, None, sample_weight),
+            sample_weight float32 (B,).
         """
         index = int(index)
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         epoch = 0 if self.fixed else self._epoch
-        return (self._reader.get(self, epoch, index),)
+        return self._reader.get(self, epoch, index)
 
     def draws(self, epoch, index):
         """Say which frames a batch holds.
@@ -224,7 +236,15 @@ class FrameSets(keras.utils.PyDataset):
         return self._sequences[chosen[batch]], frames[batch]
 
     def _batch(self, epoch, index):
-        return self.store.gather(*self.draws(epoch, index))
+        sequences, frames = self.draws(epoch, index)
+        number = len(sequences)
+        rows = np.arange(self.batch_size if self.pad else number)
+        part, parts = self.shard
+        rows = np.array_split(rows, parts)[part]
+        weights = (rows < number).astype("float32")
+        rows = rows % number
+        x = self.store.gather(sequences[rows], frames[rows])
+        return (x, None, weights) if self.pad else (x,)
 
     def _epoch_plan(self, epoch):
         known, plan = self._plan
@@ -254,6 +274,18 @@ class FrameSets(keras.utils.PyDataset):
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._reader = _Reader(*self._read_ahead)
+
+
+def _check_shard(shard, batch_size):
+    index, count = (int(number) for number in shard)
+    if not 0 <= index < count:
+        raise InputError(f"shard: {shard!r} is not (index, count) with index < count")
+    if batch_size % count:
+        raise InputError(
+            f"batch_size: {batch_size} sets cannot be shared equally by {count} hosts; "
+            f"give a multiple of {count}"
+        )
+    return index, count
 
 
 def _distinct(numbers, lengths):

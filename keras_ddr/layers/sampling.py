@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_ddr.gaussian import DiagonalGaussian
+from keras_ddr.layers.replicas import replica
 
 __all__ = ["GaussianSampling"]
 
@@ -20,6 +21,8 @@ class GaussianSampling(keras.layers.Layer):
     come from the second, which `reset_evaluation` sets back, so that validating
     changes nothing in training. Both are written into `.keras` files, which
     Keras itself does not do for a `SeedGenerator`: that makes a resumed run exact.
+    Replicas that share a batch take the draws that one device would take for their part
+    of it.
 
     Args:
         seed: Non-negative integer that starts both streams.
@@ -50,7 +53,11 @@ class GaussianSampling(keras.layers.Layer):
     def call(self, mean, log_variance, training=False):
         """Return a draw of the shape of `mean`, float32."""
         stream = self.training_stream if training else self.evaluation_stream
-        noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=stream)
+        size, *rest = ops.shape(mean)
+        index, count = replica()
+        noise = keras.random.normal((count * size, *rest), dtype="float32", seed=stream)
+        if count > 1:
+            noise = noise[index * size : (index + 1) * size]
         return DiagonalGaussian(mean, log_variance).sample(noise)
 
     def compute_output_shape(self, mean_shape, log_variance_shape):

@@ -21,12 +21,46 @@ class TrainStep:
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         weights = self.trainable_weights
+        share = _share(x, sample_weight)
         with tf.GradientTape() as tape:
             y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
             # Half precision: a loss that isn't scaled has gradients that vanish.
-            scaled_loss = self.optimizer.scale_loss(loss)
+            scaled_loss = self.optimizer.scale_loss(loss * share)
         gradients = tape.gradient(scaled_loss, weights)
-        self.optimizer.apply(gradients, weights)
+        self.optimizer.apply(_clipped_together(gradients, self.optimizer), weights)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(x)[0])
         return self.compute_metrics(x, y, y_pred, sample_weight)
+
+
+def _share(x, sample_weight):
+    """What the loss of this replica counts in that of the batch that it is a part of.
+
+    `compute_loss` is a mean over the sets of a replica, and gradients are summed over
+    replicas.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return 1.0
+    weight = tf.cast(tf.shape(x)[0], tf.float32)
+    if sample_weight is not None:
+        weight = tf.reduce_sum(tf.cast(sample_weight, tf.float32))
+    context = tf.distribute.get_replica_context()
+    total = context.all_reduce(tf.distribute.ReduceOp.SUM, weight)
+    return weight / tf.maximum(total, 1e-7)
+
+
+def _clipped_together(gradients, optimizer):
+    """Gradients of which the sum over the replicas has the norm that is allowed.
+
+    Keras would clip those of each replica and then sum them.
+    """
+    count = tf.distribute.get_strategy().num_replicas_in_sync
+    clips = any(
+        getattr(optimizer, name, None)
+        for name in ("clipnorm", "global_clipnorm", "clipvalue")
+    )
+    if count == 1 or not clips or optimizer.gradient_accumulation_steps:
+        return gradients
+    context = tf.distribute.get_replica_context()
+    gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    return [part / count for part in optimizer._clip_gradients(gradients)]

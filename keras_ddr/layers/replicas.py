@@ -1,0 +1,24 @@
+"""Which part of a batch this is, where several devices share it."""
+
+import keras
+
+__all__ = ["replica"]
+
+
+def replica():
+    """Number of this replica and of all.
+
+    On TensorFlow every replica of a `tf.distribute` strategy runs the model on its own
+    part of the batch. On JAX one program sees the whole batch, whatever the devices.
+
+    Returns:
+        `(index, count)`; the index is a tensor where `count` is above 1.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        count = tf.distribute.get_strategy().num_replicas_in_sync
+        context = tf.distribute.get_replica_context()
+        if count > 1 and context is not None:  # None outside of the replicas
+            return context.replica_id_in_sync_group, count
+    return 0, 1

@@ -1,0 +1,90 @@
+"""Training on several devices, by what Keras has for it on each backend."""
+
+import contextlib
+
+import keras
+
+from keras_ddr.errors import InputError
+
+__all__ = ["DISTRIBUTE", "on_devices"]
+
+DISTRIBUTE = ("none", "auto")
+"""Ways to use devices: one of them, or all of this host."""
+
+# Encoding and decoding run in chunks of 16 sets and of 64 frames.
+_MOST = 16
+
+
+@contextlib.contextmanager
+def on_devices(distribute, batch_size, report=None):
+    """Have models that are made or loaded within use several devices.
+
+    Every device gets an equal part of each batch, and gradients are summed: the result
+    is that of one device. JAX: `keras.distribution.DataParallel`. TensorFlow:
+    `tf.distribute.MirroredStrategy`. Of more than 16 devices, or a number that is no
+    power of two, the largest power of two is used.
+
+    Args:
+        distribute: "none" or "auto"; with "auto" and one device nothing is done.
+        batch_size: Sets of a batch; a multiple of the number of devices.
+        report: Called with a line of text, or `None`.
+
+    Yields:
+        Number of devices.
+
+    Raises:
+        InputError: The backend cannot, or the batch cannot be shared equally.
+    """
+    if distribute not in DISTRIBUTE:
+        raise InputError(
+            f"distribute={distribute!r}; use one of {', '.join(DISTRIBUTE)}"
+        )
+    if distribute == "none":
+        yield 1
+        return
+    backend = keras.backend.backend()
+    if backend not in _SCOPES:
+        raise InputError(
+            f"distribute={distribute!r}: Keras has no training on several devices for "
+            f"{backend}; choose the backend jax or tensorflow, or leave it out"
+        )
+    found, scope = _SCOPES[backend]
+    devices = found()
+    count = max(2**k for k in range(5) if 2**k <= min(len(devices), _MOST))
+    if batch_size % count:
+        raise InputError(
+            f"batch_size: {batch_size} sets cannot be shared equally by {count} "
+            f"devices; give a multiple of {count}"
+        )
+    if report is not None:
+        unused = f" ({len(devices) - count} unused)" if count < len(devices) else ""
+        report(f"devices: {', '.join(devices[:count])}{unused}")
+    if count == 1:
+        yield 1
+        return
+    with scope(devices[:count]):
+        yield count
+
+
+def _jax_scope(devices):
+    return keras.distribution.DataParallel(devices=devices).scope()
+
+
+def _tensorflow_devices():
+    import tensorflow as tf
+
+    devices = tf.config.list_logical_devices("GPU")
+    devices = devices or tf.config.list_logical_devices("CPU")
+    return [device.name.removeprefix("/device:") for device in devices]
+
+
+def _tensorflow_scope(devices):
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices).scope()
+
+
+_SCOPES = {
+    "jax": (keras.distribution.list_devices, _jax_scope),
+    "tensorflow": (_tensorflow_devices, _tensorflow_scope),
+}
