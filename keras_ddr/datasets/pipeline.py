@@ -157,7 +157,8 @@ def fingerprint(paths):
         try:
             about = os.stat(path)
             line = f"{path!s}|{about.st_size}|{about.st_mtime_ns}"
-        except OSError:
+        # A ValueError: the name holds a NUL.
+        except (OSError, ValueError):
             line = f"{path!s}|missing"
         digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()

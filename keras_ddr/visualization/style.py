@@ -14,9 +14,19 @@ from matplotlib.textpath import TextPath
 
 from keras_ddr.files import check_output_path, replacing
 
-__all__ = ["DPI", "STYLE", "Sheet", "save_figure", "shorten", "styled", "whole_scale"]
+__all__ = [
+    "DPI",
+    "STYLE",
+    "Sheet",
+    "drawable",
+    "save_figure",
+    "shorten",
+    "styled",
+    "whole_scale",
+]
 
 DPI = 300
+_LONGEST = 200  # characters at the head and the tail of a text that may be shown
 SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
 FADED = "#6b6b6b"
@@ -93,6 +103,11 @@ def whole_scale(size, inches):
     return max(1, round(inches * DPI / size))
 
 
+def drawable(text):
+    """The text with "?" for what is no character of a font, such as half a one."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def shorten(text, pixels, points=7.0, weight="bold"):
     """Cut a text in the middle so that it is `pixels` wide at most.
 
@@ -106,6 +121,10 @@ def shorten(text, pixels, points=7.0, weight="bold"):
         The text, or its head and tail with an ellipsis between them; at least 5
         characters.
     """
+    text = drawable(text)
+    if len(text) > 2 * _LONGEST:
+        # Measuring takes its time, and no room is for so much.
+        text = text[:_LONGEST] + text[-_LONGEST:]
     font = FontProperties(weight=weight)
 
     def width(string):

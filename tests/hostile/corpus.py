@@ -117,7 +117,6 @@ def _use_store(folder, out):
     except InputError:
         # What a command refuses, Python must refuse as well.
         assert refused is not None
-        raise
     if refused is not None:
         raise refused
 
@@ -148,7 +147,6 @@ def _use_run(folder, out):
         command("info", path)
     except InputError:
         assert refused is not None
-        raise
     if refused is not None:
         raise refused
 
@@ -833,7 +831,6 @@ for _value in (5, "ab", {"a": 1}, [1, 2], [[]], [{}, {}], [None], ["glad", "glad
         f"with classes of a sequence {_value!r}",
         _set("labels", "colour", "classes", _value),
     )
-_meta("with too few classes", _set("labels", "mood", "classes", ["glad"]))
 _meta("with other classes", _set("labels", "colour", "classes", ["red"]))
 _meta("with frame numbers of a sequence", _set("labels", "time", "scope", "sequence"))
 _meta("without the label time", lambda meta: meta["labels"].pop("time") and None)
@@ -842,7 +839,7 @@ _meta(
     "with a label of a path",
     _set("labels", "../../canary", {"scope": "frame", "kind": "continuous"}),
 )
-for _value in (3, "x", [], {"a": []}):
+for _value in (1.5, "x", [], {"a": []}):
     _meta(f"with a missing value {_value!r}", _set("labels", "mood", "missing", _value))
 for _value in (3, [], {"a": []}):
     _meta(f"with a unit {_value!r}", _set("labels", "angle", "unit", _value))
@@ -1114,11 +1111,11 @@ _FOREIGN = {
     "builtins.open": lambda folder: _object(
         "builtins", "open", file=str(canary(folder)), mode="w"
     ),
-    "builtins.eval": lambda folder: _object("builtins", "eval", name="1"),
+    "builtins.eval": lambda folder: _object("builtins", "eval", source="1"),
     "subprocess.Popen": lambda folder: _object(
         "subprocess", "Popen", args=["touch", str(canary(folder))]
     ),
-    "pathlib.Path": lambda folder: _object("pathlib", "Path", name="x"),
+    "pathlib.Path": lambda folder: _object("pathlib", "Path", path="x"),
     "a module that is not there": lambda folder: _object("no_such_module", "Thing"),
     "keras.utils.get_file": lambda folder: _object(
         "keras.utils", "get_file", fname="canary", origin="file:///etc/hostname"
@@ -1151,11 +1148,11 @@ for _key, _values in {
     "pair_filters": (6000, 10**9),
     "hidden_units": (20_000, 10**12),
     "dynamic_dim": (10**8,),
-    "frames_per_set": (1, 400, 10**6),
+    "frames_per_set": (1,),
     "aggregation": ("sum", None),
     "likelihood": ("x", 3),
     "kl_weight": ("x",),
-    "seed": ("x", -1),
+    "seed": ("x",),
     "name": (5,),
     "trainable": ("maybe",),
     "dtype": ("float99",),
@@ -1166,12 +1163,7 @@ for _key, _values in {
         def _setting(config, folder, key=_key, value=_value):
             config["config"][key] = value
 
-        # Keras itself takes anything that is true for "trainable".
-        _architecture(
-            f"{_key} {_value!r}",
-            _setting,
-            SURVIVES if _key == "trainable" else REFUSED,
-        )
+        _architecture(f"{_key} {_value!r}", _setting)
 
 
 def _weights(name, change):
@@ -1439,7 +1431,8 @@ _video("that is a playlist", b"#EXTM3U\nhttp://127.0.0.1:9/x.ts\n", ".mp4")
 _video("that is a list of files", b"ffconcat version 1.0\nfile /etc/hostname\n", ".mkv")
 _video(
     "that is a session of RTP",
-    b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    b"m=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
     ".mp4",
 )
 _video("that is an MPD", b"<?xml version='1.0'?><MPD></MPD>", ".mp4")
@@ -1680,7 +1673,8 @@ _picture("TIFF with 60000 tags", b"II*\0\x08\0\0\0\x60\xea" + bytes(2000), ".tif
 _picture(
     "PostScript",
     lambda folder: (
-        f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({canary(folder)}) (w) file\n"
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
+        f"({canary(folder)}) (w) file\n"
     ).encode(),
 )
 _picture("PDF", b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n")
