@@ -50,6 +50,7 @@ COLUMNS = (
 frames, means over the epoch; `val_` columns are empty where there is no val; seconds of
 the epoch with its validation."""
 
+_MOST = 10**9  # steps, and sequences of a batch
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 _VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
 _SAMPLE_SEQUENCES, _SAMPLE_FRAMES = 4, 8
@@ -522,8 +523,10 @@ def _checked_training(settings):
     settings = dict(settings)
     for name in ("batch_size", "steps", "save_every"):
         value = settings[name]
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise InputError(f"{name}={value!r}; it must be an integer of at least 1")
+        if not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
+            raise InputError(
+                f"{name}={value!r}; it must be an integer from 1 to {_MOST}"
+            )
         settings[name] = int(value)
     rate = settings["learning_rate"]
     if not _is_number(rate) or not 0 < rate < math.inf:

@@ -8,6 +8,7 @@ make 1296 characters, each of them a sequence of 178 frames, as in the paper's S
 """
 
 import itertools
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -266,7 +267,11 @@ def load_layers(lpc_root):
 
 def _read_sheet(root, relative, layer):
     try:
-        with Image.open(root / relative, formats=FORMATS) as image:
+        with warnings.catch_warnings():
+            # Its size is judged below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(root / relative, formats=FORMATS)
+        with image:
             if image.height > _TALLEST:
                 raise InputError(f"{relative}: is {image.width}x{image.height}")
             if image.width != SHEET_WIDTH or image.height < SHEET_HEIGHT:

@@ -4,6 +4,7 @@ Figures are `matplotlib.figure.Figure` objects made without pyplot, and settings
 applied inside a context: nothing global is changed.
 """
 
+import bisect
 import functools
 
 import matplotlib
@@ -132,13 +133,22 @@ def shorten(text, pixels, points=7.0, weight="bold"):
         string = string.replace("$", "S")
         return TextPath((0, 0), string, size=points, prop=font).get_extents().width
 
-    shown = text
-    kept = len(text)
-    while width(shown) * DPI / 72 > pixels and kept > 4:
-        kept -= 1
+    def cut(kept):
         head = (kept + 1) // 2
-        shown = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
-    return shown
+        return f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+
+    def is_too_wide(string):
+        return width(string) * DPI / 72 > pixels
+
+    if len(text) <= 4 or not is_too_wide(text):
+        return text
+    # The most characters that fit, but 4 at least.
+    return cut(
+        bisect.bisect_left(
+            range(5, len(text)), True, key=lambda kept: is_too_wide(cut(kept))
+        )
+        + 4
+    )
 
 
 class Sheet:

@@ -29,6 +29,7 @@ from keras_ddr import InputError, runs
 from keras_ddr.data import FrameStore
 from keras_ddr.datasets import affwild, affwild2, images, moving_mnist, sprites, videos
 from keras_ddr.faces.detector import FaceDetector
+from keras_ddr.media import opencv
 
 REFUSED, SURVIVES = "refused", "survives"
 STORE_FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
@@ -183,7 +184,7 @@ _use_images = _prepared(images, size=16, min_length=2, workers=0)
 _use_affwild = _prepared(affwild, size=16, min_length=2, workers=0)
 _use_affwild2 = _prepared(affwild2, size=16, min_length=2, workers=0)
 _use_digits = _prepared(moving_mnist, sequences=3)
-_use_sprites = _prepared(sprites, identities=3)
+_use_sprites = _prepared(sprites, identities=6)
 
 
 def _use_video_file(name):
@@ -222,6 +223,7 @@ class Originals:
         self.run = folder / "run"
         self._make_store()
         self._make_run()
+        opencv.load()  # before the first video, so that FFmpeg is quiet
         self.video = self._make_video(folder / "video.avi")
         self.sheets = folder / "sheets"
 
@@ -679,6 +681,7 @@ _labels("without an end", _patched(0, b"XXXX", b"PK\x05\x06"))
 _labels(
     "that promise a million members",
     _patched(8, b"\xff\xff\xff\xff", b"PK\x05\x06"),
+    SURVIVES,
 )
 
 
@@ -930,7 +933,7 @@ def _run(name, file, damage, expected=REFUSED, use=_use_run):
         config.write_text(json.dumps(content))
         damage(folder / "run" / file)
 
-    file_named = file.split("/")[-1] if expected == REFUSED else ""
+    file_named = (file or "run") if expected == REFUSED else ""
     _add(f"run {name}", write, use, expected, file_named)
 
 
@@ -971,7 +974,15 @@ for _value in (None, 0, -3, "3", 10**9, []):
     _config(f"with frames_per_set {_value!r}", _set("model", "frames_per_set", _value))
 for _value in (None, 3, [], {}):
     _config(f"with a store at {_value!r}", _set("store", "path", _value))
-_config("with sequences that differ", _set("store", "sequences", 9), REFUSED)
+_run(
+    "of another store",
+    "",
+    lambda path: (path / "config.json").write_text(
+        (path / "config.json")
+        .read_text("utf-8")
+        .replace('"sequences": 4', '"sequences": 9')
+    ),
+)
 _config("nested", lambda config: "[" * 100_000)
 _config("that is a list", lambda config: "[1]")
 _config("with NaN", lambda config: "NaN")
@@ -1357,6 +1368,7 @@ _checkpoint(
 
 
 def _video(name, content, suffix=".avi", expected=REFUSED):
+    """A video alone; those that survive give what they hold without a word."""
     file = f"clip{suffix}"
 
     def write(folder, originals):
@@ -1364,7 +1376,8 @@ def _video(name, content, suffix=".avi", expected=REFUSED):
         made = content(originals.video) if callable(content) else content
         (folder / "given" / file).write_bytes(made)
 
-    _add(f"video {name}", write, _use_video_file(file), expected, file)
+    named = file if expected == REFUSED else ""
+    _add(f"video {name}", write, _use_video_file(file), expected, named)
 
 
 def _overwritten(*pairs):
@@ -1388,13 +1401,7 @@ _video("of NULs", bytes(4096))
 _video("of random bytes", np.random.default_rng(0).bytes(50_000))
 for _share in (0.001, 0.01, 0.05, 0.09):
     _video(f"cut at {_share}", lambda v, share=_share: v[: int(len(v) * share)])
-for _share in (0.6, 0.9):
-    _video(
-        f"cut at {_share}",
-        lambda v, share=_share: v[: int(len(v) * share)],
-        ".avi",
-        SURVIVES,
-    )
+_video("cut at 0.6", lambda video: video[: int(len(video) * 0.6)])
 _video(
     "with a gigantic frame count", _overwritten((b"avih", 24, _huge)), ".avi", SURVIVES
 )

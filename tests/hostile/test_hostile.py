@@ -54,11 +54,12 @@ def place(tmp_path, monkeypatch):
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("case", corpus.CASES, ids=lambda case: case.name)
-def test_a_malformed_input(case, originals, place, tmp_path, counts):
+def test_a_malformed_input(case, originals, place, tmp_path, counts, capfd):
     given, out = place / "given", place / "out"
     case.write(given, originals)
     before = _listing(tmp_path, out)
     message = None
+    capfd.readouterr()
     began, memory = time.monotonic(), _peak(reset=True)
     counts["failed"] += 1
     with warnings.catch_warnings(record=True) as said:
@@ -68,6 +69,8 @@ def test_a_malformed_input(case, originals, place, tmp_path, counts):
         except InputError as error:
             message = str(error)
     seconds, memory = time.monotonic() - began, _peak() - memory
+    # No library writes past the one line.
+    assert capfd.readouterr().err == ""
     # Nothing of it was run, nothing is written elsewhere.
     assert not corpus.canary(given).exists()
     assert _listing(tmp_path, out) == before
