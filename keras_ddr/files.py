@@ -23,6 +23,7 @@ __all__ = [
 # Bytes of a text that is read at once, characters of a line of a table.
 _MOST_TEXT = 64 << 20
 _MOST_LINE = 1 << 20
+_PIECE = 1 << 16
 
 # Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -126,14 +127,18 @@ def read_text(path, most=_MOST_TEXT, encoding="utf-8", errors="strict"):
         UnicodeDecodeError: It is in another encoding.
     """
     with open(path, encoding=encoding, errors=errors) as file:
-        # Not by the size that the system tells: a device has none.
-        text = file.read(most + 1)
-    if len(text) > most:
-        raise InputError(
-            f"{path}: is larger than {most >> 20} MB, as no file of this kind is; "
-            "give another"
-        )
-    return text
+        # Not by the size that the system tells: a device has none. Piece by piece,
+        # since a buffer is made for all that is asked for.
+        parts, size = [], 0
+        while part := file.read(_PIECE):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise InputError(
+                    f"{path}: is larger than {most >> 20} MB, as no file of this kind "
+                    "is; give another"
+                )
+    return "".join(parts)
 
 
 def bounded_lines(file, path, most=_MOST_LINE):

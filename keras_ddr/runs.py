@@ -25,15 +25,15 @@ from importlib import metadata
 import keras
 import numpy as np
 
-from keras_ddr import configs
+from keras_ddr import checksums, configs
 from keras_ddr.data import FrameSets, FrameStore
 from keras_ddr.errors import InputError
-from keras_ddr.files import bounded_lines, read_json, replacing, write_json
+from keras_ddr.files import bounded_lines, read_json, replacing
 from keras_ddr.model import DDR
 from keras_ddr.model_files import check_model_file
 from keras_ddr.version import __version__
 
-__all__ = ["COLUMNS", "Run", "check_fits", "fit", "load_model"]
+__all__ = ["COLUMNS", "Run", "check_fits", "fit", "load_model", "verify"]
 
 FORMAT = 1
 SCHEDULES = ("constant", "cosine")
@@ -177,6 +177,7 @@ class Run:
             )
         config = read_json(file)
         _check_config(file, config)
+        config.pop(checksums.KEY, None)
         return cls(path, config)
 
     # --- what is in it --------------------------------------------------------------
@@ -241,7 +242,9 @@ class Run:
     # --- parts that `fit` uses ------------------------------------------------------
 
     def _write_config(self):
-        write_json(self.path / "config.json", self.config)
+        with replacing(self.path / "config.json") as temporary:
+            text = checksums.json_text(self.config)
+            temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def _write_history(self, rows):
         with replacing(self.path / "history.csv") as temporary:
@@ -278,6 +281,7 @@ class Run:
         path = self.path / "checkpoint" / f"epoch-{epoch:06d}.keras"
         with replacing(path) as temporary:
             model.save(temporary)
+            checksums.add_to_archive(temporary)
         for older in path.parent.glob("epoch-*.keras"):
             if older != path:
                 older.unlink()
@@ -405,6 +409,48 @@ def load_model(path):
             "folder or a .keras file"
         )
     return Run.open(path).model()
+
+
+def verify(path, progress=None):
+    """Read all files of a run and compare them with the checksums in them.
+
+    Args:
+        path: Run folder, or a .keras file of one.
+        progress: Called as progress(done, total) with megabytes.
+
+    Returns:
+        `checksums.Findings`.
+
+    Raises:
+        InputError: It is neither.
+    """
+    path = pathlib.Path(path)
+    findings = checksums.Findings()
+    again = "restore it, or go on from the other with ddr fit --resume"
+    if path.is_file():
+        models = [path]
+    else:
+        models = [path / "model.keras"] if (path / "model.keras").exists() else []
+        models += sorted((path / "checkpoint").glob("*.keras"))
+        try:
+            run = Run.open(path)
+            file = path / "config.json"
+            findings.add(file, checksums.check_json(file), "restore it")
+            if run.history() and not (path / "model.keras").exists():
+                findings.problems.append(f"{path / 'model.keras'}: is missing; {again}")
+            if run.checkpoint() is None:
+                findings.problems.append(f"{path / 'checkpoint'}: is empty; {again}")
+        except InputError as error:
+            if not (path / "config.json").is_file():
+                raise
+            findings.problems.append(str(error))
+    report = checksums.megabytes(progress, models)
+    for file in models:
+        try:
+            findings.add(file, checksums.check_archive(file, report), again)
+        except OSError as error:
+            findings.problems.append(f"{file}: {error.strerror}; {again}")
+    return findings
 
 
 def check_fits(model, store):

@@ -36,8 +36,10 @@ _MAY_IMPORT = {
         "training",
     },
     "model_files": {"errors", "model"},
-    "data": {"errors", "files", "version"},
+    "data": {"checksums", "errors", "files", "version"},
+    "checksums": set(),
     "runs": {
+        "checksums",
         "configs",
         "data",
         "errors",

@@ -564,4 +564,4 @@ def _check_whole(name, value, least, most=None):
 
 
 def _reason(error):
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -56,10 +56,10 @@ def read_picture(path, background=0):
         if isinstance(error, UnidentifiedImageError):
             reason = "not a picture" if size else "empty"
         else:
-            reason = error.strerror or " ".join(str(error).split())
+            reason = error.strerror or " ".join(str(error).split())[:200]
     # A decoder may raise anything on a broken file.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
     raise InputError(f"{path}: cannot be read ({reason}); replace or remove it")
 
 
