@@ -13,7 +13,7 @@ __all__ = ["apply", "read"]
 # What such files begin with.
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 
-_MOST_BOXES = 1000  # looked at within one; files have a dozen
+_MOST_BOXES = 100_000  # looked at within one; a stream in fragments has thousands
 
 
 def apply(image, turn):

@@ -1,10 +1,15 @@
 """Every malformed input ends in one line or is passed over, and does no harm."""
 
+import importlib
+import io
+import pickle
 import resource
+import sys
 import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hostile import corpus
 
@@ -49,6 +54,7 @@ def place(tmp_path, monkeypatch):
         f"open({str(inside / 'canary')!r}, 'w').close()\nclass Thing: pass\n"
     )
     monkeypatch.syspath_prepend(str(inside / "work"))
+    sys.modules.pop("canary_module", None)
     return inside
 
 
@@ -95,6 +101,19 @@ def test_a_malformed_input(case, originals, place, tmp_path, counts, capfd):
             assert not said, [str(warning.message) for warning in said]
     counts["failed"] -= 1
     counts[case.expected] += 1
+
+
+def test_the_canary_is_made_by_whoever_runs_a_file(place):
+    """Without this the cases above would prove nothing."""
+    given = place / "given"
+    pickle.loads(corpus._pickled(given)).close()
+    assert corpus.canary(given).exists()
+    corpus.canary(given).unlink()
+    np.load(io.BytesIO(corpus._object_npy(given)), allow_pickle=True)
+    assert corpus.canary(given).exists()
+    corpus.canary(given).unlink()
+    importlib.import_module("canary_module")
+    assert corpus.canary(given).exists()
 
 
 def test_there_are_enough_cases():
