@@ -4,7 +4,7 @@ import sys
 
 import click
 
-__all__ = ["Failure", "Interrupted", "one_line"]
+__all__ = ["Failure", "Interrupted", "one_line", "printable"]
 
 
 class Failure(click.ClickException):
@@ -37,4 +37,9 @@ class Interrupted(click.ClickException):
 
 def one_line(text):
     """The text with every run of white space as one space."""
-    return " ".join(str(text).split())
+    return printable(" ".join(str(text).split()))
+
+
+def printable(text):
+    """The text with a code for what is no character; it could steer the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))

@@ -20,6 +20,7 @@ _TRAINING = {
     "learning_rate",
     "schedule",
     "clipnorm",
+    "accumulate",
     "save_every",
 }
 
@@ -64,6 +65,19 @@ _TRAINING = {
     type=click.FloatRange(0),
     help="Largest norm of the gradient of all weights together; 0 for any."
     + _OF_CONFIG,
+)
+@click.option(
+    "--accumulate",
+    type=click.IntRange(1),
+    help="Steps whose gradients are averaged before the weights change: batches larger "
+    "than memory allows.  [default: 1]",
+)
+@click.option(
+    "--mixed-precision",
+    "precision",
+    type=click.Choice(["none", "bfloat16", "float16"]),
+    help="Compute in half precision, with weights and losses in float32: for recent "
+    "GPUs.  [default: none]",
 )
 @click.option(
     "--save-every",
@@ -199,6 +213,9 @@ def _create(out, store, steps, overwrite, settings):
     from keras_ddr import runs
 
     settings["steps"] = steps
+    precision = settings.pop("precision") or "none"
+    if precision != "none":
+        settings["dtype"] = f"mixed_{precision}"
     config = settings.pop("config") or "small"
     seed = settings.pop("seed") or 0
     # Initial weights come from the global random state, which is a command's to set.
@@ -215,7 +232,7 @@ def _create(out, store, steps, overwrite, settings):
 
 
 def _refuse_changes(settings, overwrite):
-    names = {"learning_rate": "--lr"}
+    names = {"learning_rate": "--lr", "precision": "--mixed-precision"}
     given = [
         names.get(name, "--" + name.replace("_", "-"))
         for name, value in settings.items()

@@ -7,6 +7,7 @@ import platform
 import click
 
 from ddr_cli.backend import BACKENDS, backend_option, select_backend
+from ddr_cli.errors import printable
 
 __all__ = ["info"]
 
@@ -47,7 +48,7 @@ def info(path, preview, backend):
         lines = _store(path)
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{printable(name):<{width}}  {printable(value)}")
     if preview is not None:
         from ddr_cli.preprocess_options import draw
         from keras_ddr.data import FrameStore

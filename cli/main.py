@@ -21,6 +21,7 @@ _COMMANDS = {
     "explore": "ddr_cli.explore:explore",
     "demo": "ddr_cli.demo:demo",
     "info": "ddr_cli.info:info",
+    "verify": "ddr_cli.verify:verify",
 }
 
 

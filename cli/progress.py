@@ -79,6 +79,10 @@ class Counter:
             self._said = time.monotonic()
             click.echo(text)
 
+    def clear(self):
+        """Remove the line of work that ended early."""
+        self._bar.clear()
+
 
 def duration(seconds):
     """Seconds as text: "8 s", "2:05" or "1:02:05"."""

@@ -11,12 +11,19 @@ from keras_ddr.errors import InputError
 
 __all__ = [
     "NO_SPACE",
+    "bounded_lines",
     "check_output_path",
     "natural_key",
     "read_json",
+    "read_text",
     "replacing",
     "write_json",
 ]
+
+# Bytes of a text that is read at once, characters of a line of a table.
+_MOST_TEXT = 64 << 20
+_MOST_LINE = 1 << 20
+_PIECE = 1 << 16
 
 # Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -89,12 +96,74 @@ def read_json(path):
     """Content of a JSON file.
 
     Raises:
-        InputError: It is not JSON.
+        InputError: It is not JSON, or cannot be read.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+        return json.loads(read_text(path))
+    except InputError:
+        raise
+    # The parser calls itself for what is nested.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}); restore it") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; restore it") from None
+
+
+def read_text(path, most=_MOST_TEXT, encoding="utf-8", errors="strict"):
+    """Read a text file that is not larger than such files are.
+
+    Args:
+        path: File.
+        most: Bytes that it may have.
+        encoding: As for `open`.
+        errors: As for `open`.
+
+    Returns:
+        The text, with one kind of line end.
+
+    Raises:
+        InputError: It is larger.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is in another encoding.
+    """
+    with open(path, encoding=encoding, errors=errors) as file:
+        # Not by the size that the system tells: a device has none. Piece by piece,
+        # since a buffer is made for all that is asked for.
+        parts, size = [], 0
+        while part := file.read(_PIECE):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise InputError(
+                    f"{path}: is larger than {most >> 20} MB, as no file of this kind "
+                    "is; give another"
+                )
+    return "".join(parts)
+
+
+def bounded_lines(file, path, most=_MOST_LINE):
+    """Lines of an open text file, none of which can fill the memory.
+
+    Args:
+        file: Text file, open for reading.
+        path: Its name, for the message.
+        most: Characters that a line may have.
+
+    Yields:
+        Lines with their ends.
+
+    Raises:
+        InputError: A line is longer.
+    """
+    number = 0
+    while line := file.readline(most + 1):
+        number += 1
+        if len(line) > most:
+            raise InputError(
+                f"{path}: line {number} is longer than {most} characters; give a "
+                "table with a row a line"
+            )
+        yield line
 
 
 def natural_key(name):

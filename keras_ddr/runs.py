@@ -17,23 +17,24 @@ import inspect
 import math
 import pathlib
 import platform
+import re
 import shutil
 import time
-import zipfile
 from importlib import metadata
 
 import keras
 import numpy as np
 
-from keras_ddr import configs
+from keras_ddr import checksums, configs
 from keras_ddr.data import FrameSets, FrameStore
 from keras_ddr.errors import InputError
-from keras_ddr.files import read_json, replacing, write_json
+from keras_ddr.files import bounded_lines, read_json, replacing
 from keras_ddr.model import DDR
+from keras_ddr.model_files import check_model_file
 from keras_ddr.training.devices import on_devices
 from keras_ddr.version import __version__
 
-__all__ = ["COLUMNS", "Run", "check_fits", "fit", "load_model"]
+__all__ = ["COLUMNS", "Run", "check_fits", "fit", "load_model", "verify"]
 
 FORMAT = 1
 SCHEDULES = ("constant", "cosine")
@@ -50,6 +51,7 @@ COLUMNS = (
 frames, means over the epoch; `val_` columns are empty where there is no val; seconds of
 the epoch with its validation."""
 
+_MOST = 10**9  # steps, and sequences of a batch
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 _VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
 _SAMPLE_SEQUENCES, _SAMPLE_FRAMES = 4, 8
@@ -64,7 +66,8 @@ class Run:
         path: `pathlib.Path` of the folder.
         config: Dict as in config.json: "config" (its name), "model" (arguments of
             `DDR`), "training" ("batch_size", "learning_rate", "schedule",
-            "clipnorm", "steps", "save_every", "seed"), "store", "backend", "versions".
+            "clipnorm", "accumulate", "steps", "save_every", "seed"), "store",
+            "backend", "versions".
     """
 
     def __init__(self, path, config):
@@ -99,7 +102,8 @@ class Run:
             training: Dict that replaces values of the configuration: "batch_size"
                 (sequences), "learning_rate", "schedule" ("constant" or "cosine" decay
                 to 0), "clipnorm" (largest norm of the gradient of all weights, 0 for
-                any), "steps", "save_every" (steps; default 500).
+                any), "accumulate" (steps whose gradients are averaged before the
+                weights change; default 1), "steps", "save_every" (steps; default 500).
             seed: Of the weights' random draws in training and of the frame sets.
             overwrite: Replace an older run at `path`.
 
@@ -175,14 +179,8 @@ class Run:
                 "made by ddr fit --out"
             )
         config = read_json(file)
-        keys = ("format", "model", "training", "store")
-        if not isinstance(config, dict) or not all(key in config for key in keys):
-            raise InputError(f"{file} is not the config.json of a run")
-        if config["format"] > FORMAT:
-            raise InputError(
-                f"{file} was written by a newer keras_ddr; update this one "
-                f"(it is {__version__})"
-            )
+        _check_config(file, config)
+        config.pop(checksums.KEY, None)
         return cls(path, config)
 
     # --- what is in it --------------------------------------------------------------
@@ -203,7 +201,7 @@ class Run:
         if which not in ("best", "last"):
             raise InputError(f"which={which!r}; use 'best' or 'last'")
         path = self.path / "model.keras" if which == "best" else self.checkpoint()
-        if not self.history() or path is None or not path.is_file():
+        if not self.history() or path is None:
             raise InputError(
                 f"{self.path} has no trained model yet; train it with "
                 f"ddr fit --resume {self.path}"
@@ -212,7 +210,11 @@ class Run:
 
     def checkpoint(self):
         """Path of the newest checkpoint, or `None`."""
-        found = sorted((self.path / "checkpoint").glob("epoch-*.keras"))
+        found = sorted(
+            path
+            for path in (self.path / "checkpoint").glob("epoch-*.keras")
+            if re.fullmatch(r"epoch-[0-9]{6,9}\.keras", path.name)
+        )
         return found[-1] if found else None
 
     def history(self):
@@ -227,8 +229,11 @@ class Run:
             return []
         try:
             with file.open(newline="", encoding="utf-8") as lines:
-                return [_parse(row) for row in csv.DictReader(lines)]
-        except (ValueError, KeyError, TypeError, csv.Error) as error:
+                rows = csv.DictReader(bounded_lines(lines, file))
+                return [_parse(row) for row in rows]
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
             raise InputError(
                 f"{file} is damaged ({error}); restore or remove it"
             ) from None
@@ -240,7 +245,9 @@ class Run:
     # --- parts that `fit` uses ------------------------------------------------------
 
     def _write_config(self):
-        write_json(self.path / "config.json", self.config)
+        with replacing(self.path / "config.json") as temporary:
+            text = checksums.json_text(self.config)
+            temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def _write_history(self, rows):
         with replacing(self.path / "history.csv") as temporary:
@@ -277,6 +284,7 @@ class Run:
         path = self.path / "checkpoint" / f"epoch-{epoch:06d}.keras"
         with replacing(path) as temporary:
             model.save(temporary)
+            checksums.add_to_archive(temporary)
         for older in path.parent.glob("epoch-*.keras"):
             if older != path:
                 older.unlink()
@@ -309,10 +317,18 @@ class Run:
                 f"{self.path / 'history.csv'} lacks epochs before {checkpoint.name}; "
                 "restore it, or start a new run"
             )
+        # First, since a damaged checkpoint must not replace a model that is whole.
+        model = _load(checkpoint)
+        number = self.config["model"]["frames_per_set"]
+        if model.frames_per_set != number:
+            raise InputError(
+                f"{self.path / 'config.json'} says frames_per_set {number}, but the "
+                f"model has {model.frames_per_set}; restore it"
+            )
         self._write_history(rows)
         if epoch:
             self._publish_if_best(rows, checkpoint)
-        return _load(checkpoint), epoch
+        return model, epoch
 
 
 def fit(
@@ -363,7 +379,7 @@ def fit(
 def _train(run, store, callbacks, verbose, report):
     model, epoch = run._restore()
     training = run.config["training"]
-    step = int(model.optimizer.iterations)
+    step = run.history()[-1]["step"] if epoch else 0
     if epoch:
         report(f"going on after epoch {epoch}, step {step} of {training['steps']}")
     if run.config.get("backend") != keras.backend.backend():
@@ -408,7 +424,54 @@ def load_model(path):
     path = pathlib.Path(path)
     if path.suffix == ".keras" and not path.is_dir():
         return _load(path)
+    if path.is_file():
+        raise InputError(
+            f"{path} is no .keras file, and other formats are not read; give a run "
+            "folder or a .keras file"
+        )
     return Run.open(path).model()
+
+
+def verify(path, progress=None):
+    """Read all files of a run and compare them with the checksums in them.
+
+    Args:
+        path: Run folder, or a .keras file of one.
+        progress: Called as progress(done, total) with megabytes.
+
+    Returns:
+        `checksums.Findings`.
+
+    Raises:
+        InputError: It is neither.
+    """
+    path = pathlib.Path(path)
+    findings = checksums.Findings()
+    again = "restore it, or go on from the other with ddr fit --resume"
+    if path.is_file():
+        models = [path]
+    else:
+        models = [path / "model.keras"] if (path / "model.keras").exists() else []
+        models += sorted((path / "checkpoint").glob("*.keras"))
+        try:
+            run = Run.open(path)
+            file = path / "config.json"
+            findings.add(file, checksums.check_json(file), "restore it")
+            if run.history() and not (path / "model.keras").exists():
+                findings.problems.append(f"{path / 'model.keras'}: is missing; {again}")
+            if run.checkpoint() is None:
+                findings.problems.append(f"{path / 'checkpoint'}: is empty; {again}")
+        except InputError as error:
+            if not (path / "config.json").is_file():
+                raise
+            findings.problems.append(str(error))
+    report = checksums.megabytes(progress, models)
+    for file in models:
+        try:
+            findings.add(file, checksums.check_archive(file, report), again)
+        except OSError as error:
+            findings.problems.append(f"{file}: {error.strerror}; {again}")
+    return findings
 
 
 def check_fits(model, store):
@@ -502,7 +565,12 @@ def _new_model(arguments, training):
             warmup_target=rate,
             warmup_steps=warmup,
         )
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=training.get("clipnorm"))
+    together = training["accumulate"]
+    optimizer = keras.optimizers.Adam(
+        rate,
+        global_clipnorm=training["clipnorm"],
+        gradient_accumulation_steps=together if together > 1 else None,
+    )
     model.compile(optimizer=optimizer)
     return model
 
@@ -518,26 +586,75 @@ def _plain(model, arguments):
 
 
 def _training_settings(defaults, given, seed):
-    settings = {**defaults, "save_every": 500, **_given(given), "seed": seed}
-    for name in ("batch_size", "steps", "save_every"):
+    return _checked_training(
+        {**defaults, "save_every": 500, **_given(given), "seed": seed}
+    )
+
+
+def _checked_training(settings):
+    settings = {"clipnorm": None, "accumulate": 1, **settings}
+    for name in ("batch_size", "steps", "save_every", "accumulate"):
         value = settings[name]
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise InputError(f"{name}={value!r}; it must be an integer of at least 1")
+        if not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
+            raise InputError(
+                f"{name}={value!r}; it must be an integer from 1 to {_MOST}"
+            )
         settings[name] = int(value)
     rate = settings["learning_rate"]
-    if not isinstance(rate, int | float) or not 0 < rate < math.inf:
+    if not _is_number(rate) or not 0 < rate < math.inf:
         raise InputError(f"learning_rate={rate!r}; it must be a number above 0")
-    clipnorm = settings["clipnorm"] or None
-    if clipnorm is not None and not 0 < clipnorm < math.inf:
+    clipnorm = settings["clipnorm"]
+    if _is_number(clipnorm) and clipnorm == 0:
+        clipnorm = None
+    if clipnorm is not None and not (_is_number(clipnorm) and 0 < clipnorm < math.inf):
         raise InputError(f"clipnorm={clipnorm!r}; it must be a number above 0, or 0")
     settings["clipnorm"] = clipnorm
     if settings["schedule"] not in SCHEDULES:
         raise InputError(
             f"schedule={settings['schedule']!r}; use one of {', '.join(SCHEDULES)}"
         )
+    seed = settings["seed"]
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed={seed!r}; it must be an integer of at least 0")
     return settings
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_config(file, config):
+    """Refuse what no run wrote into its config.json."""
+    keys = ("format", "model", "training", "store")
+    if not isinstance(config, dict) or not all(key in config for key in keys):
+        raise InputError(
+            f"{file} is not the config.json of a run; give the folder made by ddr fit "
+            "--out"
+        )
+    if type(config["format"]) is not int or config["format"] < 1:
+        raise InputError(f"{file} has the format {config['format']!r}; restore it")
+    if config["format"] > FORMAT:
+        raise InputError(
+            f"{file} was written by a newer keras_ddr; update this one "
+            f"(it is {__version__})"
+        )
+    for key in keys[1:]:
+        if not isinstance(config[key], dict):
+            raise InputError(f"{file} has no table {key!r}; restore it")
+    try:
+        _checked_training(config["training"])
+    except KeyError as error:
+        raise InputError(f"{file} lacks {error} for the training; restore it") from None
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    number = config["model"].get("frames_per_set")
+    if type(number) is not int or number < 2:
+        raise InputError(
+            f"{file} has frames_per_set {str(number)[:40]}, but it is a whole number "
+            "of at least 2; restore it"
+        )
+    if not isinstance(config["store"].get("path"), str):
+        raise InputError(f"{file} does not say where the store is; restore it")
 
 
 def _given(overrides):
@@ -625,14 +742,19 @@ def _same_store(run, store):
 
 def _load(path):
     if not path.is_file():
-        raise InputError(f"{path} does not exist; give a run folder or a .keras file")
+        raise InputError(
+            f"{path} is not there, or no file; give a run folder or a .keras file, or "
+            "go on with ddr fit --resume"
+        )
+    check_model_file(path)
     try:
-        model = keras.models.load_model(path)
-    except (ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        model = keras.models.load_model(path, safe_mode=True)
+    # Keras and its backends may raise anything on a broken file.
+    except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be loaded as a model: {reason}") from error
-    if not isinstance(model, DDR):
-        raise InputError(f"{path} holds a {type(model).__name__}, not a DDR")
+        raise InputError(
+            f"{path} cannot be loaded as a model: {reason[:300]}; restore it"
+        ) from error
     return model
 
 
@@ -642,7 +764,11 @@ def _best(rows):
 
 
 def _parse(row):
+    if None in row or None in row.values():
+        raise ValueError("a row has more or fewer cells than the header")
     parsed = {name: float(row[name]) if row[name] else None for name in COLUMNS}
+    if parsed["loss"] is None:
+        raise ValueError("an epoch without a loss")
     return {**parsed, "epoch": int(row["epoch"]), "step": int(row["step"])}
 
 

@@ -47,7 +47,7 @@ class FrameSets(keras.utils.PyDataset):
         steps: batches an epoch, all of them full, instead of `sets_per_sequence`.
             Without it the last batch of an epoch may be smaller.
         fixed: the same sets in every epoch, for validation.
-        pad: give `(x, None, sample_weight)`, and make a last batch that is smaller as
+        pad: give `(x, zeros, sample_weight)`, and make a last batch that is smaller as
             large as the others with sets of weight 0: for several devices, and for a
             backend that would compile anew for another size. The loss is the same.
         shard: (index, count): of each batch only the part of one of `count` hosts that
@@ -212,8 +212,8 @@ class FrameSets(keras.utils.PyDataset):
             index: 0 ≤ index < len(self).
 
         Returns:
-            (x,) with x uint8 (B, N, H, W, C); with `pad` (x, None, sample_weight),
-            sample_weight float32 (B,).
+            (x,) with x uint8 (B, N, H, W, C); with `pad` (x, zeros, sample_weight),
+            float32 (B,): Keras wants something between the two, and no model uses it.
         """
         index = int(index)
         if not 0 <= index < len(self):
@@ -244,7 +244,7 @@ class FrameSets(keras.utils.PyDataset):
         weights = (rows < number).astype("float32")
         rows = rows % number
         x = self.store.gather(sequences[rows], frames[rows])
-        return (x, None, weights) if self.pad else (x,)
+        return (x, np.zeros_like(weights), weights) if self.pad else (x,)
 
     def _epoch_plan(self, epoch):
         known, plan = self._plan

@@ -1,8 +1,8 @@
 """Frame stores: sequences of video frames in a folder, read through a memory map."""
 
 import csv
-import hashlib
 import json
+import math
 import os
 import warnings
 import weakref
@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from keras_ddr.errors import InputError
-from keras_ddr.files import natural_key
+from keras_ddr.files import bounded_lines, natural_key, read_text
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "SPLITS", "FrameStore", "Sequence"]
 
 FORMAT = "keras_ddr frame store"
 FORMAT_VERSION = 1
 SPLITS = ("train", "val", "test")
+HEADER_SIZE = 192
+"""Bytes before the pixels in a frames.npy that is written here."""
+
 COLUMNS = ("name", "start", "length", "split", "person", "source")
 LABEL_PREFIX = "label:"
 SCOPES = ("sequence", "frame")
@@ -386,22 +389,27 @@ class FrameStore:
             if split in (None, "all", sequence.split) and sequence.length >= min_length
         ]
 
-    def verify(self):
-        """Read every frame and compare with the checksum noted on writing.
+    @property
+    def frames_offset(self):
+        """Bytes of the header of the first store's frames.npy."""
+        return self._shards[0].pixels_offset
+
+    def verify(self, progress=None):
+        """Read all files and compare them with the checksums noted on writing.
+
+        Args:
+            progress: called as progress(done, total) with megabytes.
 
         Raises:
-            InputError: naming the file that has changed since.
+            InputError: naming the first file that has changed since.
         """
-        for number, shard in enumerate(self._shards):
-            digest = hashlib.sha256()
-            pixels = self._pixels(number)
-            for start in range(0, len(pixels), 1024):
-                digest.update(np.ascontiguousarray(pixels[start : start + 1024]))
-            if digest.hexdigest() != shard.meta.get("sha256"):
-                raise InputError(
-                    f"{shard.path / 'frames.npy'}: the frames differ from those "
-                    "written (sha256 in meta.json); make the store again"
-                )
+        from keras_ddr.data.integrity import verify_store
+
+        self._pixels(0)
+        for shard in self._shards:
+            problems = verify_store(shard.path, progress).problems
+            if problems:
+                raise InputError(problems[0])
 
     def _pixels(self, number):
         if self._stale:
@@ -454,13 +462,17 @@ class _Shard:
         self.num_frames = len(pixels)
         self.rows = self._read_sequences()
         self._check_ranges()
-        self._check_frame_labels()
+        # Only the headers: labels of a large store are read when first asked for.
+        self._read_frame_labels(values=False)
 
     def _read_meta(self):
         file = self.path / "meta.json"
         try:
-            meta = json.loads(file.read_text("utf-8"))
-        except (ValueError, OSError) as error:
+            meta = json.loads(read_text(file))
+        except InputError:
+            raise
+        # The parser calls itself for what is nested.
+        except (ValueError, OSError, RecursionError) as error:
             raise InputError(
                 f"{file}: cannot be read ({_reason(error)}); make the store again"
             ) from error
@@ -469,11 +481,17 @@ class _Shard:
                 f"{file}: does not describe a frame store; make the store again"
             )
         version = meta.get("version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise InputError(
                 f"{file}: format version {version!r} is not known here (newest "
                 f"{FORMAT_VERSION}); update keras_ddr or make the store again"
             )
+        for name in ("dataset", "licence"):
+            if not isinstance(meta.get(name, ""), str):
+                raise InputError(
+                    f"{file}: {name} is {str(meta[name])[:40]!r} and no text; make the "
+                    "store again"
+                )
         return meta
 
     def _read_label_info(self):
@@ -492,6 +510,11 @@ class _Shard:
                     f"{file}: label {name!r} has no valid scope and kind; make the "
                     "store again"
                 )
+            if not _is_described(info):
+                raise InputError(
+                    f"{file}: label {name!r} has classes, a unit or a value for "
+                    "missing that cannot be; make the store again"
+                )
             result[name] = {
                 "scope": info["scope"],
                 "kind": info["kind"],
@@ -499,40 +522,51 @@ class _Shard:
                 "unit": info.get("unit"),
                 "missing": info.get("missing"),
             }
+        for name, info in FRAME_LABELS.items():
+            if result.get(name, {}).get("scope") != info["scope"]:
+                raise InputError(
+                    f"{file}: does not list the frame label {name!r}; make the store "
+                    "again"
+                )
         return result
 
     def pixels(self):
         if self._pixels is None:
             file = self.path / "frames.npy"
             try:
-                pixels = np.load(file, mmap_mode="r", allow_pickle=False)
-            except (ValueError, OSError, EOFError) as error:
+                with open(file, "rb") as content:
+                    shape, order, dtype = _npy_header(content)
+                    begin = content.tell()
+                    size = os.fstat(content.fileno()).st_size
+                if dtype.hasobject:
+                    raise ValueError("it holds Python objects")
+            # NumPy's parser may raise anything on a broken header.
+            except Exception as error:
                 raise InputError(
                     f"{file}: is not a whole NumPy file of frames "
                     f"({_reason(error)}); make the store again"
                 ) from error
-            if not isinstance(pixels, np.ndarray) or (
-                pixels.dtype != np.uint8 or pixels.ndim != 4
-            ):
-                kind = getattr(pixels, "dtype", "an archive")
-                shape = getattr(pixels, "shape", ())
+            whole = len(shape) == 4 and all(n > 0 for n in shape) and not order
+            if dtype != np.uint8 or not whole or shape[1] % 16 or shape[2] % 16:
                 raise InputError(
-                    f"{file}: holds {kind} {shape}, but frames are uint8 "
-                    "(T, H, W, C); make the store again"
+                    f"{file}: holds {str(dtype)[:40]} {str(shape)[:80]}"
+                    f"{' in Fortran order' * order}, but frames are uint8 "
+                    "(T, H, W, C), H and W multiples of 16; make the store again"
                 )
-            self._pixels = pixels.view(np.ndarray)
+            # The header may say anything.
+            promised = math.prod(shape)
+            if size != begin + promised:
+                raise InputError(
+                    f"{file}: is not a whole NumPy file of frames ({size - begin} "
+                    f"bytes of pixels, {promised} by its header); make the store again"
+                )
+            pixels = np.memmap(file, np.uint8, "r", begin, shape)
+            self._pixels, self.pixels_offset = pixels.view(np.ndarray), begin
         return self._pixels
 
     def frame_labels(self):
         if self._labels is None:
-            file = self.path / "labels.npz"
-            try:
-                with np.load(file, allow_pickle=False) as archive:
-                    self._labels = {name: archive[name] for name in archive.files}
-            except (ValueError, OSError, zipfile.BadZipFile) as error:
-                raise InputError(
-                    f"{file}: cannot be read ({_reason(error)}); make the store again"
-                ) from error
+            self._labels = self._read_frame_labels(values=True)
         return self._labels
 
     def close(self):
@@ -545,8 +579,14 @@ class _Shard:
             with open(
                 file, newline="", encoding="utf-8", errors="surrogateescape"
             ) as lines:
-                reader = csv.DictReader(lines)
-                missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+                reader = csv.DictReader(bounded_lines(lines, file))
+                header = reader.fieldnames or []
+                wanted = [*COLUMNS, *self._label_columns()]
+                missing = [column for column in wanted if column not in header]
+                if len(set(header)) < len(header):
+                    raise InputError(
+                        f"{file}: has a column twice; make the store again"
+                    )
                 if missing:
                     raise InputError(
                         f"{file}: has no column {missing[0]!r}; make the store again"
@@ -569,17 +609,29 @@ class _Shard:
             seen.add(row["name"])
         return rows
 
+    def _label_columns(self):
+        return [
+            LABEL_PREFIX + name
+            for name, info in self.label_info.items()
+            if info["scope"] == "sequence"
+        ]
+
     def _read_row(self, file, line, row):
+        if None in row or None in row.values() or not row["name"]:
+            raise InputError(
+                f"{file}: line {line} has no name, or more or fewer cells than the "
+                "header; make the store again"
+            )
         try:
-            start, length = int(row["start"]), int(row["length"])
-        except (TypeError, ValueError):
+            start, length = _whole(row["start"]), _whole(row["length"])
+        except ValueError:
             raise InputError(
                 f"{file}: line {line} has no whole numbers for start and length; make "
                 "the store again"
             ) from None
         if row["split"] not in SPLITS:
             raise InputError(
-                f"{file}: line {line} has the unknown split {row['split']!r}; use "
+                f"{file}: line {line} has the unknown split {row['split'][:40]!r}; use "
                 f"one of {', '.join(SPLITS)}"
             )
         labels = {}
@@ -643,37 +695,80 @@ class _Shard:
                 f"{self.num_frames}; make the store again"
             )
 
-    def _check_frame_labels(self):
-        # Only the headers: labels of a large store are read when first asked for.
+    def _read_frame_labels(self, values):
+        """Check the labels that meta.json lists, and read them if `values`.
+
+        Whatever else the archive holds is left alone.
+        """
         file = self.path / "labels.npz"
-        wanted = [n for n, i in self.label_info.items() if i["scope"] == "frame"]
+        result = {}
         try:
             with zipfile.ZipFile(file) as archive:
-                members = set(archive.namelist())
-                for name in wanted:
-                    if name + ".npy" not in members:
+                members = archive.namelist()
+                known = set(members)
+                if len(known) < len(members):
+                    raise InputError(
+                        f"{file}: holds a label twice; make the store again"
+                    )
+                for name, info in self.label_info.items():
+                    if info["scope"] != "frame":
+                        continue
+                    if name + ".npy" not in known:
                         raise InputError(
                             f"{file}: has no label {name!r}, which meta.json lists; "
                             "make the store again"
                         )
                     with archive.open(name + ".npy") as member:
-                        shape, dtype = _npy_header(member)
-                    if dtype.hasobject:
-                        raise InputError(
-                            f"{file}: label {name!r} holds Python objects, which are "
-                            "not read; make the store again"
-                        )
-                    if shape != (self.num_frames,):
-                        raise InputError(
-                            f"{file}: label {name!r} has shape {shape}, but there are "
-                            f"{self.num_frames} frames; make the store again"
-                        )
+                        dtype = self._check_frame_label(file, name, info, member)
+                        if values:
+                            result[name] = self._label_values(
+                                file, name, info, member, dtype
+                            )
         except InputError:
             raise
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
+        # So many ways has an archive to be broken.
+        except Exception as error:
             raise InputError(
                 f"{file}: cannot be read ({_reason(error)}); make the store again"
             ) from error
+        return result
+
+    def _check_frame_label(self, file, name, info, member):
+        shape, _, dtype = _npy_header(member)
+        if dtype.hasobject:
+            raise InputError(
+                f"{file}: label {name!r} holds Python objects, which are not read; "
+                "make the store again"
+            )
+        if shape != (self.num_frames,):
+            raise InputError(
+                f"{file}: label {name!r} has shape {str(shape)[:80]}, but there are "
+                f"{self.num_frames} frames; make the store again"
+            )
+        whole = info["kind"] == "categorical" or name == "source_frame"
+        if dtype.kind not in ("iub" if whole else "iufb"):
+            raise InputError(
+                f"{file}: label {name!r} holds {str(dtype)[:40]} and no "
+                f"{'whole ' * whole}numbers; make the store again"
+            )
+        return dtype
+
+    def _label_values(self, file, name, info, member, dtype):
+        size = self.num_frames * dtype.itemsize
+        # One more, so that the end is seen and the checksum compared there.
+        content = member.read(size + 1)
+        if len(content) != size:
+            raise ValueError(f"label {name!r} has more or fewer bytes than its header")
+        values = np.frombuffer(content, dtype)
+        if info["kind"] == "categorical" and (
+            values.min() < info["missing"] or values.max() >= len(info["classes"])
+        ):
+            raise InputError(
+                f"{file}: label {name!r} has class numbers from {values.min()} to "
+                f"{values.max()}, but {len(info['classes'])} classes; make the store "
+                "again"
+            )
+        return values
 
     def __getstate__(self):
         # A memory map must not travel to another process as an array.
@@ -681,6 +776,7 @@ class _Shard:
 
 
 def _npy_header(file):
+    """Shape, whether in Fortran order, and dtype of the array that begins here."""
     version = np.lib.format.read_magic(file)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -688,8 +784,34 @@ def _npy_header(file):
     }.get(version)
     if read is None:
         raise ValueError(f"npy version {version}")
-    shape, _, dtype = read(file)
-    return shape, dtype
+    shape, order, dtype = read(file)
+    if not all(type(size) is int for size in shape):
+        raise ValueError(f"a shape of {str(shape)[:80]}")
+    return shape, order, dtype
+
+
+def _whole(text):
+    # Numbers of thousands of digits cannot even be printed.
+    if len(text) > 18:
+        raise ValueError(text)
+    return int(text)
+
+
+def _is_described(info):
+    """Whether the description of a label is one that the rest can rely on."""
+    classes, unit, missing = (info.get(k) for k in ("classes", "unit", "missing"))
+    categorical = info["kind"] == "categorical"
+    if classes is None:
+        known = not categorical
+    else:
+        known = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+        known = known and len(set(classes)) == len(classes)
+    whole = type(missing) is int
+    if info["scope"] == "frame":
+        number = whole or (not categorical and isinstance(missing, float | None))
+    else:
+        number = isinstance(missing, str | int | float | None)
+    return known and number and isinstance(unit, str | None)
 
 
 def _checked(indices, sequence):
@@ -761,4 +883,4 @@ def _shape(shape):
 
 
 def _reason(error):
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:200] or type(error).__name__

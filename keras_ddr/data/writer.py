@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import os
 import shutil
 import socket
@@ -12,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ddr import checksums
 from keras_ddr.data.store import (
     COLUMNS,
     FORMAT,
     FORMAT_VERSION,
     FRAME_LABELS,
+    HEADER_SIZE,
     KINDS,
     LABEL_PREFIX,
     SCOPES,
@@ -30,7 +31,6 @@ from keras_ddr.version import __version__
 
 __all__ = ["SequenceRecord", "StoreWriter", "assign_splits", "write_store"]
 
-_HEADER_SIZE = 192
 _FILES = {"frames.npy", "sequences.csv", "labels.npz", "meta.json"}
 # Temporary folders of this process that are being written now.
 _active = set()
@@ -167,7 +167,7 @@ class StoreWriter:
             self._folder = folder
             folder.mkdir()
             self._file = open(folder / "frames.npy", "wb")
-            self._file.write(b" " * _HEADER_SIZE)
+            self._file.write(b" " * HEADER_SIZE)
         except BaseException as error:
             self._discard()
             self._translate(error)
@@ -349,7 +349,7 @@ class StoreWriter:
         self._describe_classes()
         shape = (self.num_frames, *self.frame_shape)
         header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
-        body = header.encode("latin1").ljust(_HEADER_SIZE - 11) + b"\n"
+        body = header.encode("latin1").ljust(HEADER_SIZE - 11) + b"\n"
         size = len(body).to_bytes(2, "little")
         self._file.seek(0)
         self._file.write(np.lib.format.magic(1, 0) + size + body)
@@ -434,11 +434,19 @@ class StoreWriter:
             "frame_shape": list(self.frame_shape),
             "counts": counts,
             "sha256": self._digest.hexdigest(),
+            "checksums": {
+                "frames.npy header": checksums.digest(
+                    self._folder / "frames.npy", 0, HEADER_SIZE
+                ),
+                **{
+                    name: checksums.digest(self._folder / name)
+                    for name in ("sequences.csv", "labels.npz")
+                },
+            },
             "labels": self.labels,
         }
         with open(self._folder / "meta.json", "w", encoding="utf-8") as file:
-            json.dump(meta, file, indent=2, default=_plain)
-            file.write("\n")
+            file.write(checksums.json_text(meta, default=_plain))
             _sync(file)
 
     def _publish(self):

@@ -3,10 +3,9 @@
 import filecmp
 import os
 import unicodedata
-from pathlib import Path
 
 from keras_ddr.errors import InputError
-from keras_ddr.files import natural_key
+from keras_ddr.files import natural_key, read_text
 
 __all__ = [
     "files_in",
@@ -96,7 +95,9 @@ def frame_number(name, suffixes):
     """
     stem, suffix = os.path.splitext(name)
     stem = stem.strip()
-    if suffix.lower() in suffixes and stem.isascii() and stem.isdecimal():
+    # No video has so many frames that their number has more digits than nine.
+    number = stem.isascii() and stem.isdecimal() and len(stem.lstrip("0")) <= 9
+    if suffix.lower() in suffixes and number:
         return int(stem)
     return None
 
@@ -153,7 +154,7 @@ def text_lines(path):
         InputError: it cannot be read.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+        text = read_text(path, encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     # Any line end is "\n" here.

@@ -10,6 +10,7 @@ import gzip
 import itertools
 import math
 import operator
+import os
 import zlib
 from pathlib import Path
 
@@ -49,6 +50,7 @@ LICENCE = (
 )
 
 _LENGTH, _DIGITS, _SEQUENCES = 20, 2, 10_000  # as published
+_MOST_PACKED, _SMALL = 50, 64 << 20  # times that gzip may shrink digits; bytes
 _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 _CHUNK = 128  # sequences of the published file read at a time: 10 MB
 _POOLS, _MOTION = 4, 5  # random streams
@@ -401,7 +403,8 @@ def _mapped(path):
     try:
         # Never unpickles, unlike np.load it takes nothing but .npy files.
         return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError) as error:
+    # NumPy's parser may raise anything on a broken header.
+    except Exception as error:
         raise InputError(
             f"{path}: cannot be read as an array ({_reason(error)}); give the "
             "published mnist_test_seq.npy, whole"
@@ -492,16 +495,20 @@ def _read_idx(path, magic, dimensions):
             f"{path}: {found}, but an idx file of {what[magic]} is needed (it begins "
             f"with the number {magic}); give MNIST's {what[magic]} file"
         )
-    content = _read(path)
     size = 4 * (1 + dimensions)
+    content = _read(path, size)
     if len(content) < size:
         raise InputError(f"{path}: ends in its header; get the file again, whole")
     shape = np.frombuffer(content[4:size], ">u4").tolist()
     expected = size + math.prod(shape)
+    # Digits do not shrink so much: the rest would be a file made to fill the memory.
+    most = max(_SMALL, _MOST_PACKED * os.path.getsize(path))
+    content = _read(path, min(expected, most) + 1)
     if len(content) != expected:
+        found = len(content) if len(content) <= most else f"more than {most}"
         raise InputError(
-            f"{path}: has {len(content)} bytes (unpacked), but {expected} by its "
-            f"header, {what[magic]} {tuple(shape)}; get the file again, whole"
+            f"{path}: has {found} bytes (unpacked), but {expected} by its header, "
+            f"{what[magic]} {tuple(shape)}; get the file again, whole"
         )
     return np.frombuffer(content, np.uint8, offset=size).reshape(shape)
 
@@ -557,4 +564,4 @@ def _check_whole(name, value, least, most=None):
 
 
 def _reason(error):
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:200] or type(error).__name__

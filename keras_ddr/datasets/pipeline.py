@@ -157,7 +157,8 @@ def fingerprint(paths):
         try:
             about = os.stat(path)
             line = f"{path!s}|{about.st_size}|{about.st_mtime_ns}"
-        except OSError:
+        # A ValueError: the name holds a NUL.
+        except (OSError, ValueError):
             line = f"{path!s}|missing"
         digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
@@ -503,7 +504,12 @@ def _tell(parts):
                 named = "" if text.startswith(source.path) else f"{source.name}: "
                 # Names may hold line ends.
                 line = " ".join(f"{verb}{named}{text}".split())
-                warnings.warn(line, stacklevel=4)
+                warnings.warn(_cut(line), stacklevel=4)
+
+
+def _cut(line):
+    """The line without what is in the middle of a very long one."""
+    return line if len(line) <= 1000 else f"{line[:700]} … {line[-250:]}"
 
 
 def _reasons(parts):
@@ -513,7 +519,7 @@ def _reasons(parts):
         if p.skipped
     ]
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return f"{reasons[0]}{more}" if reasons else "there is none"
+    return f"{_cut(reasons[0])}{more}" if reasons else "there is none"
 
 
 def _records(parts, folder, keys, labels, user_labels, splits, seed):

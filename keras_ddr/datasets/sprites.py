@@ -8,6 +8,7 @@ make 1296 characters, each of them a sequence of 178 frames, as in the paper's S
 """
 
 import itertools
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
 from keras_ddr.errors import InputError
+from keras_ddr.media.pictures import FORMATS
 
 __all__ = [
     "ANIMATIONS",
@@ -29,6 +31,7 @@ __all__ = [
 
 CELL = 64
 SHEET_WIDTH, SHEET_HEIGHT = 832, 1344
+_TALLEST = 10 * SHEET_HEIGHT  # newer sheets are taller, but not without end
 REPOSITORY = "Universal-LPC-spritesheet"
 LICENCE = (
     "Art of the Liberated Pixel Cup, CC-BY-SA 3.0 / GPL 3.0, credits in AUTHORS.txt of "
@@ -264,7 +267,13 @@ def load_layers(lpc_root):
 
 def _read_sheet(root, relative, layer):
     try:
-        with Image.open(root / relative) as image:
+        with warnings.catch_warnings():
+            # Its size is judged below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(root / relative, formats=FORMATS)
+        with image:
+            if image.height > _TALLEST:
+                raise InputError(f"{relative}: is {image.width}x{image.height}")
             if image.width != SHEET_WIDTH or image.height < SHEET_HEIGHT:
                 raise InputError(
                     f"{relative}: is {image.width}x{image.height}, but sheets are "
@@ -275,7 +284,8 @@ def _read_sheet(root, relative, layer):
         raise InputError(f"{relative}: is missing") from None
     except InputError:
         raise
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+    # A decoder may raise anything on a broken file.
+    except Exception as error:
         reason = "not a picture"
         if not isinstance(error, UnidentifiedImageError):
             reason = " ".join(str(error).split())

@@ -11,6 +11,7 @@ import numpy as np
 from keras_ddr.data.store import SPLITS
 from keras_ddr.datasets.layouts import id_of
 from keras_ddr.errors import InputError
+from keras_ddr.files import bounded_lines
 
 __all__ = ["UserLabels", "read_labels"]
 
@@ -170,7 +171,7 @@ def _rows(path):
     """The header, and (line, column -> cell) for every row that is not blank."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(bounded_lines(file, path))
             header = [name.strip() for name in next(reader, [])]
             if "source" not in header:
                 raise InputError(
@@ -248,12 +249,12 @@ def _frame(text, names, path, line):
         return names[id_of(text)]
     try:
         number = float(text)
-        if number == int(number) and number >= 0:
+        if number == int(number) and 0 <= number < 1e9:
             return int(number)
     except (ValueError, OverflowError):
         pass
     raise InputError(
-        f"{path}: line {line} has the frame {text!r}; give its number, from 0"
+        f"{path}: line {line} has the frame {text[:40]!r}; give its number, from 0"
         + (", or the name of a picture that is there" if names else "")
     )
 

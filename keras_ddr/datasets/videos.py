@@ -13,6 +13,7 @@ from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
 from keras_ddr.faces.detector import COLUMNS
 from keras_ddr.faces.sparse import detect_faces
 from keras_ddr.faces.tracking import follow, one_at_a_time
+from keras_ddr.files import read_text
 from keras_ddr.media.shots import find_shots
 from keras_ddr.media.video import SUFFIXES, Video
 
@@ -186,7 +187,7 @@ def find_videos(source):
         raise InputError(f"{root}: no such file or folder")
     if root.suffix.lower() == ".txt":
         try:
-            lines = root.read_text(encoding="utf-8-sig").splitlines()
+            lines = read_text(root, encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{root}: cannot be read as a list ({error})") from None
         lines = [line.strip() for line in lines]

@@ -1,13 +1,16 @@
 """Boxes around faces: (x, y, width, height) in pixels, and the files that hold them."""
 
-import math
 from pathlib import Path
 
 import numpy as np
 
 from keras_ddr.errors import InputError
+from keras_ddr.files import read_text
 
 __all__ = ["box_of_points", "is_usable", "match", "read_pts"]
+
+_MOST = 1 << 20  # bytes of a file of points
+_FARTHEST = 1e6  # pixels from the corner at which a point can be meant
 
 
 def is_usable(box, height, width):
@@ -80,7 +83,7 @@ def read_pts(path):
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        text = read_text(path, _MOST, "utf-8-sig", "replace")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     points, promised, inside = [], None, False
@@ -98,7 +101,7 @@ def read_pts(path):
                     f"{path}: line {number} is {line[:40]!r}, but should be two "
                     "numbers; the box is left out"
                 ) from None
-            if not (math.isfinite(x) and math.isfinite(y)):
+            if not (abs(x) <= _FARTHEST and abs(y) <= _FARTHEST):
                 raise InputError(
                     f"{path}: line {number} holds {line[:40]!r}, which is no place in "
                     "a picture; the box is left out"

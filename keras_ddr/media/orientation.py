@@ -13,6 +13,8 @@ __all__ = ["apply", "read"]
 # What such files begin with.
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 
+_MOST_BOXES = 100_000  # looked at within one; a stream in fragments has thousands
+
 
 def apply(image, turn):
     """Turn and mirror a frame.
@@ -86,7 +88,9 @@ def _matrix(file, start, offset):
 
 def _boxes(file, start, end):
     """Boxes between two places of a file: kind, and begin and end of what is in it."""
-    while start + 8 <= end:
+    for _ in range(_MOST_BOXES):
+        if start + 8 > end:
+            return
         file.seek(start)
         size, kind = struct.unpack(">I4s", file.read(8))
         head = 8

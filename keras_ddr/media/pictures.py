@@ -1,6 +1,6 @@
 """Pictures as 8-bit colour, whatever is in the file."""
 
-import io
+import os
 import warnings
 from pathlib import Path
 
@@ -9,12 +9,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_ddr.errors import InputError
 
-__all__ = ["SUFFIXES", "read_picture"]
+__all__ = ["FORMATS", "SUFFIXES", "read_picture"]
 
 SUFFIXES = frozenset(
     ".bmp .gif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()
 )
 """What is taken for a picture in a folder."""
+
+# Pillow would try all that it knows, whatever the suffix: PostScript is a program.
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What is read, by Pillow's names."""
+
+_ROWS = 256  # rows of a deep picture converted at a time
 
 
 def read_picture(path, background=0):
@@ -34,38 +40,43 @@ def read_picture(path, background=0):
         InputError: it cannot be read; the message names it.
     """
     path = Path(path)
+    size = 1
     try:
-        # By its bytes: some systems' file functions fail on names outside ASCII.
-        data = path.read_bytes()
-        with warnings.catch_warnings():
+        # Opened here: some systems' file functions fail on names outside ASCII.
+        with open(path, "rb") as file, warnings.catch_warnings():
+            size = os.fstat(file.fileno()).st_size
             # What is wrong with it is said once, by us; a picture that could fill the
             # memory is refused and not only warned of.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                return _as_rgb(ImageOps.exif_transpose(image), background)
+            with Image.open(file, formats=FORMATS) as image:
+                ImageOps.exif_transpose(image, in_place=True)
+                return _as_rgb(image, background)
     except OSError as error:
         if isinstance(error, UnidentifiedImageError):
-            reason = "empty" if not data else "not a picture"
+            reason = "not a picture" if size else "empty"
         else:
-            reason = error.strerror or " ".join(str(error).split())
+            reason = error.strerror or " ".join(str(error).split())[:200]
     # A decoder may raise anything on a broken file.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
     raise InputError(f"{path}: cannot be read ({reason}); replace or remove it")
 
 
 def _as_rgb(image, background):
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image).astype(np.float64)
+        values = np.asarray(image)
+        # Pillow gives 16-bit grey as 32 bits at times.
+        top = 65535.0
         if image.mode == "F":
             # Floats have no range of their own: 0 to 1, or 0 to 255 where above.
             top = 1.0 if np.nanmax(values, initial=0.0) <= 1 else 255.0
-        else:
-            # Pillow gives 16-bit grey as 32 bits at times.
-            top = 65535.0
-        grey = np.rint(np.clip(np.nan_to_num(values) / top, 0, 1) * 255)
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+        result = np.empty((*values.shape, 3), np.uint8)
+        for start in range(0, len(values), _ROWS):
+            part = np.nan_to_num(values[start : start + _ROWS].astype(np.float64))
+            grey = np.rint(np.clip(part / top, 0, 1) * 255)
+            result[start : start + _ROWS] = grey[..., None]
+        return result
     if image.has_transparency_data:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, (background,) * 3 + (255,))

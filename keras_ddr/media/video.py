@@ -121,6 +121,8 @@ class Video:
                 start = file.read(64)
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}") from None
+        except ValueError as error:
+            raise InputError(f"{str(self.path)!r}: is no name ({error})") from None
         if not start:
             raise InputError(f"{self.path}: is empty (0 bytes); fetch it again")
         if start.lstrip(b"\xef\xbb\xbf \r\n").startswith(_LISTS):

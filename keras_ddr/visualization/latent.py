@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
-from keras_ddr.visualization.style import DPI, styled
+from keras_ddr.visualization.style import DPI, drawable, styled
 
 __all__ = ["plot_latent"]
 
@@ -89,7 +89,7 @@ def plot_latent(
                 *present[known == k].T,
                 color=_COLOURS[k % len(_COLOURS)],
                 marker=_SHAPES[(k + k // len(_COLOURS)) % len(_SHAPES)],
-                label=classes[k].replace("$", r"\$"),
+                label=drawable(classes[k]).replace("$", r"\$"),
                 **style,
             )
         axes.legend(

@@ -4,6 +4,7 @@ Figures are `matplotlib.figure.Figure` objects made without pyplot, and settings
 applied inside a context: nothing global is changed.
 """
 
+import bisect
 import functools
 
 import matplotlib
@@ -14,9 +15,19 @@ from matplotlib.textpath import TextPath
 
 from keras_ddr.files import check_output_path, replacing
 
-__all__ = ["DPI", "STYLE", "Sheet", "save_figure", "shorten", "styled", "whole_scale"]
+__all__ = [
+    "DPI",
+    "STYLE",
+    "Sheet",
+    "drawable",
+    "save_figure",
+    "shorten",
+    "styled",
+    "whole_scale",
+]
 
 DPI = 300
+_LONGEST = 200  # characters at the head and the tail of a text that may be shown
 SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
 FADED = "#6b6b6b"
@@ -93,6 +104,11 @@ def whole_scale(size, inches):
     return max(1, round(inches * DPI / size))
 
 
+def drawable(text):
+    """The text with "?" for what is no character of a font, such as half a one."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def shorten(text, pixels, points=7.0, weight="bold"):
     """Cut a text in the middle so that it is `pixels` wide at most.
 
@@ -106,6 +122,10 @@ def shorten(text, pixels, points=7.0, weight="bold"):
         The text, or its head and tail with an ellipsis between them; at least 5
         characters.
     """
+    text = drawable(text)
+    if len(text) > 2 * _LONGEST:
+        # Measuring takes its time, and no room is for so much.
+        text = text[:_LONGEST] + text[-_LONGEST:]
     font = FontProperties(weight=weight)
 
     def width(string):
@@ -113,13 +133,22 @@ def shorten(text, pixels, points=7.0, weight="bold"):
         string = string.replace("$", "S")
         return TextPath((0, 0), string, size=points, prop=font).get_extents().width
 
-    shown = text
-    kept = len(text)
-    while width(shown) * DPI / 72 > pixels and kept > 4:
-        kept -= 1
+    def cut(kept):
         head = (kept + 1) // 2
-        shown = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
-    return shown
+        return f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+
+    def is_too_wide(string):
+        return width(string) * DPI / 72 > pixels
+
+    if len(text) <= 4 or not is_too_wide(text):
+        return text
+    # The most characters that fit, but 4 at least.
+    return cut(
+        bisect.bisect_left(
+            range(5, len(text)), True, key=lambda kept: is_too_wide(cut(kept))
+        )
+        + 4
+    )
 
 
 class Sheet:

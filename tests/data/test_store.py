@@ -260,7 +260,7 @@ DAMAGE = {
     "column": (lambda p: _edit_csv(p, "person", "who"), "no column 'person'"),
     "no rows": (
         lambda p: (p / "sequences.csv").write_text(
-            "name,start,length,split,person,source\n"
+            (p / "sequences.csv").read_text().splitlines()[0] + "\n"
         ),
         "lists no sequence",
     ),

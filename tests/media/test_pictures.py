@@ -262,7 +262,7 @@ def test_damaged_files_raise_nothing_else_and_do_not_warn(
 def test_whatever_a_decoder_raises_is_one_line(tmp_path, colours, monkeypatch):
     Image.fromarray(colours).save(tmp_path / "a.png")
 
-    def fail(image):
+    def fail(image, **arguments):
         raise struct.error("two\nlines")
 
     monkeypatch.setattr("PIL.ImageOps.exif_transpose", fail)

@@ -1,0 +1,43 @@
+"""`ddr verify`."""
+
+import pathlib
+
+import click
+
+from ddr_cli.backend import select_backend
+from ddr_cli.errors import one_line
+from ddr_cli.progress import Counter
+
+__all__ = ["verify"]
+
+
+@click.command(short_help="Whether a store or run is what was written, byte by byte.")
+@click.argument("path", type=click.Path())
+@click.pass_context
+def verify(context, path):
+    """Read all files at PATH and compare them with the checksums noted on writing.
+
+    PATH is a frame store, a folder of stores, a run folder or a .keras file. Every
+    damaged file is named in a line, and the exit code is 1 then.
+    """
+    select_backend()
+    progress = Counter("MB read")
+    place = pathlib.Path(path)
+    if place.is_file() or any(
+        (place / name).exists() for name in ("config.json", "checkpoint")
+    ):
+        from keras_ddr import runs
+
+        findings = runs.verify(path, progress)
+    else:
+        from keras_ddr.data.integrity import verify_store
+
+        findings = verify_store(path, progress)
+    progress.clear()
+    for note in findings.notes:
+        click.echo(f"note: {one_line(note)}")
+    for problem in findings.problems:
+        click.echo(f"ddr: error: {one_line(problem)}", err=True)
+    if findings.problems:
+        context.exit(1)
+    click.echo(f"{one_line(path)}: ok")

@@ -1,0 +1,175 @@
+"""What is looked at in a .keras file before Keras builds anything of it.
+
+Keras's safe mode runs no code of a file, but makes a model of any size and class that
+its configuration asks for, and takes weights whose checksum is wrong.
+"""
+
+import io
+import itertools
+import json
+import math
+import zipfile
+
+import h5py
+import keras
+
+from keras_ddr.errors import InputError
+from keras_ddr.model import DDR
+
+__all__ = ["check_model_file"]
+
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_MEMBERS = {"metadata.json", _CONFIG, _WEIGHTS}
+# Keras packs nothing; what others packed shrinks by less than this.
+_MOST_PACKED = 20
+_MOST_TEXT = 16 << 20  # bytes of the two JSON members
+
+
+def check_model_file(path):
+    """Refuse a .keras file that is not a whole `DDR`, or asks for more than it holds.
+
+    Args:
+        path: File, as Keras saves it.
+
+    Raises:
+        InputError: Its members are not those of a `DDR`, one of them is damaged or
+            unpacks to far more than it is, an object in it is neither one of Keras's
+            nor registered, or its weights are elsewhere or fewer than its
+            configuration needs.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive)
+            config = json.loads(members[_CONFIG])
+            if not isinstance(json.loads(members["metadata.json"]), dict):
+                raise ValueError("its metadata.json is no table")
+        _check_objects(config)
+        needed, held = _least_weights(config), _weights(members[_WEIGHTS])
+        if needed > held:
+            raise ValueError(
+                f"its configuration needs {needed} weights, and it holds {held}"
+            )
+    # Parsers of archives, JSON and HDF5 may raise anything on a broken file.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{path} cannot be loaded as a model: {reason[:300]}; restore it"
+        ) from error
+
+
+def _members(archive):
+    entries = archive.infolist()
+    names = [entry.filename for entry in entries]
+    if sorted(names) != sorted(_MEMBERS):
+        strange = sorted(set(names) ^ _MEMBERS) or ["one of them twice"]
+        raise ValueError(
+            f"it should hold {', '.join(sorted(_MEMBERS))} (see {strange[0][:40]!r})"
+        )
+    for entry in entries:
+        text = entry.filename != _WEIGHTS
+        if entry.file_size > _MOST_PACKED * entry.compress_size + 4096 or (
+            text and entry.file_size > _MOST_TEXT
+        ):
+            raise ValueError(f"{entry.filename} unpacks to {entry.file_size} bytes")
+    # Reading compares the checksums, which Keras passes over.
+    return {name: archive.read(name) for name in names}
+
+
+def _check_objects(config):
+    """Refuse classes that are neither Keras's nor registered, and any code."""
+    if not isinstance(config, dict):
+        raise ValueError("its config.json is no table")
+    registered = _registered(config)
+    if not (isinstance(registered, type) and issubclass(registered, DDR)):
+        raise ValueError(
+            f"it holds a {str(config.get('class_name'))[:80]}, not a DDR (a class of "
+            "your own must be imported before)"
+        )
+    for part in _parts(config):
+        name, module = part.get("class_name"), part.get("module")
+        if name == "__lambda__" or name == "Lambda":
+            raise ValueError("it holds a Lambda, which is code and is not run")
+        if "class_name" not in part or module is None or _registered(part) is not None:
+            continue
+        # Functions of Keras are under this name, too; it knows which they are.
+        known = module == "builtins" and name == "function"
+        if not known and str(module).split(".")[0] != "keras":
+            raise ValueError(
+                f"it asks for {str(module)[:80]}.{str(name)[:80]}, which is neither "
+                "of Keras nor registered"
+            )
+
+
+def _parts(content):
+    """All tables in a configuration, however deep."""
+    left = [content]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            yield part
+            left.extend(part.values())
+        elif isinstance(part, list):
+            left.extend(part)
+
+
+def _registered(part):
+    name = part.get("registered_name")
+    if not isinstance(name, str):
+        return None
+    return keras.saving.get_registered_object(name)
+
+
+def _least_weights(config):
+    """Number of weights of the kernels that the configuration asks for.
+
+    0 where it does not say so in numbers, which the model refuses itself.
+    """
+    given = config.get("config")
+    try:
+        height, width, channels = given["image_shape"]
+        names = "static_dim dynamic_dim frames_per_set filters pair_filters"
+        sizes = [given[name] for name in (*names.split(), "hidden_units")]
+        if not all(type(n) is int and n > 0 for n in (height, width, channels, *sizes)):
+            return 0
+    except (KeyError, TypeError, ValueError):
+        return 0
+    static, dynamic, number, filters, pair, hidden = sizes
+    area = (height // 16) * (width // 16)
+    pairs = 1 if given.get("aggregation") == "mean" else math.comb(number, 2)
+    encoder = 16 * channels * filters + 3 * 16 * filters**2
+    static_encoder = 9 * 2 * filters * pair + 9 * pairs * pair**2
+    static_encoder += area * pair * hidden + hidden * 2 * static
+    dynamic_encoder = (static + area * filters) * hidden + hidden**2
+    prior = static * hidden + hidden**2
+    decoder = (static + dynamic) * area * filters + encoder
+    heads = 2 * hidden * 2 * dynamic
+    return encoder + static_encoder + dynamic_encoder + prior + decoder + heads
+
+
+def _weights(content):
+    """Number of values in a file of weights.
+
+    Raises:
+        ValueError: some of them are elsewhere, or not there at all.
+    """
+    total = 0
+    with h5py.File(io.BytesIO(content), "r") as file:
+        groups = [file]
+
+        def note(name, item):
+            nonlocal total
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+                return
+            packed = _MOST_PACKED * item.id.get_storage_size() + 4096
+            if item.external or item.is_virtual or item.nbytes > packed:
+                raise ValueError(f"the weights {name[:80]} are not in it")
+            total += item.size
+
+        file.visititems(note)
+        for group, name in itertools.chain.from_iterable(
+            ((group, name) for name in group) for group in groups
+        ):
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"the weights {name[:80]} are not in it")
+    return total

@@ -1,0 +1,147 @@
+"""Several devices give what one gives, up to the order of sums."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ddr import InputError
+from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.training import devices
+
+SCRIPT = """
+import json, os, sys
+import numpy as np
+import keras
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
+from keras_ddr import DDR
+from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.runs import Run, fit
+from keras_ddr.training.devices import on_devices
+
+store, work = sys.argv[1:]
+store = FrameStore.open(store)
+found = {}
+for way in ("none", "auto"):
+    keras.utils.set_random_seed(0)
+    lines = []
+    run = Run.create(
+        f"{work}/{way}",
+        store,
+        "tiny",
+        model={"static_dim": 4, "filters": 8, "pair_filters": 8, "hidden_units": 8},
+        # A limit that is reached at every step.
+        training={"batch_size": 4, "steps": 6, "save_every": 3, "clipnorm": 10.0},
+    )
+    fit(run, distribute=way, verbose=0, report=lines.append)
+    keras.utils.set_random_seed(0)
+    with on_devices(way, 4):
+        model = DDR(
+            store.frame_shape, static_dim=4, filters=8, pair_filters=8, hidden_units=8
+        )
+        model.compile(keras.optimizers.Adam(1e-3))
+        # 10 sequences: the last batch has 2.
+        sets = FrameSets(store, 3, 4, seed=1, pad=way == "auto")
+        ragged = model.fit(sets, epochs=2, validation_data=sets, verbose=0).history
+    weights = run.model("last").get_weights()
+    found[way] = {
+        "lines": lines,
+        "history": [
+            [row[name] for name in sorted(row) if name != "seconds"]
+            for row in run.history()
+        ],
+        "ragged": [ragged[name] for name in sorted(ragged)],
+        "weights": [float(np.abs(w).sum()) for w in weights],
+    }
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    generator = np.random.default_rng(0)
+    frames = generator.integers(256, size=(14, 6, 32, 32, 3), dtype="uint8")
+    return FrameStore.from_arrays(
+        tmp_path_factory.mktemp("stores") / "S",
+        frames,
+        splits=["train"] * 10 + ["val"] * 4,
+    )
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_two_devices_give_what_one_gives(store, tmp_path, backend):
+    if not importlib.util.find_spec(backend):
+        pytest.skip(f"{backend} is not installed")
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, store.path, tmp_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    found = json.loads(result.stdout.splitlines()[-1])
+    [line] = [line for line in found["auto"]["lines"] if line.startswith("devices: ")]
+    assert line.count(":0") == line.count(":1") == 1
+    for name in ("history", "ragged", "weights"):
+        one, two = (np.array(found[way][name], float) for way in ("none", "auto"))
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_padded_batches_hold_the_same_sets(store):
+    plain, padded = (FrameSets(store, 3, 4, seed=1, pad=pad) for pad in (False, True))
+    assert len(plain) == len(padded) == 3
+    for (x,), (x_padded, nothing, weights) in zip(plain, padded, strict=True):
+        assert not nothing.any()
+        assert x_padded.shape[0] == len(weights) == 4
+        assert weights.tolist() == [1.0] * len(x) + [0.0] * (4 - len(x))
+        np.testing.assert_array_equal(x_padded[: len(x)], x)
+
+
+def test_shards_are_parts_of_one_batch(store):
+    whole = FrameSets(store, 3, 4, seed=1, pad=True)
+    shards = [FrameSets(store, 3, 4, seed=1, pad=True, shard=(i, 2)) for i in range(2)]
+    for batch, first, second in zip(whole, *shards, strict=True):
+        for k in (0, 2):
+            parts = np.concatenate([first[k], second[k]])
+            np.testing.assert_array_equal(parts, batch[k])
+    assert FrameSets(store, 3, 4, shard=(1, 2)).with_steps(2).shard == (1, 2)
+    for shard, message in (((2, 2), "index < count"), ((0, 3), "multiple of 3")):
+        with pytest.raises(InputError, match=message):
+            FrameSets(store, 3, 4, shard=shard)
+
+
+def test_one_device_and_what_is_refused(monkeypatch):
+    with devices.on_devices("none", 3) as count:
+        assert count == 1
+    with (
+        pytest.raises(InputError, match="use one of none, auto"),
+        devices.on_devices("all", 4),
+    ):
+        pass
+    if keras.backend.backend() == "torch":
+        with (
+            pytest.raises(InputError, match="no training on several devices for torch"),
+            devices.on_devices("auto", 4),
+        ):
+            pass
+        return
+    lines = []
+    with devices.on_devices("auto", 3, lines.append) as count:
+        assert count == 1  # tests run on one
+    assert len(lines) == 1 and lines[0].startswith("devices: ")
