@@ -1,6 +1,7 @@
 """Training on several devices, by what Keras has for it on each backend."""
 
 import contextlib
+import functools
 
 import keras
 
@@ -79,9 +80,18 @@ def _tensorflow_devices():
 
 
 def _tensorflow_scope(devices):
+    return _mirrored(tuple(devices)).scope()
+
+
+@functools.cache
+def _mirrored(devices):
+    """One strategy for all trainings of a process.
+
+    The sums over the replicas of a second one would be taken for those of the first.
+    """
     import tensorflow as tf
 
-    return tf.distribute.MirroredStrategy(devices).scope()
+    return tf.distribute.MirroredStrategy(devices)
 
 
 _SCOPES = {

@@ -64,6 +64,20 @@ def test_an_interrupted_run_ends_like_one_that_was_not(create, whole, step):
     assert_same(run, whole)
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_precision_and_gradients_on_the_way_are_kept(create, precision):
+    """Step 5 of 8 lies in the middle of three whose gradients are averaged."""
+    arguments = {"model": {"dtype": precision}, "training": {"accumulate": 3}}
+    whole = runs.fit(create("whole", **arguments), **fit_arguments)
+    run = create("interrupted", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        runs.fit(run, callbacks=[Interrupt(6)], **fit_arguments)
+    assert [row["step"] for row in run.history()] == [2, 4]
+    runs.fit(run.path, **fit_arguments)
+    assert_same(run, whole)
+    assert [row["step"] for row in run.history()] == [2, 4, 6, 8]
+
+
 def test_an_interruption_after_the_last_step_of_all_changes_nothing(whole):
     before = numbers(whole)
     runs.fit(whole.path, **fit_arguments)

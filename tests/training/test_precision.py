@@ -1,0 +1,106 @@
+"""Half precision, averaged gradients and kept memory."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_ddr import DDR
+
+SMALL = {"static_dim": 4, "filters": 8, "pair_filters": 8, "hidden_units": 8}
+
+
+def frames(number, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.integers(256, size=(number, 3, 32, 32, 3), dtype="uint8")
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_layers_compute_in_half_precision_and_losses_do_not(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = DDR((32, 32, 3), **SMALL, dtype=f"mixed_{name}")
+    exact = DDR((32, 32, 3), **SMALL)
+    exact.set_weights(model.get_weights())
+    x = frames(2)
+    outputs = model(x)
+    kinds = {k: keras.backend.standardize_dtype(v.dtype) for k, v in outputs.items()}
+    assert kinds.pop("reconstruction_logits") == name
+    assert set(kinds.values()) == {"float32"}
+    assert {w.dtype for w in model.trainable_weights} == {"float32"}
+    parts = model.elbo_parts(x, outputs)
+    for part, wanted in zip(parts, exact.elbo_parts(x, exact(x)), strict=True):
+        assert keras.backend.standardize_dtype(part.dtype) == "float32"
+        part, wanted = ops.convert_to_numpy(part), ops.convert_to_numpy(wanted)
+        np.testing.assert_allclose(part, wanted, rtol=2e-2, atol=2e-2)
+    codes = model.encode(x[0])
+    assert codes.static.mean.dtype == codes.dynamic.mean.dtype == np.float32
+    assert model.decode(codes.static.mean, codes.dynamic.mean).dtype == np.float32
+    model.compile()
+    history = model.fit(frames(4), batch_size=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert loaded.dtype_policy.name == f"mixed_{name}"
+    assert loaded.frame_encoder.convolutions[0].compute_dtype == name
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(loaded(x)["static_mean"]),
+        ops.convert_to_numpy(model(x)["static_mean"]),
+    )
+
+
+def test_two_small_batches_give_the_gradient_of_a_large_one():
+    """Without random draws: the gradient of a mean is the mean of gradients."""
+    x = frames(4)
+    found = []
+    for batch, together in ((4, None), (2, 2)):
+        keras.utils.set_random_seed(0)
+        model = DDR((32, 32, 3), **SMALL)
+        model.sampling.call = lambda mean, *_, **__: mean
+        before = [np.array(w) for w in model.get_weights()]
+        model.compile(keras.optimizers.SGD(1e-4, gradient_accumulation_steps=together))
+        model.fit(x, batch_size=batch, shuffle=False, verbose=0)
+        after = model.get_weights()
+        found.append([a - b for a, b in zip(after, before, strict=True)])
+    assert max(np.abs(part).max() for part in found[0]) > 1e-4
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
+def test_freed_memory_is_kept_unless_the_user_says_how():
+    code = (
+        "import mmap, resource\n"
+        "import numpy as np\n"
+        "from keras_ddr.training.memory import keep_freed_memory\n"
+        "kept = keep_freed_memory()\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(3): np.ones(1 << 24)\n"
+        "before = faults()\n"
+        "for _ in range(10): np.ones(1 << 24)\n"
+        "print(kept, faults() - before)\n"
+    )
+    found = []
+    for extra in ({}, {"MALLOC_ARENA_MAX": "2"}):
+        environment = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith("MALLOC_") and k not in ("GLIBC_TUNABLES", "LD_PRELOAD")
+        }
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment, **extra},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        kept, faults = result.stdout.split()
+        found.append((kept, int(faults)))
+    assert found[1][0] == "False"
+    if found[0][0] == "False":
+        pytest.skip("this C library is not glibc")
+    # 10 arrays of 128 MB are at least 640 faults of 2 MB pages, and none where kept.
+    assert found[0][1] < 100 < found[1][1]
