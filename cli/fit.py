@@ -162,7 +162,7 @@ def fit(store, out, resume, overwrite, distribute, backend, steps, **settings):
     if resume is not None:
         run = runs.Run.open(resume)
     else:
-        run = _create(out, store, steps, overwrite, settings)
+        run = _create(out, store, steps, overwrite, settings, distribute)
         steps = None
     train(run, store, steps, distribute)
 
@@ -208,9 +208,9 @@ def train(run, store, steps=None, distribute="none"):
     click.echo(f"model: {run.path / 'model.keras'} ({which})")
 
 
-def _create(out, store, steps, overwrite, settings):
-
-    from keras_ddr import runs
+def _create(out, store, steps, overwrite, settings, distribute):
+    from keras_ddr import configs, runs
+    from keras_ddr.training.devices import choose_devices
 
     settings["steps"] = steps
     precision = settings.pop("precision") or "none"
@@ -218,6 +218,8 @@ def _create(out, store, steps, overwrite, settings):
         settings["dtype"] = f"mixed_{precision}"
     config = settings.pop("config") or "small"
     seed = settings.pop("seed") or 0
+    batch_size = settings["batch_size"] or configs.get(config)["training"]["batch_size"]
+    choose_devices(distribute, batch_size)  # refuses before a run is made
     # Initial weights come from the global random state, which is a command's to set.
     seed_everything(seed)
     return runs.Run.create(

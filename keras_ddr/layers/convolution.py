@@ -63,7 +63,9 @@ def _add_bias(x, bias):
         return x + bias
     import tensorflow as tf
 
-    return tf.nn.bias_add(x, ops.convert_to_tensor(bias))
+    # The gradient is a sum over all places, which half precision would lose.
+    wide, bias = tf.cast(x, "float32"), tf.cast(bias, "float32")
+    return tf.cast(tf.nn.bias_add(wide, bias), x.dtype)
 
 
 def _by_torch(name, x, kernel, bias, stride=1):

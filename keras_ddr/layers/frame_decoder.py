@@ -59,7 +59,8 @@ class FrameDecoder(keras.layers.Layer):
             UpConvolution(
                 channels if last else filters,
                 kernel_initializer=_initializer(last),
-                dtype=self.dtype_policy,
+                # Logits of half precision are too coarse to learn from.
+                dtype="float32" if last else self.dtype_policy,
                 name=f"deconvolution_{i}",
             )
             for i, last in enumerate([False] * (_STEPS - 1) + [True], 1)

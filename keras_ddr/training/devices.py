@@ -7,7 +7,7 @@ import keras
 
 from keras_ddr.errors import InputError
 
-__all__ = ["DISTRIBUTE", "on_devices"]
+__all__ = ["DISTRIBUTE", "choose_devices", "on_devices"]
 
 DISTRIBUTE = ("none", "auto")
 """Ways to use devices: one of them, or all of this host."""
@@ -36,35 +36,50 @@ def on_devices(distribute, batch_size, report=None):
     Raises:
         InputError: The backend cannot, or the batch cannot be shared equally.
     """
+    devices = choose_devices(distribute, batch_size)
+    if report is not None and distribute != "none":
+        report(f"devices: {', '.join(devices)}")
+    if len(devices) < 2:
+        yield 1
+        return
+    _, scope = _SCOPES[keras.backend.backend()]
+    with scope(devices):
+        yield len(devices)
+
+
+def choose_devices(distribute, batch_size):
+    """Names of the devices that `on_devices` uses.
+
+    Args:
+        distribute: As for `on_devices`.
+        batch_size: As for `on_devices`.
+
+    Returns:
+        List of names; empty with "none".
+
+    Raises:
+        InputError: As for `on_devices`.
+    """
     if distribute not in DISTRIBUTE:
         raise InputError(
             f"distribute={distribute!r}; use one of {', '.join(DISTRIBUTE)}"
         )
     if distribute == "none":
-        yield 1
-        return
+        return []
     backend = keras.backend.backend()
     if backend not in _SCOPES:
         raise InputError(
             f"distribute={distribute!r}: Keras has no training on several devices for "
             f"{backend}; choose the backend jax or tensorflow, or leave it out"
         )
-    found, scope = _SCOPES[backend]
-    devices = found()
+    devices = _SCOPES[backend][0]()
     count = max(2**k for k in range(5) if 2**k <= min(len(devices), _MOST))
     if batch_size % count:
         raise InputError(
             f"batch_size: {batch_size} sets cannot be shared equally by {count} "
             f"devices; give a multiple of {count}"
         )
-    if report is not None:
-        unused = f" ({len(devices) - count} unused)" if count < len(devices) else ""
-        report(f"devices: {', '.join(devices[:count])}{unused}")
-    if count == 1:
-        yield 1
-        return
-    with scope(devices[:count]):
-        yield count
+    return devices[:count]
 
 
 def _jax_scope(devices):

@@ -1,5 +1,6 @@
 import json
 
+import keras
 import pytest
 from PIL import Image
 
@@ -205,3 +206,33 @@ def test_explore(ddr_here, run_folder, puppets, tmp_path):
         assert fails(result, wrong)
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
     assert out.read_bytes() == before
+
+
+def test_fit_in_half_precision_with_averaged_gradients(
+    ddr_here, puppets, small, tmp_path
+):
+    out = tmp_path / "R"
+    options = ["--mixed-precision", "bfloat16", "--accumulate", 2]
+    result = ddr_here("fit", puppets, "--out", out, *small, *options)
+    assert result.exit_code == 0, result.output
+    config = json.loads((out / "config.json").read_text())
+    assert config["model"]["dtype"] == "mixed_bfloat16"
+    assert config["training"]["accumulate"] == 2
+    result = ddr_here("evaluate", out, puppets, "--only", "reconstruction")
+    assert result.exit_code == 0, result.output
+    for option in (options[:2], options[2:]):
+        result = ddr_here("fit", "--resume", out, *option)
+        assert result.exit_code == 2
+        assert f"{option[0]} cannot be changed with --resume" in result.stderr
+
+
+def test_fit_refuses_devices_that_cannot_be_had(ddr_here, puppets, small, tmp_path):
+    options = [puppets, "--out", tmp_path / "R", *small, "--distribute", "auto"]
+    result = ddr_here("fit", *options)
+    if keras.backend.backend() == "torch":
+        assert result.exit_code == 1
+        assert "no training on several devices for torch" in result.stderr
+        assert not (tmp_path / "R").exists()
+    else:
+        assert result.exit_code == 0, result.output
+        assert "devices: " in result.output

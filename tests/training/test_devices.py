@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import pathlib
+import socket
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.datasets import puppets
 from keras_ddr.training import devices
 
 SCRIPT = """
@@ -145,3 +148,53 @@ def test_one_device_and_what_is_refused(monkeypatch):
     with devices.on_devices("auto", 3, lines.append) as count:
         assert count == 1  # tests run on one
     assert len(lines) == 1 and lines[0].startswith("devices: ")
+
+
+@pytest.mark.timeout(180)
+def test_two_hosts_give_what_one_gives(tmp_path):
+    """Two processes that speak over the loopback, and one."""
+    if not importlib.util.find_spec("jax"):
+        pytest.skip("jax is not installed")
+    store = puppets.prepare(tmp_path / "S", identities=12, size=32, arms=4, legs=3)
+    script = pathlib.Path(__file__).parents[2] / "examples" / "train_on_hosts.py"
+    command = [sys.executable, script, store.path, "--config", "tiny"]
+    command += ["--batch-size", "4", "--steps", "3", "--epochs", "2"]
+
+    def train(hosts):
+        addresses = []
+        for _ in range(hosts):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                addresses.append(f"127.0.0.1:{free.getsockname()[1]}")
+        processes = [
+            subprocess.Popen(
+                [*command, tmp_path / f"{hosts}.keras"],
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": "jax",
+                    "JAX_PLATFORMS": "cpu",
+                    "KERAS_DISTRIBUTION_JOB_ADDRESSES": ",".join(addresses),
+                    "KERAS_DISTRIBUTION_NUM_PROCESSES": str(hosts),
+                    "KERAS_DISTRIBUTION_PROCESS_ID": str(host),
+                },
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for host in range(hosts)
+        ]
+        try:
+            results = [process.communicate(timeout=150) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        for process, (_, errors) in zip(processes, results, strict=True):
+            assert process.returncode == 0, errors[-2000:]
+        lines = results[0][0].splitlines()
+        assert all("epoch" not in output for output, _ in results[1:])
+        return [float(line.split()[-1]) for line in lines if "epoch" in line]
+
+    one, two = train(1), train(2)
+    assert len(one) == 2
+    np.testing.assert_allclose(two, one, rtol=1e-4)
+    keras.models.load_model(tmp_path / "2.keras")
