@@ -44,6 +44,15 @@ def test_same_by_matmul(rng):
     _assert_same(convolution.convolve(x, kernel, bias), stock + bias)
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(2, 9), (9, 2)])
+def test_both_orders_of_shifts_and_products(rng, inputs, outputs):
+    """Few outputs are multiplied first, few inputs shifted first: the same sums."""
+    x = rng.standard_normal((2, 7, 6, inputs), dtype="float32")
+    kernel = rng.standard_normal((2, 2, inputs, outputs), dtype="float32")
+    stock = ops.conv(x, kernel, padding="valid", data_format="channels_last")
+    _assert_same(convolution._valid_by_matmul(x, kernel), stock)
+
+
 @pytest.mark.parametrize(
     ("layer", "stock"),
     [
@@ -54,17 +63,20 @@ def test_same_by_matmul(rng):
 @pytest.mark.parametrize(
     "options", [{}, {"activation": "softplus"}, {"use_bias": False}], ids=str
 )
-def test_layers_equal_stock_layers_with_the_same_weights(rng, layer, stock, options):
-    x = rng.standard_normal((2, 8, 8, 3), dtype="float32")
-    ours = layer(5, **options)
+@pytest.mark.parametrize(("inputs", "filters"), [(3, 5), (16, 1)])
+def test_layers_equal_stock_layers_with_the_same_weights(
+    rng, layer, stock, options, inputs, filters
+):
+    x = rng.standard_normal((2, 8, 8, inputs), dtype="float32")
+    ours = layer(filters, **options)
     theirs = stock(
-        5, 4, strides=2, padding="same", data_format="channels_last", **options
+        filters, 4, strides=2, padding="same", data_format="channels_last", **options
     )
     ours.build(x.shape)
     theirs.build(x.shape)
     assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
     if ours.use_bias:
-        ours.bias.assign(rng.standard_normal(5))
+        ours.bias.assign(rng.standard_normal(filters))
     theirs.set_weights(ours.get_weights())
     _assert_same(ours(x), theirs(x))
     assert tuple(ours.compute_output_shape(x.shape)) == tuple(ours(x).shape)
