@@ -7,12 +7,15 @@ import os
 import pathlib
 import re
 
+from filelock import FileLock, Timeout
+
 from keras_ddr.errors import InputError
 
 __all__ = [
     "NO_SPACE",
     "bounded_lines",
     "check_output_path",
+    "locked",
     "natural_key",
     "read_json",
     "read_text",
@@ -54,6 +57,30 @@ def check_output_path(path, suffixes):
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file")
     return path
+
+
+@contextlib.contextmanager
+def locked(path, busy):
+    """Hold a lock file, which ends with the process however that ends.
+
+    Args:
+        path: Lock file; it is made where it is not there, and stays.
+        busy: What to say where another process holds it.
+
+    Raises:
+        InputError: Another process holds it.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(busy) from None
+    except (OSError, NotImplementedError):
+        pass  # a file system without locks, or a folder that cannot be written
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

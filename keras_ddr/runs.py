@@ -6,6 +6,7 @@ model.keras       the best model on val (the last one where there is no val)
 checkpoint/       epoch-000006.keras, from which training goes on exactly
 history.csv       one row an epoch
 samples/          step-003000.png: reconstructions during training
+.lock             held by the process that trains
 ```
 
 An epoch is `save_every` steps. Everything is written under a temporary name and moved
@@ -28,7 +29,7 @@ import numpy as np
 from keras_ddr import checksums, configs
 from keras_ddr.data import FrameSets, FrameStore
 from keras_ddr.errors import InputError
-from keras_ddr.files import bounded_lines, read_json, replacing
+from keras_ddr.files import bounded_lines, locked, read_json, replacing
 from keras_ddr.model import DDR
 from keras_ddr.model_files import check_model_file
 from keras_ddr.training.devices import on_devices
@@ -139,8 +140,9 @@ class Run:
         )
         # Refuses sequences that are too short before anything is written.
         run._sets(store, steps=1)
-        if overwrite:
-            _remove(path)
+        if overwrite and path.is_dir():
+            with _alone(path):
+                _remove(path)
         existed = path.exists()
         try:
             for folder in (path, path / "checkpoint", path / "samples"):
@@ -364,16 +366,26 @@ def fit(
 
     Raises:
         InputError: The store is not the one that the run was made with, `steps` cannot
-            be used, or the loss was no longer finite.
+            be used, another process trains this run, or the loss was no longer finite.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     report = report or (lambda line: None)
     store = _same_store(run, store)
-    _change_steps(run, steps)
-    batch_size = run.config["training"]["batch_size"]
-    with on_devices(distribute, batch_size, report):
-        _train(run, store, callbacks, verbose, report)
+    with _alone(run.path):
+        _change_steps(run, steps)
+        batch_size = run.config["training"]["batch_size"]
+        with on_devices(distribute, batch_size, report):
+            _train(run, store, callbacks, verbose, report)
     return run
+
+
+def _alone(path):
+    """One process at a time writes into a run."""
+    return locked(
+        path / ".lock",
+        f"{path} is being trained by another process now; wait for it, or choose "
+        "another folder",
+    )
 
 
 def _train(run, store, callbacks, verbose, report):
@@ -743,7 +755,7 @@ def _same_store(run, store):
 def _load(path):
     if not path.is_file():
         raise InputError(
-            f"{path} is not there, or no file; give a run folder or a .keras file, or "
+            f"{path} does not exist as a file; give a run folder or a .keras file, or "
             "go on with ddr fit --resume"
         )
     check_model_file(path)

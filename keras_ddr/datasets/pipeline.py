@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from keras_ddr.data.store import FRAME_LABELS
 from keras_ddr.data.writer import (
@@ -32,7 +31,7 @@ from keras_ddr.data.writer import (
 )
 from keras_ddr.datasets import execution
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, replacing
+from keras_ddr.files import NO_SPACE, locked, replacing
 from keras_ddr.media.video import SUFFIXES
 from keras_ddr.version import __version__
 
@@ -287,24 +286,18 @@ def _parts_folder(store_path):
             f"{store_path}: cannot be made there ({error.strerror}); choose another "
             "place"
         ) from error
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"{store_path}: is being made by another process now; wait for it, or "
-            "choose another name"
-        ) from None
-    except (OSError, NotImplementedError):
-        pass  # a file system without locks
-    try:
-        yield folder
-    finally:
-        lock.release()
-        with contextlib.suppress(OSError):
-            if [path.name for path in folder.iterdir()] == ["lock"]:
-                (folder / "lock").unlink()
-            folder.rmdir()
+    busy = (
+        f"{store_path}: is being made by another process now; wait for it, or choose "
+        "another name"
+    )
+    with locked(folder / "lock", busy):
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(OSError):
+                if [path.name for path in folder.iterdir()] == ["lock"]:
+                    (folder / "lock").unlink()
+                folder.rmdir()
 
 
 def _read_all(sources, keys, folder, read, options, workers, dask, progress):

@@ -56,6 +56,24 @@ def test_a_killed_run_goes_on_as_if_never_stopped(
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_run_has_one_writer_at_a_time(ddr_elsewhere, puppets, small, tmp_path):
+    first = ddr_elsewhere.start("fit", puppets, "--out", "R", *small, "--steps", 10**6)
+    wait_for_rows(first, tmp_path / "R", 1)
+    new = ["fit", puppets, "--out", "R", *small, "--overwrite"]
+    for command in (["fit", "--resume", "R"], new):
+        result = ddr_elsewhere(*command)
+        assert result.returncode == 1
+        [line] = result.stderr.splitlines()
+        assert line.startswith("ddr: error: R is being trained by another process now")
+    assert first.poll() is None
+    rows = len(history(tmp_path / "R"))
+    wait_for_rows(first, tmp_path / "R", rows + 1)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    result = ddr_elsewhere(*new)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process there")
 def test_ctrl_c_is_one_line_that_says_how_to_go_on(
     ddr_elsewhere, puppets, small, tmp_path

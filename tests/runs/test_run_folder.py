@@ -18,6 +18,7 @@ def names_in(folder):
 def test_a_run_holds_what_the_design_names(create, store):
     run = runs.fit(create(seed=5), **fit_arguments)
     assert names_in(run.path) == [
+        ".lock",
         "checkpoint",
         "checkpoint/epoch-000004.keras",
         "config.json",
