@@ -8,6 +8,9 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = [
     "ImageShape",
     "Interval",
@@ -17,6 +20,7 @@ __all__ = [
     "Shape",
     "StrPath",
     "Tensor",
+    "Track",
 ]
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -39,6 +43,10 @@ Interval: TypeAlias = tuple[float, float]
 
 LabelValue: TypeAlias = str | float | None
 """A label of a sequence: a class name, a number, or `None` where missing."""
+
+Track: TypeAlias = list[tuple[int, int, float, NDArray[np.float64]]]
+"""One person in a video, in order: row of the spool, frame number, seconds, and what is
+known of the face, (15,)."""
 
 
 class LabelInfo(TypedDict):
