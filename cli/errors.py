@@ -1,6 +1,7 @@
 """Errors as one line on the terminal."""
 
 import sys
+from typing import Self
 
 import click
 
@@ -13,7 +14,7 @@ class Failure(click.ClickException):
     exit_code = 1
 
     @classmethod
-    def of(cls, error):
+    def of(cls, error: BaseException) -> Self:
         """The message for an exception of the package."""
         errors = sys.modules.get("keras_ddr.errors")
         if errors is not None and isinstance(error, errors.InputError):
@@ -35,11 +36,11 @@ class Interrupted(click.ClickException):
     exit_code = 130
 
 
-def one_line(text):
+def one_line(text: object) -> str:
     """The text with every run of white space as one space."""
     return printable(" ".join(str(text).split()))
 
 
-def printable(text):
+def printable(text: object) -> str:
     """The text with a code for what is no character; it could steer the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
