@@ -16,7 +16,6 @@ from keras_ddr.errors import InputError
 from keras_ddr.media import opencv, orientation
 
 if TYPE_CHECKING:
-    from cv2 import VideoCapture
     from numpy.typing import NDArray
 
     from keras_ddr.typing import StrPath
@@ -152,7 +151,7 @@ class Video:
                 "`ddr preprocess images`"
             )
 
-    def _open(self, cv2: ModuleType) -> VideoCapture:
+    def _open(self, cv2: ModuleType) -> Any:
         # An absolute path, since a relative one such as a:b.mp4 could be read as an
         # address. Without FFmpeg whatever OpenCV has is asked.
         path = os.path.abspath(self.path)
@@ -187,7 +186,7 @@ class Video:
         self.declared = int(count) if 0 < count < 1e9 else None
         return capture
 
-    def _frames(self, cv2: ModuleType, capture: VideoCapture) -> Iterator[Frame]:
+    def _frames(self, cv2: ModuleType, capture: Any) -> Iterator[Frame]:
         rate = capture.get(cv2.CAP_PROP_FPS)
         rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
         if self.declared and rate:
