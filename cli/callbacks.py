@@ -1,8 +1,5 @@
 """Keras callbacks of the command line; imports keras."""
 
-import contextlib
-import signal
-import threading
 import time
 
 import click
@@ -10,7 +7,7 @@ import keras
 
 from ddr_cli.progress import Bar, duration
 
-__all__ = ["FitProgress", "stops_between_steps"]
+__all__ = ["FitProgress"]
 
 _NAMES = {
     "loss": "loss",
@@ -36,7 +33,6 @@ class FitProgress(keras.callbacks.Callback):
         self._first = self._step = step
         self.steps = steps
         self._began = time.monotonic()
-        self.interrupted = False
 
     def on_epoch_begin(self, epoch, logs=None):
         """Note the time."""
@@ -45,8 +41,6 @@ class FitProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Count, and draw the bar now and then."""
         self._step += 1
-        if self.interrupted:
-            raise KeyboardInterrupt
         if self._bar.shown and self._bar.due():
             self._bar.draw(
                 self._step / self.steps,
@@ -84,30 +78,3 @@ def _parts(logs, short=False):
             else:
                 parts.append(f"{name} {value:.2f}")
     return "  ".join(parts)
-
-
-@contextlib.contextmanager
-def stops_between_steps(progress):
-    """Let the first Ctrl-C end training after a step, and a second one at once.
-
-    An exception in the middle of a step or of a file can be lost: libraries swallow
-    what is raised in their callbacks.
-
-    Args:
-        progress: The `FitProgress` of the training.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) != signal.default_int_handler:
-        yield
-        return
-
-    def handle(number, frame):
-        if progress.interrupted:
-            raise KeyboardInterrupt
-        progress.interrupted = True
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,5 +1,6 @@
 """Errors as one line on the terminal."""
 
+import signal
 import sys
 from typing import Self
 
@@ -31,9 +32,11 @@ class Failure(click.ClickException):
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C."""
+    """Ctrl-C, or another signal that asks to end."""
 
-    exit_code = 130
+    def __init__(self, message, number=signal.SIGINT):
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 def one_line(text: object) -> str:

@@ -131,6 +131,18 @@ _TRAINING = {
     help="Factor on both KL terms; 1 is the ELBO." + _OF_CONFIG,
 )
 @click.option(
+    "--kl-warmup",
+    type=click.IntRange(0),
+    help="Steps in which this factor rises from 0, against a posterior that collapses "
+    "early.  [default: 0]",
+)
+@click.option(
+    "--free-bits",
+    type=click.FloatRange(0),
+    help="Nats that each dimension of f and of z may take for nothing, against a "
+    "posterior that collapses.  [default: 0]",
+)
+@click.option(
     "--distribute",
     type=click.Choice(["none", "auto"]),
     default="none",
@@ -171,30 +183,31 @@ def train(run, store, steps=None, distribute="none"):
     """Train a run with progress on the terminal, and say where its results are."""
     import keras
 
-    from ddr_cli.callbacks import FitProgress, stops_between_steps
+    from ddr_cli.callbacks import FitProgress
     from keras_ddr import runs
 
     training = run.config["training"]
-    history = run.history()
-    progress = FitProgress(
-        history[-1]["step"] if history else 0, steps or training["steps"]
-    )
+    progress = FitProgress(run.step(), steps or training["steps"])
     click.echo(
         f"training {run.path} on {keras.backend.backend()}: {progress.steps} steps of "
         f"{training['batch_size']} sets of {run.config['model']['frames_per_set']} "
         "frames"
     )
     try:
-        with stops_between_steps(progress):
-            runs.fit(
-                run,
-                store,
-                steps=steps,
-                callbacks=[progress],
-                verbose=0,
-                report=click.echo,
-                distribute=distribute,
-            )
+        runs.fit(
+            run,
+            store,
+            steps=steps,
+            callbacks=[progress],
+            verbose=0,
+            report=click.echo,
+            distribute=distribute,
+        )
+    except runs.Stopped as stopped:
+        raise Interrupted(
+            f"{stopped}, which is saved; go on with ddr fit --resume {run.path}",
+            stopped.signal,
+        ) from None
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; go on with ddr fit --resume {run.path}"

@@ -120,7 +120,6 @@ def _run(path: str) -> list[tuple[str, object]]:
     run = Run.open(path)
     model, training = run.config["model"], run.config["training"]
     rows = run.history()
-    step = rows[-1]["step"] if rows else 0
     lines = [
         ("run", run.path),
         ("config", run.config.get("config")),
@@ -128,7 +127,7 @@ def _run(path: str) -> list[tuple[str, object]]:
         ("store", run.config["store"]["path"]),
         ("model", ", ".join(f"{name} {value}" for name, value in model.items())),
         ("training", ", ".join(f"{name} {value}" for name, value in training.items())),
-        ("done", f"step {step} of {training['steps']}"),
+        ("done", f"step {run.step()} of {training['steps']}"),
     ]
     best = run.best()
     if rows:

@@ -7,7 +7,7 @@ Keras, so that saved models load; it changes no setting.
 
 import os
 
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, LossNotFinite
 from keras_ddr.version import __version__
 
 # Processes that only read and crop videos have no use for Keras, which takes seconds
@@ -24,6 +24,7 @@ __all__ = [
     "DiagonalGaussian",
     "InputError",
     "LogLikelihood",
+    "LossNotFinite",
     "__version__",
     "layers",
     "likelihoods",

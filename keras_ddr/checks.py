@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import ImageShape, Tensor
 
-__all__ = ["check_image_shape", "check_sequence", "check_sets", "check_sizes"]
+__all__ = [
+    "check_image_shape",
+    "check_not_negative",
+    "check_sequence",
+    "check_sets",
+    "check_sizes",
+]
 
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
 
@@ -29,6 +35,14 @@ def check_sizes(**sizes: int) -> None:
             raise InputError(
                 f"{name}={size!r}; it must be an integer of at least {smallest}"
             )
+
+
+def check_not_negative(**numbers: float) -> None:
+    """Refuse whatever is not a finite number of at least 0, by its name."""
+    for name, value in numbers.items():
+        number = isinstance(value, int | float | np.number)
+        if not number or isinstance(value, bool) or not 0 <= value < np.inf:
+            raise InputError(f"{name}={value!r}; it must be a number of at least 0")
 
 
 def check_image_shape(shape: ImageShape) -> None:

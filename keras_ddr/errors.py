@@ -1,6 +1,6 @@
-"""The one kind of error that a user can cause."""
+"""Errors that a user can cause or has to know of."""
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "LossNotFinite"]
 
 
 class InputError(ValueError):
@@ -9,3 +9,47 @@ class InputError(ValueError):
     The message is one line. It names the file or the argument, says what was wrong
     with it and what to do. The `ddr` command prints it without a traceback.
     """
+
+
+class LossNotFinite(InputError):
+    """Training was stopped, since a part of the loss became NaN or infinite.
+
+    Attributes:
+        epoch: Epoch of `fit` in which that was, counted from 1.
+        step: First step of that epoch with such a loss, counted from 1; 0 where it was
+            that of the validation.
+        values: Dict of the parts that were not finite, by name, and what they were.
+    """
+
+    def __init__(self, epoch, step, values):
+        self.epoch, self.step, self.values = epoch, step, values
+        where = f"step {step} of epoch" if step else "the validation of epoch"
+        super().__init__(
+            self._text(
+                f"at {where} {epoch}", "global_clipnorm=1.0 in the optimizer, kl_warmup"
+            )
+        )
+
+    def in_run(self, path, step, kept):
+        """The same error with a message for a run.
+
+        Args:
+            path: Of the run.
+            step: Of the run.
+            kept: What remains to go on from.
+
+        Returns:
+            This error.
+        """
+        where = "step" if self.step else "the validation of step"
+        where = f"at {where} {step} of {path}"
+        self.args = (f"{self._text(where, '--clipnorm 1, --kl-warmup')}; {kept}",)
+        return self
+
+    def _text(self, where, advice):
+        found = ", ".join(f"{name} is {value}" for name, value in self.values.items())
+        return (
+            f"training was stopped {where}: the loss is no longer finite ({found}); "
+            f"try a smaller learning rate, {advice}, or float32 where precision was "
+            "halved"
+        )

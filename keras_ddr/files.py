@@ -22,6 +22,7 @@ __all__ = [
     "NO_SPACE",
     "bounded_lines",
     "check_output_path",
+    "is_temporary",
     "locked",
     "natural_key",
     "read_json",
@@ -67,17 +68,18 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def locked(path: StrPath, busy: str) -> Iterator[None]:
+def locked(path: StrPath, busy: str, again: bool = False) -> Iterator[None]:
     """Hold a lock file, which ends with the process however that ends.
 
     Args:
         path: Lock file; it is made where it is not there, and stays.
         busy: What to say where another process holds it.
+        again: Let this thread hold it more than once.
 
     Raises:
         InputError: Another process holds it.
     """
-    lock = FileLock(path)
+    lock = FileLock(path, is_singleton=again)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -118,6 +120,11 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
                 f"{path}: no space left on the disk; free some, or choose another place"
             ) from error
         raise
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file has a name that `replacing` gives until it is whole."""
+    return name.startswith(".") and ".tmp-" in name
 
 
 def write_json(path: StrPath, content: object) -> None:

@@ -81,6 +81,17 @@ class DiagonalGaussian(Generic[ArrayT]):
         Returns:
             Values ≥ 0 in nats, shape `(...)`.
         """
+        return self._math.sum(self.kl_terms(other), axis=-1)
+
+    def kl_terms(self, other=None):
+        """KL(self || other) of each dimension.
+
+        Args:
+            other: As for `kl_divergence`.
+
+        Returns:
+            Values ≥ 0 in nats, shape `(..., dim)`.
+        """
         m = self._math
         if other is None:
             terms = m.square(self.mean) + m.exp(self.log_variance)
@@ -96,7 +107,7 @@ class DiagonalGaussian(Generic[ArrayT]):
                 + other.log_variance
                 - self.log_variance
             )
-        return 0.5 * m.sum(terms, axis=-1)
+        return 0.5 * terms
 
     def log_prob(self, x: ArrayT) -> ArrayT:
         """Log-density at `x`, summed over the last axis.

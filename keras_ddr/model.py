@@ -5,7 +5,6 @@ from keras import ops
 
 from keras_ddr import checks, configs, likelihoods
 from keras_ddr.errors import InputError
-from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
     ConditionalGaussianPrior,
@@ -15,15 +14,16 @@ from keras_ddr.layers import (
     GaussianSampling,
     PairwiseStaticEncoder,
 )
+from keras_ddr.objective import Objective
 from keras_ddr.programs import Programs
 from keras_ddr.training import TrainStep
-from keras_ddr.training.callbacks import EpochSetter
+from keras_ddr.training.callbacks import EpochSetter, LossWatch
 
 __all__ = ["DDR"]
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class DDR(TrainStep, Inference, keras.Model):
+class DDR(TrainStep, Objective, Inference, keras.Model):
     """Learns f of a sequence and z of each frame from N frames in no order.
 
     The model is built as soon as it is made. `compile` needs an optimizer only: the
@@ -42,6 +42,12 @@ class DDR(TrainStep, Inference, keras.Model):
         likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
             `keras_ddr.likelihoods.Likelihood`.
         kl_weight: Factor on both KL terms; 1 is the ELBO.
+        kl_warmup: Training steps in which the factor rises in equal parts to
+            `kl_weight`; 0 for none.
+        free_bits: Nats that each dimension of f (of a sequence) and of z (of a frame)
+            may take for nothing: training does not push a KL below, in the mean over a
+            batch (Kingma et al. 2016, Appendix C.8; on several TensorFlow devices, over
+            the part of each). 0 is the ELBO.
         seed: Non-negative integer that starts the random draws of f and z.
         **kwargs: As for `keras.Model`.
 
@@ -84,6 +90,8 @@ class DDR(TrainStep, Inference, keras.Model):
         aggregation="concat",
         likelihood="bernoulli",
         kl_weight=1.0,
+        kl_warmup=0,
+        free_bits=0.0,
         seed=0,
         **kwargs,
     ):
@@ -96,6 +104,9 @@ class DDR(TrainStep, Inference, keras.Model):
             hidden_units=hidden_units,
         )
         checks.check_image_shape(image_shape)
+        checks.check_not_negative(kl_weight=kl_weight, free_bits=free_bits)
+        if kl_warmup != 0:
+            checks.check_sizes(kl_warmup=kl_warmup)
         super().__init__(**kwargs)
         self.image_shape = tuple(int(size) for size in image_shape)
         self.static_dim = static_dim
@@ -106,6 +117,8 @@ class DDR(TrainStep, Inference, keras.Model):
         self.hidden_units = hidden_units
         self.aggregation = aggregation
         self.kl_weight = float(kl_weight)
+        self.kl_warmup = int(kl_warmup)
+        self.free_bits = float(free_bits)
         self.seed = int(seed)
         self.likelihood = likelihoods.get(likelihood)
         shared = {"dtype": self.dtype_policy}
@@ -128,9 +141,7 @@ class DDR(TrainStep, Inference, keras.Model):
             self.image_shape, filters, name="frame_decoder", **shared
         )
         self.sampling = GaussianSampling(self.seed, name="sampling")
-        self._reconstruction_tracker = keras.metrics.Mean("reconstruction_loss")
-        self._kl_static_tracker = keras.metrics.Mean("kl_static")
-        self._kl_dynamic_tracker = keras.metrics.Mean("kl_dynamic")
+        self._make_trackers()
         self._evaluating = False
         self._programs = Programs(self)
         self.build((None, self.frames_per_set, *self.image_shape))
@@ -192,6 +203,8 @@ class DDR(TrainStep, Inference, keras.Model):
             "aggregation": self.aggregation,
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
             "kl_weight": self.kl_weight,
+            "kl_warmup": self.kl_warmup,
+            "free_bits": self.free_bits,
             "seed": self.seed,
         }
 
@@ -264,80 +277,6 @@ class DDR(TrainStep, Inference, keras.Model):
             return self.sampling(mean, log_variance, training=bool(training))
         return mean
 
-    def elbo_parts(self, frames, outputs):
-        """The three parts of the negative ELBO of each set (section 2, "Learning").
-
-        Args:
-            frames: `(B, N, H, W, C)`, as given to `call`.
-            outputs: What `call` returned for them.
-
-        Returns:
-            Tuple of float32 tensors `(B,)` in nats, summed over the N frames and their
-            pixels: −log p(x | f, z), KL(q(z | f, x) ‖ p(z | f)) and
-            KL(q(f | x_S) ‖ p(f)).
-        """
-        log_prob = self.likelihood.log_prob(
-            outputs["reconstruction_logits"], self._intensities(frames, "float32")
-        )
-        static, dynamic, prior = (
-            DiagonalGaussian(
-                ops.cast(outputs[f"{name}_mean"], "float32"),
-                ops.cast(outputs[f"{name}_log_variance"], "float32"),
-            )
-            for name in ("static", "dynamic", "prior")
-        )
-        prior = DiagonalGaussian(prior.mean[:, None], prior.log_variance[:, None])
-        return (
-            -ops.sum(log_prob, axis=1),
-            ops.sum(dynamic.kl_divergence(prior), axis=1),
-            static.kl_divergence(),
-        )
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        """The negative ELBO of a batch, and its parts for the history.
-
-        Args:
-            x: Frames `(B, N, H, W, C)`.
-            y: Not used.
-            y_pred: What `call` returned for `x`.
-            sample_weight: `(B,)`, or `None` for equal weights; 0 leaves a set out.
-            training: Not used.
-
-        Returns:
-            float32 scalar in nats: the (weighted) mean over the sets of
-            reconstruction + kl_weight · (KL z + KL f).
-        """
-        parts = self.elbo_parts(x, y_pred)
-        if sample_weight is None:
-            means = [ops.mean(part) for part in parts]
-            weight = ops.cast(ops.shape(x)[0], "float32")
-        else:
-            weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            weight = ops.sum(weights)
-            scale = weights / ops.maximum(weight, 1e-7)
-            means = [ops.sum(part * scale) for part in parts]
-        trackers = (
-            self._reconstruction_tracker,
-            self._kl_dynamic_tracker,
-            self._kl_static_tracker,
-        )
-        for tracker, mean in zip(trackers, means, strict=True):
-            tracker.update_state(ops.stop_gradient(mean), sample_weight=weight)
-        reconstruction, kl_dynamic, kl_static = means
-        return reconstruction + self.kl_weight * (kl_dynamic + kl_static)
-
-    def get_metrics_result(self):
-        """Means of the loss and its parts over the batches so far.
-
-        The loss is the sum of its parts, each weighted by the weights of its sets, and
-        not Keras's own mean, in which a padded batch counts as a full one.
-        """
-        logs = super().get_metrics_result()
-        kl = logs["kl_static"] + logs["kl_dynamic"]
-        return {**logs, "loss": logs["reconstruction_loss"] + self.kl_weight * kl}
-
     def fit(
         self,
         x=None,
@@ -369,18 +308,22 @@ class DDR(TrainStep, Inference, keras.Model):
 
         Raises:
             InputError: The frames do not fit the model or lie outside [0, 1].
+            LossNotFinite: The loss became NaN or infinite; it says where and in which
+                part.
         """
         x = self._checked(x, y, "x")
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._checked_validation(
                 kwargs["validation_data"]
             )
+        added = [LossWatch()]
         if hasattr(x, "set_epoch"):
             shuffle = False
             if kwargs.get("steps_per_epoch") and hasattr(x, "with_steps"):
                 # Keras would carry an iterator over into the next epoch.
                 x = x.with_steps(kwargs.pop("steps_per_epoch"))
-            callbacks = _with_first(EpochSetter(x), callbacks)
+            added.append(EpochSetter(x))
+        callbacks = _with_first(added, callbacks)
         return super().fit(
             x,
             batch_size=batch_size,
@@ -446,13 +389,14 @@ class DDR(TrainStep, Inference, keras.Model):
         return x if sample_weight is None else (x, None, sample_weight)
 
 
-def _with_first(callback, callbacks):
+def _with_first(added, callbacks):
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callback.set_model(callbacks.model)
-        callbacks.callbacks.insert(0, callback)
+        for callback in added:
+            callback.set_model(callbacks.model)
+        callbacks.callbacks[:0] = added
         return callbacks
     if callbacks is None:
         callbacks = []
     elif not isinstance(callbacks, list | tuple):
         callbacks = [callbacks]
-    return [callback, *callbacks]
+    return [*added, *callbacks]

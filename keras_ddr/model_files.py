@@ -27,9 +27,10 @@ __all__ = ["check_model_file"]
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {"metadata.json", _CONFIG, _WEIGHTS}
+_MAY_HOLD = {"progress.json"}  # of a checkpoint
 # Keras packs nothing; what others packed shrinks by less than this.
 _MOST_PACKED = 20
-_MOST_TEXT = 16 << 20  # bytes of the two JSON members
+_MOST_TEXT = 16 << 20  # bytes of the JSON members
 
 
 def check_model_file(path: StrPath) -> None:
@@ -67,8 +68,9 @@ def check_model_file(path: StrPath) -> None:
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
-    if sorted(names) != sorted(_MEMBERS):
-        strange = sorted(set(names) ^ _MEMBERS) or ["one of them twice"]
+    needed = [name for name in names if name not in _MAY_HOLD]
+    if sorted(needed) != sorted(_MEMBERS) or len(set(names)) < len(names):
+        strange = sorted(set(needed) ^ _MEMBERS) or ["one of them twice"]
         raise ValueError(
             f"it should hold {', '.join(sorted(_MEMBERS))} (see {strange[0][:40]!r})"
         )

@@ -59,6 +59,8 @@ class FrameSets(keras.utils.PyDataset):
         steps: batches an epoch, all of them full, instead of `sets_per_sequence`.
             Without it the last batch of an epoch may be smaller.
         fixed: the same sets in every epoch, for validation.
+        first: number of the first batch of an epoch that is given, to go on in the
+            middle of one. Batches count from 0 there.
         pad: give `(x, zeros, sample_weight)`, and make a last batch that is smaller as
             large as the others with sets of weight 0: for several devices, and for a
             backend that would compile anew for another size. The loss is the same.
@@ -94,6 +96,7 @@ class FrameSets(keras.utils.PyDataset):
         fixed: bool = False,
         pad: bool = False,
         shard: tuple[int, int] = (0, 1),
+        first: int = 0,
         **kwargs: Any,
     ) -> None:
         workers = int(kwargs.pop("workers", 1))
@@ -115,8 +118,11 @@ class FrameSets(keras.utils.PyDataset):
                 raise InputError(
                     f"{name}: {value!r} is not a whole number of at least 1; give one"
                 )
-        if int(seed) != seed or seed < 0:
-            raise InputError(f"seed: {seed!r} is not a whole number of at least 0")
+        for name, value in {"seed": seed, "first": first}.items():
+            if int(value) != value or value < 0:
+                raise InputError(
+                    f"{name}: {value!r} is not a whole number of at least 0"
+                )
         if not isinstance(store, FrameStore):
             store = FrameStore.open(store)
         self.store = store
@@ -129,6 +135,7 @@ class FrameSets(keras.utils.PyDataset):
         self.fixed = bool(fixed)
         self.pad = bool(pad)
         self.shard = _check_shard(shard, self.batch_size)
+        self.first = int(first)
         self._epoch = 0
         self._read_ahead = (max(workers, 0), max(ahead, 1))
         self._reader = _Reader(*self._read_ahead)
@@ -200,6 +207,7 @@ class FrameSets(keras.utils.PyDataset):
             self.fixed,
             self.pad,
             self.shard,
+            self.first,
             workers=workers,
             max_queue_size=ahead,
         )
@@ -208,14 +216,14 @@ class FrameSets(keras.utils.PyDataset):
 
     @property
     def num_draws(self) -> int:
-        """Number of sets an epoch."""
+        """Number of sets an epoch, with those before the first batch."""
         if self.steps is not None:
             return self.steps * self.batch_size
         return len(self._sequences) * self.sets_per_sequence
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
-        return math.ceil(self.num_draws / self.batch_size)
+        return max(0, math.ceil(self.num_draws / self.batch_size) - self.first)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return batch `index` of the present epoch.
@@ -246,7 +254,8 @@ class FrameSets(keras.utils.PyDataset):
             Sequence indices (B,) of the store, and frame numbers (B, N) within them.
         """
         chosen, frames = self._epoch_plan(0 if self.fixed else int(epoch))
-        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        begin = (self.first + index) * self.batch_size
+        batch = slice(begin, begin + self.batch_size)
         return self._sequences[chosen[batch]], frames[batch]
 
     def _batch(self, epoch: int, index: int) -> _Batch:

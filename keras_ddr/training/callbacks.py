@@ -1,8 +1,26 @@
 """Callbacks that `DDR.fit` adds by itself."""
 
+import collections
+import math
+import warnings
+
 import keras
 
-__all__ = ["EpochSetter"]
+from keras_ddr.errors import LossNotFinite
+
+__all__ = ["EpochSetter", "LossWatch"]
+
+# Reading a loss waits for the device; by then these steps are already on their way.
+_BEHIND = 16
+
+# A code whose KL is below this many nats tells nothing of what was seen.
+_COLLAPSED = 0.05
+_PATIENCE = 200  # steps
+
+_REMEDIES = (
+    "the decoder does without it (posterior collapse); if the data vary in it, try "
+    "kl_warmup, free_bits or a smaller kl_weight"
+)
 
 
 class EpochSetter(keras.callbacks.Callback):
@@ -22,3 +40,63 @@ class EpochSetter(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Hand on the epoch, counted from 0."""
         self._data.set_epoch(epoch)
+
+
+class LossWatch(keras.callbacks.Callback):
+    """Stops when the loss is no longer finite, and warns where a code is not used.
+
+    Raises:
+        LossNotFinite: At most 16 steps after the first one with such a loss, and
+            before the end of its epoch is told to the callbacks that come later.
+    """
+
+    def on_train_begin(self, logs=None):
+        """Nothing was seen yet."""
+        self._unused = {"kl_static": 0, "kl_dynamic": 0}
+        self._warned = set()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """The means begin anew."""
+        self._epoch = epoch + 1
+        self._steps = 0
+        self._pending = collections.deque()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Look at a step some time ago: means stay NaN once they are."""
+        self._steps += 1
+        self._pending.append((self._steps, logs))
+        if len(self._pending) > _BEHIND:
+            self._check(*self._pending.popleft())
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Look at the last steps, at the validation, and at both KL terms."""
+        for step, values in self._pending:
+            self._check(step, values)
+        self._check(0, logs)
+        for name in self._unused:
+            self._look_for_collapse(name, logs or {})
+
+    def _check(self, step, logs):
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        wrong = {k: v for k, v in values.items() if not math.isfinite(v)}
+        # The loss is their sum; alone it is told of where parts overflow together.
+        parts = {k: v for k, v in wrong.items() if not k.endswith("loss")}
+        parts |= {k: v for k, v in wrong.items() if k.endswith("reconstruction_loss")}
+        if wrong:
+            raise LossNotFinite(self._epoch, step, parts or wrong)
+
+    def _look_for_collapse(self, name, logs):
+        if name not in logs or name in self._warned:
+            return
+        nats, code, unit = float(logs[name]), "f", "sequence"
+        if name == "kl_dynamic":
+            nats, code, unit = nats / self.model.frames_per_set, "z", "frame"
+        low = nats < _COLLAPSED and not self.model.warming_up
+        self._unused[name] = self._unused[name] + self._steps if low else 0
+        if self._unused[name] >= _PATIENCE:
+            self._warned.add(name)
+            warnings.warn(
+                f"the KL of {code} is {nats:.3f} nats a {unit} (after epoch "
+                f"{self._epoch}): {_REMEDIES}",
+                stacklevel=2,
+            )

@@ -89,7 +89,7 @@ def test_what_lies_after_the_checkpoint_is_dropped(create, whole):
     with pytest.raises(KeyboardInterrupt):
         runs.fit(run, callbacks=[Interrupt(5)], **fit_arguments)
     # As if killed after the row of epoch 3 was written and before its checkpoint.
-    run._write_history([*run.history(), {**run.history()[-1], "epoch": 3, "step": 6}])
+    run.write_history([*run.history(), {**run.history()[-1], "epoch": 3, "step": 6}])
     leftover = run.path / "checkpoint" / ".epoch-000003.tmp-1.keras"
     leftover.write_bytes(b"half")
     (run.path / "model.keras").unlink()

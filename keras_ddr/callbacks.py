@@ -1,0 +1,112 @@
+"""Keras callbacks for training with `model.fit`."""
+
+import os
+import pathlib
+
+import keras
+
+from keras_ddr.errors import InputError
+from keras_ddr.files import locked
+from keras_ddr.model_files import check_model_file
+from keras_ddr.runs.checkpoints import Checkpoints, Progress
+
+__all__ = ["SaveAndResume"]
+
+
+class SaveAndResume(keras.callbacks.Callback):
+    """Saves after every epoch, and goes on from there when the script runs again.
+
+    Whatever ends the process, also in the middle of saving: the same script started
+    again ends with the same weights and the same history as one that was never
+    disturbed, on the same backend and machine. An epoch that was not complete is done
+    again. What this takes is that the data of an epoch depend on its number alone,
+    as those of `FrameSets` do (Keras's shuffling of arrays does not: pass
+    `shuffle=False`), and that the model is made with the same arguments.
+
+    `keras.callbacks.BackupAndRestore` does the same, but for a process that dies while
+    it saves, for the history, and for files that were damaged.
+
+    Args:
+        folder: Folder of the checkpoint; it is made where it is not there. One
+            training at a time may use it.
+        every: Epochs between checkpoints.
+
+    Attributes:
+        history: Dict as `History.history`, of all epochs since the first start.
+
+    Raises:
+        InputError: The checkpoint is damaged or of another model, or another process
+            uses the folder.
+
+    Example:
+        ```python
+        model = DDR.from_config_name("small")
+        model.compile(keras.optimizers.Adam(1e-3))
+        resume = SaveAndResume("training")
+        model.fit(FrameSets(store, steps=500), epochs=60, callbacks=[resume])
+        ```
+    """
+
+    def __init__(self, folder, every=1):
+        super().__init__()
+        if not isinstance(every, int) or every < 1:
+            raise InputError(f"every={every!r}; it must be an integer of at least 1")
+        self.history = {}
+        self._every = every
+        self._rows = []
+        self._checkpoints = Checkpoints(pathlib.Path(os.fspath(folder)))
+        self._lock = None
+
+    def on_train_begin(self, logs=None):
+        """Load the newest checkpoint, where there is one."""
+        checkpoints, model = self._checkpoints, self.model
+        checkpoints.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = locked(
+            checkpoints.folder / ".lock",
+            f"{checkpoints.folder} is used by another training now; wait for it, or "
+            "choose another folder",
+            again=True,  # one that was interrupted in a notebook holds it still
+        )
+        self._lock.__enter__()
+        checkpoints.remove_leftovers()
+        newest = checkpoints.newest()
+        if newest is None:
+            return
+        check_model_file(newest)
+        progress = checkpoints.progress(newest)
+        if progress.batch or len(progress.history) != progress.epoch:
+            raise InputError(
+                f"{newest} is not of this callback (ddr fit --resume goes on with a "
+                "run); choose another folder"
+            )
+        try:
+            model.load_weights(newest)
+        # Keras and h5py may raise anything where weights do not fit.
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"{newest} does not fit this model and its optimizer ({reason[:200]}); "
+                "make them as before, or choose another folder"
+            ) from error
+        self._rows = progress.history
+        self._gather()
+        # Where Keras's own BackupAndRestore leaves it for `fit`, too.
+        model._initial_epoch = progress.epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keep the row of the epoch and save."""
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        self._rows = [*self._rows[:epoch], values]
+        self._gather()
+        if (epoch + 1) % self._every == 0 or epoch + 1 == self.params["epochs"]:
+            progress = Progress(epoch + 1, history=self._rows)
+            self._checkpoints.save(self.model, progress)
+
+    def on_train_end(self, logs=None):
+        """Let others use the folder."""
+        self.model._initial_epoch = 0
+        self._lock.__exit__(None, None, None)
+
+    def _gather(self):
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        self.history = {n: [row[n] for row in self._rows if n in row] for n in names}

@@ -1,0 +1,150 @@
+"""Checkpoints: everything that a training needs to go on exactly, in one file."""
+
+import json
+import re
+import zipfile
+from dataclasses import asdict, dataclass, field
+
+import keras
+
+from keras_ddr import checksums
+from keras_ddr.errors import InputError
+from keras_ddr.files import is_temporary, replacing
+
+__all__ = ["Checkpoints", "Progress", "MetricsRestorer"]
+
+_NAME = re.compile(r"epoch-([0-9]{6,9})(?:-step-([0-9]{6,9}))?\.keras")
+_MEMBER = "progress.json"
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epoch: Epochs that are complete.
+        batch: Steps of the next epoch that are done.
+        seconds: What these took.
+        metrics: Values of `metrics_variables` after them, from which the means of the
+            epoch go on; empty where `batch` is 0.
+        history: One dict for each complete epoch, where nothing else keeps them.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    seconds: float = 0.0
+    metrics: list = field(default_factory=list)
+    history: list = field(default_factory=list)
+
+    @classmethod
+    def within(cls, model, epoch, batch, seconds):
+        """The progress in the middle of an epoch."""
+        values = [keras.ops.convert_to_numpy(v) for v in model.metrics_variables]
+        # Python's floats hold those of float32 exactly, and JSON holds Python's.
+        return cls(epoch, batch, seconds, [float(value) for value in values])
+
+
+class Checkpoints:
+    """A folder of checkpoints, of which the newest is kept.
+
+    `epoch-000003.keras` was saved after 3 epochs, `epoch-000003-step-000120.keras`
+    after 120 more steps.
+
+    Args:
+        folder: `pathlib.Path`; it exists when one is saved.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def newest(self):
+        """Path of the newest one, or `None`."""
+        return max(self.files(), key=_place, default=None)
+
+    def files(self):
+        """Paths of all that are there: more than one where a process was killed."""
+        return sorted(path for path in self.folder.glob("*.keras") if _place(path))
+
+    def save(self, model, progress):
+        """Save a model, and then remove the older ones.
+
+        Args:
+            model: Compiled `DDR`.
+            progress: `Progress`.
+
+        Returns:
+            Path of the file.
+        """
+        name = f"epoch-{progress.epoch:06d}"
+        if progress.batch:
+            name += f"-step-{progress.batch:06d}"
+        path = self.folder / f"{name}.keras"
+        with replacing(path) as temporary:
+            model.save(temporary)
+            if progress.batch or progress.history:
+                with zipfile.ZipFile(temporary, "a") as archive:
+                    archive.writestr(_MEMBER, json.dumps(asdict(progress)))
+            checksums.add_to_archive(temporary)
+        for older in self.files():
+            if older != path:
+                older.unlink()
+        return path
+
+    def remove_leftovers(self):
+        """Remove what a process left that was killed while it saved."""
+        for file in self.folder.iterdir():
+            if is_temporary(file.name):
+                file.unlink()
+
+    @staticmethod
+    def progress(path):
+        """How far the training of a checkpoint had come.
+
+        Args:
+            path: As `newest` returns it; the file was checked.
+
+        Returns:
+            `Progress`.
+
+        Raises:
+            InputError: It does not say.
+        """
+        epoch, batch = _place(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if _MEMBER not in archive.namelist() and not batch:
+                    return Progress(epoch)
+                progress = Progress(**json.loads(archive.read(_MEMBER)))
+            if (progress.epoch, progress.batch) != (epoch, batch):
+                raise ValueError("another place than its name says")
+            progress.metrics = [float(value) for value in progress.metrics]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{path}: its {_MEMBER} is damaged ({error}); restore it"
+            ) from None
+        return progress
+
+
+def _place(path):
+    match = _NAME.fullmatch(path.name)
+    return match and (int(match[1]), int(match[2] or 0))
+
+
+class MetricsRestorer(keras.callbacks.Callback):
+    """Goes on with the means of an epoch in whose middle a training stopped.
+
+    Args:
+        values: `Progress.metrics`.
+    """
+
+    def __init__(self, values):
+        super().__init__()
+        self._values = values
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Once; Keras has just set them to zero."""
+        values, self._values = self._values, []
+        if values:
+            variables = self.model.metrics_variables
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)

@@ -1,0 +1,52 @@
+"""Comparing the files of a run with what was written."""
+
+import pathlib
+
+from keras_ddr import checksums
+from keras_ddr.errors import InputError
+from keras_ddr.runs.checkpoints import Checkpoints
+from keras_ddr.runs.folder import Run
+
+__all__ = ["verify"]
+
+
+def verify(path, progress=None):
+    """Read all files of a run and compare them with the checksums in them.
+
+    Args:
+        path: Run folder, or a .keras file of one.
+        progress: Called as progress(done, total) with megabytes.
+
+    Returns:
+        `checksums.Findings`.
+
+    Raises:
+        InputError: It is neither.
+    """
+    path = pathlib.Path(path)
+    findings = checksums.Findings()
+    again = "restore it, or go on from the other with ddr fit --resume"
+    if path.is_file():
+        models = [path]
+    else:
+        models = [path / "model.keras"] if (path / "model.keras").exists() else []
+        models += Checkpoints(path / "checkpoint").files()
+        try:
+            run = Run.open(path)
+            file = path / "config.json"
+            findings.add(file, checksums.check_json(file), "restore it")
+            if run.history() and not (path / "model.keras").exists():
+                findings.problems.append(f"{path / 'model.keras'}: is missing; {again}")
+            if run.checkpoint() is None:
+                findings.problems.append(f"{path / 'checkpoint'}: is empty; {again}")
+        except InputError as error:
+            if not (path / "config.json").is_file():
+                raise
+            findings.problems.append(str(error))
+    report = checksums.megabytes(progress, models)
+    for file in models:
+        try:
+            findings.add(file, checksums.check_archive(file, report), again)
+        except OSError as error:
+            findings.problems.append(f"{file}: {error.strerror}; {again}")
+    return findings

@@ -1,0 +1,69 @@
+"""Which store a run was made with."""
+
+import pathlib
+
+from keras_ddr.data import FrameStore
+from keras_ddr.errors import InputError
+
+__all__ = ["describe", "open_store", "same_store"]
+
+
+def open_store(store):
+    """The store itself, or the one at a path."""
+    return store if isinstance(store, FrameStore) else FrameStore.open(store)
+
+
+def describe(store):
+    """What config.json keeps of a store.
+
+    Args:
+        store: `FrameStore`.
+
+    Returns:
+        Dict with "path", "dataset", "sha256", "sequences" and "frames".
+    """
+    return {
+        "path": str(pathlib.Path(store.path).resolve()),
+        "dataset": store.dataset,
+        **_identity(store),
+    }
+
+
+def same_store(run, store=None):
+    """The store that a run was made with, wherever it is now.
+
+    Args:
+        run: `Run`.
+        store: `FrameStore` or its path, if it was moved.
+
+    Returns:
+        `FrameStore`.
+
+    Raises:
+        InputError: It is not there, or another one.
+    """
+    wanted = run.config["store"]
+    if store is None:
+        if not pathlib.Path(wanted["path"]).exists():
+            raise InputError(
+                f"{wanted['path']}, the store of {run.path}, is not there; give its "
+                "new place as STORE"
+            )
+        store = wanted["path"]
+    store = open_store(store)
+    for name, value in _identity(store).items():
+        if value != wanted.get(name):
+            raise InputError(
+                f"{store.path} is not the store that {run.path} was started with: its "
+                f"{name} is {value}, not {wanted.get(name)}; give that one, or start a "
+                "new run"
+            )
+    return store
+
+
+def _identity(store):
+    return {
+        "sha256": store.meta.get("sha256"),
+        "sequences": len(store),
+        "frames": int(store.num_frames),
+    }

@@ -1,0 +1,195 @@
+"""config.json: how a run trains, and the model that it starts with."""
+
+import inspect
+import math
+import platform
+from importlib import metadata
+
+import keras
+import numpy as np
+
+from keras_ddr import checksums
+from keras_ddr.errors import InputError
+from keras_ddr.files import read_json
+from keras_ddr.model import DDR
+from keras_ddr.version import __version__
+
+__all__ = [
+    "FORMAT",
+    "SCHEDULES",
+    "given",
+    "new_model",
+    "plain_arguments",
+    "read_config",
+    "training_settings",
+    "versions",
+]
+
+FORMAT = 1
+SCHEDULES = ("constant", "cosine")
+
+_MOST = 10**9  # steps, and sequences of a batch
+_WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
+
+
+def given(overrides):
+    """The entries of a dict that are not `None`."""
+    return {k: v for k, v in (overrides or {}).items() if v is not None}
+
+
+def training_settings(defaults, overrides, seed):
+    """All settings of the training.
+
+    Args:
+        defaults: Those of a configuration.
+        overrides: Dict of what replaces them; `None` replaces nothing.
+        seed: Non-negative integer.
+
+    Returns:
+        Dict.
+
+    Raises:
+        InputError: One of them cannot be used.
+    """
+    return _checked_training(
+        {**defaults, "save_every": 500, **given(overrides), "seed": seed}
+    )
+
+
+def _checked_training(settings):
+    settings = {"clipnorm": None, "accumulate": 1, **settings}
+    for name in ("batch_size", "steps", "save_every", "accumulate"):
+        value = settings[name]
+        if not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
+            raise InputError(
+                f"{name}={value!r}; it must be an integer from 1 to {_MOST}"
+            )
+        settings[name] = int(value)
+    rate = settings["learning_rate"]
+    if not _is_number(rate) or not 0 < rate < math.inf:
+        raise InputError(f"learning_rate={rate!r}; it must be a number above 0")
+    clipnorm = settings["clipnorm"]
+    if _is_number(clipnorm) and clipnorm == 0:
+        clipnorm = None
+    if clipnorm is not None and not (_is_number(clipnorm) and 0 < clipnorm < math.inf):
+        raise InputError(f"clipnorm={clipnorm!r}; it must be a number above 0, or 0")
+    settings["clipnorm"] = clipnorm
+    if settings["schedule"] not in SCHEDULES:
+        raise InputError(
+            f"schedule={settings['schedule']!r}; use one of {', '.join(SCHEDULES)}"
+        )
+    seed = settings["seed"]
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed={seed!r}; it must be an integer of at least 0")
+    return settings
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def new_model(arguments, training):
+    """A compiled model with random weights.
+
+    Args:
+        arguments: Of `DDR`.
+        training: As `training_settings` returns it.
+
+    Returns:
+        `DDR`.
+    """
+    model = DDR(**arguments)
+    rate = training["learning_rate"]
+    if training["schedule"] == "cosine":
+        # Adam's first steps are too large for a high rate.
+        warmup = min(_WARMUP, training["steps"] // 10)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.1 * rate,
+            training["steps"] - warmup,
+            warmup_target=rate,
+            warmup_steps=warmup,
+        )
+    together = training["accumulate"]
+    optimizer = keras.optimizers.Adam(
+        rate,
+        global_clipnorm=training["clipnorm"],
+        gradient_accumulation_steps=together if together > 1 else None,
+    )
+    model.compile(optimizer=optimizer)
+    return model
+
+
+def plain_arguments(model, arguments):
+    """Arguments of the model as JSON holds them, with every default written out.
+
+    Args:
+        model: `DDR`.
+        arguments: What it was made with.
+
+    Returns:
+        Dict.
+    """
+    parameters = inspect.signature(DDR.__init__).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    plain = {**defaults, **arguments, "image_shape": list(model.image_shape)}
+    if not isinstance(plain["likelihood"], str):
+        plain["likelihood"] = keras.saving.serialize_keras_object(plain["likelihood"])
+    return plain
+
+
+def read_config(file):
+    """Read a config.json and refuse what no run wrote into its own.
+
+    Args:
+        file: `pathlib.Path`.
+
+    Returns:
+        Dict as `Run.config`.
+
+    Raises:
+        InputError: It is damaged, or of something else.
+    """
+    config = read_json(file)
+    keys = ("format", "model", "training", "store")
+    if not isinstance(config, dict) or not all(key in config for key in keys):
+        raise InputError(
+            f"{file} is not the config.json of a run; give the folder made by ddr fit "
+            "--out"
+        )
+    if type(config["format"]) is not int or config["format"] < 1:
+        raise InputError(f"{file} has the format {config['format']!r}; restore it")
+    if config["format"] > FORMAT:
+        raise InputError(
+            f"{file} was written by a newer keras_ddr; update this one "
+            f"(it is {__version__})"
+        )
+    for key in keys[1:]:
+        if not isinstance(config[key], dict):
+            raise InputError(f"{file} has no table {key!r}; restore it")
+    try:
+        _checked_training(config["training"])
+    except KeyError as error:
+        raise InputError(f"{file} lacks {error} for the training; restore it") from None
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    number = config["model"].get("frames_per_set")
+    if type(number) is not int or number < 2:
+        raise InputError(
+            f"{file} has frames_per_set {str(number)[:40]}, but it is a whole number "
+            "of at least 2; restore it"
+        )
+    if not isinstance(config["store"].get("path"), str):
+        raise InputError(f"{file} does not say where the store is; restore it")
+    config.pop(checksums.KEY, None)
+    return config
+
+
+def versions():
+    """Versions of what a training depends on, by name."""
+    found = {"python": platform.python_version(), "keras_ddr": __version__}
+    for package in ("keras", "numpy", keras.backend.backend()):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found

@@ -1,0 +1,63 @@
+"""Ending a training between two steps on Ctrl-C and SIGTERM."""
+
+import contextlib
+import signal
+import threading
+
+__all__ = ["Stopped", "StopRequest"]
+
+_DEFAULTS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+
+
+class Stopped(KeyboardInterrupt):
+    """A training was asked to end, and did so after a step that is saved.
+
+    Attributes:
+        signal: Number of the signal.
+        step: Last step, which is saved.
+    """
+
+    def __init__(self, number, step):
+        super().__init__(f"stopped by {signal.Signals(number).name} at step {step}")
+        self.signal = int(number)
+        self.step = step
+
+
+class StopRequest:
+    """Takes note of SIGINT (Ctrl-C) and SIGTERM; a second one ends things at once.
+
+    An exception in the middle of a step or of a file can be lost: libraries swallow
+    what is raised in their callbacks.
+
+    Attributes:
+        signal: Number of the first signal, or `None`.
+    """
+
+    def __init__(self):
+        self.signal = None
+
+    @contextlib.contextmanager
+    def listening(self):
+        """Handle the signals within, where nobody else does.
+
+        In a thread other than the main one Python allows no handlers, and nothing is
+        done.
+        """
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number, default in _DEFAULTS.items():
+                if signal.getsignal(number) == default:
+                    before[number] = signal.signal(number, self._note)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number

@@ -1,0 +1,135 @@
+"""KL warm-up and free bits change what training descends, and nothing else."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_ddr import DDR, DiagonalGaussian, InputError
+
+
+def _loss(model, sets, training=True, weights=None):
+    outputs = model(sets)
+    return float(model.compute_loss(sets, None, outputs, weights, training=training))
+
+
+def _kl_terms(model, sets):
+    """KL of each dimension, (B, N, dim z) and (B, dim f), from the definition."""
+    out = {name: ops.convert_to_numpy(value) for name, value in model(sets).items()}
+
+    def gaussian(name, axis=()):
+        pair = (out[f"{name}_{part}"] for part in ("mean", "log_variance"))
+        return DiagonalGaussian(
+            *(np.expand_dims(a.astype("float64"), axis) for a in pair)
+        )
+
+    q, p, f = gaussian("dynamic"), gaussian("prior", 1), gaussian("static")
+
+    def kl(m, v, m0, v0):
+        return np.log(np.sqrt(v0 / v)) + (v + (m - m0) ** 2) / (2 * v0) - 0.5
+
+    return (
+        kl(q.mean, q.variance, p.mean, p.variance),
+        kl(f.mean, f.variance, 0.0, 1.0),
+    )
+
+
+@pytest.mark.parametrize("free", [0.003, 10.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_free_bits_against_numpy(small, sets, free, weighted):
+    plain = small()
+    plain.compile()
+    weights = np.arange(1.0, 13.0, dtype="float32") if weighted else None
+    share = np.full(12, 1 / 12) if weights is None else weights / weights.sum()
+    dynamic, static = _kl_terms(plain, sets)
+    dynamic = np.tensordot(share, dynamic.mean(axis=1), 1)
+    static = np.tensordot(share, static, 1)
+    terms = np.concatenate([dynamic, static])
+    if free < 1:  # some dimensions on each side
+        assert terms.min() < free < terms.max()
+    more = 3 * np.maximum(dynamic, free).sum() + np.maximum(static, free).sum()
+    more -= 3 * dynamic.sum() + static.sum()
+    model = small(free_bits=free)
+    model.compile()
+    model.set_weights(plain.get_weights())
+    expected = _loss(plain, sets, weights=weights) + more
+    assert _loss(model, sets, weights=weights) == pytest.approx(expected, rel=1e-5)
+    untouched = _loss(model, sets, training=False, weights=weights)
+    assert untouched == pytest.approx(_loss(plain, sets, weights=weights), rel=1e-6)
+
+
+def test_warm_up_rises_in_equal_parts(small, sets):
+    plain, model = small(), small(kl_warmup=4, kl_weight=0.5)
+    for each in (plain, model):
+        each.compile()
+    for target, source in zip(model.weights, plain.weights, strict=False):
+        target.assign(source)
+    outputs = plain(sets)
+    recon, kl_z, kl_f = (
+        ops.convert_to_numpy(part).mean() for part in plain.elbo_parts(sets, outputs)
+    )
+    assert _loss(model, sets, training=False) == pytest.approx(
+        recon + 0.5 * (kl_z + kl_f), rel=1e-5
+    )
+    found = []
+    for _ in range(6):
+        assert model.warming_up == (len(found) < 4)
+        outputs = plain(sets)
+        found.append(float(model.compute_loss(sets, None, outputs)))
+    factors = 0.5 * np.array([1, 2, 3, 4, 4, 4]) / 4
+    np.testing.assert_allclose(found, recon + factors * (kl_z + kl_f), rtol=1e-5)
+
+
+def test_fit_counts_its_steps_and_saves_them(small, sets, tmp_path):
+    model = small(kl_warmup=9)
+    model.compile()
+    model.fit(sets, batch_size=4, epochs=2, verbose=0)
+    assert float(model._step) == 6
+    assert model.warming_up
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.kl_warmup, float(loaded._step)) == (9, 6)
+    loaded.fit(sets, batch_size=4, verbose=0)
+    model.evaluate(sets, verbose=0)
+    assert (float(loaded._step), float(model._step)) == (9, 6)
+    assert not loaded.warming_up
+
+
+def test_the_history_shows_the_elbo(small, sets):
+    """So that it does not rise with the weight of the KL terms."""
+    model = small(kl_warmup=100, free_bits=1.0)
+    model.compile()
+    logs = model.fit(sets, batch_size=4, epochs=1, verbose=0).history
+    total = sum(logs[k][0] for k in ("reconstruction_loss", "kl_static", "kl_dynamic"))
+    assert logs["loss"][0] == pytest.approx(total, rel=1e-6)
+
+
+def test_training_follows_what_was_asked(small, sets):
+    """At first warm-up is a training almost without KL, free bits one without it."""
+
+    def kl(**arguments):
+        keras.utils.set_random_seed(1)
+        model = small(**arguments)
+        model.compile(keras.optimizers.Adam(1e-2))
+        model.fit(sets, batch_size=4, epochs=30, verbose=0)
+        logs = model.evaluate(sets, verbose=0, return_dict=True)
+        return logs["kl_static"] + logs["kl_dynamic"]
+
+    elbo = kl(kl_weight=4.0)
+    assert kl(kl_weight=4.0, kl_warmup=10**6) > 2 * elbo
+    assert kl(kl_weight=4.0, free_bits=10.0) > 2 * elbo
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kl_warmup": -1}, "kl_warmup=-1"),
+        ({"kl_warmup": 2.5}, "kl_warmup=2.5"),
+        ({"free_bits": -0.1}, "free_bits=-0.1"),
+        ({"free_bits": float("nan")}, "free_bits=nan"),
+        ({"kl_weight": float("inf")}, "kl_weight=inf"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        DDR((16, 16, 3), **arguments)

@@ -1,0 +1,163 @@
+"""A loss that is not finite stops training; a code that is not used is told of."""
+
+import math
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ddr import DDR, LossNotFinite, runs
+from keras_ddr.training.callbacks import LossWatch
+
+
+def _model(**arguments):
+    keras.utils.set_random_seed(1)
+    sizes = {"static_dim": 4, "filters": 4, "pair_filters": 4, "hidden_units": 8}
+    model = DDR((16, 16, 3), **{**sizes, **arguments})
+    model.compile(keras.optimizers.Adam(1e-3))
+    return model
+
+
+def _sets(count, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (count, 3, 16, 16, 3), "uint8")
+
+
+class Break(keras.callbacks.Callback):
+    """Puts a value into a bias after a step."""
+
+    def __init__(self, step, part, value=math.nan):
+        super().__init__()
+        self.left, self.part, self.value = step, part, value
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            bias = getattr(self.model, self.part).weights[-1]
+            bias.assign(np.full(bias.shape, self.value, "float32"))
+
+
+@pytest.mark.parametrize(
+    ("step", "at"), [(3, (1, 4)), (24, (2, 1)), (23, (1, 24)), (30, (2, 7))]
+)
+def test_the_first_bad_step_is_named(step, at):
+    seen = []
+    after = keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: seen.append(e))
+    with pytest.raises(LossNotFinite) as error:
+        _model().fit(
+            _sets(24),
+            batch_size=1,
+            epochs=3,
+            verbose=0,
+            callbacks=[Break(step, "static_encoder"), after],
+        )
+    assert (error.value.epoch, error.value.step) == at
+    assert f"at step {at[1]} of epoch {at[0]}" in str(error.value)
+    assert len(seen) == at[0] - 1
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "parts"),
+    [
+        # The prior is in one part of the loss only, the decoder in another.
+        ("prior", {"kl_dynamic"}),
+        ("frame_decoder", {"reconstruction_loss"}),
+        ("frame_encoder", {"kl_dynamic", "kl_static", "reconstruction_loss"}),
+    ],
+)
+def test_the_part_of_the_loss_is_named(part, parts):
+    with pytest.raises(LossNotFinite) as error:
+        _model().fit(_sets(8), batch_size=2, verbose=0, callbacks=[Break(1, part)])
+    assert set(error.value.values) == parts
+    assert all(f"{name} is nan" in str(error.value) for name in parts)
+
+
+def test_infinity_counts_too():
+    model = _model(likelihood="normal")
+    model.prior.weights[-1].assign([math.inf] * 4)
+    with pytest.raises(LossNotFinite) as error:
+        model.fit(_sets(4), batch_size=2, verbose=0)
+    assert error.value.step == 1
+
+
+def test_after_the_last_step_of_an_epoch_the_validation_shows_it():
+    with pytest.raises(LossNotFinite, match="at the validation of epoch 1") as error:
+        _model().fit(
+            _sets(4),
+            batch_size=2,
+            verbose=0,
+            validation_data=_sets(2),
+            callbacks=[Break(2, "prior")],
+        )
+    assert set(error.value.values) == {"val_kl_dynamic"}
+
+
+def test_a_run_keeps_its_last_good_checkpoint(tmp_path):
+    from keras_ddr.data import FrameStore
+
+    frames = _sets(12).reshape(12, 3, 16, 16, 3)
+    store = FrameStore.from_arrays(tmp_path / "store", frames)
+    sizes = {"static_dim": 4, "filters": 4, "pair_filters": 4, "hidden_units": 8}
+    run = runs.Run.create(
+        tmp_path / "run",
+        store,
+        "tiny",
+        model=sizes,
+        training={
+            "batch_size": 2,
+            "steps": 12,
+            "save_every": 4,
+            "schedule": "constant",
+        },
+    )
+    with pytest.raises(LossNotFinite) as error:
+        runs.fit(run, verbose=0, report=None, callbacks=[Break(6, "prior")])
+    assert f"step 7 of {run.path}" in str(error.value)
+    assert "the checkpoint of step 4 is kept" in str(error.value)
+    assert run.checkpoint().name == "epoch-000001.keras"
+    assert [row["step"] for row in run.history()] == [4]
+    for which in ("best", "last"):
+        assert all(np.isfinite(w).all() for w in run.model(which).get_weights())
+    # Whatever broke it is gone: it goes on from there.
+    runs.fit(run.path, verbose=0, report=None)
+    assert [row["step"] for row in run.history()] == [4, 8, 12]
+
+
+def _warnings(model, data, **arguments):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(data, batch_size=1, verbose=0, **arguments)
+    return [str(w.message) for w in caught if "posterior collapse" in str(w.message)]
+
+
+def test_a_code_that_stays_unused_is_told_of_once():
+    """Black frames need no code at all, least of all one that is so expensive."""
+    model = _model(kl_weight=100.0)
+    model.compile(keras.optimizers.Adam(1e-2))
+    data = np.zeros((60, 3, 16, 16, 3), "uint8")
+    lines = _warnings(model, data, epochs=8)
+    assert len(lines) == 2
+    assert any("the KL of f is 0.0" in line for line in lines)
+    assert any("the KL of z is 0.0" in line and "a frame" in line for line in lines)
+
+
+def test_nothing_is_said_in_a_warm_up_nor_after_a_few_steps():
+    data = np.zeros((60, 3, 16, 16, 3), "uint8")
+    model = _model(kl_warmup=10**6, kl_weight=1e6)
+    assert _warnings(model, data, epochs=4) == []
+    assert _warnings(_model(kl_weight=100.0), data, epochs=2) == []
+
+
+def test_nothing_is_said_where_codes_are_used():
+    watch = LossWatch()
+    watch.set_model(_model())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        watch.on_train_begin()
+        for epoch in range(3):
+            watch.on_epoch_begin(epoch)
+            for batch in range(200):
+                watch.on_train_batch_end(batch, {"loss": 3.0})
+            watch.on_epoch_end(epoch, {"kl_static": 4.0, "kl_dynamic": 1.5})
