@@ -34,9 +34,9 @@ class Failure(click.ClickException):
 class Interrupted(click.ClickException):
     """Ctrl-C, or another signal that asks to end."""
 
-    def __init__(self, message, number=signal.SIGINT):
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # type: ignore[misc]  # click's is of the class
 
 
 def one_line(text: object) -> str:

@@ -83,7 +83,7 @@ class DiagonalGaussian(Generic[ArrayT]):
         """
         return self._math.sum(self.kl_terms(other), axis=-1)
 
-    def kl_terms(self, other=None):
+    def kl_terms(self, other: DiagonalGaussian[ArrayT] | None = None) -> ArrayT:
         """KL(self || other) of each dimension.
 
         Args:
