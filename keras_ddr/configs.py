@@ -1,6 +1,7 @@
 """Named architectures: those of the paper, and small ones for a CPU."""
 
 import copy
+from typing import Any
 
 from keras_ddr.errors import InputError
 
@@ -13,7 +14,7 @@ _PAPER_TRAINING = {
     "clipnorm": None,
 }
 
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "mmnist": {
         "about": "The paper's Moving MNIST model (Appendix A, C).",
         "model": {"image_shape": (64, 64, 1), "static_dim": 64},
@@ -69,7 +70,7 @@ CONFIGS = {
 }
 
 
-def get(name):
+def get(name: str) -> dict[str, Any]:
     """Configuration by its name.
 
     Args:

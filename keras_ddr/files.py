@@ -1,15 +1,22 @@
 """Files that are either whole or not there, and the order of their names."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import json
 import os
 import pathlib
 import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock, Timeout
 
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
 
 __all__ = [
     "NO_SPACE",
@@ -33,7 +40,7 @@ _PIECE = 1 << 16
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def check_output_path(path, suffixes):
+def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
     """Refuse a file that could not be written, before the work is done.
 
     Args:
@@ -61,7 +68,7 @@ def check_output_path(path, suffixes):
 
 
 @contextlib.contextmanager
-def locked(path, busy, again=False):
+def locked(path: StrPath, busy: str, again: bool = False) -> Iterator[None]:
     """Hold a lock file, which ends with the process however that ends.
 
     Args:
@@ -86,7 +93,7 @@ def locked(path, busy, again=False):
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: StrPath) -> Iterator[pathlib.Path]:
     """Write a file under a temporary name beside it and move it into place.
 
     Whoever reads `path` finds the old file or the new one, never half of it. Nothing
@@ -115,18 +122,18 @@ def replacing(path):
         raise
 
 
-def is_temporary(name):
+def is_temporary(name: str) -> bool:
     """Whether a file has a name that `replacing` gives until it is whole."""
     return name.startswith(".") and ".tmp-" in name
 
 
-def write_json(path, content):
+def write_json(path: StrPath, content: object) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_json(path):
+def read_json(path: StrPath) -> Any:
     """Content of a JSON file.
 
     Raises:
@@ -143,7 +150,12 @@ def read_json(path):
         raise InputError(f"{path}: {error.strerror}; restore it") from None
 
 
-def read_text(path, most=_MOST_TEXT, encoding="utf-8", errors="strict"):
+def read_text(
+    path: StrPath,
+    most: int = _MOST_TEXT,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> str:
     """Read a text file that is not larger than such files are.
 
     Args:
@@ -175,7 +187,7 @@ def read_text(path, most=_MOST_TEXT, encoding="utf-8", errors="strict"):
     return "".join(parts)
 
 
-def bounded_lines(file, path, most=_MOST_LINE):
+def bounded_lines(file: TextIO, path: StrPath, most: int = _MOST_LINE) -> Iterator[str]:
     """Lines of an open text file, none of which can fill the memory.
 
     Args:
@@ -200,7 +212,7 @@ def bounded_lines(file, path, most=_MOST_LINE):
         yield line
 
 
-def natural_key(name):
+def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key by which frame 2 comes before frame 10.
 
     Args:
