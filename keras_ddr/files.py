@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_SPACE",
     "bounded_lines",
+    "cannot_write",
     "check_output_path",
     "is_temporary",
     "locked",
@@ -38,6 +39,8 @@ _PIECE = 1 << 16
 
 # Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# Of a folder that one may not write to.
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
@@ -64,7 +67,35 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} is read-only; choose "
+            "another place"
+        )
     return path
+
+
+def cannot_write(path, error):
+    """What to say of a place that took no file.
+
+    Args:
+        path: What was to be written, as the user knows it.
+        error: What was raised.
+
+    Returns:
+        `InputError`, or `None` where the disk is not full and the folder not read-only.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in NO_SPACE:
+        return InputError(
+            f"{path}: no space left on the disk; free some, or choose another place"
+        )
+    if number in _READ_ONLY:
+        return InputError(
+            f"{path}: cannot be written ({error.strerror}); choose another place, or "
+            "make this one writable"
+        )
+    return None
 
 
 @contextlib.contextmanager
@@ -96,8 +127,8 @@ def locked(path: StrPath, busy: str, again: bool = False) -> Iterator[None]:
 def replacing(path: StrPath) -> Iterator[pathlib.Path]:
     """Write a file under a temporary name beside it and move it into place.
 
-    Whoever reads `path` finds the old file or the new one, never half of it. Nothing
-    is left behind where the body raises.
+    Whoever reads `path` finds the old file or the new one, never half of it, also
+    after the machine itself was stopped. Nothing is left behind where the body raises.
 
     Args:
         path: File to write or replace; its folder exists.
@@ -106,19 +137,23 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
         The temporary path, with the same suffix.
 
     Raises:
-        InputError: The disk is full.
+        InputError: The disk is full, or the folder read-only.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
     try:
         yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # some disks are found full only now
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
-            raise InputError(
-                f"{path}: no space left on the disk; free some, or choose another place"
-            ) from error
+        with contextlib.suppress(OSError):  # a read-only file system refuses this, too
+            temporary.unlink(missing_ok=True)
+        refusal = cannot_write(path, error)
+        # Of another file, which is not writable either, its own name is to be said.
+        named = getattr(error, "filename", None) or str(temporary)
+        if refusal and (error.errno in NO_SPACE or named == str(temporary)):
+            raise refusal from error
         raise
 
 

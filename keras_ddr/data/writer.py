@@ -32,7 +32,7 @@ from keras_ddr.data.store import (
     release,
 )
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE
+from keras_ddr.files import NO_SPACE, cannot_write
 from keras_ddr.version import __version__
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def write_store(
 
     Raises:
         InputError: if `path` exists, a sequence does not fit, there is none at all,
-            or the disk is full. Nothing is left behind then, and an older store at
-            `path` is as it was.
+            the disk is full or the folder read-only. Nothing is left behind then, and
+            an older store at `path` is as it was.
     """
     with StoreWriter(
         path,
@@ -181,6 +181,8 @@ class StoreWriter:
         except BaseException as error:
             self._discard()
             self._translate(error)
+            if refusal := cannot_write(self.path, error):
+                raise refusal from error
             raise
         return self
 
