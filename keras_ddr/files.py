@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import socket
 
 from filelock import FileLock, Timeout
 
@@ -16,11 +18,13 @@ __all__ = [
     "bounded_lines",
     "check_output_path",
     "is_temporary",
+    "lives",
     "locked",
     "natural_key",
     "read_json",
     "read_text",
     "replacing",
+    "this_process",
     "write_json",
 ]
 
@@ -61,13 +65,14 @@ def check_output_path(path, suffixes):
 
 
 @contextlib.contextmanager
-def locked(path, busy, again=False):
+def locked(path, busy, *, again=False, keep=True):
     """Hold a lock file, which ends with the process however that ends.
 
     Args:
-        path: Lock file; it is made where it is not there, and stays.
+        path: Lock file; it is made where it is not there.
         busy: What to say where another process holds it.
         again: Let this thread hold it more than once.
+        keep: Whether the file stays; a killed process leaves it in any case.
 
     Raises:
         InputError: Another process holds it.
@@ -75,6 +80,10 @@ def locked(path, busy, again=False):
     lock = FileLock(path, is_singleton=again)
     try:
         lock.acquire(timeout=0)
+        # Whoever held it just now may have removed it.
+        while not keep and not os.path.lexists(path):
+            lock.release()
+            lock.acquire(timeout=0)
     except Timeout:
         raise InputError(busy) from None
     except (OSError, NotImplementedError):
@@ -82,6 +91,10 @@ def locked(path, busy, again=False):
     try:
         yield
     finally:
+        if not keep and lock.is_locked:
+            # One system does not remove what is open.
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         lock.release()
 
 
@@ -90,7 +103,8 @@ def replacing(path):
     """Write a file under a temporary name beside it and move it into place.
 
     Whoever reads `path` finds the old file or the new one, never half of it. Nothing
-    is left behind where the body raises.
+    is left behind where the body raises. What a killed process left is removed by the
+    next one that writes a file of this name.
 
     Args:
         path: File to write or replace; its folder exists.
@@ -102,7 +116,8 @@ def replacing(path):
         InputError: The disk is full.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.tmp-{this_process()}{path.suffix}")
+    _remove_leftovers(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -118,6 +133,60 @@ def replacing(path):
 def is_temporary(name):
     """Whether a file has a name that `replacing` gives until it is whole."""
     return name.startswith(".") and ".tmp-" in name
+
+
+def _remove_leftovers(path):
+    """Remove temporary files and folders for `path` of processes that were killed."""
+    prefix = f".{path.stem}.tmp-"
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(path.parent)):
+            owner = entry.name.removeprefix(prefix).partition(".")[0]
+            if entry.name.startswith(prefix) and not lives(owner):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    os.unlink(entry)
+
+
+def this_process():
+    """Text for the name of a temporary file, by which `lives` knows its writer."""
+    # Process numbers mean something on one host only.
+    host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
+    return f"{host}-{os.getpid()}"
+
+
+def lives(owner):
+    """Whether a process may still be running.
+
+    Args:
+        owner: What `this_process` gave there, and more after a dash.
+
+    Returns:
+        False where there is certainly none.
+    """
+    host, _, rest = owner.partition("-")
+    pid = rest.partition("-")[0]
+    if not pid.isdecimal() or host != this_process().partition("-")[0]:
+        return True
+    pid = int(pid)
+    if pid == os.getpid():
+        return True
+    if os.name == "nt":
+        # os.kill(pid, 0) would send Ctrl-C there.
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Another user's; or a number that no process has.
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_json(path, content):

@@ -1,10 +1,10 @@
 """Writing of frame stores: as a stream, and whole or not at all."""
 
+import contextlib
 import csv
 import hashlib
 import os
 import shutil
-import socket
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from keras_ddr.data.store import (
     release,
 )
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE
+from keras_ddr.files import NO_SPACE, lives, locked, this_process
 from keras_ddr.version import __version__
 
 __all__ = ["SequenceRecord", "StoreWriter", "assign_splits", "write_store"]
@@ -93,9 +93,9 @@ def write_store(
         The `FrameStore` at `path`.
 
     Raises:
-        InputError: if `path` exists, a sequence does not fit, there is none at all,
-            or the disk is full. Nothing is left behind then, and an older store at
-            `path` is as it was.
+        InputError: if `path` exists, another process is writing it, a sequence does
+            not fit, there is none at all, or the disk is full. Nothing is left behind
+            then, and an older store at `path` is as it was.
     """
     with StoreWriter(
         path,
@@ -117,7 +117,8 @@ class StoreWriter:
 
     The store grows in a hidden folder beside `path`, which takes the name `path`
     when the block ends, or is removed when the block raises (Ctrl-C included). What
-    a killed process left is removed by the next writer of the same store.
+    a killed process left is removed by the next writer of the same store; while one
+    lives, others are refused.
     Arguments and errors are those of `write_store`.
     """
 
@@ -155,14 +156,16 @@ class StoreWriter:
         self._digest = hashlib.sha256()
         self._file = None
         self._folder = None
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self):
         check_target(self.path, self.overwrite)
         folder = self.path.parent / (
-            f".{self.path.name}.tmp-{_owner()}-{uuid.uuid4().hex[:8]}"
+            f".{self.path.name}.tmp-{this_process()}-{uuid.uuid4().hex[:8]}"
         )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.enter_context(_alone(self.path))
             _active.add(folder.name)
             self._folder = folder
             folder.mkdir()
@@ -186,6 +189,7 @@ class StoreWriter:
             self._discard()
             self._translate(error)
         _active.discard(self._folder.name)
+        self._lock.close()
 
     def append(self, record):
         """Append one sequence.
@@ -455,7 +459,7 @@ class StoreWriter:
             os.rename(self._folder, self.path)
             return
         release(self.path)
-        name = f".{self.path.name}.old-{_owner()}-{uuid.uuid4().hex[:8]}"
+        name = f".{self.path.name}.old-{this_process()}-{uuid.uuid4().hex[:8]}"
         old = self.path.parent / name
         _active.add(name)
         try:
@@ -478,6 +482,7 @@ class StoreWriter:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             _active.discard(self._folder.name)
+        self._lock.close()
 
     def _translate(self, error):
         if isinstance(error, OSError) and error.errno in NO_SPACE:
@@ -486,6 +491,16 @@ class StoreWriter:
                 "frames, so no store was made; free some space or choose another "
                 "place"
             ) from error
+
+
+def _alone(path):
+    """One process at a time writes a store."""
+    return locked(
+        path.with_name(f".{path.name}.lock"),
+        f"{path}: is being made by another process now; wait for it, or choose "
+        "another name",
+        keep=False,
+    )
 
 
 def check_target(path, overwrite=False):
@@ -553,35 +568,10 @@ def _strange_entry(folder):
     return None
 
 
-def _owner():
-    # Process numbers mean something on one host only.
-    host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
-    return f"{host}-{os.getpid()}"
-
-
 def _alive(name, owner):
-    host, _, rest = owner.partition("-")
-    pid = rest.partition("-")[0]
-    if not pid.isdigit() or host != _owner().partition("-")[0]:
-        return True
-    pid = int(pid)
-    if pid == os.getpid():
+    if owner.startswith(f"{this_process()}-"):
         return name in _active
-    if os.name == "nt":
-        # os.kill(pid, 0) would send Ctrl-C there.
-        import ctypes
-
-        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)
-        if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)
-        return bool(handle)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return lives(owner)
 
 
 def assign_splits(groups, fractions, seed=0):
