@@ -242,7 +242,6 @@ def check_folder(run, process):
     """Hold what lies there right after a kill to what is promised."""
     from keras_ddr import runs
 
-    trained = bool(rows(run))
     if (run / "model.keras").exists():
         runs.load_model(run / "model.keras")
     # Before it goes on a process removes what others left; a new one has its number.
@@ -251,9 +250,7 @@ def check_folder(run, process):
         return strangers
     findings = runs.verify(run)
     # True between the first row and the first model.
-    excused = "model.keras: is missing" if len(rows(run)) <= 1 else "\0"
-    if not any((run / "checkpoint").glob("epoch-*.keras")) and not trained:
-        excused = "checkpoint: is empty"
+    excused = "model.keras: is missing" if len(rows(run)) == 1 else "\0"
     untrue = [text for text in findings.problems if excused not in text]
     if untrue or findings.notes:
         raise Wrong(f"ddr verify says {untrue + findings.notes}")
@@ -278,20 +275,25 @@ class Moments:
             run: Its folder.
             done: Rows of history when it began.
             aimed: None, or what kind of file it should write at that moment.
+
+        Returns:
+            What it was doing then, as `Process.doing` says it.
         """
         if aimed == "start-up":
             self._sleep(process, self._random.uniform(0.05, 1) * self.startup)
-            return
+            return process.doing()
         more = self._random.randrange(2)
         while process.code is None and len(rows(run)) < done + more:
             time.sleep(0.005)
         if aimed is not None:
             self._for_file(process, run, aimed)
-        elif more:
+            return ""
+        if more:
             self._sleep(process, self._random.uniform(0, self.epoch))
         else:
             end = self.startup + self._random.uniform(0, 2 * self.epoch)
             self._sleep(process, end - (time.monotonic() - process.began))
+        return process.doing()
 
     def _for_file(self, process, run, aimed):
         while process.code is None:
@@ -309,11 +311,10 @@ class Moments:
             time.sleep(min(left, 0.01))
 
 
-def place(run, pid, trace):
-    """What a process was doing when it was killed."""
-    for path, number in temporary_files(run).items():
-        if number == pid:
-            return f"writing of {kind(path)}"
+def place(files, trace):
+    """What a process was doing, by its temporary files and functions."""
+    for path in files:
+        return f"writing of {kind(path)}"
     functions = {line.rpartition(" in ")[2] for line in trace.splitlines()}
     if "evaluate" in functions:
         return "validation"
@@ -323,6 +324,17 @@ def place(run, pid, trace):
 
 
 _AIMS = (None, "checkpoint", None, "picture", "history", None, "model.keras")
+_KILL, _TERM, _INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+# One in three kills; others ask to end, and some come while another is heeded.
+_SIGNALS = [
+    *[(_KILL,)] * 3,
+    *[(_TERM,)] * 2,
+    (_INT,),
+    (_TERM, _TERM),
+    (_INT, _INT),
+    (_TERM, _INT),
+    (_TERM, _KILL),
+]
 
 
 class Harness:
@@ -333,14 +345,17 @@ class Harness:
         backend: One of `BACKENDS`, the one that runs in this process.
         seed: Of the moments.
         report: Called with a line of text for every kill.
+        signals: Whether SIGTERM and SIGINT come among the kills.
     """
 
-    def __init__(self, folder, backend, seed=0, report=print):
+    def __init__(self, folder, backend, seed=0, report=print, signals=False):
         self.folder = pathlib.Path(folder)
         self.backend = backend
         self.random = random.Random(seed)
         self.report = report
+        self._signals = _SIGNALS if signals else [(_KILL,)]
         self.places = collections.Counter()
+        self.ends = collections.Counter()
         self.tried = self.resumed = self.equal = self.finished = 0
         self.wrong = []
         self._count = 0
@@ -389,30 +404,28 @@ class Harness:
         while True:
             process = Process(self.folder, self.backend, command)
             done = len(rows(run))
+            where = ""
             if struck < kills:
-                self._strike(process, run, done, moments)
-            else:
-                process.wait()
+                where = self._strike(process, run, done, moments)
             output = process.wait()
+            self._check_end(process, run, output)
             if process.code == 0:
                 if left := temporary_files(run):
                     raise Wrong(f"{run.name}: {sorted(left)} left behind")
                 self.resumed += struck > 0
                 return max(struck, 1)
-            if process.code != -signal.SIGKILL:
-                raise Wrong(f"{run.name} ended with {process.code}: {output}")
             struck += 1
             self.tried += 1
             # Every kill but the last was followed by one that went on.
             self.resumed += struck > 1
-            trace = process.trace.read_text() if process.trace.exists() else ""
-            where = place(run, process.pid, trace)
             self.places[where] += 1
+            self.ends[process.code] += 1
             strangers = check_folder(run, process.pid)
             if strangers and where != "start-up":
                 raise Wrong(f"{run.name}: {sorted(strangers)} left after going on")
             self.report(
-                f"{self.tried:3} {run.name}: after {len(rows(run))} epochs, {where}"
+                f"{self.tried:3} {run.name}: {where}, after {len(rows(run))} epochs, "
+                f"exit code {process.code}"
             )
             if (run / "config.json").exists():
                 command = ["fit", "--resume", run.name]
@@ -422,10 +435,42 @@ class Harness:
         aimed = "start-up"
         if self.random.random() > 0.1:
             aimed = _AIMS[self.tried % len(_AIMS)]
-        moments.wait(process, run, done, aimed)
-        if aimed is None or aimed == "start-up":
-            process.doing()
-        process.send(signal.SIGKILL)
+        first, *others = self.random.choice(self._signals)
+        trace = moments.wait(process, run, done, aimed)
+        files = []
+        if first != signal.SIGKILL:
+            files = self._files_of(process, run)
+        process.send(first)
+        for number in others:
+            time.sleep(self.random.uniform(0, 0.5))
+            process.send(number)
+        if first == signal.SIGKILL:
+            process.wait()
+            files = self._files_of(process, run)
+        return place(files, trace)
+
+    @staticmethod
+    def _files_of(process, run):
+        return [
+            p for p, number in temporary_files(run).items() if number == process.pid
+        ]
+
+    @staticmethod
+    def _check_end(process, run, output):
+        """Hold the exit code and the last line to what is promised."""
+        code = process.code
+        # The question what it is doing kills one that cannot answer yet.
+        problem = code not in (0, -signal.SIGKILL, -signal.SIGUSR1)
+        if code in (130, 143):
+            *_, last = output.splitlines()
+            asked = f"; go on with ddr fit --resume {run.name}"
+            begun = any(line.startswith("training ") for line in output.splitlines())
+            problem = not last.startswith("ddr: ") or begun and asked not in last
+        # Before there is anything to save, a signal has its usual effect.
+        elif code in (-signal.SIGTERM, -signal.SIGINT):
+            problem = "step " in output
+        if problem or "Traceback" in output:
+            raise Wrong(f"{run.name} ended with {code}: {output}")
 
     def summary(self):
         """Lines that say what was tried and what came of it."""
@@ -434,6 +479,7 @@ class Harness:
             f"{self.finished} runs ended, {self.equal} equal"
         ]
         lines += [f"  {n:3} {where}" for where, n in self.places.most_common()]
+        lines += [f"  {n:3} exit code {code}" for code, n in self.ends.most_common()]
         return lines + [f"  wrong: {text}" for text in self.wrong]
 
 
@@ -443,18 +489,24 @@ def main():
     parser.add_argument("--backend", choices=BACKENDS, default="tensorflow")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--signals", action="store_true", help="SIGTERM, SIGINT too")
     parser.add_argument("--variant", choices=VARIANTS, action="append")
     arguments = parser.parse_args()
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     variants = arguments.variant or list(VARIANTS)
     with tempfile.TemporaryDirectory() as folder:
-        harness = Harness(folder, arguments.backend, arguments.seed)
+        harness = Harness(
+            folder, arguments.backend, arguments.seed, signals=arguments.signals
+        )
         for number, variant in enumerate(variants):
             left = arguments.kills - harness.tried
             kills = -(-left // (len(variants) - number))
             if kills > 0:
-                harness.run(variant, kills)
+                try:
+                    harness.run(variant, kills)
+                except Wrong as error:
+                    harness.wrong.append(str(error))
         print("\n".join(harness.summary()), flush=True)
     sys.exit(1 if harness.wrong else 0)
 
