@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
-from keras_ddr.files import check_output_path, replacing
+from keras_ddr.files import check_output_path, replacing, this_process
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -258,7 +258,7 @@ def _write_npz(
         folder = Path(
             stack.enter_context(
                 tempfile.TemporaryDirectory(
-                    prefix=f".{path.stem}.tmp-", dir=path.parent
+                    prefix=f".{path.stem}.tmp-{this_process()}-", dir=path.parent
                 )
             )
         )

@@ -8,6 +8,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import socket
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -24,11 +27,13 @@ __all__ = [
     "cannot_write",
     "check_output_path",
     "is_temporary",
+    "lives",
     "locked",
     "natural_key",
     "read_json",
     "read_text",
     "replacing",
+    "this_process",
     "write_json",
 ]
 
@@ -75,7 +80,7 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
     return path
 
 
-def cannot_write(path, error):
+def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
     """What to say of a place that took no file.
 
     Args:
@@ -85,12 +90,13 @@ def cannot_write(path, error):
     Returns:
         `InputError`, or `None` where the disk is not full and the folder not read-only.
     """
-    number = error.errno if isinstance(error, OSError) else None
-    if number in NO_SPACE:
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in NO_SPACE:
         return InputError(
             f"{path}: no space left on the disk; free some, or choose another place"
         )
-    if number in _READ_ONLY:
+    if error.errno in _READ_ONLY:
         return InputError(
             f"{path}: cannot be written ({error.strerror}); choose another place, or "
             "make this one writable"
@@ -99,13 +105,16 @@ def cannot_write(path, error):
 
 
 @contextlib.contextmanager
-def locked(path: StrPath, busy: str, again: bool = False) -> Iterator[None]:
+def locked(
+    path: StrPath, busy: str, *, again: bool = False, keep: bool = True
+) -> Iterator[None]:
     """Hold a lock file, which ends with the process however that ends.
 
     Args:
-        path: Lock file; it is made where it is not there, and stays.
+        path: Lock file; it is made where it is not there.
         busy: What to say where another process holds it.
         again: Let this thread hold it more than once.
+        keep: Whether the file stays; a killed process leaves it in any case.
 
     Raises:
         InputError: Another process holds it.
@@ -113,6 +122,10 @@ def locked(path: StrPath, busy: str, again: bool = False) -> Iterator[None]:
     lock = FileLock(path, is_singleton=again)
     try:
         lock.acquire(timeout=0)
+        # Whoever held it just now may have removed it.
+        while not keep and not os.path.lexists(path):
+            lock.release()
+            lock.acquire(timeout=0)
     except Timeout:
         raise InputError(busy) from None
     except (OSError, NotImplementedError):
@@ -120,6 +133,10 @@ def locked(path: StrPath, busy: str, again: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        if not keep and lock.is_locked:
+            # One system does not remove what is open.
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         lock.release()
 
 
@@ -129,6 +146,8 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
 
     Whoever reads `path` finds the old file or the new one, never half of it, also
     after the machine itself was stopped. Nothing is left behind where the body raises.
+    What a killed process left is removed by the next one that writes a file of this
+    name.
 
     Args:
         path: File to write or replace; its folder exists.
@@ -140,7 +159,8 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
         InputError: The disk is full, or the folder read-only.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.tmp-{this_process()}{path.suffix}")
+    _remove_leftovers(path)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -152,7 +172,8 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
         refusal = cannot_write(path, error)
         # Of another file, which is not writable either, its own name is to be said.
         named = getattr(error, "filename", None) or str(temporary)
-        if refusal and (error.errno in NO_SPACE or named == str(temporary)):
+        full = getattr(error, "errno", None) in NO_SPACE
+        if refusal and (full or named == str(temporary)):
             raise refusal from error
         raise
 
@@ -160,6 +181,60 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
 def is_temporary(name: str) -> bool:
     """Whether a file has a name that `replacing` gives until it is whole."""
     return name.startswith(".") and ".tmp-" in name
+
+
+def _remove_leftovers(path: pathlib.Path) -> None:
+    """Remove temporary files and folders for `path` of processes that were killed."""
+    prefix = f".{path.stem}.tmp-"
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(path.parent)):
+            owner = entry.name.removeprefix(prefix).partition(".")[0]
+            if entry.name.startswith(prefix) and not lives(owner):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    os.unlink(entry)
+
+
+def this_process() -> str:
+    """Text for the name of a temporary file, by which `lives` knows its writer."""
+    # Process numbers mean something on one host only.
+    host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
+    return f"{host}-{os.getpid()}"
+
+
+def lives(owner: str) -> bool:
+    """Whether a process may still be running.
+
+    Args:
+        owner: What `this_process` gave there, and more after a dash.
+
+    Returns:
+        False where there is certainly none.
+    """
+    host, _, rest = owner.partition("-")
+    number = rest.partition("-")[0]
+    if not number.isdecimal() or host != this_process().partition("-")[0]:
+        return True
+    pid = int(number)
+    if pid == os.getpid():
+        return True
+    if sys.platform == "win32":
+        # os.kill(pid, 0) would send Ctrl-C there.
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Another user's; or a number that no process has.
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_json(path: StrPath, content: object) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import os
 import shutil
-import socket
-import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ from keras_ddr.data.store import (
     release,
 )
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, cannot_write
+from keras_ddr.files import NO_SPACE, cannot_write, lives, locked, this_process
 from keras_ddr.version import __version__
 
 if TYPE_CHECKING:
@@ -105,9 +104,9 @@ def write_store(
         The `FrameStore` at `path`.
 
     Raises:
-        InputError: if `path` exists, a sequence does not fit, there is none at all,
-            the disk is full or the folder read-only. Nothing is left behind then, and
-            an older store at `path` is as it was.
+        InputError: if `path` exists, another process is writing it, a sequence does
+            not fit, there is none at all, the disk is full or the folder read-only.
+            Nothing is left behind then, and an older store at `path` is as it was.
     """
     with StoreWriter(
         path,
@@ -129,7 +128,8 @@ class StoreWriter:
 
     The store grows in a hidden folder beside `path`, which takes the name `path`
     when the block ends, or is removed when the block raises (Ctrl-C included). What
-    a killed process left is removed by the next writer of the same store.
+    a killed process left is removed by the next writer of the same store; while one
+    lives, others are refused.
     Arguments and errors are those of `write_store`.
     """
 
@@ -167,13 +167,15 @@ class StoreWriter:
         self._digest = hashlib.sha256()
         self._file: BinaryIO | None = None
         self._folder = self.path.parent / (
-            f".{self.path.name}.tmp-{_owner()}-{uuid.uuid4().hex[:8]}"
+            f".{self.path.name}.tmp-{this_process()}-{uuid.uuid4().hex[:8]}"
         )
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         check_target(self.path, self.overwrite)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.enter_context(_alone(self.path))
             _active.add(self._folder.name)
             self._folder.mkdir()
             self._file = open(self._folder / "frames.npy", "wb")
@@ -203,6 +205,7 @@ class StoreWriter:
             self._discard()
             self._translate(error)
         _active.discard(self._folder.name)
+        self._lock.close()
 
     def append(self, record: SequenceRecord) -> None:
         """Append one sequence.
@@ -484,7 +487,7 @@ class StoreWriter:
             os.rename(self._folder, self.path)
             return
         release(self.path)
-        name = f".{self.path.name}.old-{_owner()}-{uuid.uuid4().hex[:8]}"
+        name = f".{self.path.name}.old-{this_process()}-{uuid.uuid4().hex[:8]}"
         old = self.path.parent / name
         _active.add(name)
         try:
@@ -504,8 +507,10 @@ class StoreWriter:
                 self._file.close()
             except OSError:
                 pass
-        shutil.rmtree(self._folder, ignore_errors=True)
-        _active.discard(self._folder.name)
+        if self._folder.name in _active:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            _active.discard(self._folder.name)
+        self._lock.close()
 
     def _translate(self, error: BaseException) -> None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
@@ -514,6 +519,16 @@ class StoreWriter:
                 "frames, so no store was made; free some space or choose another "
                 "place"
             ) from error
+
+
+def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
+    """One process at a time writes a store."""
+    return locked(
+        path.with_name(f".{path.name}.lock"),
+        f"{path}: is being made by another process now; wait for it, or choose "
+        "another name",
+        keep=False,
+    )
 
 
 def check_target(path: StrPath, overwrite: bool = False) -> None:
@@ -581,35 +596,10 @@ def _strange_entry(folder: Path) -> str | None:
     return None
 
 
-def _owner() -> str:
-    # Process numbers mean something on one host only.
-    host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
-    return f"{host}-{os.getpid()}"
-
-
 def _alive(name: str, owner: str) -> bool:
-    host, _, rest = owner.partition("-")
-    number = rest.partition("-")[0]
-    if not number.isdigit() or host != _owner().partition("-")[0]:
-        return True
-    pid = int(number)
-    if pid == os.getpid():
+    if owner.startswith(f"{this_process()}-"):
         return name in _active
-    if sys.platform == "win32":
-        # os.kill(pid, 0) would send Ctrl-C there.
-        import ctypes
-
-        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)
-        if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)
-        return bool(handle)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return lives(owner)
 
 
 def assign_splits(

@@ -265,7 +265,7 @@ def build(
                 report = report.with_name(f"{store_path.name}.failed.report.csv")
             with _one_line(store_path):
                 _write_report(report, parts)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_parts(folder)
             raise InputError(
                 f"{store_path}: no {what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
@@ -284,7 +284,7 @@ def build(
         )
         with _one_line(store_path):
             _write_report(report, parts)
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_parts(folder)
     return store
 
 
@@ -445,6 +445,17 @@ def _try(
         text = " ".join(f"{type(error).__name__}: {error}".split())
         reason = f"{source.path}: cannot be read ({text[:300]})"
     return Reading(skipped=reason, failed=True)
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove all parts; half of one must never be taken for a part."""
+    with contextlib.suppress(OSError):
+        for part in list(folder.iterdir()):
+            if part.is_dir() and ".tmp-" not in part.name:
+                os.rename(
+                    part, part.with_name(f"{part.name}.tmp-{uuid.uuid4().hex[:8]}")
+                )
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_begun(folder: Path) -> bool:

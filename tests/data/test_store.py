@@ -386,7 +386,7 @@ def test_interrupted_writing_leaves_the_older_store(tmp_path, problem):
 
     def interrupted():
         yield from _records(2, fill=9)
-        assert len(os.listdir(tmp_path)) == 2
+        assert len(os.listdir(tmp_path)) == 3  # the lock, too
         raise problem
 
     with pytest.raises(problem):
@@ -458,15 +458,17 @@ def test_killed_writers(tmp_path):
     process = _start(path)
     living = set(os.listdir(tmp_path)) - {"store"}
     # A second writer leaves the living one alone.
-    write_store(path, _records(fill=8), overwrite=True)
+    with pytest.raises(InputError, match="store: is being made by another process"):
+        write_store(path, _records(fill=8), overwrite=True)
     assert set(os.listdir(tmp_path)) == living | {"store"}
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    (left,) = living
+    left, lock = sorted(living, key=lambda name: name.endswith(".lock"))
+    assert lock == ".store.lock"
     with pytest.raises(InputError, match="unfinished"):
         FrameStore.open(tmp_path / left)
-    assert FrameStore.open(path).frames(0).max() == 8
+    assert FrameStore.open(path).frames(0).max() == 7
     # The left-over is not taken for a shard either.
     shutil.move(path, tmp_path / "one")
     assert len(FrameStore.open(tmp_path)) == 4

@@ -1,0 +1,515 @@
+"""Kill `ddr fit` at random moments, go on, and compare with a run left in peace.
+
+    python tests/promises/kills.py --backend jax --kills 20 --seed 0
+
+Every kill is a signal to a real process. After it the run folder is looked at as it
+lies there, and the next process goes on with `ddr fit --resume`. At the end all arrays
+of the last checkpoint and of model.keras (weights, optimizer and random state) and all
+columns of history.csv but `seconds` must equal those of a run that nothing disturbed.
+"""
+
+import argparse
+import collections
+import contextlib
+import csv
+import io
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+
+BACKENDS = ("tensorflow", "jax", "torch")
+STEPS, SAVE_EVERY = 35, 5  # an odd number of steps an epoch, so that accumulation cuts
+_COMMON = (
+    f"--config tiny --filters 4 --pair-filters 4 --hidden-units 8 --static-dim 4 "
+    f"--frames-per-set 2 --batch-size 2 --steps {STEPS} --save-every {SAVE_EVERY}"
+).split()
+_PARTS = {
+    "bfloat16": ["--mixed-precision", "bfloat16"],
+    "float16": ["--mixed-precision", "float16"],
+    "cosine": ["--schedule", "cosine"],
+    "accumulate": ["--accumulate", "2"],
+    "clipnorm": ["--clipnorm", "20"],
+}
+_PLAIN = {"--schedule": "constant", "--clipnorm": "0"}
+VARIANTS = {
+    "plain": [],
+    "validation": [],
+    **_PARTS,
+    "together": [
+        text
+        for name in ("bfloat16", "cosine", "accumulate", "clipnorm")
+        for text in _PARTS[name]
+    ],
+}
+"""Name -> options of `ddr fit`; all but "plain" have sequences for validation."""
+
+# Tells on SIGUSR1 what it is doing. Keras would load TensorFlow on every backend.
+_CHILD = """
+import faulthandler, signal, sys
+faulthandler.register(signal.SIGUSR1, open(sys.argv[1], "w"))
+sys.modules.update(dict.fromkeys({blocked!r}))
+from ddr_cli.main import ddr
+ddr.main(sys.argv[2:])
+"""
+_LIMIT = 900  # seconds after which a process that should have ended counts as hung
+
+
+class Wrong(AssertionError):
+    """A promise that was not kept."""
+
+
+def make_store(path, validation):
+    """A store of small frames full of noise.
+
+    Args:
+        path: Where.
+        validation: Whether it has sequences for validation.
+    """
+    import numpy as np
+
+    from keras_ddr.data import FrameStore
+
+    shape = (8, 5, 16, 16, 3)
+    frames = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+    splits = ["train"] * 6 + ["val" if validation else "train"] * 2
+    FrameStore.from_arrays(path, frames, splits=splits)
+
+
+class Process:
+    """A `ddr fit` in its own process."""
+
+    def __init__(self, folder, backend, arguments):
+        self.trace = folder / "trace"
+        self.trace.unlink(missing_ok=True)
+        self.log = folder / "log"
+        blocked = [] if backend == "tensorflow" else ["tensorflow"]
+        environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+        environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        # Compiled programs are kept between the processes of one harness.
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
+        environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        environment["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CHILD.format(blocked=blocked), self.trace]
+                + arguments,
+                env=environment,
+                cwd=folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_behave,
+            )
+        self.pid = self._process.pid
+        self.began = time.monotonic()
+
+    @property
+    def code(self):
+        """The exit code, or None while it lives."""
+        return self._process.poll()
+
+    def send(self, number):
+        """Send a signal, if it still lives."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def wait(self):
+        """Wait for its end, and say what it wrote."""
+        try:
+            self._process.wait(_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.send(signal.SIGKILL)
+            self._process.wait()
+            raise Wrong(f"it did not end within {_LIMIT} s: {self.output()}") from None
+        return self.output()
+
+    def output(self):
+        """All that it wrote."""
+        return self.log.read_text(errors="replace")
+
+    def doing(self):
+        """Names of files and functions that it is in."""
+        self.send(signal.SIGUSR1)
+        end = time.monotonic() + 1
+        while self.code is None and time.monotonic() < end:
+            if self.trace.exists() and self.trace.stat().st_size:
+                break
+        return self.trace.read_text() if self.trace.exists() else ""
+
+
+def _behave():
+    # Background jobs of a shell ignore Ctrl-C, and so would all that they start.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # The one who watches must not come too late.
+    os.nice(5)
+
+
+# --- what lies in a run folder ------------------------------------------------------
+
+
+def temporary_files(run):
+    """Files with a temporary name: path -> process number."""
+    found = {}
+    for folder in (run, run / "checkpoint", run / "samples"):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                if name.startswith(".") and ".tmp-" in name:
+                    owner = name.partition(".tmp-")[2].partition(".")[0]
+                    found[folder / name] = int(owner.rpartition("-")[2])
+    return found
+
+
+def kind(path):
+    """What a temporary file will be."""
+    if path.parent.name in ("checkpoint", "samples"):
+        return {"checkpoint": "checkpoint", "samples": "picture"}[path.parent.name]
+    return {".model": "model.keras", ".config": "config"}.get(
+        path.name.partition(".tmp-")[0], "history"
+    )
+
+
+def rows(run):
+    """History without the times; what is there at any moment must be a whole table."""
+    file = run / "history.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="") as lines:
+        table = list(csv.DictReader(lines))
+    for row in table:
+        if row.pop("seconds", None) is None or None in row or None in row.values():
+            raise Wrong(f"{file} is not whole: {row}")
+    return table
+
+
+def arrays(path):
+    """All that a .keras file holds but the date: name -> bytes, type and shape."""
+    import h5py
+
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith(".h5"):
+                with h5py.File(io.BytesIO(content)) as file:
+
+                    def note(place, item, name=name):
+                        if isinstance(item, h5py.Dataset):
+                            value = item[()]
+                            about = str(value.dtype), value.shape
+                            found[f"{name}/{place}"] = (value.tobytes(), *about)
+
+                    file.visititems(note)
+            elif name != "metadata.json":
+                found[name] = json.loads(content)
+    return found
+
+
+def last_checkpoint(run):
+    """The newest checkpoint."""
+    return max((run / "checkpoint").glob("*.keras"))
+
+
+def differences(run, whole):
+    """Name what differs between two runs that have ended."""
+    found = []
+    if rows(run) != rows(whole):
+        pairs = zip(rows(run), rows(whole), strict=False)
+        first = next((a for a, b in pairs if a != b), {"epoch": "the end"})
+        found.append(f"history.csv from epoch {first['epoch']}")
+    ours, theirs = last_checkpoint(run), last_checkpoint(whole)
+    if ours.name != theirs.name:
+        found.append(f"checkpoint {ours.name}, not {theirs.name}")
+    for what, a, b in (
+        ("checkpoint", ours, theirs),
+        ("model.keras", run / "model.keras", whole / "model.keras"),
+    ):
+        a, b = arrays(a), arrays(b)
+        names = sorted(n for n in a.keys() | b.keys() if a.get(n) != b.get(n))
+        if not any("optimizer" in n for n in b) or not any("stream" in n for n in b):
+            found.append(f"{what} lacks the state of the optimizer or of the draws")
+        if names:
+            found.append(f"{what}: {len(names)} of {len(b)} entries, {names[0]}")
+    return found
+
+
+def check_folder(run, process):
+    """Hold what lies there right after a kill to what is promised."""
+    from keras_ddr import runs
+
+    if (run / "model.keras").exists():
+        runs.load_model(run / "model.keras")
+    # Before it goes on a process removes what others left; a new one has its number.
+    strangers = {p for p, number in temporary_files(run).items() if number != process}
+    if not (run / "config.json").exists():
+        return strangers
+    findings = runs.verify(run)
+    # True between the first row and the first model.
+    excused = "model.keras: is missing" if len(rows(run)) == 1 else "\0"
+    untrue = [text for text in findings.problems if excused not in text]
+    if untrue or findings.notes:
+        raise Wrong(f"ddr verify says {untrue + findings.notes}")
+    return strangers
+
+
+# --- the moments --------------------------------------------------------------------
+
+
+class Moments:
+    """Chooses when to strike, and says what was hit."""
+
+    def __init__(self, random_state, startup, epoch):
+        self._random = random_state
+        self.startup, self.epoch = startup, epoch
+
+    def wait(self, process, run, done, aimed):
+        """Wait for a random moment, if the process does not end before.
+
+        Args:
+            process: `Process`.
+            run: Its folder.
+            done: Rows of history when it began.
+            aimed: None, or what kind of file it should write at that moment.
+
+        Returns:
+            What it was doing then, as `Process.doing` says it.
+        """
+        if aimed == "start-up":
+            self._sleep(process, self._random.uniform(0.05, 1) * self.startup)
+            return process.doing()
+        more = self._random.randrange(2)
+        while process.code is None and len(rows(run)) < done + more:
+            time.sleep(0.005)
+        if aimed is not None:
+            self._for_file(process, run, aimed)
+            return ""
+        if more:
+            self._sleep(process, self._random.uniform(0, self.epoch))
+        else:
+            end = self.startup + self._random.uniform(0, 2 * self.epoch)
+            self._sleep(process, end - (time.monotonic() - process.began))
+        return process.doing()
+
+    def _for_file(self, process, run, aimed):
+        while process.code is None:
+            for path, number in temporary_files(run).items():
+                if number == process.pid and kind(path) == aimed:
+                    # Most of the time of a checkpoint goes into its archive.
+                    longest = {"checkpoint": 0.1, "picture": 0.1}.get(aimed, 0)
+                    time.sleep(self._random.uniform(0, longest))
+                    return
+
+    @staticmethod
+    def _sleep(process, seconds):
+        end = time.monotonic() + seconds
+        while process.code is None and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.01))
+
+
+def place(files, trace):
+    """What a process was doing, by its temporary files and functions."""
+    for path in files:
+        return f"writing of {kind(path)}"
+    functions = {line.rpartition(" in ")[2] for line in trace.splitlines()}
+    if "evaluate" in functions:
+        return "validation"
+    if "on_epoch_end" in functions:
+        return "saving, between files"
+    return "training step" if "trainer.py" in trace else "start-up"
+
+
+_AIMS = (None, "checkpoint", None, "picture", "history", None, "model.keras")
+_KILL, _TERM, _INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+# One in three kills; others ask to end, and some come while another is heeded.
+_SIGNALS = [
+    *[(_KILL,)] * 3,
+    *[(_TERM,)] * 2,
+    (_INT,),
+    (_TERM, _TERM),
+    (_INT, _INT),
+    (_TERM, _INT),
+    (_TERM, _KILL),
+]
+
+
+class Harness:
+    """Kills of one backend, in one folder.
+
+    Args:
+        folder: Empty folder to work in.
+        backend: One of `BACKENDS`, the one that runs in this process.
+        seed: Of the moments.
+        report: Called with a line of text for every kill.
+        signals: Whether SIGTERM and SIGINT come among the kills.
+    """
+
+    def __init__(self, folder, backend, seed=0, report=print, signals=False):
+        self.folder = pathlib.Path(folder)
+        self.backend = backend
+        self.random = random.Random(seed)
+        self.report = report
+        self._signals = _SIGNALS if signals else [(_KILL,)]
+        self.places = collections.Counter()
+        self.ends = collections.Counter()
+        self.tried = self.resumed = self.equal = self.finished = 0
+        self.wrong = []
+        self._count = 0
+
+    def run(self, variant, kills):
+        """Kill runs of a variant until there were so many kills.
+
+        Args:
+            variant: Key of `VARIANTS`.
+            kills: How many, at least 1.
+        """
+        store = self.folder / ("no-val" if variant == "plain" else "val")
+        if not store.exists():
+            make_store(store, validation=variant != "plain")
+        plain = {k: v for k, v in _PLAIN.items() if k not in VARIANTS[variant]}
+        options = [*_COMMON, *VARIANTS[variant]]
+        options += [text for pair in plain.items() for text in pair]
+        new = ["fit", str(store), *options, "--backend", self.backend, "--out"]
+        whole = self.folder / f"{variant}-whole"
+        moments = self._undisturbed([*new, whole.name], whole)
+        while kills > 0:
+            self._count += 1
+            run = self.folder / f"{variant}-{self._count}"
+            kills -= self._one(run, [*new, run.name], kills, moments)
+            if found := differences(run, whole):
+                self.wrong.append(f"{run.name}: {'; '.join(found)}")
+            else:
+                self.equal += 1
+            self.finished += 1
+
+    def _undisturbed(self, command, whole):
+        process = Process(self.folder, self.backend, command)
+        while process.code is None and not rows(whole):
+            time.sleep(0.02)
+        startup = time.monotonic() - process.began
+        output = process.wait()
+        if process.code != 0:
+            raise Wrong(f"a run that nothing disturbed failed: {output}")
+        # A start is slow, and the first epoch of a process compiles.
+        epoch = (time.monotonic() - process.began - startup) / (STEPS / SAVE_EVERY - 1)
+        return Moments(self.random, startup, epoch)
+
+    def _one(self, run, command, kills, moments):
+        """Kill one run until it ends or was killed often enough; then let it end."""
+        struck = 0
+        while True:
+            process = Process(self.folder, self.backend, command)
+            done = len(rows(run))
+            where = ""
+            if struck < kills:
+                where = self._strike(process, run, done, moments)
+            output = process.wait()
+            self._check_end(process, run, output)
+            if process.code == 0:
+                if left := temporary_files(run):
+                    raise Wrong(f"{run.name}: {sorted(left)} left behind")
+                self.resumed += struck > 0
+                return max(struck, 1)
+            struck += 1
+            self.tried += 1
+            # Every kill but the last was followed by one that went on.
+            self.resumed += struck > 1
+            self.places[where] += 1
+            self.ends[process.code] += 1
+            strangers = check_folder(run, process.pid)
+            if strangers and where != "start-up":
+                raise Wrong(f"{run.name}: {sorted(strangers)} left after going on")
+            self.report(
+                f"{self.tried:3} {run.name}: {where}, after {len(rows(run))} epochs, "
+                f"exit code {process.code}"
+            )
+            if (run / "config.json").exists():
+                command = ["fit", "--resume", run.name]
+
+    def _strike(self, process, run, done, moments):
+        # One in ten while it starts, and a good half of the others while it saves.
+        aimed = "start-up"
+        if self.random.random() > 0.1:
+            aimed = _AIMS[self.tried % len(_AIMS)]
+        first, *others = self.random.choice(self._signals)
+        trace = moments.wait(process, run, done, aimed)
+        files = []
+        if first != signal.SIGKILL:
+            files = self._files_of(process, run)
+        process.send(first)
+        for number in others:
+            time.sleep(self.random.uniform(0, 0.5))
+            process.send(number)
+        if first == signal.SIGKILL:
+            process.wait()
+            files = self._files_of(process, run)
+        return place(files, trace)
+
+    @staticmethod
+    def _files_of(process, run):
+        return [
+            p for p, number in temporary_files(run).items() if number == process.pid
+        ]
+
+    @staticmethod
+    def _check_end(process, run, output):
+        """Hold the exit code and the last line to what is promised."""
+        code = process.code
+        # The question what it is doing kills one that cannot answer yet.
+        problem = code not in (0, -signal.SIGKILL, -signal.SIGUSR1)
+        if code in (130, 143):
+            *_, last = output.splitlines()
+            asked = f"; go on with ddr fit --resume {run.name}"
+            begun = any(line.startswith("training ") for line in output.splitlines())
+            problem = not last.startswith("ddr: ") or begun and asked not in last
+        # Before there is anything to save, a signal has its usual effect.
+        elif code in (-signal.SIGTERM, -signal.SIGINT):
+            problem = "step " in output
+        if problem or "Traceback" in output:
+            raise Wrong(f"{run.name} ended with {code}: {output}")
+
+    def summary(self):
+        """Lines that say what was tried and what came of it."""
+        lines = [
+            f"{self.backend}: {self.tried} kills tried, {self.resumed} resumed; "
+            f"{self.finished} runs ended, {self.equal} equal"
+        ]
+        lines += [f"  {n:3} {where}" for where, n in self.places.most_common()]
+        lines += [f"  {n:3} exit code {code}" for code, n in self.ends.most_common()]
+        return lines + [f"  wrong: {text}" for text in self.wrong]
+
+
+def main():
+    """Run the harness and print its tally."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backend", choices=BACKENDS, default="tensorflow")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--signals", action="store_true", help="SIGTERM, SIGINT too")
+    parser.add_argument("--variant", choices=VARIANTS, action="append")
+    arguments = parser.parse_args()
+    os.environ["KERAS_BACKEND"] = arguments.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    variants = arguments.variant or list(VARIANTS)
+    with tempfile.TemporaryDirectory() as folder:
+        harness = Harness(
+            folder, arguments.backend, arguments.seed, signals=arguments.signals
+        )
+        for number, variant in enumerate(variants):
+            left = arguments.kills - harness.tried
+            kills = -(-left // (len(variants) - number))
+            if kills > 0:
+                try:
+                    harness.run(variant, kills)
+                except Wrong as error:
+                    harness.wrong.append(str(error))
+        print("\n".join(harness.summary()), flush=True)
+    sys.exit(1 if harness.wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
