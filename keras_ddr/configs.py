@@ -67,6 +67,7 @@ CONFIGS = {
         },
     },
 }
+"""Named configurations; `get` describes what is in one."""
 
 
 def get(name):

@@ -28,8 +28,8 @@ _MOST_TEXT = 64 << 20
 _MOST_LINE = 1 << 20
 _PIECE = 1 << 16
 
-# Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""Error numbers of a full disk, quota or file-size limit."""
 
 
 def check_output_path(path, suffixes):

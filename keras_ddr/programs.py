@@ -10,6 +10,7 @@ import numpy as np
 __all__ = ["CHUNK", "Programs"]
 
 CHUNK = 64  # frames or images a call
+"""Frames that are computed at a time."""
 _SETS = 16  # sets a call: each is N frames
 
 

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 DPI = 300
+"""Dots an inch of figures in pixels."""
 _LONGEST = 200  # characters at the head and the tail of a text that may be shown
 SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
@@ -50,6 +51,7 @@ STYLE = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
 }
+"""Matplotlib settings of all figures."""
 
 
 def styled(function):
