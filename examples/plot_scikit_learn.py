@@ -123,7 +123,7 @@ from_scores = make_pipeline(StandardScaler(), KNeighborsRegressor(15))
 from_pixels = make_pipeline(PCA(2), StandardScaler(), KNeighborsRegressor(15))
 predicted = {
     "z of a frame": from_scores.fit(scores, angles).predict(test_scores),
-    "two principal components": from_pixels.fit(pixels, angles).predict(test_pixels),
+    "PCA of its pixels": from_pixels.fit(pixels, angles).predict(test_pixels),
 }
 
 # %%
@@ -138,13 +138,14 @@ panels[0].axhline(1 / 6, color="0.6", linestyle="--", linewidth=1)
 panels[0].set(xscale="log", xticks=numbers, xticklabels=numbers, ylim=(0, 1.05))
 panels[0].minorticks_off()
 panels[0].set(xlabel="labelled puppets", ylabel="accuracy on test puppets")
-panels[0].legend(frameon=False)
+panels[0].legend(frameon=False, loc="lower right")
 for axes, (name, values) in zip(panels[1:], predicted.items(), strict=True):
     jitter = np.random.default_rng(0).uniform(-4, 4, len(values))
     axes.scatter(test_angles + jitter, values, s=3, alpha=0.25, linewidths=0)
     axes.plot((15, 160), (15, 160), color="0.4", linewidth=1)
     axes.set(xlabel="arm angle (degrees)", ylabel="predicted")
-    axes.set_title(f"{name}: $R^2$ = {r2_score(test_angles, values):.2f}")
+    score = r2_score(test_angles, values)
+    axes.set_title(f"{name}: $R^2$ = {score:.2f}", fontsize="medium")
 for axes in panels:
     axes.spines[["top", "right"]].set_visible(False)
 figure.savefig(out / "labels.png", dpi=200)
