@@ -14,6 +14,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
 
 from ddr_cli.main import ddr
 
@@ -37,7 +38,7 @@ def _targets():
     unique = {
         name: places.pop()
         for name, places in short.items()
-        if len(places) == 1 and (name[:1].isupper() and not name.isupper())
+        if len(places) == 1 and name[:1].isupper()
     }
     return {**unique, **full}
 
@@ -60,7 +61,7 @@ class LinkNames(SphinxTransform):
             ):
                 continue
             if text in commands:
-                self._wrap(literal, "std", "ref", text.replace(" ", "-"))
+                self._wrap(literal, "", "command", text.replace(" ", "-"))
             elif name := _find(text, targets):
                 self._wrap(literal, "py", "obj", name)
             elif re.fullmatch(r"keras_ddr(\.\w+)+", text) and not _is_module(text):
@@ -116,7 +117,16 @@ def _is_module(text):
         return False
 
 
+def link_command(app, env, node, content):
+    """Where sphinx-click describes the command."""
+    if node["reftype"] != "command":
+        return None
+    page, place = env.domains.standard_domain.anonlabels[node["reftarget"]]
+    return make_refnode(app.builder, node["refdoc"], page, place, content)
+
+
 def setup(app):
     """Look at every page and docstring."""
+    app.connect("missing-reference", link_command)
     app.add_transform(LinkNames)
     return {"parallel_read_safe": True}

@@ -17,7 +17,7 @@ _OF_A_BACKEND = ("jax_step", "tensorflow_step", "torch_step")
 
 PAGES = {
     "model": (
-        "The model",
+        "Model and codes",
         ["keras_ddr", "keras_ddr.model", "keras_ddr.inference", "keras_ddr.gaussian"],
     ),
     "layers": ("Layers", ["keras_ddr.layers"]),
@@ -152,6 +152,14 @@ def keep_colons(app, what, name, obj, options, lines):
         lines.insert(0, f"{text}: {lines.pop(0)}")
 
 
+def constructor(app, what, name, obj, options, signature, returns):
+    """Show the arguments of `__init__`: Keras's layers have a `__new__` that hides them."""
+    if what == "class" and "*args, **kwargs" in (signature or ""):
+        parameters = list(inspect.signature(obj.__init__).parameters.values())[1:]
+        return str(inspect.Signature(parameters)), returns
+    return None
+
+
 def only_ours(app, what, name, obj, skip, options):
     """Leave out what a class has from Keras."""
     module = getattr(obj, "__module__", None) or ""
@@ -163,4 +171,5 @@ def setup(app):
     app.connect("builder-inited", write)
     app.connect("autodoc-process-docstring", keep_colons, priority=600)
     app.connect("autodoc-skip-member", only_ours)
+    app.connect("autodoc-process-signature", constructor)
     return {"parallel_read_safe": True}
