@@ -83,5 +83,6 @@ html_copy_source = False
 html_show_sphinx = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+smartquotes_action = "qe"  # options keep their two dashes
 pygments_style = "friendly"
 pygments_dark_style = "monokai"

@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 def _commands(command, path=("ddr",)):
     yield " ".join(path)
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            yield from _commands(inner, (*path, name))
+        for name in command.list_commands(None):
+            yield from _commands(command.get_command(None, name), (*path, name))
 
 
 def _targets():

@@ -153,7 +153,7 @@ def keep_colons(app, what, name, obj, options, lines):
 
 
 def constructor(app, what, name, obj, options, signature, returns):
-    """Show the arguments of `__init__`: Keras's layers have a `__new__` that hides them."""
+    """Show the arguments of `__init__`, which Keras hides behind its `__new__`."""
     if what == "class" and "*args, **kwargs" in (signature or ""):
         parameters = list(inspect.signature(obj.__init__).parameters.values())[1:]
         return str(inspect.Signature(parameters)), returns
