@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"[\\/]plot_",
     "ignore_pattern": r"^(?!plot_)",
+    "within_subsection_order": "order.reading_order",
     "image_scrapers": ("pictures",),
     "abort_on_example_error": True,
     "download_all_examples": False,

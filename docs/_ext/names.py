@@ -18,6 +18,7 @@ from sphinx.util.nodes import make_refnode
 
 from ddr_cli.main import ddr
 
+_SHORT = 24  # characters; such code is kept on one line
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +56,8 @@ class LinkNames(SphinxTransform):
             if isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
                 continue
             text = literal.astext()
+            if len(text) <= _SHORT:
+                literal["classes"].append("short")
             if any(
                 isinstance(a, nodes.title | addnodes.desc_signature)
                 for a in _ancestors(literal)
