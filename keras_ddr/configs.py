@@ -68,6 +68,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         },
     },
 }
+"""Named configurations; `get` describes what is in one."""
 
 
 def get(name: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 SUFFIXES = (".npz", ".csv")
+"""Suffixes of the files that can be written."""
 
 
 def encode_sequences(

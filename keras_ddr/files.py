@@ -42,8 +42,8 @@ _MOST_TEXT = 64 << 20
 _MOST_LINE = 1 << 20
 _PIECE = 1 << 16
 
-# Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""Error numbers of a full disk, quota or file-size limit."""
 # Of a folder that one may not write to.
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 

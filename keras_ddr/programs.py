@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK", "Programs"]
 
 CHUNK = 64  # frames or images a call
+"""Frames that are computed at a time."""
 _SETS = 16  # sets a call: each is N frames
 
 

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "FORMAT_VERSION", "SPLITS", "FrameStore", "Sequence"]
 
 FORMAT = "keras_ddr frame store"
+"""What meta.json calls a frame store."""
 FORMAT_VERSION = 1
+"""Version of the format that is written here."""
 SPLITS = ("train", "val", "test")
+"""Names of the splits."""
 HEADER_SIZE = 192
 """Bytes before the pixels in a frames.npy that is written here."""
 

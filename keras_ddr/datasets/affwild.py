@@ -68,6 +68,7 @@ __all__ = [
 ]
 
 KINDS = ("valence", "arousal")
+"""Frame labels that the annotations give."""
 PAPER_SEQUENCES = 252
 """Sequences that the paper has of this data set (Section 4.2). How it cut them from the
 videos is not known, so another number is no error."""
@@ -75,6 +76,7 @@ LICENCE = (
     "Aff-Wild, given on request and for research only. The frames show persons: do not "
     "pass them on."
 )
+"""Note in the stores."""
 # Share of the larger face's area up to which another is no partner: a third as wide.
 _BACKGROUND = 1 / 9
 

@@ -64,6 +64,7 @@ LICENCE = (
     "Aff-Wild2, given on request and for research only. The frames show persons: do "
     "not pass them on."
 )
+"""Note in the stores."""
 _VALENCE_AROUSAL = ["valence", "arousal"]
 _EXPRESSIONS = frozenset(
     "neutral anger disgust fear happiness sadness surprise other contempt".split()

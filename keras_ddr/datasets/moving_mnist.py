@@ -48,12 +48,14 @@ __all__ = [
     "trajectory",
 ]
 
-# Height and width of a frame and of a digit, in pixels.
-CANVAS, DIGIT = 64, 28
-# Largest coordinate of a digit's upper left corner.
+CANVAS = 64
+"""Height and width of a frame, in pixels."""
+DIGIT = 28
+"""Height and width of a digit, in pixels."""
 EXTENT = CANVAS - DIGIT
-# Pixels a frame: a tenth of the way from wall to wall.
+"""Largest row or column of a digit's upper left corner."""
 SPEED = 0.1 * EXTENT
+"""Pixels that a digit moves from frame to frame, a tenth from wall to wall."""
 LICENCE = (
     "MNIST digits by Yann LeCun, Corinna Cortes and Christopher Burges, CC BY-SA 3.0 "
     "(https://creativecommons.org/licenses/by-sa/3.0/)."

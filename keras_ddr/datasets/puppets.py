@@ -66,9 +66,12 @@ ATTRIBUTES = {
         "moss": (84, 112, 44),
     },
 }
+"""Attributes of a puppet, and the colours (red, green, blue) of their classes."""
 # Degrees from hanging down, outward, where the grid of poses begins and ends.
 ARM_ANGLES = (15.0, 160.0)
+"""Least and greatest angle of the arms, degrees."""
 LEG_ANGLES = (3.0, 70.0)
+"""Least and greatest angle of the legs, degrees."""
 
 _NAMES = tuple(ATTRIBUTES)
 _INK = np.array([44, 38, 50], np.float32)

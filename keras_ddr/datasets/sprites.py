@@ -80,7 +80,9 @@ LAYERS = {
         for name in ("black", "blonde2", "blue", "green2", "purple", "redhead")
     },
 }
+"""Sheets below the root, by layer and class, in the order in which they are drawn."""
 DIRECTIONS = ("up", "left", "down", "right")
+"""Classes of the label `direction`."""
 # Animation: first row of the sheet, frames, directions (one row each).
 _ROWS = {
     "spellcast": (0, 7, DIRECTIONS),
@@ -91,13 +93,14 @@ _ROWS = {
     "hurt": (20, 6, ("down",)),
 }
 ANIMATIONS = tuple(_ROWS)
-# All 178 poses in sheet order: (animation, direction, frame, row, column).
+"""Classes of the label `animation`."""
 POSES = tuple(
     (animation, direction, column, first + number, column)
     for animation, (first, columns, directions) in _ROWS.items()
     for number, direction in enumerate(directions)
     for column in range(columns)
 )
+"""The 178 poses in sheet order: (animation, direction, frame, row, column)."""
 POSE_NAMES = tuple(f"{pose[0]}-{pose[1]}-{pose[2]}" for pose in POSES)
 # The legs are hidden behind the fallen body there.
 _EMPTY_BY_DESIGN = {("legs", 20, 4)}

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 BINS = 20
+"""Intervals of equal width that values are sorted into."""
 _ITEMS = 5000  # that a forest is fitted on
 _TREES, _DEPTH = 20, 12
 

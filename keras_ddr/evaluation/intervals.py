@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 RESAMPLES = 1000
+"""Bootstrap draws of an interval."""
 _LEVEL = 0.95
 _CELLS = 4_000_000  # of the matrix of counts that is made at a time
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["STEPS", "Judge", "train_judge"]
 
 STEPS = 1000
+"""Training steps of a judge."""
 _BATCH = 64
 _RATE = 2e-3
 _FILTERS = (32, 64, 96, 128)

@@ -63,9 +63,9 @@ def msd_score(kept: ArrayLike, others: ArrayLike, chances: ArrayLike) -> float:
 
     Args:
         kept: Accuracies in [0, 1] of the factors that were kept; `on` is the mean of
-            |accuracy − 1|.
+            abs(accuracy − 1).
         others: Accuracies of those that were drawn anew; `off` is the mean of
-            |accuracy − chance|.
+            abs(accuracy − chance).
         chances: Chance of each of these.
 
     Returns:

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 NEIGHBOURS = 15
+"""Neighbours that read a label from z."""
 _ITERATIONS = 1000
 
 _PERIODS = {

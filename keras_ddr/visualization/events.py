@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_SEQUENCES", "plot_events"]
 
 MOST_SEQUENCES = 40  # a picture of more rows is slow to draw and hard to open
+"""Sequences that fit on a sheet."""
 
 
 @styled

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
 
 SUFFIXES = (".html",)
+"""Suffixes of the page."""
 
 _COLUMNS = 16  # frames side by side in an atlas
 _LIMIT = 10_000_000  # bytes of a page

@@ -43,6 +43,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DPI = 300
+"""Dots an inch of figures in pixels."""
 _LONGEST = 200  # characters at the head and the tail of a text that may be shown
 SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
@@ -66,6 +67,7 @@ STYLE: dict[RcKeyType, Any] = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
 }
+"""Matplotlib settings of all figures."""
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
