@@ -114,6 +114,7 @@ figure = plot_manifold(
     originals=[store.frames(person.index)[0] for person in people],
 )
 save_figure(figure, out / "manifold.png")
+# sphinx_gallery_thumbnail_number = 3
 
 # %%
 # Nobody told the model about angles, but puppets have known ones. If z is the pose,
