@@ -123,6 +123,6 @@ print(*(out / "events.csv").read_text().splitlines()[:6], sep="\n")
 # without anyone having said what arms and legs are.
 
 model, frames = Run.open(run).model(), FrameStore.open(store)
-figure = plot_dynamics(model, frames, "gymnast-0#1", component=0, prominence=1.0)
+figure = plot_dynamics(model, frames, "gymnast-0#1", component=1, prominence=1.0)
 save_figure(figure, out / "dynamics.png")
 # sphinx_gallery_thumbnail_number = 3
