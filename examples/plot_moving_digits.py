@@ -122,6 +122,7 @@ figure = plot_manifold(
     originals=[store.frames(sequence.index)[0] for sequence in chosen],
 )
 save_figure(figure, out / "manifold.png")
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # The same as points: z of all test frames, coloured by where the digit really was. If z

@@ -109,7 +109,7 @@ ddr(
 
 ddr(
     *("events", run, store, out / "events.csv", "--sheet", out / "events.png"),
-    *("--sequence", "gymnast-0.mp4", "--sequence", "gymnast-1.mp4"),
+    *("--sequence", "gymnast-0#1", "--sequence", "gymnast-1#1"),
     *("--prominence", 1),
 )
 print(*(out / "events.csv").read_text().splitlines()[:6], sep="\n")
@@ -123,5 +123,6 @@ print(*(out / "events.csv").read_text().splitlines()[:6], sep="\n")
 # without anyone having said what arms and legs are.
 
 model, frames = Run.open(run).model(), FrameStore.open(store)
-figure = plot_dynamics(model, frames, "gymnast-0.mp4", component=0, prominence=1.0)
+figure = plot_dynamics(model, frames, "gymnast-0#1", component=1, prominence=1.0)
 save_figure(figure, out / "dynamics.png")
+# sphinx_gallery_thumbnail_number = 3

@@ -36,11 +36,12 @@ out.mkdir(parents=True, exist_ok=True)
 # The data
 # --------
 # Frames live in a *store*, a folder with one array of all frames and a table of the
-# sequences. This one holds 300 puppets, each in the same 96 poses. A store knows which
-# sequences are for training, for validation and for testing; no puppet of the test
-# split is ever trained on.
+# sequences. This one holds 300 puppets, each in the same 96 poses, on small pictures of
+# 32×32 pixels, so that training takes a minute. A store knows which sequences are for
+# training, for validation and for testing; no puppet of the test split is ever trained
+# on.
 
-store = puppets.prepare(out / "store", identities=300, overwrite=True)
+store = puppets.prepare(out / "store", identities=300, size=32, overwrite=True)
 print(store)
 save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png")
 
@@ -52,7 +53,7 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 # each of 32 sequences. Two frames of a set differ in z only, and this is all that the
 # model is told about the difference between f and z.
 
-steps, epochs = 100, 5
+steps, epochs = 100, 10
 train = FrameSets(store, frames_per_set=3, batch_size=32, steps=steps)
 val = FrameSets(store, frames_per_set=3, batch_size=32, split="val", fixed=True)
 (batch,) = train[0]
@@ -67,7 +68,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 # steps go furthest with a high learning rate that rises first and then falls.
 
 keras.utils.set_random_seed(0)
-model = DDR.from_config_name("tiny")
+model = DDR.from_config_name("tiny", image_shape=store.frame_shape)
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
 )
@@ -101,19 +102,20 @@ figure.savefig(out / "history.png", dpi=200)
 # `encode` finds f of a sequence and z of each of its frames. Now fix f and move through
 # the plane of z: every panel is one puppet of the test split, every tile a decoded
 # picture. Look for two things: the colours stay the same within a panel, and the same
-# place in each panel shows the same pose.
+# place in each panel shows the same pose. Above a panel stands a real frame of its
+# puppet.
 
-people = store.select("test")[:3]
+people = store.select("test")[5::20]
 codes = [model.encode(store.frames(person.index)) for person in people]
 print("f:", codes[0].static.mean.shape, " z:", codes[0].dynamic.mean.shape)
 figure = plot_manifold(
     model,
     codes,
-    grid=6,
-    names=[person.name for person in people],
+    grid=7,
     originals=[store.frames(person.index)[0] for person in people],
 )
 save_figure(figure, out / "manifold.png")
+# sphinx_gallery_thumbnail_number = 3
 
 # %%
 # Nobody told the model about angles, but puppets have known ones. If z is the pose,
