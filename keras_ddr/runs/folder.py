@@ -249,7 +249,7 @@ class Run:
         arguments = {"batch_size": training["batch_size"], **arguments}
         return FrameSets(
             store,
-            frames_per_set=self.config["model"]["frames_per_set"],
+            frames_per_set=settings.set_size(self.config["model"]),
             split=split,
             seed=training["seed"],
             steps=steps,
@@ -258,7 +258,7 @@ class Run:
 
     def validation_sets(self, store: FrameStore) -> FrameSets | None:
         """The fixed sets on which every epoch is judged, or `None` without val."""
-        number = self.config["model"]["frames_per_set"]
+        number = settings.set_size(self.config["model"])
         if not store.select(split="val", min_length=number):
             return None
         return self.sets(
@@ -305,11 +305,11 @@ class Run:
                 f"{self.path / 'history.csv'} lacks epochs before {checkpoint.name}; "
                 "restore it, or start a new run"
             )
-        number = self.config["model"]["frames_per_set"]
-        if model.frames_per_set != number:
+        number = settings.set_size(self.config["model"])
+        if model.set_size != number:
             raise InputError(
-                f"{self.path / 'config.json'} says frames_per_set {number}, but the "
-                f"model has {model.frames_per_set}; restore it"
+                f"{self.path / 'config.json'} says sets of {number} frames, but the "
+                f"model takes {model.set_size}; restore it"
             )
         values = len(model.metrics_variables) if progress.batch else 0
         if len(progress.metrics) != values:
