@@ -98,6 +98,9 @@ def _check_objects(config: object) -> None:
         name, module = part.get("class_name"), part.get("module")
         if name == "__lambda__" or name == "Lambda":
             raise ValueError("it holds a Lambda, which is code and is not run")
+        # Some versions of Keras take anything.
+        if not isinstance(part.get("trainable", True), bool):
+            raise ValueError("trainable is neither true nor false")
         if "class_name" not in part or module is None or _registered(part) is not None:
             continue
         # Functions of Keras are under this name, too; it knows which they are.
