@@ -2,7 +2,7 @@
 
     python tests/promises/kills.py --backend jax --kills 20 --seed 0
 
-Every kill is a signal to a real process. After it the run folder is looked at as it
+Every kill is a signal to a process of its own. After it the run folder is looked at as it
 lies there, and the next process goes on with `ddr fit --resume`. At the end all arrays
 of the last checkpoint and of model.keras (weights, optimizer and random state) and all
 columns of history.csv but `seconds` must equal those of a run that nothing disturbed.
@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 
@@ -50,13 +51,34 @@ VARIANTS = {
 }
 """Name -> options of `ddr fit`; all but "plain" have sequences for validation."""
 
-# Tells on SIGUSR1 what it is doing. Keras would load TensorFlow on every backend.
-_CHILD = """
-import faulthandler, signal, sys
-faulthandler.register(signal.SIGUSR1, open(sys.argv[1], "w"))
+# Loads what every `ddr fit` loads first and forks one for each line that it reads: most
+# of the time of a short run would be that of loading. Keras would load TensorFlow on
+# every backend. A child tells on SIGUSR1 what it is doing.
+_SERVER = """
+import faulthandler, importlib, json, os, random, signal, sys
 sys.modules.update(dict.fromkeys({blocked!r}))
+for name in ("ddr_cli.fit", "keras_ddr.runs", "keras_ddr.visualization", "h5py",
+             "matplotlib.backends.backend_agg"):
+    importlib.import_module(name)
+import numpy
 from ddr_cli.main import ddr
-ddr.main(sys.argv[2:])
+for line in sys.stdin:
+    trace, log, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        faulthandler.register(signal.SIGUSR1, open(trace, "w"))
+        # Background jobs of a shell ignore Ctrl-C, and so would all that they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for number in (1, 2):
+            os.dup2(output, number)
+        os.close(0)
+        # As in processes that were started one by one.
+        random.seed()
+        numpy.random.seed()
+        ddr.main(arguments)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 _LIMIT = 900  # seconds after which a process that should have ended counts as hung
 
@@ -82,72 +104,96 @@ def make_store(path, validation):
     FrameStore.from_arrays(path, frames, splits=splits)
 
 
-class Process:
-    """A `ddr fit` in its own process."""
+class Server:
+    """Starts processes, one at a time; a context manager.
 
-    def __init__(self, folder, backend, arguments):
-        self.trace = folder / "trace"
-        self.trace.unlink(missing_ok=True)
-        self.log = folder / "log"
-        blocked = [] if backend == "tensorflow" else ["tensorflow"]
-        environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    Args:
+        folder: Where they run.
+        backend: One of `BACKENDS`.
+    """
+
+    def __init__(self, folder, backend):
+        self.folder = folder
+        self.backend = backend
+
+    def __enter__(self):
+        blocked = [] if self.backend == "tensorflow" else ["tensorflow"]
+        environment = {**os.environ, "KERAS_BACKEND": self.backend}
         environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        # Compiled programs are kept between the processes of one harness.
-        environment["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
+        # Compiling takes most of the time of a short run: less of it, and only once.
+        environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(self.folder / "compiled")
         environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         environment["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-        with self.log.open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD.format(blocked=blocked), self.trace]
-                + arguments,
-                env=environment,
-                cwd=folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_behave,
-            )
-        self.pid = self._process.pid
-        self.began = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _SERVER.format(blocked=blocked)],
+            env=environment,
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
 
-    @property
-    def code(self):
-        """The exit code, or None while it lives."""
-        return self._process.poll()
+    def __exit__(self, *error):
+        self._process.communicate()
+
+    def start(self, arguments):
+        """Start `ddr` with these arguments; returns a `Process`."""
+        trace, log = self.folder / "trace", self.folder / "log"
+        trace.unlink(missing_ok=True)
+        order = json.dumps([str(trace), str(log), arguments])
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+        return Process(self._process.stdout, trace, log)
+
+
+class Process:
+    """A `ddr` in its own process.
+
+    Attributes:
+        pid: Its number.
+        code: The exit code, or None while it lives.
+        began: When it was started, as `time.monotonic`.
+    """
+
+    def __init__(self, pipe, trace, log):
+        self._trace, self._log = trace, log
+        self.began = time.monotonic()
+        self.pid = int(pipe.readline())
+        self.code = None
+        self._end = threading.Thread(target=self._note_end, args=(pipe,), daemon=True)
+        self._end.start()
+
+    def _note_end(self, pipe):
+        self.code = int(pipe.readline())
 
     def send(self, number):
         """Send a signal, if it still lives."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        if self.code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def wait(self):
         """Wait for its end, and say what it wrote."""
-        try:
-            self._process.wait(_LIMIT)
-        except subprocess.TimeoutExpired:
+        self._end.join(_LIMIT)
+        if self.code is None:
             self.send(signal.SIGKILL)
-            self._process.wait()
-            raise Wrong(f"it did not end within {_LIMIT} s: {self.output()}") from None
+            raise Wrong(f"it did not end within {_LIMIT} s: {self.output()}")
         return self.output()
 
     def output(self):
         """All that it wrote."""
-        return self.log.read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def doing(self):
         """Names of files and functions that it is in."""
         self.send(signal.SIGUSR1)
         end = time.monotonic() + 1
         while self.code is None and time.monotonic() < end:
-            if self.trace.exists() and self.trace.stat().st_size:
+            if self._trace.exists() and self._trace.stat().st_size:
                 break
-        return self.trace.read_text() if self.trace.exists() else ""
-
-
-def _behave():
-    # Background jobs of a shell ignore Ctrl-C, and so would all that they start.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The one who watches must not come too late.
-    os.nice(5)
+        return self._trace.read_text() if self._trace.exists() else ""
 
 
 # --- what lies in a run folder ------------------------------------------------------
@@ -349,7 +395,7 @@ class Harness:
     """
 
     def __init__(self, folder, backend, seed=0, report=print, signals=False):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).resolve()
         self.backend = backend
         self.random = random.Random(seed)
         self.report = report
@@ -375,19 +421,20 @@ class Harness:
         options += [text for pair in plain.items() for text in pair]
         new = ["fit", str(store), *options, "--backend", self.backend, "--out"]
         whole = self.folder / f"{variant}-whole"
-        moments = self._undisturbed([*new, whole.name], whole)
-        while kills > 0:
-            self._count += 1
-            run = self.folder / f"{variant}-{self._count}"
-            kills -= self._one(run, [*new, run.name], kills, moments)
-            if found := differences(run, whole):
-                self.wrong.append(f"{run.name}: {'; '.join(found)}")
-            else:
-                self.equal += 1
-            self.finished += 1
+        with Server(self.folder, self.backend) as server:
+            moments = self._undisturbed(server, [*new, whole.name], whole)
+            while kills > 0:
+                self._count += 1
+                run = self.folder / f"{variant}-{self._count}"
+                kills -= self._one(server, run, [*new, run.name], kills, moments)
+                if found := differences(run, whole):
+                    self.wrong.append(f"{run.name}: {'; '.join(found)}")
+                else:
+                    self.equal += 1
+                self.finished += 1
 
-    def _undisturbed(self, command, whole):
-        process = Process(self.folder, self.backend, command)
+    def _undisturbed(self, server, command, whole):
+        process = server.start(command)
         while process.code is None and not rows(whole):
             time.sleep(0.02)
         startup = time.monotonic() - process.began
@@ -398,11 +445,11 @@ class Harness:
         epoch = (time.monotonic() - process.began - startup) / (STEPS / SAVE_EVERY - 1)
         return Moments(self.random, startup, epoch)
 
-    def _one(self, run, command, kills, moments):
+    def _one(self, server, run, command, kills, moments):
         """Kill one run until it ends or was killed often enough; then let it end."""
         struck = 0
         while True:
-            process = Process(self.folder, self.backend, command)
+            process = server.start(command)
             done = len(rows(run))
             where = ""
             if struck < kills:
