@@ -8,6 +8,8 @@ import logging
 import os
 import pathlib
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -24,7 +26,7 @@ backend_option = click.option(
 )
 
 
-def select_backend(name=None):
+def select_backend(name: str | None = None) -> None:
     """Set KERAS_BACKEND and import keras, without its backend's chatter.
 
     Args:
@@ -61,7 +63,7 @@ def select_backend(name=None):
             importlib.import_module("keras")
 
 
-def seed_everything(seed):
+def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and Keras: initial weights come from their global states.
 
     Args:
@@ -75,7 +77,7 @@ def seed_everything(seed):
 
 
 @contextlib.contextmanager
-def _silence():
+def _silence() -> Iterator[None]:
     """Drop what a backend's libraries write while they are loaded.
 
     TensorFlow's libraries write notes on the machine then, whatever
@@ -99,7 +101,7 @@ def _silence():
         os.close(terminal)
 
 
-def _check_running(name):
+def _check_running(name: str) -> None:
     running = sys.modules["keras"].backend.backend()
     if running != name:
         raise Failure(
@@ -108,7 +110,7 @@ def _check_running(name):
         )
 
 
-def _configured():
+def _configured() -> Any:
     home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
     try:
         return json.loads((pathlib.Path(home) / "keras.json").read_text())["backend"]
@@ -116,7 +118,7 @@ def _configured():
         return None
 
 
-def _is_installed(name):
+def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):

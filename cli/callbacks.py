@@ -1,6 +1,7 @@
 """Keras callbacks of the command line; imports keras."""
 
 import time
+from typing import Any
 
 import click
 import keras
@@ -27,18 +28,20 @@ class FitProgress(keras.callbacks.Callback):
         steps: Last step.
     """
 
-    def __init__(self, step, steps):
+    def __init__(self, step: int, steps: int) -> None:
         super().__init__()
         self._bar = Bar()
         self._first = self._step = step
         self.steps = steps
         self._began = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the time."""
         self._epoch_began = time.monotonic()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Count, and draw the bar now and then."""
         self._step += 1
         if self._bar.shown and self._bar.due():
@@ -48,30 +51,30 @@ class FitProgress(keras.callbacks.Callback):
                 f"{duration(self._left())} left",
             )
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Say that the validation runs."""
         share = self._step / self.steps
         self._bar.draw(share, f"{self._step}/{self.steps}  validation", now=True)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the line of the epoch."""
         self._bar.clear()
         took = duration(time.monotonic() - self._epoch_began)
         click.echo(f"step {self._step}/{self.steps}  {_parts(logs)}  {took}")
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove the bar."""
         self._bar.clear()
 
-    def _left(self):
+    def _left(self) -> float:
         done = self._step - self._first
         return (time.monotonic() - self._began) / done * (self.steps - self._step)
 
 
-def _parts(logs, short=False):
+def _parts(logs: dict[str, Any] | None, short: bool = False) -> str:
     parts = []
     for key, name in _NAMES.items():
-        if key in (logs or {}):
+        if logs and key in logs:
             value = float(logs[key])
             if short:
                 parts.append(f"{_SHORT.get(name, name)} {value:.1f}")

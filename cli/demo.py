@@ -1,13 +1,20 @@
 """`ddr demo`."""
 
+from __future__ import annotations
+
 import pathlib
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from ddr_cli.backend import backend_option, seed_everything, select_backend
 from ddr_cli.errors import Failure
 from ddr_cli.progress import Counter, duration
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.model import DDR
 
 __all__ = ["demo"]
 
@@ -35,7 +42,14 @@ _IDENTITIES = 600
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @backend_option
-def demo(out, overwrite, identities, steps, seed, backend):
+def demo(
+    out: pathlib.Path,
+    overwrite: bool,
+    identities: int,
+    steps: int | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """See what the package does, in at most three minutes on two CPU cores.
 
     Puppets are drawn, each with four colours of its own, in poses given by the angles
@@ -87,7 +101,9 @@ def demo(out, overwrite, identities, steps, seed, backend):
     click.echo(f"done in {duration(time.monotonic() - began)}")
 
 
-def _draw(model, store, out, seed):
+def _draw(
+    model: DDR, store: FrameStore, out: pathlib.Path, seed: int
+) -> list[tuple[str, pathlib.Path]]:
     from keras_ddr import visualization
     from keras_ddr.visualization.explorer import explorer_page, save_explorer
     from keras_ddr.visualization.selection import encode_shown, pick_sequences

@@ -34,7 +34,15 @@ __all__ = ["encode"]
     help="Of the choice of these sets.",
 )
 @backend_option
-def encode(run, store, out, split, sets, seed, backend):
+def encode(
+    run: str,
+    store: str,
+    out: str,
+    split: str,
+    sets: int,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Write the codes of the sequences of STORE to OUT.npz or OUT.csv.
 
     Means and variances of f and z, z as a standard score under p(z|f), the frame's

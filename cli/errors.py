@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import Self
 
 import click
 
@@ -14,7 +15,7 @@ class Failure(click.ClickException):
     exit_code = 1
 
     @classmethod
-    def of(cls, error):
+    def of(cls, error: BaseException) -> Self:
         """The message for an exception of the package."""
         errors = sys.modules.get("keras_ddr.errors")
         if errors is not None and isinstance(error, errors.InputError):
@@ -33,16 +34,16 @@ class Failure(click.ClickException):
 class Interrupted(click.ClickException):
     """Ctrl-C, or another signal that asks to end."""
 
-    def __init__(self, message, number=signal.SIGINT):
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # type: ignore[misc]  # click's is of the class
 
 
-def one_line(text):
+def one_line(text: object) -> str:
     """The text with every run of white space as one space."""
     return printable(" ".join(str(text).split()))
 
 
-def printable(text):
+def printable(text: object) -> str:
     """The text with a code for what is no character; it could steer the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))

@@ -89,19 +89,19 @@ _COUNTED = {
 )
 @backend_option
 def evaluate(
-    run,
-    store,
-    split,
-    fit_split,
-    sequences,
-    metrics,
-    attributes,
-    action,
-    judge_steps,
-    out,
-    seed,
-    backend,
-):
+    run: str,
+    store: str,
+    split: str,
+    fit_split: str,
+    sequences: int | None,
+    metrics: tuple[str, ...],
+    attributes: tuple[str, ...],
+    action: tuple[str, ...],
+    judge_steps: int | None,
+    out: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Measure what RUN has learned, on sequences of STORE.
 
     \b
@@ -156,22 +156,22 @@ def evaluate(
 class _Stages:
     """Says what is measured, and how long it took."""
 
-    def __init__(self):
-        self._name = None
-        self._counter = None
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._counter: Counter | None = None
 
-    def begin(self, name):
+    def begin(self, name: str) -> None:
         """Begin with a stage of this name; the one before has ended."""
         self.end()
         self._name, self._began = name, time.monotonic()
         self._counter = Counter(_COUNTED[name]) if name in _COUNTED else None
 
-    def progress(self, done, total):
+    def progress(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done in this stage."""
         if self._counter is not None:
             self._counter(done, total)
 
-    def end(self):
+    def end(self) -> None:
         """The stage is over."""
         if self._name not in (None, "encoding"):
             click.echo(f"{self._name}  {duration(time.monotonic() - self._began)}")

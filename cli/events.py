@@ -1,9 +1,17 @@
 """`ddr events`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
 from ddr_cli.backend import backend_option, select_backend
 from ddr_cli.progress import Counter
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.events import Event
 
 __all__ = ["events"]
 
@@ -75,20 +83,20 @@ __all__ = ["events"]
 )
 @backend_option
 def events(
-    run,
-    store,
-    out,
-    number,
-    names,
-    split,
-    components,
-    smooth,
-    prominence,
-    distance,
-    sheet,
-    seed,
-    backend,
-):
+    run: str,
+    store: str,
+    out: str,
+    number: int | None,
+    names: tuple[str, ...],
+    split: str,
+    components: tuple[int, ...],
+    smooth: float,
+    prominence: float,
+    distance: int,
+    sheet: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Write the extremes of the dynamics of the sequences of STORE to OUT.csv.
 
     A row an event: sequence, component of z, peak or valley, frame, time, z and its
@@ -110,8 +118,8 @@ def events(
         check_figure_path(sheet)
     model, store, split = open_both(run, store, split)
     chosen = None
-    if names or number:
-        wanted = list(dict.fromkeys(names)) or number
+    wanted = list(dict.fromkeys(names)) or number
+    if wanted:
         chosen = pick_sequences(store, wanted, split, model.frames_per_set, seed)
         chosen.sort(key=lambda sequence: sequence.index)
     searched = [c - 1 for c in components] or range(model.dynamic_dim)
@@ -149,7 +157,7 @@ def events(
         _draw(store, found, sheet)
 
 
-def _draw(store, found, path):
+def _draw(store: FrameStore, found: list[Event], path: str) -> None:
     from keras_ddr.visualization import save_figure
     from keras_ddr.visualization.events import MOST_SEQUENCES, plot_events
 

@@ -45,7 +45,17 @@ __all__ = ["explore"]
     help="Of the random choice of sequences.",
 )
 @backend_option
-def explore(run, store, out, sequences, names, frames, split, seed, backend):
+def explore(
+    run: str,
+    store: str,
+    out: str,
+    sequences: int,
+    names: tuple[str, ...],
+    frames: int,
+    split: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Write the page OUT.html, which opens in any browser and needs no network.
 
     RUN is a folder made by ddr fit, or a .keras file; STORE a frame store. The page

@@ -1,12 +1,20 @@
 """`ddr fit`."""
 
+from __future__ import annotations
+
 import json
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ddr_cli.backend import BACKENDS, backend_option, seed_everything, select_backend
 from ddr_cli.errors import Interrupted
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.runs import Run
+    from keras_ddr.typing import StrPath
 
 __all__ = ["CONFIG_NAMES", "fit"]
 
@@ -150,7 +158,16 @@ _TRAINING = {
     help="Use one device, or share each batch among all of this machine.",
 )
 @backend_option
-def fit(store, out, resume, overwrite, distribute, backend, steps, **settings):
+def fit(
+    store: str | None,
+    out: str | None,
+    resume: str | None,
+    overwrite: bool,
+    distribute: str,
+    backend: str | None,
+    steps: int | None,
+    **settings: Any,
+) -> None:
     """Train on the sequences of STORE and keep everything in the folder RUN.
 
     \b
@@ -160,26 +177,29 @@ def fit(store, out, resume, overwrite, distribute, backend, steps, **settings):
     RUN holds config.json, model.keras (the best model on the split val), checkpoint/,
     history.csv and samples/ with pictures of reconstructions.
     """  # noqa: D301
-    if (out is None) == (resume is None):
-        raise click.UsageError("give one of --out RUN (new) and --resume RUN (go on)")
-    if resume is not None:
+    if resume is not None and out is None:
         _refuse_changes(settings, overwrite)
         select_backend(backend or _recorded_backend(resume))
-    else:
+        from keras_ddr import runs
+
+        run = runs.Run.open(resume)
+    elif out is not None and resume is None:
         if store is None:
             raise click.UsageError("give the STORE to train on")
         select_backend(backend)
-    from keras_ddr import runs
-
-    if resume is not None:
-        run = runs.Run.open(resume)
-    else:
         run = _create(out, store, steps, overwrite, settings, distribute)
         steps = None
+    else:
+        raise click.UsageError("give one of --out RUN (new) and --resume RUN (go on)")
     train(run, store, steps, distribute)
 
 
-def train(run, store, steps=None, distribute="none"):
+def train(
+    run: Run,
+    store: FrameStore | StrPath | None,
+    steps: int | None = None,
+    distribute: str = "none",
+) -> None:
     """Train a run with progress on the terminal, and say where its results are."""
     import keras
 
@@ -221,7 +241,14 @@ def train(run, store, steps=None, distribute="none"):
     click.echo(f"model: {run.path / 'model.keras'} ({which})")
 
 
-def _create(out, store, steps, overwrite, settings, distribute):
+def _create(
+    out: str,
+    store: str,
+    steps: int | None,
+    overwrite: bool,
+    settings: dict[str, Any],
+    distribute: str,
+) -> Run:
     from keras_ddr import configs, runs
     from keras_ddr.training.devices import choose_devices
 
@@ -246,7 +273,7 @@ def _create(out, store, steps, overwrite, settings, distribute):
     )
 
 
-def _refuse_changes(settings, overwrite):
+def _refuse_changes(settings: dict[str, Any], overwrite: bool) -> None:
     names = {"learning_rate": "--lr", "precision": "--mixed-precision"}
     given = [
         names.get(name, "--" + name.replace("_", "-"))
@@ -261,7 +288,7 @@ def _refuse_changes(settings, overwrite):
         )
 
 
-def _recorded_backend(run):
+def _recorded_backend(run: str) -> str | None:
     """The backend that a run was started on, so that it goes on exactly."""
     try:
         text = (pathlib.Path(run) / "config.json").read_text(encoding="utf-8")

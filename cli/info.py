@@ -31,7 +31,7 @@ _PACKAGES = (
     help="Write a contact sheet of a store (.png, .pdf or .svg).",
 )
 @backend_option
-def info(path, preview, backend):
+def info(path: str | None, preview: str | None, backend: str | None) -> None:
     """Show versions, the backend and its devices, or what is in PATH.
 
     PATH is a frame store or a run folder.
@@ -49,20 +49,20 @@ def info(path, preview, backend):
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         click.echo(f"{printable(name):<{width}}  {printable(value)}")
-    if preview is not None:
+    if preview is not None and path is not None:
         from ddr_cli.preprocess_options import draw
         from keras_ddr.data import FrameStore
 
         draw(FrameStore.open(path), preview)
 
 
-def _environment():
+def _environment() -> list[tuple[str, object]]:
     import keras
 
     import keras_ddr
 
     place = pathlib.Path(keras_ddr.__file__).parent
-    lines = [
+    lines: list[tuple[str, object]] = [
         ("keras_ddr", f"{keras_ddr.__version__} in {place}"),
         ("python", platform.python_version()),
     ]
@@ -76,7 +76,7 @@ def _environment():
     return lines
 
 
-def _devices():
+def _devices() -> list[str]:
     import keras
 
     backend = keras.backend.backend()
@@ -88,7 +88,7 @@ def _devices():
     return [str(device).lower() for device in keras.distribution.list_devices()]
 
 
-def _store(path):
+def _store(path: str) -> list[tuple[str, object]]:
     from keras_ddr.data import FrameStore
 
     store = FrameStore.open(path)
@@ -114,7 +114,7 @@ def _store(path):
     return lines
 
 
-def _run(path):
+def _run(path: str) -> list[tuple[str, object]]:
     from keras_ddr.runs import Run
 
     run = Run.open(path)
@@ -138,5 +138,5 @@ def _run(path):
     return lines
 
 
-def _size(shape):
+def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))

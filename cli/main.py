@@ -4,6 +4,8 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Sequence
+from typing import Any, TextIO
 
 import click
 
@@ -28,22 +30,33 @@ _COMMANDS = {
 class _Commands(click.Group):
     """Loads a command's module when it is asked for, and reports errors in one line."""
 
-    def list_commands(self, ctx):
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
-    def get_command(self, ctx, name):
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
         module, attribute = _COMMANDS[name].split(":")
         return getattr(importlib.import_module(module), attribute)
 
-    def main(self, args=None, prog_name="ddr", standalone_mode=True, **extra):
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = "ddr",
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         if not standalone_mode:
-            return super().main(args, prog_name, standalone_mode=False, **extra)
+            return super().main(
+                args, prog_name, complete_var, standalone_mode=False, **extra
+            )
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
-                code = super().main(args, prog_name, standalone_mode=False, **extra)
+                code = super().main(
+                    args, prog_name, complete_var, standalone_mode=False, **extra
+                )
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
@@ -66,7 +79,7 @@ class _Commands(click.Group):
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -81,18 +94,25 @@ class _Commands(click.Group):
             raise Failure.of(error) from error
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None):
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     _complain(f"warning: {one_line(message)}")
 
 
-def _complain(message):
+def _complain(message: str) -> None:
     click.echo(f"ddr: {message}", err=True)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="keras_ddr", message="keras_ddr %(version)s")
-def ddr(debug):
+def ddr(debug: bool) -> None:
     """Learn who is in a sequence of frames (f) and what each frame shows (z).
 
     A typical session:
@@ -104,7 +124,7 @@ def ddr(debug):
     """  # noqa: D301
 
 
-def main():
+def main() -> None:
     """Run the command line."""
     ddr.main()
 

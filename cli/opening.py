@@ -1,9 +1,20 @@
 """A trained model and the store it is shown with, as most commands take them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import StrPath
+
 __all__ = ["open_both"]
 
 
-def open_both(run, store, split=None):
+def open_both(
+    run: StrPath, store: StrPath, split: str | None = None
+) -> tuple[DDR, FrameStore, str]:
     """Open a run and a store that fit each other.
 
     Args:

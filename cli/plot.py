@@ -1,21 +1,34 @@
 """`ddr plot`: figures of a trained model."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import click
 
 from ddr_cli.backend import backend_option, select_backend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.model import DDR
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 __all__ = ["plot"]
 
 
 @click.group(short_help="Figures of a trained model.")
-def plot():
+def plot() -> None:
     """Draw figures of a trained model as .png, .pdf or .svg.
 
     RUN is a folder made by ddr fit, or a .keras file; STORE a frame store.
     """
 
 
-def _arguments(command):
+def _arguments(command: _Command) -> _Command:
     for decorator in reversed(
         [
             click.argument("run", type=click.Path()),
@@ -46,8 +59,8 @@ def _arguments(command):
     return command
 
 
-def _sequences(default, what):
-    def decorate(command):
+def _sequences(default: int, what: str) -> Callable[[_Command], _Command]:
+    def decorate(command: _Command) -> _Command:
         command = click.option(
             "--sequence",
             "names",
@@ -77,7 +90,17 @@ def _sequences(default, what):
     show_default=True,
     help="Frames of each sequence, evenly spread.",
 )
-def reconstruction(run, store, out, sequences, names, frames, split, seed, backend):
+def reconstruction(
+    run: str,
+    store: str,
+    out: str,
+    sequences: int,
+    names: tuple[str, ...],
+    frames: int,
+    split: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Draw original frames over their reconstructions into OUT."""
     model, store, split = _open(run, store, out, split, backend)
     from keras_ddr.visualization import plot_reconstruction
@@ -107,7 +130,18 @@ def reconstruction(run, store, out, sequences, names, frames, split, seed, backe
     help="The two components of z that vary, counted from 1; the others stay at the "
     "mean of p(z|f).",
 )
-def manifold(run, store, out, sequences, names, grid, components, split, seed, backend):
+def manifold(
+    run: str,
+    store: str,
+    out: str,
+    sequences: int,
+    names: tuple[str, ...],
+    grid: int,
+    components: tuple[int, int],
+    split: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Draw decoded grids of z for several identities side by side into OUT.
 
     The grid spans quantiles 2 % to 98 % of p(z|f).
@@ -168,18 +202,18 @@ def manifold(run, store, out, sequences, names, grid, components, split, seed, b
     help="Least prominence of an extreme, in standard scores of z under p(z|f).",
 )
 def dynamics(
-    run,
-    store,
-    out,
-    name,
-    component,
-    frames,
-    smooth,
-    prominence,
-    split,
-    seed,
-    backend,
-):
+    run: str,
+    store: str,
+    out: str,
+    name: str | None,
+    component: int,
+    frames: int,
+    smooth: float,
+    prominence: float,
+    split: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Draw a component of z over one sequence into OUT, frames at its extremes."""
     model, store, split = _open(run, store, out, split, backend)
     from keras_ddr.visualization import plot_dynamics
@@ -216,7 +250,18 @@ def dynamics(
     show_default=True,
     help="Take z as it is, or carry it over as its standard score under p(z|f).",
 )
-def swap(run, store, out, sequences, names, dynamics, align, split, seed, backend):
+def swap(
+    run: str,
+    store: str,
+    out: str,
+    sequences: int,
+    names: tuple[str, ...],
+    dynamics: int,
+    align: str,
+    split: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Draw f of each row with z of each column into OUT, originals at the border."""
     model, store, split = _open(run, store, out, split, backend)
     from keras_ddr.visualization import plot_swap
@@ -249,7 +294,16 @@ def swap(run, store, out, sequences, names, dynamics, align, split, seed, backen
     show_default=True,
     help="Draws of z for each: the columns.",
 )
-def samples(run, store, out, sequences, frames, split, seed, backend):
+def samples(
+    run: str,
+    store: str,
+    out: str,
+    sequences: int,
+    frames: int,
+    split: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Draw new identities and their frames from the priors into OUT."""
     model, store, split = _open(run, store, out, split, backend)
     from keras_ddr.visualization import plot_samples
@@ -288,19 +342,19 @@ def samples(run, store, out, sequences, frames, split, seed, backend):
     help="Most frames of each sequence, evenly spread.",
 )
 def latent(
-    run,
-    store,
-    out,
-    sequences,
-    names,
-    label,
-    code,
-    components,
-    frames,
-    split,
-    seed,
-    backend,
-):
+    run: str,
+    store: str,
+    out: str,
+    sequences: int,
+    names: tuple[str, ...],
+    label: str | None,
+    code: str,
+    components: tuple[int, int],
+    frames: int,
+    split: str | None,
+    seed: int,
+    backend: str | None,
+) -> None:
     """Draw the dynamic codes of frames as points into OUT."""
     model, store, split = _open(run, store, out, split, backend)
     from keras_ddr.visualization import plot_latent
@@ -319,7 +373,9 @@ def latent(
     _save(figure, out)
 
 
-def _open(run, store, out, split, backend):
+def _open(
+    run: str, store: str, out: str, split: str | None, backend: str | None
+) -> tuple[DDR, FrameStore, str]:
     """Model, store and split; the cheapest checks come first."""
     select_backend(backend)
     from ddr_cli.opening import open_both
@@ -329,7 +385,7 @@ def _open(run, store, out, split, backend):
     return open_both(run, store, split)
 
 
-def _save(figure, out):
+def _save(figure: Figure, out: str) -> None:
     from keras_ddr.visualization import save_figure
 
     click.echo(save_figure(figure, out))

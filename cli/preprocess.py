@@ -11,7 +11,7 @@ __all__ = ["preprocess"]
 
 
 @click.group(short_help="Make a frame store from images, videos or nothing.")
-def preprocess():
+def preprocess() -> None:
     """Make a frame store: a folder with frames, splits and labels.
 
     An existing STORE is refused unless --overwrite. The store appears when it is whole.
@@ -36,7 +36,7 @@ def preprocess():
 )
 @seed_option
 @overwrite_option
-def puppets(store, identities, size, seed, overwrite):
+def puppets(store: str, identities: int, size: int, seed: int, overwrite: bool) -> None:
     """Draw puppets into STORE: four colours a puppet, poses by arm and leg angle."""
     select_backend()
     from keras_ddr.datasets import puppets as source
@@ -65,7 +65,9 @@ def puppets(store, identities, size, seed, overwrite):
 )
 @seed_option
 @overwrite_option
-def sprites(source, store, identities, seed, overwrite):
+def sprites(
+    source: str, store: str, identities: int, seed: int, overwrite: bool
+) -> None:
     """Compose sprites into STORE from SOURCE, a clone of the LPC sheets.
 
     SOURCE is a folder of jrconway3/Universal-LPC-spritesheet. Its art is CC-BY-SA 3.0
@@ -105,7 +107,15 @@ def sprites(source, store, identities, seed, overwrite):
 )
 @seed_option
 @overwrite_option
-def mmnist(source, store, sequences, length, digits, seed, overwrite):
+def mmnist(
+    source: str,
+    store: str,
+    sequences: int | None,
+    length: int | None,
+    digits: int | None,
+    seed: int,
+    overwrite: bool,
+) -> None:
     """Make Moving MNIST into STORE: digits that move straight and bounce off the walls.
 
     SOURCE is the published mnist_test_seq.npy, or MNIST digits to make sequences from:

@@ -1,11 +1,20 @@
 """Options and output that the commands of `ddr preprocess` share."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from ddr_cli.errors import Interrupted
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+
+_Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 __all__ = [
     "cropping_options",
@@ -28,10 +37,10 @@ overwrite_option = click.option(
 )
 
 
-def options_of(*decorators):
+def options_of(*decorators: _Decorator) -> _Decorator:
     """Join decorators of options into one that keeps their order."""
 
-    def decorate(command):
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for decorator in reversed(decorators):
             command = decorator(command)
         return command
@@ -62,7 +71,7 @@ _margin = click.option(
 )
 
 
-def cropping_options(margin=True):
+def cropping_options(margin: bool = True) -> _Decorator:
     """Size and channels of the frames, and the margin around faces."""
     return options_of(*([_margin] if margin else []), _size, _channels)
 
@@ -101,7 +110,7 @@ detect_every_option = click.option(
 )
 
 
-def length_options(least, most, gap=True):
+def length_options(least: int, most: int | None, gap: bool = True) -> _Decorator:
     """Lengths of sequences, with their defaults."""
     limits = [
         click.option(
@@ -152,7 +161,7 @@ user_options = options_of(
 )
 
 
-def cores():
+def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -192,7 +201,7 @@ work_options = options_of(
 
 
 @contextlib.contextmanager
-def preview(path):
+def preview(path: str | None) -> Iterator[Callable[[FrameStore], None]]:
     """Check where the contact sheet goes before the work, and draw it after.
 
     Args:
@@ -203,7 +212,7 @@ def preview(path):
     """
     from keras_ddr.visualization.style import check_figure_path
 
-    made = []
+    made: list[FrameStore] = []
     if path is not None:
         check_figure_path(path)
     try:
@@ -216,14 +225,14 @@ def preview(path):
         draw(made[0], path)
 
 
-def draw(store, path):
+def draw(store: FrameStore, path: str) -> None:
     """Write the contact sheet of a store and say where it is."""
     from keras_ddr.visualization import plot_store, save_figure
 
     click.echo(f"preview: {save_figure(plot_store(store, 40), path)}")
 
 
-def report(store, table=False):
+def report(store: FrameStore, table: bool = False) -> None:
     """Say what a new store holds.
 
     Args:

@@ -1,5 +1,7 @@
 """`ddr preprocess affwild|affwild2|videos|images`: what is read from many files."""
 
+from typing import Any
+
 import click
 
 from ddr_cli.backend import select_backend
@@ -64,7 +66,7 @@ _align = click.option(
 @detect_every_option
 @user_options
 @work_options
-def videos(source, store, **options):
+def videos(source: str, store: str, **options: Any) -> None:
     """Read the videos at SOURCE into STORE.
 
     SOURCE is a video, a folder that is searched with all its subfolders, or a .txt file
@@ -91,7 +93,7 @@ def videos(source, store, **options):
 @detector_options
 @user_options
 @work_options
-def images(root, store, **options):
+def images(root: str, store: str, **options: Any) -> None:
     """Read the folders of pictures below ROOT into STORE.
 
     Each folder is a sequence, in the natural order of the file names. 16 bits,
@@ -108,7 +110,7 @@ def images(root, store, **options):
 @detector_options
 @detect_every_option
 @work_options
-def affwild(root, store, **options):
+def affwild(root: str, store: str, **options: Any) -> None:
     """Read Aff-Wild, as distributed, from ROOT into STORE.
 
     Faces are cropped by the boxes that come with the videos (bboxes/…/ID/FRAME.pts),
@@ -123,7 +125,7 @@ def affwild(root, store, **options):
 @cropping_options(margin=False)
 @length_options(20, 450)
 @work_options
-def affwild2(root, store, **options):
+def affwild2(root: str, store: str, **options: Any) -> None:
     """Read Aff-Wild2 from ROOT into STORE.
 
     ROOT holds cropped_aligned/VIDEO/00001.jpg and the annotation files. Two people of
@@ -135,7 +137,7 @@ def affwild2(root, store, **options):
 COMMANDS = (affwild, affwild2, videos, images)
 
 
-def from_files(name, source, store, options):
+def from_files(name: str, source: str, store: str, options: dict[str, Any]) -> None:
     """Run the data set of that name, with its progress, report and preview."""
     select_backend()
     import importlib

@@ -16,12 +16,12 @@ _BAR = 24
 class Bar:
     """One line on standard error, drawn again where that is a terminal."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.shown = sys.stderr.isatty()
         self._drawn = 0.0
         self._on_screen = False
 
-    def draw(self, share, text, *, now=False):
+    def draw(self, share: float, text: str, *, now: bool = False) -> None:
         """Draw the bar.
 
         Args:
@@ -42,11 +42,11 @@ class Bar:
         sys.stderr.flush()
         self._on_screen = True
 
-    def due(self):
+    def due(self) -> bool:
         """Whether it is time to draw again."""
         return time.monotonic() - self._drawn > _REDRAW
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove the line."""
         if self._on_screen:
             sys.stderr.write("\r\x1b[2K")
@@ -61,12 +61,12 @@ class Counter:
         what: What is counted, such as "sequences written".
     """
 
-    def __init__(self, what):
+    def __init__(self, what: str) -> None:
         self._what = what
         self._bar = Bar()
         self._began = self._said = time.monotonic()
 
-    def __call__(self, done, total):
+    def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         total = total or done
         text = f"{done} of {total} {self._what}"
@@ -79,12 +79,12 @@ class Counter:
             self._said = time.monotonic()
             click.echo(text)
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove the line of work that ended early."""
         self._bar.clear()
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Seconds as text: "8 s", "2:05" or "1:02:05"."""
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.1f} s"

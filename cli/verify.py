@@ -14,7 +14,7 @@ __all__ = ["verify"]
 @click.command(short_help="Whether a store or run is what was written, byte by byte.")
 @click.argument("path", type=click.Path())
 @click.pass_context
-def verify(context, path):
+def verify(context: click.Context, path: str) -> None:
     """Read all files at PATH and compare them with the checksums noted on writing.
 
     PATH is a frame store, a folder of stores, a run folder or a .keras file. Every

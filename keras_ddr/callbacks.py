@@ -1,7 +1,11 @@
 """Keras callbacks for training with `model.fit`."""
 
+from __future__ import annotations
+
+import contextlib
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -9,6 +13,9 @@ from keras_ddr.errors import InputError
 from keras_ddr.files import locked
 from keras_ddr.model_files import check_model_file
 from keras_ddr.runs.checkpoints import Checkpoints, Progress
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
 
 __all__ = ["SaveAndResume"]
 
@@ -47,27 +54,27 @@ class SaveAndResume(keras.callbacks.Callback):
         ```
     """
 
-    def __init__(self, folder, every=1):
+    def __init__(self, folder: StrPath, every: int = 1) -> None:
         super().__init__()
         if not isinstance(every, int) or every < 1:
             raise InputError(f"every={every!r}; it must be an integer of at least 1")
-        self.history = {}
+        self.history: dict[str, list[float]] = {}
         self._every = every
-        self._rows = []
+        self._rows: list[dict[str, float]] = []
         self._checkpoints = Checkpoints(pathlib.Path(os.fspath(folder)))
-        self._lock = None
+        self._lock: contextlib.AbstractContextManager[None] | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Load the newest checkpoint, where there is one."""
         checkpoints, model = self._checkpoints, self.model
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = locked(
+        self._lock = lock = locked(
             checkpoints.folder / ".lock",
             f"{checkpoints.folder} is used by another training now; wait for it, or "
             "choose another folder",
             again=True,  # one that was interrupted in a notebook holds it still
         )
-        self._lock.__enter__()
+        lock.__enter__()
         checkpoints.remove_leftovers()
         newest = checkpoints.newest()
         if newest is None:
@@ -93,7 +100,7 @@ class SaveAndResume(keras.callbacks.Callback):
         # Where Keras's own BackupAndRestore leaves it for `fit`, too.
         model._initial_epoch = progress.epoch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keep the row of the epoch and save."""
         values = {name: float(value) for name, value in (logs or {}).items()}
         self._rows = [*self._rows[:epoch], values]
@@ -102,11 +109,12 @@ class SaveAndResume(keras.callbacks.Callback):
             progress = Progress(epoch + 1, history=self._rows)
             self._checkpoints.save(self.model, progress)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Let others use the folder."""
         self.model._initial_epoch = 0
-        self._lock.__exit__(None, None, None)
+        if self._lock is not None:
+            self._lock.__exit__(None, None, None)
 
-    def _gather(self):
+    def _gather(self) -> None:
         names = dict.fromkeys(name for row in self._rows for name in row)
         self.history = {n: [row[n] for row in self._rows if n in row] for n in names}

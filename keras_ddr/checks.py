@@ -1,11 +1,19 @@
 """Checks of arrays and arguments on the host, before they reach a device."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import ImageShape, Tensor
 
 __all__ = [
     "check_image_shape",
@@ -18,7 +26,7 @@ __all__ = [
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
 
 
-def check_sizes(**sizes):
+def check_sizes(**sizes: int) -> None:
     """Refuse whatever is not a positive integer, by its name."""
     for name, size in sizes.items():
         smallest = 2 if name == "frames_per_set" else 1
@@ -29,7 +37,7 @@ def check_sizes(**sizes):
             )
 
 
-def check_not_negative(**numbers):
+def check_not_negative(**numbers: float) -> None:
     """Refuse whatever is not a finite number of at least 0, by its name."""
     for name, value in numbers.items():
         number = isinstance(value, int | float | np.number)
@@ -37,7 +45,7 @@ def check_not_negative(**numbers):
             raise InputError(f"{name}={value!r}; it must be a number of at least 0")
 
 
-def check_image_shape(shape):
+def check_image_shape(shape: ImageShape) -> None:
     """Refuse an image shape that four halvings do not divide."""
     try:
         height, width, channels = (int(size) for size in shape)
@@ -51,7 +59,7 @@ def check_image_shape(shape):
         )
 
 
-def check_values(array, argument):
+def check_values(array: NDArray[Any], argument: str) -> None:
     """Refuse numbers that are not intensities.
 
     Args:
@@ -84,7 +92,9 @@ def check_values(array, argument):
             )
 
 
-def check_sets(x, image_shape, number, argument):
+def check_sets(
+    x: Any, image_shape: ImageShape, number: int | None, argument: str
+) -> Any:
     """Check training data: an array whole, an iterator by its first batch.
 
     Args:
@@ -122,7 +132,9 @@ def check_sets(x, image_shape, number, argument):
     return x
 
 
-def _check_batch(frames, image_shape, number, argument):
+def _check_batch(
+    frames: Tensor, image_shape: ImageShape, number: int | None, argument: str
+) -> None:
     shape = tuple(frames.shape)
     wanted = ("sets", number or "N", *image_shape)
     expected = f"({', '.join(str(size) for size in wanted)})"
@@ -139,7 +151,9 @@ def _check_batch(frames, image_shape, number, argument):
     check_values(keras.ops.convert_to_numpy(frames), argument)
 
 
-def check_sequence(frames, image_shape, number):
+def check_sequence(
+    frames: ArrayLike, image_shape: ImageShape, number: int
+) -> NDArray[np.float32]:
     """Check the frames of one sequence and scale them.
 
     Args:
@@ -166,4 +180,4 @@ def check_sequence(frames, image_shape, number):
         )
     check_values(frames, "frames")
     scale = 255.0 if np.issubdtype(frames.dtype, np.integer) else 1.0
-    return frames.astype("float32") / np.float32(scale)
+    return frames.astype(np.float32) / np.float32(scale)

@@ -8,11 +8,18 @@ with zeros in its own place:
 - zip archives (`.keras`): the comment at the end, which readers of archives pass over.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Progress, StrPath
 
 __all__ = [
     "KEY",
@@ -32,6 +39,8 @@ _NONE = "0" * 64
 _JSON_END = f'"{KEY}": "{_NONE}"\n}}\n'
 _MARK = b"keras_ddr sha256 "
 _CHUNK = 1 << 20
+# What a zip archive without a comment ends with: a record of so many bytes.
+_END, _END_SIZE = b"PK\5\6", 22
 
 
 @dataclass
@@ -43,10 +52,10 @@ class Findings:
         notes: one line for each file that could not be compared, and why.
     """
 
-    problems: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
-    def add(self, path, whole, remedy):
+    def add(self, path: StrPath, whole: bool | None, remedy: str) -> None:
         """Note what was found of a file that holds its own checksum.
 
         Args:
@@ -65,7 +74,9 @@ class Findings:
             )
 
 
-def megabytes(progress, paths):
+def megabytes(
+    progress: Progress | None, paths: Iterable[StrPath]
+) -> Callable[[int], None]:
     """Turn numbers of bytes that were read into progress.
 
     Args:
@@ -80,7 +91,7 @@ def megabytes(progress, paths):
     sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
     total, done = max(1, sum(sizes) >> 20), 0
 
-    def report(size):
+    def report(size: int) -> None:
         nonlocal done
         before, done = done >> 20, done + size
         # The end is told once, by whoever knows that it is reached.
@@ -90,7 +101,12 @@ def megabytes(progress, paths):
     return report
 
 
-def digest(path, start=0, size=None, report=None):
+def digest(
+    path: StrPath,
+    start: int = 0,
+    size: int | None = None,
+    report: Callable[[int], object] | None = None,
+) -> str:
     """The sha256 of a file, or of a part of it.
 
     Args:
@@ -105,7 +121,13 @@ def digest(path, start=0, size=None, report=None):
     return _summed(path, start, size, b"", report)
 
 
-def _summed(path, start, size, more, report):
+def _summed(
+    path: StrPath,
+    start: int,
+    size: int | None,
+    more: bytes,
+    report: Callable[[int], object] | None,
+) -> str:
     total = hashlib.sha256()
     with open(path, "rb") as file:
         file.seek(start)
@@ -119,7 +141,7 @@ def _summed(path, start, size, more, report):
     return total.hexdigest()
 
 
-def json_text(content, **arguments):
+def json_text(content: Mapping[str, Any], **arguments: Any) -> str:
     """JSON that holds its own checksum.
 
     Args:
@@ -135,7 +157,7 @@ def json_text(content, **arguments):
     return text.removesuffix(_JSON_END) + _JSON_END.replace(_NONE, found)
 
 
-def check_json(path):
+def check_json(path: StrPath) -> bool | None:
     """Compare a JSON file with the checksum in it.
 
     Args:
@@ -159,13 +181,13 @@ def check_json(path):
     return known == hashlib.sha256(zeroed).hexdigest().encode("ascii")
 
 
-def _differences(found, wanted):
+def _differences(found: bytes, wanted: bytes) -> int:
     if len(found) != len(wanted):
         return len(wanted)
     return sum(a != b for a, b in zip(found, wanted, strict=True))
 
 
-def add_to_archive(path):
+def add_to_archive(path: StrPath) -> None:
     """Write the checksum of a zip archive into its comment.
 
     Args:
@@ -179,7 +201,9 @@ def add_to_archive(path):
         file.write(found.encode("ascii"))
 
 
-def check_archive(path, report=None):
+def check_archive(
+    path: StrPath, report: Callable[[int], object] | None = None
+) -> bool | None:
     """Compare a zip archive with the checksum in its comment.
 
     Args:
@@ -210,8 +234,8 @@ def check_archive(path, report=None):
     return None if whole else False
 
 
-def _ends_with_record(path, size):
+def _ends_with_record(path: StrPath, size: int) -> bool:
     """Whether nothing comes after the record that ends an archive."""
     with open(path, "rb") as file:
-        file.seek(max(0, size - zipfile.sizeEndCentDir))
-        return file.read(4) == zipfile.stringEndArchive
+        file.seek(max(0, size - _END_SIZE))
+        return file.read(4) == _END

@@ -1,6 +1,7 @@
 """Named architectures: those of the paper, and small ones for a CPU."""
 
 import copy
+from typing import Any
 
 from keras_ddr.errors import InputError
 
@@ -13,7 +14,7 @@ _PAPER_TRAINING = {
     "clipnorm": None,
 }
 
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "mmnist": {
         "about": "The paper's Moving MNIST model (Appendix A, C).",
         "model": {"image_shape": (64, 64, 1), "static_dim": 64},
@@ -67,9 +68,10 @@ CONFIGS = {
         },
     },
 }
+"""Named configurations; `get` describes what is in one."""
 
 
-def get(name):
+def get(name: str) -> dict[str, Any]:
     """Configuration by its name.
 
     Args:

@@ -1,18 +1,30 @@
 """The codes of a whole store in one file, for other programs."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import math
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing, this_process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.inference import Codes
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import Progress, StrPath
 
 __all__ = [
     "SUFFIXES",
@@ -22,11 +34,19 @@ __all__ = [
 ]
 
 SUFFIXES = (".npz", ".csv")
+"""Suffixes of the files that can be written."""
 
 
 def encode_sequences(
-    model, store, split=None, sets=16, seed=0, progress=None, *, sequences=None
-):
+    model: DDR,
+    store: FrameStore,
+    split: str | None = None,
+    sets: int = 16,
+    seed: int = 0,
+    progress: Progress | None = None,
+    *,
+    sequences: list[Sequence] | None = None,
+) -> Iterator[tuple[Sequence, Codes]]:
     """Encode the sequences of a store, one at a time.
 
     Args:
@@ -55,7 +75,15 @@ def encode_sequences(
             progress(done, len(chosen))
 
 
-def write_codes(path, model, store, split=None, sets=16, seed=0, progress=None):
+def write_codes(
+    path: StrPath,
+    model: DDR,
+    store: FrameStore,
+    split: str | None = None,
+    sets: int = 16,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Path:
     """Write f and z of every sequence and frame, with their variances and labels.
 
     A .csv file has a row a frame: sequence, split, person, source, position (from 0),
@@ -101,7 +129,7 @@ def write_codes(path, model, store, split=None, sets=16, seed=0, progress=None):
     return path
 
 
-def _chosen(model, store, split):
+def _chosen(model: DDR, store: FrameStore, split: str | None) -> list[Sequence]:
     number = model.frames_per_set
     every = store.select(split=split)
     chosen = [s for s in every if s.length >= number]
@@ -121,7 +149,9 @@ def _chosen(model, store, split):
     return chosen
 
 
-def _write_csv(path, model, store, encoded):
+def _write_csv(
+    path: Path, model: DDR, store: FrameStore, encoded: Iterable[tuple[Sequence, Codes]]
+) -> None:
     z = [f"z_{k + 1}" for k in range(model.dynamic_dim)]
     f = [f"f_{k + 1}" for k in range(model.static_dim)]
     labels = [name for name in store.label_info if name not in FRAME_LABELS]
@@ -164,7 +194,12 @@ def _write_csv(path, model, store, encoded):
                     )
 
 
-def label_texts(store, sequence, frame_labels, position):
+def label_texts(
+    store: FrameStore,
+    sequence: Sequence,
+    frame_labels: Mapping[str, NDArray[Any]],
+    position: int,
+) -> dict[str, str]:
     """Labels of a frame, but for where it was cut out, and of its sequence, as text."""
     return {
         name: _label_text(store, sequence, frame_labels, name, position)
@@ -173,12 +208,18 @@ def label_texts(store, sequence, frame_labels, position):
     }
 
 
-def _label_text(store, sequence, frame_labels, name, position):
+def _label_text(
+    store: FrameStore,
+    sequence: Sequence,
+    frame_labels: Mapping[str, NDArray[Any]],
+    name: str,
+    position: int,
+) -> str:
     """A label of a frame, or of its sequence, as text; "" where missing."""
     info = store.label_info[name]
     if info["scope"] == "sequence":
         value = sequence.labels.get(name)
-        return "" if value is None else value
+        return "" if value is None else str(value)
     value = frame_labels[name][position]
     if info["kind"] == "categorical":
         classes = info["classes"] or []
@@ -187,16 +228,22 @@ def _label_text(store, sequence, frame_labels, name, position):
     return "" if missing is not None and value == missing else _text(value)
 
 
-def _texts(values):
+def _texts(values: Iterable[float]) -> list[str]:
     return [_text(value) for value in values]
 
 
-def _text(value):
+def _text(value: float) -> str:
     """The shortest text that is read back as the same number."""
     return "" if math.isnan(value) else str(value)
 
 
-def _write_npz(path, model, store, chosen, encoded):
+def _write_npz(
+    path: Path,
+    model: DDR,
+    store: FrameStore,
+    chosen: list[Sequence],
+    encoded: Iterable[tuple[Sequence, Codes]],
+) -> None:
     frames = sum(sequence.length for sequence in chosen)
     shapes = {
         "static_mean": (len(chosen), model.static_dim),
@@ -234,7 +281,7 @@ def _write_npz(path, model, store, chosen, encoded):
                     ("dynamic_variance", codes.dynamic.variance),
                     ("dynamic_standardized", codes.standardized),
                 ):
-                    members[name].write(np.ascontiguousarray(part, "<f4"))
+                    members[name].write(np.ascontiguousarray(part, "<f4").data)
         with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
             for name in shapes:
                 archive.write(folder / name, f"{name}.npy")
@@ -244,7 +291,9 @@ def _write_npz(path, model, store, chosen, encoded):
                     np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def _facts(store, chosen):
+def _facts(
+    store: FrameStore, chosen: list[Sequence]
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """Names, places and labels, as arrays without objects."""
     for name, attribute in (
         ("names", "name"),

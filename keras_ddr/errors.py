@@ -1,5 +1,12 @@
 """Errors that a user can cause or has to know of."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
+
 __all__ = ["InputError", "LossNotFinite"]
 
 
@@ -21,7 +28,7 @@ class LossNotFinite(InputError):
         values: Dict of the parts that were not finite, by name, and what they were.
     """
 
-    def __init__(self, epoch, step, values):
+    def __init__(self, epoch: int, step: int, values: dict[str, float]) -> None:
         self.epoch, self.step, self.values = epoch, step, values
         where = f"step {step} of epoch" if step else "the validation of epoch"
         super().__init__(
@@ -30,7 +37,7 @@ class LossNotFinite(InputError):
             )
         )
 
-    def in_run(self, path, step, kept):
+    def in_run(self, path: StrPath, step: int, kept: str) -> Self:
         """The same error with a message for a run.
 
         Args:
@@ -46,7 +53,7 @@ class LossNotFinite(InputError):
         self.args = (f"{self._text(where, '--clipnorm 1, --kl-warmup')}; {kept}",)
         return self
 
-    def _text(self, where, advice):
+    def _text(self, where: str, advice: str) -> str:
         found = ", ".join(f"{name} is {value}" for name, value in self.values.items())
         return (
             f"training was stopped {where}: the loss is no longer finite ({found}); "

@@ -4,9 +4,14 @@ A person who looks for expressions in hours of video gets a first list to look a
 and valleys of the smoothed components of z.
 """
 
+from __future__ import annotations
+
 import csv
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -14,6 +19,13 @@ from scipy.signal import find_peaks
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import Sequence
+    from keras_ddr.inference import Codes
+    from keras_ddr.typing import StrPath
 
 __all__ = [
     "COLUMNS",
@@ -72,7 +84,9 @@ class Event:
     prominence: float
 
 
-def curve_places(source_frame):
+def curve_places(
+    source_frame: ArrayLike,
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Where the frames of a sequence lie on the axis of a curve.
 
     Args:
@@ -92,7 +106,9 @@ def curve_places(source_frame):
     return order, np.concatenate([[0], np.cumsum(steps)])
 
 
-def smooth_curve(values, numbers, width=2.0):
+def smooth_curve(
+    values: ArrayLike, numbers: ArrayLike, width: float = 2.0
+) -> NDArray[np.float64]:
     """Smooth a curve over frame numbers.
 
     Args:
@@ -111,15 +127,15 @@ def smooth_curve(values, numbers, width=2.0):
 
 
 def find_events(
-    sequence,
-    codes,
-    frame_labels,
+    sequence: Sequence,
+    codes: Codes,
+    frame_labels: Mapping[str, NDArray[Any]],
     *,
-    components=None,
-    width=2.0,
-    prominence=0.5,
-    distance=5,
-):
+    components: Iterable[int] | None = None,
+    width: float = 2.0,
+    prominence: float = 0.5,
+    distance: float = 5,
+) -> list[Event]:
     """Find the peaks and valleys of z over a sequence.
 
     Args:
@@ -190,7 +206,9 @@ def find_events(
     return sorted(found, key=lambda e: (rank[e.position], e.component, e.kind))
 
 
-def write_events(path, events, labels=None):
+def write_events(
+    path: StrPath, events: list[Event], labels: list[dict[str, str]] | None = None
+) -> Path:
     """Write events as a table, whole or not at all.
 
     Args:

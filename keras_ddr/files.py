@@ -1,5 +1,7 @@
 """Files that are either whole or not there, and the order of their names."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import json
@@ -8,14 +10,21 @@ import pathlib
 import re
 import shutil
 import socket
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock, Timeout
 
 from keras_ddr.errors import InputError
 
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
+
 __all__ = [
     "NO_SPACE",
     "bounded_lines",
+    "cannot_write",
     "check_output_path",
     "is_temporary",
     "lives",
@@ -33,11 +42,13 @@ _MOST_TEXT = 64 << 20
 _MOST_LINE = 1 << 20
 _PIECE = 1 << 16
 
-# Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""Error numbers of a full disk, quota or file-size limit."""
+# Of a folder that one may not write to.
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def check_output_path(path, suffixes):
+def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
     """Refuse a file that could not be written, before the work is done.
 
     Args:
@@ -61,11 +72,42 @@ def check_output_path(path, suffixes):
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} is read-only; choose "
+            "another place"
+        )
     return path
 
 
+def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
+    """What to say of a place that took no file.
+
+    Args:
+        path: What was to be written, as the user knows it.
+        error: What was raised.
+
+    Returns:
+        `InputError`, or `None` where the disk is not full and the folder not read-only.
+    """
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in NO_SPACE:
+        return InputError(
+            f"{path}: no space left on the disk; free some, or choose another place"
+        )
+    if error.errno in _READ_ONLY:
+        return InputError(
+            f"{path}: cannot be written ({error.strerror}); choose another place, or "
+            "make this one writable"
+        )
+    return None
+
+
 @contextlib.contextmanager
-def locked(path, busy, *, again=False, keep=True):
+def locked(
+    path: StrPath, busy: str, *, again: bool = False, keep: bool = True
+) -> Iterator[None]:
     """Hold a lock file, which ends with the process however that ends.
 
     Args:
@@ -99,12 +141,13 @@ def locked(path, busy, *, again=False, keep=True):
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: StrPath) -> Iterator[pathlib.Path]:
     """Write a file under a temporary name beside it and move it into place.
 
-    Whoever reads `path` finds the old file or the new one, never half of it. Nothing
-    is left behind where the body raises. What a killed process left is removed by the
-    next one that writes a file of this name.
+    Whoever reads `path` finds the old file or the new one, never half of it, also
+    after the machine itself was stopped. Nothing is left behind where the body raises.
+    What a killed process left is removed by the next one that writes a file of this
+    name.
 
     Args:
         path: File to write or replace; its folder exists.
@@ -113,29 +156,34 @@ def replacing(path):
         The temporary path, with the same suffix.
 
     Raises:
-        InputError: The disk is full.
+        InputError: The disk is full, or the folder read-only.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.stem}.tmp-{this_process()}{path.suffix}")
     _remove_leftovers(path)
     try:
         yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # some disks are found full only now
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
-            raise InputError(
-                f"{path}: no space left on the disk; free some, or choose another place"
-            ) from error
+        with contextlib.suppress(OSError):  # a read-only file system refuses this, too
+            temporary.unlink(missing_ok=True)
+        refusal = cannot_write(path, error)
+        # Of another file, which is not writable either, its own name is to be said.
+        named = getattr(error, "filename", None) or str(temporary)
+        full = getattr(error, "errno", None) in NO_SPACE
+        if refusal and (full or named == str(temporary)):
+            raise refusal from error
         raise
 
 
-def is_temporary(name):
+def is_temporary(name: str) -> bool:
     """Whether a file has a name that `replacing` gives until it is whole."""
     return name.startswith(".") and ".tmp-" in name
 
 
-def _remove_leftovers(path):
+def _remove_leftovers(path: pathlib.Path) -> None:
     """Remove temporary files and folders for `path` of processes that were killed."""
     prefix = f".{path.stem}.tmp-"
     with contextlib.suppress(OSError):
@@ -148,14 +196,14 @@ def _remove_leftovers(path):
                     os.unlink(entry)
 
 
-def this_process():
+def this_process() -> str:
     """Text for the name of a temporary file, by which `lives` knows its writer."""
     # Process numbers mean something on one host only.
     host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
     return f"{host}-{os.getpid()}"
 
 
-def lives(owner):
+def lives(owner: str) -> bool:
     """Whether a process may still be running.
 
     Args:
@@ -165,13 +213,13 @@ def lives(owner):
         False where there is certainly none.
     """
     host, _, rest = owner.partition("-")
-    pid = rest.partition("-")[0]
-    if not pid.isdecimal() or host != this_process().partition("-")[0]:
+    number = rest.partition("-")[0]
+    if not number.isdecimal() or host != this_process().partition("-")[0]:
         return True
-    pid = int(pid)
+    pid = int(number)
     if pid == os.getpid():
         return True
-    if os.name == "nt":
+    if sys.platform == "win32":
         # os.kill(pid, 0) would send Ctrl-C there.
         import ctypes
 
@@ -189,13 +237,13 @@ def lives(owner):
     return True
 
 
-def write_json(path, content):
+def write_json(path: StrPath, content: object) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_json(path):
+def read_json(path: StrPath) -> Any:
     """Content of a JSON file.
 
     Raises:
@@ -212,7 +260,12 @@ def read_json(path):
         raise InputError(f"{path}: {error.strerror}; restore it") from None
 
 
-def read_text(path, most=_MOST_TEXT, encoding="utf-8", errors="strict"):
+def read_text(
+    path: StrPath,
+    most: int = _MOST_TEXT,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> str:
     """Read a text file that is not larger than such files are.
 
     Args:
@@ -244,7 +297,7 @@ def read_text(path, most=_MOST_TEXT, encoding="utf-8", errors="strict"):
     return "".join(parts)
 
 
-def bounded_lines(file, path, most=_MOST_LINE):
+def bounded_lines(file: TextIO, path: StrPath, most: int = _MOST_LINE) -> Iterator[str]:
     """Lines of an open text file, none of which can fill the memory.
 
     Args:
@@ -269,7 +322,7 @@ def bounded_lines(file, path, most=_MOST_LINE):
         yield line
 
 
-def natural_key(name):
+def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key by which frame 2 comes before frame 10.
 
     Args:

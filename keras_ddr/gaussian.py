@@ -1,16 +1,22 @@
 """Diagonal Gaussians: draws, densities and divergences in closed form."""
 
+from __future__ import annotations
+
 import math
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from keras import ops
 
 __all__ = ["DiagonalGaussian"]
 
+# A NumPy array or a tensor: what comes out is of the kind that was put in.
+ArrayT = TypeVar("ArrayT", bound=Any)
+
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
-class DiagonalGaussian:
+class DiagonalGaussian(Generic[ArrayT]):
     """A normal distribution with a diagonal covariance, over the last axis.
 
     It holds NumPy arrays (results for the user) or backend tensors (inside a loss)
@@ -27,29 +33,29 @@ class DiagonalGaussian:
         0.0
     """
 
-    def __init__(self, mean, log_variance):
+    def __init__(self, mean: ArrayT, log_variance: ArrayT) -> None:
         self.mean = mean
         self.log_variance = log_variance
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"DiagonalGaussian(shape={tuple(self.mean.shape)})"
 
     @property
-    def _math(self):
+    def _math(self) -> Any:
         # NumPy and keras.ops share the few names used here.
         return np if isinstance(self.mean, np.ndarray) else ops
 
     @property
-    def variance(self):
+    def variance(self) -> ArrayT:
         """Variances, shape `(..., dim)`."""
         return self._math.exp(self.log_variance)
 
     @property
-    def stddev(self):
+    def stddev(self) -> ArrayT:
         """Standard deviations, shape `(..., dim)`."""
         return self._math.exp(0.5 * self.log_variance)
 
-    def sample(self, noise):
+    def sample(self, noise: ArrayT) -> ArrayT:
         """Turn standard normal noise into a draw (the reparameterisation).
 
         Args:
@@ -61,11 +67,11 @@ class DiagonalGaussian:
         """
         return self.mean + self.stddev * noise
 
-    def standardize(self, x):
+    def standardize(self, x: ArrayT) -> ArrayT:
         """Standard score of `x`, `(x - mean) / stddev`, shape of `x`."""
         return (x - self.mean) / self.stddev
 
-    def kl_divergence(self, other=None):
+    def kl_divergence(self, other: DiagonalGaussian[ArrayT] | None = None) -> ArrayT:
         """KL(self || other), summed over the last axis.
 
         Args:
@@ -77,7 +83,7 @@ class DiagonalGaussian:
         """
         return self._math.sum(self.kl_terms(other), axis=-1)
 
-    def kl_terms(self, other=None):
+    def kl_terms(self, other: DiagonalGaussian[ArrayT] | None = None) -> ArrayT:
         """KL(self || other) of each dimension.
 
         Args:
@@ -103,7 +109,7 @@ class DiagonalGaussian:
             )
         return 0.5 * terms
 
-    def log_prob(self, x):
+    def log_prob(self, x: ArrayT) -> ArrayT:
         """Log-density at `x`, summed over the last axis.
 
         Args:

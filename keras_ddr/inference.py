@@ -1,7 +1,9 @@
 """What a trained model is used for: encode, decode, sample, swap, log-likelihood."""
 
-import collections
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -11,20 +13,29 @@ from keras_ddr.errors import InputError
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.programs import CHUNK
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.likelihoods import Likelihood
+    from keras_ddr.programs import Programs
+    from keras_ddr.typing import ImageShape
+
 __all__ = ["Codes", "Inference", "LogLikelihood"]
 
 _DRAWS = 32  # draws of f that log_likelihood handles at a time
 
-LogLikelihood = collections.namedtuple(
-    "LogLikelihood", ["value", "effective_sample_size"]
-)
-LogLikelihood.__doc__ = """Importance-sampled log-likelihood of a set of frames.
 
-Attributes:
-    value: Nats a frame.
-    effective_sample_size: Between 1 and the number of draws of f; near 1 means that
-        one draw decided the value, so that it is too low.
-"""
+class LogLikelihood(NamedTuple):
+    """Importance-sampled log-likelihood of a set of frames.
+
+    Attributes:
+        value: Nats a frame.
+        effective_sample_size: Between 1 and the number of draws of f; near 1 means
+            that one draw decided the value, so that it is too low.
+    """
+
+    value: float
+    effective_sample_size: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +48,12 @@ class Codes:
         prior: p(z | f) at the mean of f, arrays of shape `(dynamic_dim,)`.
     """
 
-    static: DiagonalGaussian
-    dynamic: DiagonalGaussian
-    prior: DiagonalGaussian
+    static: DiagonalGaussian[NDArray[np.float32]]
+    dynamic: DiagonalGaussian[NDArray[np.float32]]
+    prior: DiagonalGaussian[NDArray[np.float32]]
 
     @property
-    def standardized(self):
+    def standardized(self) -> NDArray[np.float32]:
         """z̃ = (z − μ_p(f)) / σ_p(f) of the means of z, `(T, dynamic_dim)`.
 
         q(z | f, x), p(z | f) and the decoder all see f, so that a shift of z that
@@ -54,7 +65,18 @@ class Codes:
 class Inference:
     """Mixin of `DDR`: NumPy arrays in, NumPy arrays out."""
 
-    def encode(self, frames, sets=16, seed=0, combine="mixture"):
+    # What it needs of `DDR`.
+    image_shape: ImageShape
+    static_dim: int
+    dynamic_dim: int
+    frames_per_set: int
+    aggregation: str
+    likelihood: Likelihood
+    _programs: Programs
+
+    def encode(
+        self, frames: ArrayLike, sets: int = 16, seed: int = 0, combine: str = "mixture"
+    ) -> Codes:
         """Find f of a sequence and z of each of its frames.
 
         Each frame goes through the convolutions once. Random sets of N frames then
@@ -87,7 +109,9 @@ class Inference:
         dynamic = DiagonalGaussian(*self._programs.dynamic(repeated, features))
         return Codes(static, dynamic, self.prior_of(static.mean))
 
-    def _choose_sets(self, length, sets, seed, disjoint):
+    def _choose_sets(
+        self, length: int, sets: int, seed: int, disjoint: bool
+    ) -> NDArray[np.integer]:
         """Indices `(sets, N)` of frames; random members in random order."""
         generator = np.random.default_rng(seed)
         number = self.frames_per_set
@@ -96,7 +120,7 @@ class Inference:
             return generator.permutation(length)[: sets * number].reshape(sets, number)
         return np.stack([generator.permutation(length)[:number] for _ in range(sets)])
 
-    def prior_of(self, static):
+    def prior_of(self, static: ArrayLike) -> DiagonalGaussian[NDArray[np.float32]]:
         """p(z | f).
 
         Args:
@@ -112,7 +136,7 @@ class Inference:
             *(part.reshape(shape) for part in self._programs.prior(flat))
         )
 
-    def decode(self, static, dynamic):
+    def decode(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
         """Images of f and z.
 
         Args:
@@ -152,12 +176,14 @@ class Inference:
         )
         return images.reshape(*leading, *self.image_shape)
 
-    def _decode_pairs(self, static, dynamic):
+    def _decode_pairs(
+        self, static: NDArray[np.float32], dynamic: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         if not len(static):
             return np.zeros((0, *self.image_shape), "float32")
         return self._expected_images(self._programs.outputs(static, dynamic))
 
-    def _expected_images(self, outputs):
+    def _expected_images(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.concatenate(
             [
                 ops.convert_to_numpy(self.likelihood.mean(outputs[i : i + CHUNK]))
@@ -165,7 +191,9 @@ class Inference:
             ]
         )
 
-    def sample(self, sequences=1, frames=8, seed=0):
+    def sample(
+        self, sequences: int = 1, frames: int = 8, seed: int = 0
+    ) -> NDArray[np.float32]:
         """Draw new sequences: f ~ p(f), z ~ p(z | f), and their images.
 
         Args:
@@ -185,7 +213,12 @@ class Inference:
         dynamic = self.prior_of(static).sample(noise)
         return self.decode(static, np.swapaxes(dynamic, 0, 1))
 
-    def swap(self, static_from, dynamic_from, align="none"):
+    def swap(
+        self,
+        static_from: ArrayLike | Codes,
+        dynamic_from: ArrayLike | Codes,
+        align: str = "none",
+    ) -> NDArray[np.float32]:
         """Images of one sequence's f with another's z.
 
         Args:
@@ -212,7 +245,13 @@ class Inference:
             dynamic = static_from.prior.sample(dynamic_from.standardized)
         return self.decode(static_from.static.mean, dynamic)
 
-    def log_likelihood(self, frames, samples=64, dynamic_samples=1, seed=0):
+    def log_likelihood(
+        self,
+        frames: ArrayLike,
+        samples: int = 64,
+        dynamic_samples: int = 1,
+        seed: int = 0,
+    ) -> LogLikelihood:
         """Importance-sampled log-likelihood of one set of frames.
 
         log mean_k [ p(f_k) / q(f_k) · Π_i mean_l p(x_i | f_k, z_ikl) p(z_ikl | f_k)
@@ -260,8 +299,14 @@ class Inference:
         return LogLikelihood(float(value) / len(frames), float(effective))
 
     def _log_weights(
-        self, frames, features, posterior, samples, dynamic_samples, generator
-    ):
+        self,
+        frames: NDArray[np.float32],
+        features: NDArray[np.float32],
+        posterior: DiagonalGaussian[NDArray[np.float32]],
+        samples: int,
+        dynamic_samples: int,
+        generator: np.random.Generator,
+    ) -> NDArray[np.float64]:
         """Logarithms of p(f, x) / q(f) for draws of f, `(samples,)` float64."""
         number = len(frames)
         noise = generator.standard_normal((samples, self.static_dim), "float32")
@@ -294,7 +339,9 @@ class Inference:
         return per_frame.sum(axis=1) + log_ratio
 
 
-def _combine(posteriors, combine):
+def _combine(
+    posteriors: DiagonalGaussian[NDArray[np.float32]], combine: str
+) -> DiagonalGaussian[NDArray[np.float32]]:
     """One Gaussian from those of several sets, arrays `(sets, static_dim)`."""
     if combine == "mixture":
         mean = posteriors.mean.mean(axis=0)

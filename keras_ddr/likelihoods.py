@@ -1,11 +1,17 @@
 """Likelihoods p(x | f, z) of an image given the decoder's outputs (section 2)."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
 
 __all__ = ["Bernoulli", "ContinuousBernoulli", "Likelihood", "Normal", "get"]
 
@@ -22,23 +28,23 @@ class Likelihood(keras.layers.Layer):
         x: Intensities in [0, 1], same shape.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
 
-    def build(self, outputs_shape, x_shape):
+    def build(self, outputs_shape: Shape, x_shape: Shape) -> None:
         """Create the weights; most likelihoods have none."""
         self.built = True
 
-    def call(self, outputs, x):
+    def call(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Same as `log_prob`."""
         return self.log_prob(outputs, x)
 
-    def compute_output_shape(self, outputs_shape, x_shape):
+    def compute_output_shape(self, outputs_shape: Shape, x_shape: Shape) -> Shape:
         """Shape of `log_prob`: one value an image."""
         return tuple(outputs_shape[:-3])
 
-    def log_prob(self, outputs, x):
+    def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Log-likelihood of each image, summed over pixels and channels.
 
         Args:
@@ -52,11 +58,11 @@ class Likelihood(keras.layers.Layer):
         x = ops.cast(x, "float32")
         return ops.sum(self._pixel_log_prob(outputs, x), axis=(-3, -2, -1))
 
-    def mean(self, outputs):
+    def mean(self, outputs: Tensor) -> Tensor:
         """Expected intensities, `(..., H, W, C)` float32 in [0, 1]."""
         return ops.sigmoid(ops.cast(outputs, "float32"))
 
-    def _pixel_log_prob(self, outputs, x):
+    def _pixel_log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -71,7 +77,7 @@ class Bernoulli(Likelihood):
         Section 2, "Generative Model"; outputs are logits.
     """
 
-    def _pixel_log_prob(self, outputs, x):
+    def _pixel_log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         return x * outputs - ops.softplus(outputs)
 
 
@@ -90,10 +96,10 @@ class ContinuousBernoulli(Likelihood):
         Loaiza-Ganem and Cunningham, "The continuous Bernoulli", 2019.
     """
 
-    def _pixel_log_prob(self, outputs, x):
+    def _pixel_log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         return x * outputs - ops.softplus(outputs) + self._log_normalizer(outputs)
 
-    def _log_normalizer(self, logits):
+    def _log_normalizer(self, logits: Tensor) -> Tensor:
         small = ops.abs(logits) < _SERIES_BELOW
         # The unused branch still gets a gradient, so it must stay finite.
         safe = ops.where(small, ops.ones_like(logits), ops.abs(logits))
@@ -104,7 +110,7 @@ class ContinuousBernoulli(Likelihood):
         )
         return ops.where(small, series, closed)
 
-    def mean(self, outputs):
+    def mean(self, outputs: Tensor) -> Tensor:
         """Expected intensities, `(..., H, W, C)` float32 in [0, 1]."""
         logits = ops.cast(outputs, "float32")
         small = ops.abs(logits) < _SERIES_BELOW
@@ -126,7 +132,7 @@ class Normal(Likelihood):
 
     _LOWEST, _HIGHEST = -6.0, 1.0
 
-    def build(self, outputs_shape, x_shape):
+    def build(self, outputs_shape: Shape, x_shape: Shape) -> None:
         """Create the one weight, log σ before its bound."""
         start = (math.log(0.1) - self._LOWEST) / (self._HIGHEST - self._LOWEST)
         self.raw_log_stddev = self.add_weight(
@@ -137,12 +143,12 @@ class Normal(Likelihood):
         self.built = True
 
     @property
-    def log_stddev(self):
+    def log_stddev(self) -> Tensor:
         """The bounded log σ, a float32 scalar tensor."""
         share = ops.sigmoid(ops.convert_to_tensor(self.raw_log_stddev))
         return self._LOWEST + (self._HIGHEST - self._LOWEST) * share
 
-    def _pixel_log_prob(self, outputs, x):
+    def _pixel_log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         log_stddev = self.log_stddev
         scaled = ops.square(x - ops.sigmoid(outputs)) * ops.exp(-2.0 * log_stddev)
         return -0.5 * (scaled + math.log(2.0 * math.pi)) - log_stddev
@@ -155,7 +161,7 @@ _BY_NAME = {
 }
 
 
-def get(identifier):
+def get(identifier: str | Likelihood | dict[str, Any]) -> Likelihood:
     """Likelihood from its name, its serialised form or an instance.
 
     Args:

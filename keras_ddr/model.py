@@ -1,5 +1,10 @@
 """The model: its parts, its ELBO and its training."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 from keras import ops
 
@@ -18,6 +23,13 @@ from keras_ddr.objective import Objective
 from keras_ddr.programs import Programs
 from keras_ddr.training import TrainStep
 from keras_ddr.training.callbacks import EpochSetter, LossWatch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from keras_ddr.likelihoods import Likelihood
+    from keras_ddr.typing import ImageShape, Shape, Tensor
 
 __all__ = ["DDR"]
 
@@ -78,23 +90,25 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         from Unordered Data", 2018; sections 2 and Appendix C.
     """
 
+    built: bool
+
     def __init__(
         self,
-        image_shape=(64, 64, 3),
-        static_dim=256,
-        dynamic_dim=2,
-        frames_per_set=3,
-        filters=256,
-        pair_filters=512,
-        hidden_units=512,
-        aggregation="concat",
-        likelihood="bernoulli",
-        kl_weight=1.0,
-        kl_warmup=0,
-        free_bits=0.0,
-        seed=0,
-        **kwargs,
-    ):
+        image_shape: ImageShape = (64, 64, 3),
+        static_dim: int = 256,
+        dynamic_dim: int = 2,
+        frames_per_set: int = 3,
+        filters: int = 256,
+        pair_filters: int = 512,
+        hidden_units: int = 512,
+        aggregation: str = "concat",
+        likelihood: str | Likelihood | dict[str, Any] = "bernoulli",
+        kl_weight: float = 1.0,
+        kl_warmup: int = 0,
+        free_bits: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         checks.check_sizes(
             static_dim=static_dim,
             dynamic_dim=dynamic_dim,
@@ -108,7 +122,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         if kl_warmup != 0:
             checks.check_sizes(kl_warmup=kl_warmup)
         super().__init__(**kwargs)
-        self.image_shape = tuple(int(size) for size in image_shape)
+        height, width, channels = (int(size) for size in image_shape)
+        self.image_shape = height, width, channels
         self.static_dim = static_dim
         self.dynamic_dim = dynamic_dim
         self.frames_per_set = frames_per_set
@@ -147,7 +162,9 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self.build((None, self.frames_per_set, *self.image_shape))
 
     @classmethod
-    def from_config_name(cls, name, channels=None, **overrides):
+    def from_config_name(
+        cls, name: str, channels: int | None = None, **overrides: Any
+    ) -> Self:
         """Make a model from a named configuration.
 
         Args:
@@ -167,11 +184,11 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         return cls(**arguments)
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """C of a frame."""
         return self.image_shape[-1]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Create all weights; `input_shape` is `(B, N, H, W, C)`."""
         if self.built:
             return
@@ -189,7 +206,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             self.likelihood.build(frames_shape, frames_shape)
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same model again."""
         return {
             **super().get_config(),
@@ -208,7 +225,13 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             "seed": self.seed,
         }
 
-    def compile(self, optimizer=None, loss=None, jit_compile="auto", **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        loss: None = None,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
         """Set the optimizer.
 
         Args:
@@ -233,7 +256,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         """What `compile` was given; Keras writes it into `.keras` files."""
         config = super().get_compile_config()
         if config:
@@ -242,11 +265,11 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             config["jit_compile"] = self._requested_jit_compile
         return config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as before saving; Keras asks for this where compile is overridden."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def call(self, frames, training=None):
+    def call(self, frames: Tensor, training: bool | None = None) -> dict[str, Tensor]:
         """Encode sets of frames and decode them again; see the class."""
         frames = self._intensities(frames)
         features = self.frame_encoder(frames)
@@ -265,30 +288,32 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             "prior_log_variance": prior_log_variance,
         }
 
-    def _intensities(self, frames, dtype=None):
+    def _intensities(self, frames: Tensor, dtype: str | None = None) -> Tensor:
         integers = keras.backend.standardize_dtype(frames.dtype).startswith(
             ("int", "uint")
         )
         frames = ops.cast(frames, dtype or self.compute_dtype)
         return frames / 255.0 if integers else frames
 
-    def _draw(self, mean, log_variance, training):
+    def _draw(
+        self, mean: Tensor, log_variance: Tensor, training: bool | None
+    ) -> Tensor:
         if training or self._evaluating:
             return self.sampling(mean, log_variance, training=bool(training))
         return mean
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
+        x: Any = None,
+        y: None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
         *,
-        shuffle=True,
-        **kwargs,
-    ):
+        shuffle: bool = True,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Train on sets of frames; arguments as for `keras.Model.fit`.
 
         Args:
@@ -334,7 +359,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             **kwargs,
         )
 
-    def evaluate(self, x=None, y=None, **kwargs):
+    def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
         """ELBO and its parts, with draws that are the same at every call.
 
         Arguments as for `keras.Model.evaluate`; `x` as for `fit`.
@@ -347,7 +372,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self.sampling.reset_evaluation()
         return super().evaluate(x, **kwargs)
 
-    def test_step(self, *args, **kwargs):
+    def test_step(self, *args: Any, **kwargs: Any) -> Any:
         """Keras's step, with f and z drawn from their posteriors."""
         self._evaluating = True
         try:
@@ -355,7 +380,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         finally:
             self._evaluating = False
 
-    def predict(self, x, **kwargs):
+    def predict(self, x: Any, **kwargs: Any) -> dict[str, NDArray[np.float32]]:
         """Posterior means and reconstructions of sets of frames.
 
         Args:
@@ -373,7 +398,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         logits = outputs.pop("reconstruction_logits")
         return {"reconstruction": self._expected_images(logits), **outputs}
 
-    def _checked(self, x, y, argument):
+    def _checked(self, x: Any, y: None, argument: str) -> Any:
         if y is not None:
             raise InputError(
                 "y was given, but DDR learns without labels; leave it out "
@@ -383,13 +408,13 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         number = None if self.aggregation == "mean" else self.frames_per_set
         return checks.check_sets(x, self.image_shape, number, argument)
 
-    def _checked_validation(self, data):
+    def _checked_validation(self, data: Any) -> Any:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x = self._checked(x, y, "validation_data")
         return x if sample_weight is None else (x, None, sample_weight)
 
 
-def _with_first(added, callbacks):
+def _with_first(added: list[keras.callbacks.Callback], callbacks: Any) -> Any:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for callback in added:
             callback.set_model(callbacks.model)

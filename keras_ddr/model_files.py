@@ -4,17 +4,24 @@ Keras's safe mode runs no code of a file, but makes a model of any size and clas
 its configuration asks for, and takes weights whose checksum is wrong.
 """
 
+from __future__ import annotations
+
 import io
 import itertools
 import json
 import math
 import zipfile
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import keras
 
 from keras_ddr.errors import InputError
 from keras_ddr.model import DDR
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
 
 __all__ = ["check_model_file"]
 
@@ -26,7 +33,7 @@ _MOST_PACKED = 20
 _MOST_TEXT = 16 << 20  # bytes of the JSON members
 
 
-def check_model_file(path):
+def check_model_file(path: StrPath) -> None:
     """Refuse a .keras file that is not a whole `DDR`, or asks for more than it holds.
 
     Args:
@@ -58,7 +65,7 @@ def check_model_file(path):
         ) from error
 
 
-def _members(archive):
+def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     needed = [name for name in names if name not in _MAY_HOLD]
@@ -77,7 +84,7 @@ def _members(archive):
     return {name: archive.read(name) for name in names}
 
 
-def _check_objects(config):
+def _check_objects(config: object) -> None:
     """Refuse classes that are neither Keras's nor registered, and any code."""
     if not isinstance(config, dict):
         raise ValueError("its config.json is no table")
@@ -102,7 +109,7 @@ def _check_objects(config):
             )
 
 
-def _parts(content):
+def _parts(content: object) -> Iterator[dict[str, Any]]:
     """All tables in a configuration, however deep."""
     left = [content]
     while left:
@@ -114,19 +121,19 @@ def _parts(content):
             left.extend(part)
 
 
-def _registered(part):
+def _registered(part: Mapping[str, Any]) -> Any:
     name = part.get("registered_name")
     if not isinstance(name, str):
         return None
     return keras.saving.get_registered_object(name)
 
 
-def _least_weights(config):
+def _least_weights(config: Mapping[str, Any]) -> int:
     """Number of weights of the kernels that the configuration asks for.
 
     0 where it does not say so in numbers, which the model refuses itself.
     """
-    given = config.get("config")
+    given: Any = config.get("config")
     try:
         height, width, channels = given["image_shape"]
         names = "static_dim dynamic_dim frames_per_set filters pair_filters"
@@ -148,7 +155,7 @@ def _least_weights(config):
     return encoder + static_encoder + dynamic_encoder + prior + decoder + heads
 
 
-def _weights(content):
+def _weights(content: bytes) -> int:
     """Number of values in a file of weights.
 
     Raises:
@@ -158,7 +165,7 @@ def _weights(content):
     with h5py.File(io.BytesIO(content), "r") as file:
         groups = [file]
 
-        def note(name, item):
+        def note(name: str, item: h5py.Group | h5py.Dataset) -> None:
             nonlocal total
             if isinstance(item, h5py.Group):
                 groups.append(item)

@@ -1,14 +1,28 @@
 """What training minimises: the negative ELBO, and its relaxations."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_ddr.gaussian import DiagonalGaussian
 
+if TYPE_CHECKING:
+    # What it is mixed into.
+    from keras import Model as _Base
+
+    from keras_ddr.likelihoods import Likelihood
+    from keras_ddr.typing import Tensor
+else:
+    _Base = object
+
 __all__ = ["Objective"]
 
 
-class Objective:
+class Objective(_Base):
     """Mixin of `DDR`: the loss and its parts.
 
     The model sets `kl_weight`, `kl_warmup` and `free_bits`. They change what training
@@ -16,7 +30,13 @@ class Objective:
     that epochs and runs can be compared.
     """
 
-    def _make_trackers(self):
+    # What it needs of `DDR`.
+    likelihood: Likelihood
+    kl_weight: float
+    kl_warmup: int
+    free_bits: float
+
+    def _make_trackers(self) -> None:
         self._reconstruction_tracker = keras.metrics.Mean("reconstruction_loss")
         self._kl_static_tracker = keras.metrics.Mean("kl_static")
         self._kl_dynamic_tracker = keras.metrics.Mean("kl_dynamic")
@@ -32,11 +52,13 @@ class Objective:
             )
 
     @property
-    def warming_up(self):
+    def warming_up(self) -> bool:
         """Whether the weight of the KL terms still rises."""
         return bool(self.kl_warmup) and float(self._step) < self.kl_warmup
 
-    def elbo_parts(self, frames, outputs):
+    def elbo_parts(
+        self, frames: Tensor, outputs: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The three parts of the negative ELBO of each set (section 2, "Learning").
 
         Args:
@@ -55,15 +77,20 @@ class Objective:
             ops.sum(static, axis=1),
         )
 
-    def _reconstruction(self, frames, outputs):
+    def _reconstruction(self, frames: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         log_prob = self.likelihood.log_prob(
             outputs["reconstruction_logits"], self._intensities(frames, "float32")
         )
         return -ops.sum(log_prob, axis=1)
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Tensor = None,
+        y: None = None,
+        y_pred: Any = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         """The negative ELBO of a batch, and its parts for the history.
 
         Args:
@@ -85,7 +112,7 @@ class Objective:
             weight = ops.sum(weights)
             scale = weights / ops.maximum(weight, 1e-7)
 
-        def mean(values):
+        def mean(values: Tensor) -> Tensor:
             """Over the sets; the first axis goes last for the weights."""
             return ops.sum(ops.moveaxis(values, 0, -1) * scale, axis=-1)
 
@@ -109,7 +136,7 @@ class Objective:
             kl_weight *= ops.minimum(self._step / self.kl_warmup, 1.0)
         return reconstruction + kl_weight * (ops.sum(dynamic) + ops.sum(static))
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, Tensor]:
         """Means of the loss and its parts over the batches so far.
 
         The loss is the sum of its parts, each weighted by the weights of its sets, and
@@ -120,7 +147,7 @@ class Objective:
         return {**logs, "loss": logs["reconstruction_loss"] + self.kl_weight * kl}
 
 
-def _kl_terms(outputs):
+def _kl_terms(outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """KL of each dimension: z `(B, N, dynamic_dim)` and f `(B, static_dim)`, nats."""
     static, dynamic, prior = (
         DiagonalGaussian(

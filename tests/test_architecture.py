@@ -15,6 +15,7 @@ _HEAVY = {"cv2", "matplotlib", "click"}
 _MAY_IMPORT = {
     "errors": set(),
     "version": set(),
+    "typing": set(),
     "files": {"errors"},
     "configs": {"errors"},
     "checks": {"errors"},
@@ -70,9 +71,18 @@ _MAY_IMPORT = {
 }
 
 
+class _WithoutTypes(ast.NodeTransformer):
+    """Leaves out what type checkers alone import: nothing runs by it."""
+
+    def visit_If(self, node):
+        types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if types else self.generic_visit(node)
+
+
 def _imports(path):
     """Top-level names and full names that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = _WithoutTypes().visit(ast.parse(path.read_text(encoding="utf-8")))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -1,5 +1,7 @@
 """Frame stores: reading, writing, and the sets of frames that a model is fitted to."""
 
+from typing import TYPE_CHECKING, Any
+
 from keras_ddr.data.store import FrameStore, Sequence
 from keras_ddr.data.writer import (
     SequenceRecord,
@@ -7,6 +9,9 @@ from keras_ddr.data.writer import (
     assign_splits,
     write_store,
 )
+
+if TYPE_CHECKING:
+    from keras_ddr.data.sets import FrameSets
 
 __all__ = [
     "FrameSets",
@@ -19,7 +24,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # FrameSets needs Keras; reading and writing stores does not.
     if name == "FrameSets":
         from keras_ddr.data.sets import FrameSets

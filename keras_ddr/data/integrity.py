@@ -1,19 +1,26 @@
 """Whether a store is what was written."""
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_ddr import checksums
 from keras_ddr.data.store import HEADER_SIZE, FrameStore
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Progress, StrPath
 
 __all__ = ["verify_store"]
 
 _REMEDY = "make the store again"
 
 
-def verify_store(path, progress=None):
+def verify_store(path: StrPath, progress: Progress | None = None) -> checksums.Findings:
     """Read all files of a store and compare them with the checksums in meta.json.
 
     Args:
@@ -50,7 +57,9 @@ def verify_store(path, progress=None):
     return findings
 
 
-def _compare(folder, found, report):
+def _compare(
+    folder: Path, found: checksums.Findings, report: Callable[[int], None]
+) -> None:
     file = folder / "meta.json"
     for name in ("meta.json", "frames.npy", "sequences.csv", "labels.npz"):
         if not (folder / name).is_file():
@@ -93,7 +102,7 @@ def _compare(folder, found, report):
         found.add(folder / name, whole, _REMEDY)
 
 
-def _read_labels(store):
+def _read_labels(store: FrameStore) -> None:
     # Of older stores, whose archive has sums of its own.
     for sequence in store.sequences[:1]:
         store.frame_labels(sequence.index)

@@ -1,15 +1,27 @@
 """Sets of frames for training: uint8 batches (B, N, H, W, C) from a frame store."""
 
+from __future__ import annotations
+
 import math
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
 
 from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
+
+    # What a model is given, and the sequences (D,) and frames (D, N) of an epoch.
+    _Batch: TypeAlias = tuple[NDArray[Any], ...]
+    _Plan: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
 
 __all__ = ["FrameSets"]
 
@@ -74,19 +86,19 @@ class FrameSets(keras.utils.PyDataset):
 
     def __init__(
         self,
-        store,
-        frames_per_set=3,
-        batch_size=120,
-        sets_per_sequence=1,
-        split="train",
-        seed=0,
-        steps=None,
-        fixed=False,
-        pad=False,
-        shard=(0, 1),
-        first=0,
-        **kwargs,
-    ):
+        store: FrameStore | StrPath,
+        frames_per_set: int = 3,
+        batch_size: int = 120,
+        sets_per_sequence: int = 1,
+        split: str = "train",
+        seed: int = 0,
+        steps: int | None = None,
+        fixed: bool = False,
+        pad: bool = False,
+        shard: tuple[int, int] = (0, 1),
+        first: int = 0,
+        **kwargs: Any,
+    ) -> None:
         workers = int(kwargs.pop("workers", 1))
         ahead = int(kwargs.pop("max_queue_size", 4))
         if kwargs.pop("use_multiprocessing", False):
@@ -127,10 +139,10 @@ class FrameSets(keras.utils.PyDataset):
         self._epoch = 0
         self._read_ahead = (max(workers, 0), max(ahead, 1))
         self._reader = _Reader(*self._read_ahead)
-        self._plan = (None, None)
+        self._plan: tuple[int, _Plan] | None = None
         self._choose_sequences()
 
-    def _choose_sequences(self):
+    def _choose_sequences(self) -> None:
         chosen = self.store.select(self.split)
         if not chosen:
             present = sorted({sequence.split for sequence in self.store.sequences})
@@ -149,7 +161,7 @@ class FrameSets(keras.utils.PyDataset):
             )
         self._sequences = np.array([s.index for s in chosen])
         self._lengths = np.array([s.length for s in chosen])
-        numbers = {}
+        numbers: dict[tuple[str, str], int] = {}
         self._sources = np.array(
             [
                 numbers.setdefault(
@@ -162,11 +174,11 @@ class FrameSets(keras.utils.PyDataset):
         self._first_of_source = np.cumsum(self._per_source) - self._per_source
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """The epoch whose batches are given, from 0."""
         return self._epoch
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose batches are given from now on.
 
         Args:
@@ -174,7 +186,7 @@ class FrameSets(keras.utils.PyDataset):
         """
         self._epoch = int(epoch)
 
-    def with_steps(self, steps):
+    def with_steps(self, steps: int) -> FrameSets:
         """Return sets like these with another number of batches an epoch.
 
         Args:
@@ -203,17 +215,17 @@ class FrameSets(keras.utils.PyDataset):
         return sets
 
     @property
-    def num_draws(self):
+    def num_draws(self) -> int:
         """Number of sets an epoch, with those before the first batch."""
         if self.steps is not None:
             return self.steps * self.batch_size
         return len(self._sequences) * self.sets_per_sequence
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of batches an epoch."""
         return max(0, math.ceil(self.num_draws / self.batch_size) - self.first)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return batch `index` of the present epoch.
 
         Args:
@@ -229,7 +241,9 @@ class FrameSets(keras.utils.PyDataset):
         epoch = 0 if self.fixed else self._epoch
         return self._reader.get(self, epoch, index)
 
-    def draws(self, epoch, index):
+    def draws(
+        self, epoch: int, index: int
+    ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         """Say which frames a batch holds.
 
         Args:
@@ -244,7 +258,7 @@ class FrameSets(keras.utils.PyDataset):
         batch = slice(begin, begin + self.batch_size)
         return self._sequences[chosen[batch]], frames[batch]
 
-    def _batch(self, epoch, index):
+    def _batch(self, epoch: int, index: int) -> _Batch:
         sequences, frames = self.draws(epoch, index)
         number = len(sequences)
         rows = np.arange(self.batch_size if self.pad else number)
@@ -255,15 +269,14 @@ class FrameSets(keras.utils.PyDataset):
         x = self.store.gather(sequences[rows], frames[rows])
         return (x, np.zeros_like(weights), weights) if self.pad else (x,)
 
-    def _epoch_plan(self, epoch):
-        known, plan = self._plan
-        if known != epoch:
-            plan = self._draw_epoch(epoch)
+    def _epoch_plan(self, epoch: int) -> _Plan:
+        plan = self._plan
+        if plan is None or plan[0] != epoch:
             # One assignment, so that threads see either plan and never a mixture.
-            self._plan = (epoch, plan)
-        return plan
+            plan = self._plan = (epoch, self._draw_epoch(epoch))
+        return plan[1]
 
-    def _draw_epoch(self, epoch):
+    def _draw_epoch(self, epoch: int) -> _Plan:
         random = np.random.default_rng([self.seed, epoch, 0, _SOURCES])
         draws, sources = self.num_draws, len(self._per_source)
         # The sequences of a source in random order, source after source.
@@ -277,15 +290,15 @@ class FrameSets(keras.utils.PyDataset):
         numbers = random.random((draws, self.frames_per_set))
         return chosen, _distinct(numbers, self._lengths[chosen])
 
-    def __getstate__(self):
-        return {**self.__dict__, "_reader": None, "_plan": (None, None)}
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None, "_plan": None}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._reader = _Reader(*self._read_ahead)
 
 
-def _check_shard(shard, batch_size):
+def _check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
     index, count = (int(number) for number in shard)
     if not 0 <= index < count:
         raise InputError(f"shard: {shard!r} is not (index, count) with index < count")
@@ -297,7 +310,9 @@ def _check_shard(shard, batch_size):
     return index, count
 
 
-def _distinct(numbers, lengths):
+def _distinct(
+    numbers: NDArray[np.float64], lengths: NDArray[np.integer]
+) -> NDArray[np.int64]:
     """Turn uniform numbers (D, N) into N distinct frames out of lengths (D,)."""
     chosen = np.empty(numbers.shape, np.int64)
     for n in range(numbers.shape[1]):
@@ -317,14 +332,14 @@ class _Reader:
     another batch than was asked for.
     """
 
-    def __init__(self, workers, ahead):
+    def __init__(self, workers: int, ahead: int) -> None:
         self.workers = workers
         self.ahead = ahead
         self.lock = threading.Lock()
-        self.futures = {}
-        self.threads = None
+        self.futures: dict[tuple[int, int], Future[_Batch]] = {}
+        self.threads: ThreadPoolExecutor | None = None
 
-    def get(self, sets, epoch, index):
+    def get(self, sets: FrameSets, epoch: int, index: int) -> _Batch:
         if not self.workers:
             return sets._batch(epoch, index)
         with self.lock:

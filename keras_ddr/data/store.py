@@ -1,5 +1,7 @@
 """Frame stores: sequences of video frames in a folder, read through a memory map."""
 
+from __future__ import annotations
+
 import csv
 import json
 import math
@@ -7,19 +9,29 @@ import os
 import warnings
 import weakref
 import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self, TypedDict
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import bounded_lines, natural_key, read_text
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import ImageShape, LabelInfo, LabelValue, Progress, StrPath
+
 __all__ = ["FORMAT", "FORMAT_VERSION", "SPLITS", "FrameStore", "Sequence"]
 
 FORMAT = "keras_ddr frame store"
+"""What meta.json calls a frame store."""
 FORMAT_VERSION = 1
+"""Version of the format that is written here."""
 SPLITS = ("train", "val", "test")
+"""Names of the splits."""
 HEADER_SIZE = 192
 """Bytes before the pixels in a frames.npy that is written here."""
 
@@ -28,7 +40,7 @@ LABEL_PREFIX = "label:"
 SCOPES = ("sequence", "frame")
 KINDS = ("categorical", "continuous", "periodic")
 # Every frame has these two; a dataset that knows no times leaves NaN.
-FRAME_LABELS = {
+FRAME_LABELS: dict[str, LabelInfo] = {
     "source_frame": {
         "scope": "frame",
         "kind": "continuous",
@@ -65,7 +77,7 @@ CROP_LABELS = (
     "detector_score",
 )
 
-_open_stores = weakref.WeakSet()
+_open_stores: weakref.WeakSet[FrameStore] = weakref.WeakSet()
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ class Sequence:
     split: str
     person: str = ""
     source: str = ""
-    labels: dict = field(default_factory=dict)
+    labels: dict[str, LabelValue] = field(default_factory=dict)
 
 
 class FrameStore:
@@ -127,7 +139,7 @@ class FrameStore:
     (5, 16, 16, 3)
     """
 
-    def __init__(self, path, shards):
+    def __init__(self, path: StrPath, shards: list[_Shard]) -> None:
         self.path = Path(path)
         self._shards = shards
         self._stale = False
@@ -136,9 +148,8 @@ class FrameStore:
         self.label_info = _merge_label_info(shards)
         self.meta["labels"] = self.label_info
         self.dataset = self.meta.get("dataset", "")
-        self.sequences = []
-        self._places = []
-        self._frame_labels = None
+        self.sequences: list[Sequence] = []
+        self._places: list[tuple[int, int]] = []
         names = [row["name"] for shard in shards for row in shard.rows]
         prefix = len(set(names)) < len(names)
         offset = 0
@@ -170,7 +181,7 @@ class FrameStore:
         _open_stores.add(self)
 
     @classmethod
-    def open(cls, path):
+    def open(cls, path: StrPath) -> Self:
         """Open a store, or a folder of stores (shards) as one store.
 
         Shards must have equal frame shapes. Where two of them hold a sequence of the
@@ -233,18 +244,18 @@ class FrameStore:
     @classmethod
     def from_arrays(
         cls,
-        path,
-        sequences,
+        path: StrPath,
+        sequences: Iterable[ArrayLike],
         *,
-        names=None,
-        splits=None,
-        labels=None,
-        persons=None,
-        sources=None,
-        seed=0,
-        dataset="arrays",
-        overwrite=False,
-    ):
+        names: Iterable[str] | None = None,
+        splits: Iterable[str] | Mapping[str, float] | None = None,
+        labels: Mapping[str, Iterable[Any]] | None = None,
+        persons: Iterable[str] | None = None,
+        sources: Iterable[str] | None = None,
+        seed: int = 0,
+        dataset: str = "arrays",
+        overwrite: bool = False,
+    ) -> FrameStore:
         """Make a store from arrays in memory.
 
         Args:
@@ -285,17 +296,17 @@ class FrameStore:
             overwrite=overwrite,
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of sequences."""
         return len(self.sequences)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"FrameStore({str(self.path)!r}: {len(self)} sequences, "
             f"{self.num_frames} frames of {_shape(self.frame_shape)})"
         )
 
-    def frames(self, i, indices=None):
+    def frames(self, i: int, indices: ArrayLike | None = None) -> NDArray[np.uint8]:
         """Read frames of one sequence.
 
         Args:
@@ -313,7 +324,7 @@ class FrameStore:
             return np.array(pixels[start : start + sequence.length])
         return _gather(pixels, start + _checked(indices, sequence))
 
-    def gather(self, sequences, indices):
+    def gather(self, sequences: ArrayLike, indices: ArrayLike) -> NDArray[np.uint8]:
         """Read the same number of frames of several sequences.
 
         Args:
@@ -339,7 +350,7 @@ class FrameStore:
             batch[chosen] = _gather(self._pixels(number), rows[chosen])
         return batch
 
-    def frame_labels(self, i):
+    def frame_labels(self, i: int) -> dict[str, NDArray[Any]]:
         """Read the frame labels of one sequence.
 
         Args:
@@ -366,7 +377,7 @@ class FrameStore:
                 result[name] = np.full(sequence.length, info["missing"])
         return result
 
-    def select(self, split=None, min_length=1):
+    def select(self, split: str | None = None, min_length: int = 1) -> list[Sequence]:
         """List the sequences of a split.
 
         Args:
@@ -390,11 +401,11 @@ class FrameStore:
         ]
 
     @property
-    def frames_offset(self):
+    def frames_offset(self) -> int:
         """Bytes of the header of the first store's frames.npy."""
         return self._shards[0].pixels_offset
 
-    def verify(self, progress=None):
+    def verify(self, progress: Progress | None = None) -> None:
         """Read all files and compare them with the checksums noted on writing.
 
         Args:
@@ -411,7 +422,7 @@ class FrameStore:
             if problems:
                 raise InputError(problems[0])
 
-    def _pixels(self, number):
+    def _pixels(self, number: int) -> NDArray[np.uint8]:
         if self._stale:
             raise InputError(
                 f"{self.path}: the store was replaced after it was opened; open it "
@@ -419,17 +430,17 @@ class FrameStore:
             )
         return self._shards[number].pixels()
 
-    def _release(self):
+    def _release(self) -> None:
         self._stale = True
         for shard in self._shards:
             shard.close()
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         _open_stores.add(self)
 
 
-def release(path):
+def release(path: StrPath) -> None:
     """Close the memory maps of this process on a store that is to be replaced.
 
     Windows renames no folder with an open file. Stores opened before the replacement
@@ -442,13 +453,25 @@ def release(path):
             store._release()
 
 
+class _Row(TypedDict):
+    """A row of sequences.csv."""
+
+    name: str
+    start: int
+    length: int
+    split: str
+    person: str
+    source: str
+    labels: dict[str, LabelValue]
+
+
 class _Shard:
     """One store folder: its checked tables and lazily opened arrays."""
 
-    def __init__(self, path):
+    def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
-        self._pixels = None
-        self._labels = None
+        self._pixels: NDArray[np.uint8] | None = None
+        self._labels: dict[str, NDArray[Any]] | None = None
         for name in ("frames.npy", "sequences.csv", "labels.npz", "meta.json"):
             if not (self.path / name).is_file():
                 raise InputError(
@@ -458,14 +481,14 @@ class _Shard:
         self.meta = self._read_meta()
         self.label_info = self._read_label_info()
         pixels = self.pixels()
-        self.frame_shape = tuple(int(size) for size in pixels.shape[1:])
-        self.num_frames = len(pixels)
+        self.num_frames, height, width, channels = pixels.shape
+        self.frame_shape: ImageShape = height, width, channels
         self.rows = self._read_sequences()
         self._check_ranges()
         # Only the headers: labels of a large store are read when first asked for.
         self._read_frame_labels(values=False)
 
-    def _read_meta(self):
+    def _read_meta(self) -> dict[str, Any]:
         file = self.path / "meta.json"
         try:
             meta = json.loads(read_text(file))
@@ -494,12 +517,12 @@ class _Shard:
                 )
         return meta
 
-    def _read_label_info(self):
+    def _read_label_info(self) -> dict[str, LabelInfo]:
         file = self.path / "meta.json"
         described = self.meta.get("labels")
         if not isinstance(described, dict):
             raise InputError(f"{file}: has no `labels`; make the store again")
-        result = {}
+        result: dict[str, LabelInfo] = {}
         for name, info in described.items():
             if (
                 not isinstance(info, dict)
@@ -523,14 +546,14 @@ class _Shard:
                 "missing": info.get("missing"),
             }
         for name, info in FRAME_LABELS.items():
-            if result.get(name, {}).get("scope") != info["scope"]:
+            if name not in result or result[name]["scope"] != info["scope"]:
                 raise InputError(
                     f"{file}: does not list the frame label {name!r}; make the store "
                     "again"
                 )
         return result
 
-    def pixels(self):
+    def pixels(self) -> NDArray[np.uint8]:
         if self._pixels is None:
             file = self.path / "frames.npy"
             try:
@@ -564,17 +587,17 @@ class _Shard:
             self._pixels, self.pixels_offset = pixels.view(np.ndarray), begin
         return self._pixels
 
-    def frame_labels(self):
+    def frame_labels(self) -> dict[str, NDArray[Any]]:
         if self._labels is None:
             self._labels = self._read_frame_labels(values=True)
         return self._labels
 
-    def close(self):
+    def close(self) -> None:
         self._pixels = None
 
-    def _read_sequences(self):
+    def _read_sequences(self) -> list[_Row]:
         file = self.path / "sequences.csv"
-        rows = []
+        rows: list[_Row] = []
         try:
             with open(
                 file, newline="", encoding="utf-8", errors="surrogateescape"
@@ -591,8 +614,8 @@ class _Shard:
                     raise InputError(
                         f"{file}: has no column {missing[0]!r}; make the store again"
                     )
-                for row in reader:
-                    rows.append(self._read_row(file, reader.line_num, row))
+                for cells in reader:
+                    rows.append(self._read_row(file, reader.line_num, cells))
         except (OSError, csv.Error) as error:
             raise InputError(
                 f"{file}: cannot be read ({_reason(error)}); make the store again"
@@ -609,14 +632,14 @@ class _Shard:
             seen.add(row["name"])
         return rows
 
-    def _label_columns(self):
+    def _label_columns(self) -> list[str]:
         return [
             LABEL_PREFIX + name
             for name, info in self.label_info.items()
             if info["scope"] == "sequence"
         ]
 
-    def _read_row(self, file, line, row):
+    def _read_row(self, file: Path, line: int, row: Mapping[str, str]) -> _Row:
         if None in row or None in row.values() or not row["name"]:
             raise InputError(
                 f"{file}: line {line} has no name, or more or fewer cells than the "
@@ -634,7 +657,7 @@ class _Shard:
                 f"{file}: line {line} has the unknown split {row['split'][:40]!r}; use "
                 f"one of {', '.join(SPLITS)}"
             )
-        labels = {}
+        labels: dict[str, LabelValue] = {}
         for name, info in self.label_info.items():
             if info["scope"] != "sequence":
                 continue
@@ -666,7 +689,7 @@ class _Shard:
             "labels": labels,
         }
 
-    def _check_ranges(self):
+    def _check_ranges(self) -> None:
         file = self.path / "sequences.csv"
         end = 0
         last = None
@@ -695,7 +718,7 @@ class _Shard:
                 f"{self.num_frames}; make the store again"
             )
 
-    def _read_frame_labels(self, values):
+    def _read_frame_labels(self, values: bool) -> dict[str, NDArray[Any]]:
         """Check the labels that meta.json lists, and read them if `values`.
 
         Whatever else the archive holds is left alone.
@@ -733,7 +756,9 @@ class _Shard:
             ) from error
         return result
 
-    def _check_frame_label(self, file, name, info, member):
+    def _check_frame_label(
+        self, file: Path, name: str, info: LabelInfo, member: IO[bytes]
+    ) -> np.dtype[Any]:
         shape, _, dtype = _npy_header(member)
         if dtype.hasobject:
             raise InputError(
@@ -753,29 +778,37 @@ class _Shard:
             )
         return dtype
 
-    def _label_values(self, file, name, info, member, dtype):
+    def _label_values(
+        self,
+        file: Path,
+        name: str,
+        info: LabelInfo,
+        member: IO[bytes],
+        dtype: np.dtype[Any],
+    ) -> NDArray[Any]:
         size = self.num_frames * dtype.itemsize
         # One more, so that the end is seen and the checksum compared there.
         content = member.read(size + 1)
         if len(content) != size:
             raise ValueError(f"label {name!r} has more or fewer bytes than its header")
         values = np.frombuffer(content, dtype)
+        classes = info["classes"] or []
         if info["kind"] == "categorical" and (
-            values.min() < info["missing"] or values.max() >= len(info["classes"])
+            values.min() < info["missing"] or values.max() >= len(classes)
         ):
             raise InputError(
                 f"{file}: label {name!r} has class numbers from {values.min()} to "
-                f"{values.max()}, but {len(info['classes'])} classes; make the store "
+                f"{values.max()}, but {len(classes)} classes; make the store "
                 "again"
             )
         return values
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # A memory map must not travel to another process as an array.
         return {**self.__dict__, "_pixels": None, "_labels": None}
 
 
-def _npy_header(file):
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether in Fortran order, and dtype of the array that begins here."""
     version = np.lib.format.read_magic(file)
     read = {
@@ -790,14 +823,14 @@ def _npy_header(file):
     return shape, order, dtype
 
 
-def _whole(text):
+def _whole(text: str) -> int:
     # Numbers of thousands of digits cannot even be printed.
     if len(text) > 18:
         raise ValueError(text)
     return int(text)
 
 
-def _is_described(info):
+def _is_described(info: Mapping[str, Any]) -> bool:
     """Whether the description of a label is one that the rest can rely on."""
     classes, unit, missing = (info.get(k) for k in ("classes", "unit", "missing"))
     categorical = info["kind"] == "categorical"
@@ -814,7 +847,7 @@ def _is_described(info):
     return known and number and isinstance(unit, str | None)
 
 
-def _checked(indices, sequence):
+def _checked(indices: ArrayLike, sequence: Sequence) -> NDArray[np.integer]:
     indices = np.asarray(indices)
     if indices.size == 0:
         return indices.astype(np.int64)
@@ -828,7 +861,7 @@ def _checked(indices, sequence):
     return indices
 
 
-def _gather(pixels, rows):
+def _gather(pixels: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Copy rows of a memory map, in ascending order for the sake of the disk."""
     flat = rows.reshape(-1)
     result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)
@@ -837,12 +870,12 @@ def _gather(pixels, rows):
     return result.reshape(*rows.shape, *pixels.shape[1:])
 
 
-def _merge_label_info(shards):
-    merged = {}
+def _merge_label_info(shards: list[_Shard]) -> dict[str, LabelInfo]:
+    merged: dict[str, LabelInfo] = {}
     for shard in shards:
         for name, info in shard.label_info.items():
             if name not in merged:
-                merged[name] = dict(info)
+                merged[name] = info.copy()
                 continue
             known = merged[name]
             same = all(known[key] == info[key] for key in ("scope", "kind", "unit"))
@@ -861,9 +894,9 @@ def _merge_label_info(shards):
     return merged
 
 
-def _warn_of_leaks(store):
+def _warn_of_leaks(store: FrameStore) -> None:
     for what in ("person", "source"):
-        sides = {}
+        sides: dict[str, set[str]] = {}
         for sequence in store.sequences:
             group = getattr(sequence, what)
             if group:
@@ -878,9 +911,9 @@ def _warn_of_leaks(store):
             )
 
 
-def _shape(shape):
+def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(str(size) for size in shape)
 
 
-def _reason(error):
+def _reason(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__

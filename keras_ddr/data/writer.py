@@ -1,13 +1,18 @@
 """Writing of frame stores: as a stream, and whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
@@ -26,14 +31,20 @@ from keras_ddr.data.store import (
     release,
 )
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, lives, locked, this_process
+from keras_ddr.files import NO_SPACE, cannot_write, lives, locked, this_process
 from keras_ddr.version import __version__
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import _Row
+    from keras_ddr.typing import ImageShape, LabelInfo, LabelValue, StrPath
 
 __all__ = ["SequenceRecord", "StoreWriter", "assign_splits", "write_store"]
 
 _FILES = {"frames.npy", "sequences.csv", "labels.npz", "meta.json"}
 # Temporary folders of this process that are being written now.
-_active = set()
+_active: set[str] = set()
 
 
 @dataclass
@@ -52,26 +63,26 @@ class SequenceRecord:
     """
 
     name: str
-    frames: np.ndarray
+    frames: NDArray[np.uint8]
     split: str = "train"
     person: str = ""
     source: str = ""
-    labels: dict = field(default_factory=dict)
-    frame_labels: dict = field(default_factory=dict)
+    labels: Mapping[str, LabelValue] = field(default_factory=dict)
+    frame_labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def write_store(
-    path,
-    sequences,
+    path: StrPath,
+    sequences: Iterable[SequenceRecord],
     *,
-    dataset="arrays",
-    frame_shape=None,
-    labels=None,
-    arguments=None,
-    seed=None,
-    licence="",
-    overwrite=False,
-):
+    dataset: str = "arrays",
+    frame_shape: ImageShape | None = None,
+    labels: Mapping[str, Mapping[str, Any]] | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    licence: str = "",
+    overwrite: bool = False,
+) -> FrameStore:
     """Write a frame store.
 
     Args:
@@ -94,8 +105,8 @@ def write_store(
 
     Raises:
         InputError: if `path` exists, another process is writing it, a sequence does
-            not fit, there is none at all, or the disk is full. Nothing is left behind
-            then, and an older store at `path` is as it was.
+            not fit, there is none at all, the disk is full or the folder read-only.
+            Nothing is left behind then, and an older store at `path` is as it was.
     """
     with StoreWriter(
         path,
@@ -124,60 +135,65 @@ class StoreWriter:
 
     def __init__(
         self,
-        path,
+        path: StrPath,
         *,
-        dataset="arrays",
-        frame_shape=None,
-        labels=None,
-        arguments=None,
-        seed=None,
-        licence="",
-        overwrite=False,
-    ):
+        dataset: str = "arrays",
+        frame_shape: ImageShape | None = None,
+        labels: Mapping[str, Mapping[str, Any]] | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        licence: str = "",
+        overwrite: bool = False,
+    ) -> None:
         self.path = Path(path)
         self.dataset = dataset
-        self.frame_shape = None
+        self.frame_shape: ImageShape | None = None
         if frame_shape is not None:
             self.frame_shape = _checked_shape(frame_shape, "frame_shape")
-        self.labels = {}
+        self.labels: dict[str, LabelInfo] = {}
         for name, info in (labels or {}).items():
             self.labels[name] = _checked_label(name, info)
         for name, info in FRAME_LABELS.items():
-            self.labels.setdefault(name, dict(info))
+            self.labels.setdefault(name, info.copy())
         self.arguments = arguments
         self.seed = seed
         self.licence = licence
         self.overwrite = overwrite
         self.num_frames = 0
-        self._rows = []
-        self._names = set()
-        self._sides = {}
-        self._frame_labels = []
+        self._rows: list[_Row] = []
+        self._names: set[str] = set()
+        self._sides: dict[tuple[str, str], str] = {}
+        self._frame_labels: list[dict[str, NDArray[Any]]] = []
         self._digest = hashlib.sha256()
-        self._file = None
-        self._folder = None
-        self._lock = contextlib.ExitStack()
-
-    def __enter__(self):
-        check_target(self.path, self.overwrite)
-        folder = self.path.parent / (
+        self._file: BinaryIO | None = None
+        self._folder = self.path.parent / (
             f".{self.path.name}.tmp-{this_process()}-{uuid.uuid4().hex[:8]}"
         )
+        self._lock = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        check_target(self.path, self.overwrite)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.enter_context(_alone(self.path))
-            _active.add(folder.name)
-            self._folder = folder
-            folder.mkdir()
-            self._file = open(folder / "frames.npy", "wb")
+            _active.add(self._folder.name)
+            self._folder.mkdir()
+            self._file = open(self._folder / "frames.npy", "wb")
             self._file.write(b" " * HEADER_SIZE)
         except BaseException as error:
             self._discard()
             self._translate(error)
+            if refusal := cannot_write(self.path, error):
+                raise refusal from error
             raise
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
             if error is None:
                 self._finish()
@@ -191,7 +207,7 @@ class StoreWriter:
         _active.discard(self._folder.name)
         self._lock.close()
 
-    def append(self, record):
+    def append(self, record: SequenceRecord) -> None:
         """Append one sequence.
 
         Args:
@@ -204,16 +220,21 @@ class StoreWriter:
         row = self._checked_row(record, len(frames))
         frame_labels = self._checked_frame_labels(record, len(frames))
         try:
-            self._file.write(memoryview(frames).cast("B"))
+            self._pixels().write(frames.data.cast("B"))
         except OSError as error:
             self._translate(error)
             raise
-        self._digest.update(memoryview(frames).cast("B"))
+        self._digest.update(frames.data.cast("B"))
         self._rows.append(row)
         self._frame_labels.append(frame_labels)
         self.num_frames += len(frames)
 
-    def _checked_frames(self, record):
+    def _pixels(self) -> BinaryIO:
+        if self._file is None:
+            raise ValueError("a StoreWriter is used in a with block")
+        return self._file
+
+    def _checked_frames(self, record: SequenceRecord) -> NDArray[np.uint8]:
         frames = np.asarray(record.frames)
         if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) == 0:
             raise InputError(
@@ -232,7 +253,7 @@ class StoreWriter:
             )
         return np.ascontiguousarray(frames)
 
-    def _checked_row(self, record, length):
+    def _checked_row(self, record: SequenceRecord, length: int) -> _Row:
         name = str(record.name)
         if not name or name in self._names:
             raise InputError(
@@ -274,7 +295,7 @@ class StoreWriter:
             "labels": dict(record.labels),
         }
 
-    def _check_value(self, name, label, value):
+    def _check_value(self, name: str, label: str, value: object) -> None:
         info = self.labels[label]
         if info["scope"] != "sequence":
             raise InputError(
@@ -297,7 +318,9 @@ class StoreWriter:
                 f"is {info['kind']}"
             )
 
-    def _checked_frame_labels(self, record, length):
+    def _checked_frame_labels(
+        self, record: SequenceRecord, length: int
+    ) -> dict[str, NDArray[Any]]:
         given = dict(record.frame_labels)
         given.setdefault("source_frame", np.arange(length, dtype=np.int64))
         given.setdefault("time", np.full(length, np.nan))
@@ -326,14 +349,17 @@ class StoreWriter:
                 )
             if info["kind"] == "categorical":
                 top = len(info["classes"]) if info["classes"] is not None else None
-                if values.dtype.kind not in "iub" or (
-                    (values < info["missing"]).any()
+                missing = info["missing"]
+                if (
+                    values.dtype.kind not in "iub"
+                    or not isinstance(missing, int | float)
+                    or (values < missing).any()
                     or (top is not None and (values >= top).any())
                 ):
                     raise InputError(
                         f"sequence {record.name!r}: label {label!r} must hold class "
                         f"numbers from 0 to {'…' if top is None else top - 1}, or "
-                        f"{info['missing']} where missing"
+                        f"{missing} where missing"
                     )
                 values = values.astype(np.int32)
             elif label == "source_frame":
@@ -345,8 +371,8 @@ class StoreWriter:
             result[label] = values
         return result
 
-    def _finish(self):
-        if not self._rows:
+    def _finish(self) -> None:
+        if not self._rows or self.frame_shape is None:
             raise InputError(
                 f"{self.path}: there is no sequence to write, so no store was made"
             )
@@ -355,22 +381,23 @@ class StoreWriter:
         header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
         body = header.encode("latin1").ljust(HEADER_SIZE - 11) + b"\n"
         size = len(body).to_bytes(2, "little")
-        self._file.seek(0)
-        self._file.write(np.lib.format.magic(1, 0) + size + body)
-        _sync(self._file)
-        self._file.close()
+        file = self._pixels()
+        file.seek(0)
+        file.write(np.lib.format.magic(1, 0) + size + body)
+        _sync(file)
+        file.close()
         self._write_frame_labels()
         self._write_sequences()
-        self._write_meta()
+        self._write_meta(self.frame_shape)
         self._publish()
 
-    def _describe_classes(self):
+    def _describe_classes(self) -> None:
         for label, info in self.labels.items():
             if info["kind"] != "categorical" or info["classes"] is not None:
                 continue
             if info["scope"] == "sequence":
-                values = {row["labels"].get(label) for row in self._rows} - {None}
-                info["classes"] = sorted(values)
+                values = {row["labels"].get(label) for row in self._rows}
+                info["classes"] = sorted(v for v in values if isinstance(v, str))
             else:
                 top = max(
                     (
@@ -382,7 +409,7 @@ class StoreWriter:
                 )
                 info["classes"] = [str(number) for number in range(top + 1)]
 
-    def _write_frame_labels(self):
+    def _write_frame_labels(self) -> None:
         arrays = {}
         for label, info in self.labels.items():
             if info["scope"] != "frame":
@@ -403,7 +430,7 @@ class StoreWriter:
             np.savez(file, allow_pickle=False, **arrays)
             _sync(file)
 
-    def _write_sequences(self):
+    def _write_sequences(self) -> None:
         names = [n for n, i in self.labels.items() if i["scope"] == "sequence"]
         with open(
             self._folder / "sequences.csv",
@@ -418,10 +445,11 @@ class StoreWriter:
                 values = [row["labels"].get(name) for name in names]
                 # NaN is missing, too.
                 values = ["" if v is None or v != v else v for v in values]
-                table.writerow([*(row[column] for column in COLUMNS), *values])
+                cells = dict(row)
+                table.writerow([*(cells[column] for column in COLUMNS), *values])
             _sync(file)
 
-    def _write_meta(self):
+    def _write_meta(self, frame_shape: ImageShape) -> None:
         counts = {"sequences": len(self._rows), "frames": self.num_frames}
         for split in SPLITS:
             counts[split] = sum(row["split"] == split for row in self._rows)
@@ -435,7 +463,7 @@ class StoreWriter:
             "arguments": self.arguments or {},
             "seed": self.seed,
             "licence": self.licence,
-            "frame_shape": list(self.frame_shape),
+            "frame_shape": list(frame_shape),
             "counts": counts,
             "sha256": self._digest.hexdigest(),
             "checksums": {
@@ -453,7 +481,7 @@ class StoreWriter:
             file.write(checksums.json_text(meta, default=_plain))
             _sync(file)
 
-    def _publish(self):
+    def _publish(self) -> None:
         check_target(self.path, self.overwrite)
         if not self.path.exists():
             os.rename(self._folder, self.path)
@@ -473,18 +501,18 @@ class StoreWriter:
             _active.discard(name)
         shutil.rmtree(old, ignore_errors=True)
 
-    def _discard(self):
+    def _discard(self) -> None:
         if self._file is not None:
             try:
                 self._file.close()
             except OSError:
                 pass
-        if self._folder is not None:
+        if self._folder.name in _active:
             shutil.rmtree(self._folder, ignore_errors=True)
             _active.discard(self._folder.name)
         self._lock.close()
 
-    def _translate(self, error):
+    def _translate(self, error: BaseException) -> None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
             raise InputError(
                 f"{self.path}: no space left on the disk after {self.num_frames} "
@@ -493,7 +521,7 @@ class StoreWriter:
             ) from error
 
 
-def _alone(path):
+def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time writes a store."""
     return locked(
         path.with_name(f".{path.name}.lock"),
@@ -503,7 +531,7 @@ def _alone(path):
     )
 
 
-def check_target(path, overwrite=False):
+def check_target(path: StrPath, overwrite: bool = False) -> None:
     """Refuse a place where a store cannot be written.
 
     Args:
@@ -536,7 +564,7 @@ def check_target(path, overwrite=False):
         )
 
 
-def recover(path):
+def recover(path: StrPath) -> None:
     """Clear up what killed writers of `path` left behind.
 
     Unfinished folders go. A whole store that was just being replaced comes back if
@@ -558,7 +586,7 @@ def recover(path):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _strange_entry(folder):
+def _strange_entry(folder: Path) -> str | None:
     """Name something in a folder that overwriting a store must not delete."""
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith(".") or entry.name in _FILES:
@@ -568,13 +596,17 @@ def _strange_entry(folder):
     return None
 
 
-def _alive(name, owner):
+def _alive(name: str, owner: str) -> bool:
     if owner.startswith(f"{this_process()}-"):
         return name in _active
     return lives(owner)
 
 
-def assign_splits(groups, fractions, seed=0):
+def assign_splits(
+    groups: Iterable[str],
+    fractions: Mapping[str, float] | Iterable[float],
+    seed: int = 0,
+) -> list[str]:
     """Deal groups out to train, val and test at random.
 
     Args:
@@ -592,7 +624,7 @@ def assign_splits(groups, fractions, seed=0):
     Raises:
         InputError: if the fractions are not shares that sum to 1.
     """
-    if not isinstance(fractions, dict):
+    if not isinstance(fractions, Mapping):
         fractions = dict(zip(SPLITS, fractions, strict=False))
     unknown = set(fractions) - set(SPLITS)
     shares = np.array([float(fractions.get(split, 0.0)) for split in SPLITS])
@@ -610,7 +642,7 @@ def assign_splits(groups, fractions, seed=0):
     return [side_of[group] for group in groups]
 
 
-def split_counts(number, shares):
+def split_counts(number: int, shares: ArrayLike) -> list[int]:
     """Round shares of `number` to whole counts, none of them 0 where avoidable.
 
     Args:
@@ -632,7 +664,15 @@ def split_counts(number, shares):
     return [int(count) for count in counts]
 
 
-def records_from_arrays(sequences, names, splits, labels, persons, sources, seed):
+def records_from_arrays(
+    sequences: Iterable[ArrayLike],
+    names: Iterable[str] | None,
+    splits: Iterable[str] | Mapping[str, float] | None,
+    labels: Mapping[str, Iterable[Any]] | None,
+    persons: Iterable[str] | None,
+    sources: Iterable[str] | None,
+    seed: int,
+) -> tuple[Iterator[SequenceRecord], dict[str, dict[str, Any]]]:
     """Turn the arguments of `FrameStore.from_arrays` into records and label info."""
     if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
         raise InputError(
@@ -641,30 +681,30 @@ def records_from_arrays(sequences, names, splits, labels, persons, sources, seed
         )
     sequences = list(sequences)
     count = len(sequences)
-    names = _listed("names", names, count)
     if names is None:
         names = [f"sequence-{number}" for number in range(count)]
-    persons = _listed("persons", persons, count) or [""] * count
-    sources = _listed("sources", sources, count) or [""] * count
+    names = _listed("names", names, count)
+    blank = [""] * count
+    persons = _listed("persons", blank if persons is None else persons, count)
+    sources = _listed("sources", blank if sources is None else sources, count)
     if splits is None:
         splits = ["train"] * count
-    elif isinstance(splits, dict):
+    elif isinstance(splits, Mapping):
         # Sequences of one person stay together, and so do those of one source.
         groups = joined_groups(names, persons, sources)
         splits = assign_splits(groups, splits, seed)
-    else:
-        splits = _listed("splits", splits, count)
-    info, sequence_labels, frame_labels = {}, {}, {}
-    for label, values in (labels or {}).items():
-        values = _listed(f"labels: {label}", values, count)
+    sides = _listed("splits", splits, count)
+    info: dict[str, dict[str, Any]] = {}
+    sequence_labels: dict[str, list[LabelValue]] = {}
+    frame_labels: dict[str, list[NDArray[Any]]] = {}
+    for label, given in (labels or {}).items():
+        values = _listed(f"labels: {label}", given, count)
         if all(np.ndim(value) == 0 for value in values):
-            sequence_labels[label] = values = [_scalar(value) for value in values]
-            known = [value for value in values if value is not None]
+            known: list[LabelValue] = [_scalar(value) for value in values]
             text = any(isinstance(value, str) for value in known)
             if text:
-                sequence_labels[label] = values = [
-                    None if value is None else str(value) for value in values
-                ]
+                known = [None if value is None else str(value) for value in known]
+            sequence_labels[label] = known
             info[label] = {
                 "scope": "sequence",
                 "kind": "categorical" if text else "continuous",
@@ -686,14 +726,15 @@ def records_from_arrays(sequences, names, splits, labels, persons, sources, seed
                 "classes": classes,
             }
 
-    def records():
-        for number, frames in enumerate(sequences):
+    def records() -> Iterator[SequenceRecord]:
+        each = zip(sequences, names, sides, persons, sources, strict=True)
+        for number, (frames, name, split, person, source) in enumerate(each):
             yield SequenceRecord(
-                name=str(names[number]),
-                frames=_as_uint8(frames, names[number]),
-                split=str(splits[number]),
-                person=str(persons[number]),
-                source=str(sources[number]),
+                name=str(name),
+                frames=_as_uint8(frames, name),
+                split=str(split),
+                person=str(person),
+                source=str(source),
                 labels={k: v[number] for k, v in sequence_labels.items()},
                 frame_labels={k: v[number] for k, v in frame_labels.items()},
             )
@@ -701,7 +742,9 @@ def records_from_arrays(sequences, names, splits, labels, persons, sources, seed
     return records(), info
 
 
-def joined_groups(names, persons, sources):
+def joined_groups(
+    names: Iterable[str], persons: Iterable[str], sources: Iterable[str]
+) -> list[str]:
     """Join what must be in one split.
 
     Args:
@@ -714,9 +757,9 @@ def joined_groups(names, persons, sources):
         each other, directly or through others.
     """
     group_of = {}
-    parent = {}
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def find(key):
+    def find(key: tuple[str, str]) -> tuple[str, str]:
         while parent.setdefault(key, key) != key:
             key = parent[key]
         return key
@@ -732,9 +775,7 @@ def joined_groups(names, persons, sources):
     return [group_of[name] for name in names]
 
 
-def _listed(argument, values, count):
-    if values is None:
-        return None
+def _listed(argument: str, values: Iterable[Any], count: int) -> list[Any]:
     values = list(values)
     if len(values) != count:
         raise InputError(
@@ -743,14 +784,14 @@ def _listed(argument, values, count):
     return values
 
 
-def _scalar(value):
+def _scalar(value: Any) -> LabelValue:
     value = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
     if value is None or value == "" or value != value:
         return None
     return value if isinstance(value, str) else float(value)
 
 
-def _as_uint8(frames, name):
+def _as_uint8(frames: ArrayLike, name: str) -> NDArray[Any]:
     frames = np.asarray(frames)
     if frames.dtype.kind != "f":
         return frames
@@ -762,7 +803,7 @@ def _as_uint8(frames, name):
     return np.rint(frames * 255).astype(np.uint8)
 
 
-def _checked_shape(shape, what):
+def _checked_shape(shape: Iterable[int], what: str) -> ImageShape:
     shape = tuple(int(size) for size in shape)
     if len(shape) != 3 or min(shape) < 1 or shape[0] % 16 or shape[1] % 16:
         raise InputError(
@@ -772,7 +813,7 @@ def _checked_shape(shape, what):
     return shape
 
 
-def _checked_label(name, info):
+def _checked_label(name: str, info: Mapping[str, Any]) -> LabelInfo:
     info = dict(info)
     if info.get("scope") not in SCOPES or info.get("kind") not in KINDS:
         raise InputError(
@@ -798,7 +839,7 @@ def _checked_label(name, info):
     }
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -806,10 +847,10 @@ def _plain(value):
     return str(value)
 
 
-def _shape(shape):
+def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(str(size) for size in shape)
 
 
-def _sync(file):
+def _sync(file: IO[bytes] | IO[str]) -> None:
     file.flush()
     os.fsync(file.fileno())

@@ -11,12 +11,16 @@ Everything is matched by name, never by order. An id is that of a video, or of o
 the two people in it: `<video>_left` and `<video>_right`.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -41,6 +45,18 @@ from keras_ddr.faces.tracking import one_at_a_time
 from keras_ddr.files import natural_key
 from keras_ddr.media.video import SUFFIXES, Video
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.media.video import Frame
+    from keras_ddr.typing import Progress, StrPath, Track
+
+# Id -> files or folders of that name.
+_Paths: TypeAlias = dict[str, list[str]]
+# Side -> folders of boxes, and kind -> annotations.
+_People: TypeAlias = dict[str, tuple[list[str], _Paths]]
+
 __all__ = [
     "KINDS",
     "LICENCE",
@@ -52,6 +68,7 @@ __all__ = [
 ]
 
 KINDS = ("valence", "arousal")
+"""Frame labels that the annotations give."""
 PAPER_SEQUENCES = 252
 """Sequences that the paper has of this data set (Section 4.2). How it cut them from the
 videos is not known, so another number is no error."""
@@ -59,32 +76,33 @@ LICENCE = (
     "Aff-Wild, given on request and for research only. The frames show persons: do not "
     "pass them on."
 )
+"""Note in the stores."""
 # Share of the larger face's area up to which another is no partner: a third as wide.
 _BACKGROUND = 1 / 9
 
 
 def prepare(
-    store_path,
-    root,
+    store_path: StrPath,
+    root: StrPath,
     *,
-    margin=0.2,
-    size=64,
-    channels=3,
-    min_length=20,
-    max_length=450,
-    long="split",
-    max_gap=5,
-    detector_model=None,
-    detector_size=320,
-    detect_every=4,
-    threshold=0.7,
-    splits=(0.8, 0.1, 0.1),
-    seed=0,
-    overwrite=False,
-    workers=0,
-    dask=None,
-    progress=None,
-):
+    margin: float = 0.2,
+    size: int = 64,
+    channels: int = 3,
+    min_length: int = 20,
+    max_length: int | None = 450,
+    long: str = "split",
+    max_gap: int = 5,
+    detector_model: StrPath | None = None,
+    detector_size: int = 320,
+    detect_every: int = 4,
+    threshold: float = 0.7,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    overwrite: bool = False,
+    workers: int = 0,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Make a frame store of Aff-Wild.
 
     Faces are cut out by the boxes that come with the data set: a square around the box
@@ -202,21 +220,21 @@ def prepare(
 class _Found:
     """What is below the root, by id."""
 
-    videos: dict = field(default_factory=lambda: defaultdict(list))
-    boxes: dict = field(default_factory=lambda: defaultdict(list))
-    marks: dict = field(
+    videos: _Paths = field(default_factory=lambda: defaultdict(list))
+    boxes: _Paths = field(default_factory=lambda: defaultdict(list))
+    marks: dict[str, _Paths] = field(
         default_factory=lambda: {kind: defaultdict(list) for kind in KINDS}
     )
 
-    def marks_of(self, key):
+    def marks_of(self, key: str) -> dict[str, list[str]]:
         return {k: found[key] for k, found in self.marks.items() if key in found}
 
-    def first_file(self, key):
+    def first_file(self, key: str) -> str:
         """Some file or folder that has the id."""
         return [*self.boxes.get(key, []), *sum(self.marks_of(key).values(), [])][0]
 
 
-def find_sources(root):
+def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
     """List the videos, or their people, with all that belongs to them.
 
     Args:
@@ -247,7 +265,12 @@ def find_sources(root):
         name = os.path.relpath(paths[0], root).replace(os.sep, "/")
         if problem:
             # Whose boxes these are cannot be known.
-            details = {"boxes": None, "marks": {}, "side": "", "notes": []}
+            details: dict[str, Any] = {
+                "boxes": None,
+                "marks": {},
+                "side": "",
+                "notes": [],
+            }
             details["problem"] = problem
             stamp = pipeline.fingerprint(paths)
             sources.append(pipeline.Source(name, path, stamp, name, details=details))
@@ -264,7 +287,7 @@ def find_sources(root):
     return sources, _remarks(root, sources, orphans, unclear)
 
 
-def _search(root):
+def _search(root: Path) -> _Found:
     found, elsewhere = _Found(), _Found()
     for folder, files in walk_folders(root, _is_landmarks):
         above = [part.lower() for part in Path(folder).relative_to(root).parts]
@@ -285,9 +308,9 @@ def _search(root):
     return found
 
 
-def _people_of(found):
+def _people_of(found: _Found) -> tuple[dict[str, _People], list[str]]:
     """Who has boxes or annotations in each video, and which ids have no video."""
-    people = {key: {} for key in found.videos}
+    people: dict[str, _People] = {key: {} for key in found.videos}
     without = []
     for key in sorted({*found.boxes, *found.marks[KINDS[0]], *found.marks[KINDS[1]]}):
         base, side = split_side(key)
@@ -300,7 +323,7 @@ def _people_of(found):
     return people, without
 
 
-def _joined(people):
+def _joined(people: _People) -> tuple[_People, list[str]]:
     """Decide what files under the mere name of a video mean beside those of a side.
 
     Args:
@@ -327,7 +350,14 @@ def _joined(people):
     return people, [""]
 
 
-def _source(name, path, group, side, boxes, marks):
+def _source(
+    name: str,
+    path: str,
+    group: str,
+    side: str,
+    boxes: list[str],
+    marks: Mapping[str, list[str]],
+) -> pipeline.Source:
     problem, notes, chosen = "", [], {}
     folder = None
     if boxes:
@@ -354,7 +384,9 @@ def _source(name, path, group, side, boxes, marks):
     )
 
 
-def _remarks(root, sources, orphans, unclear):
+def _remarks(
+    root: Path, sources: list[pipeline.Source], orphans: list[str], unclear: list[str]
+) -> list[str]:
     remarks = []
     if orphans:
         remarks.append(
@@ -389,24 +421,26 @@ def _remarks(root, sources, orphans, unclear):
     return remarks
 
 
-def _is_boxes(name):
+def _is_boxes(name: str) -> bool:
     # bboxes, bboxs, bbox, boxes, bounding_boxes, BoundingBox, …
     letters = re.sub(r"[^a-z]", "", name)
     return bool(re.fullmatch(r"(b|bound|bounding)?box(e|s|es)?", letters))
 
 
-def _is_landmarks(name):
+def _is_landmarks(name: str) -> bool:
     return bool(re.fullmatch(r"landmarks?", name.lower()))
 
 
-def _tail(side):
+def _tail(side: str) -> str:
     return f"_{side}" if side else ""
 
 
 # Reading
 
 
-def read_video(source, reading, spool):
+def read_video(
+    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
+) -> pipeline.Reading:
     """Read one person of one video into clips.
 
     Args:
@@ -423,7 +457,7 @@ def read_video(source, reading, spool):
         raise InputError(about["problem"])
     video = Video(source.path, threads=options.threads())
     notes = list(about["notes"])
-    boxed = [], []
+    boxed: tuple[list[int], list[int]] = [], []
     if about["boxes"]:
         track, boxed = _read_boxed(video, about["boxes"], reading, spool, notes)
         runs = clips.runs([number for _, number, *_ in track], reading["max_gap"])
@@ -459,7 +493,13 @@ def read_video(source, reading, spool):
     return result
 
 
-def _read_boxed(video, folder, reading, spool, notes):
+def _read_boxed(
+    video: Video,
+    folder: str,
+    reading: Mapping[str, Any],
+    spool: pipeline.Spool,
+    notes: list[str],
+) -> tuple[Track, tuple[list[int], list[int]]]:
     """Crop the boxed frames of a video.
 
     Returns:
@@ -498,7 +538,9 @@ def _read_boxed(video, folder, reading, spool, notes):
     return track, (numbers, sorted(boxes))
 
 
-def read_boxes(folder):
+def read_boxes(
+    folder: StrPath,
+) -> tuple[dict[int, NDArray[np.float64]], list[int], dict[int, str]]:
     """Read the boxes of a person.
 
     Args:
@@ -534,11 +576,16 @@ def read_boxes(folder):
     return boxes, sorted(paths), problems
 
 
-def _read_searched(video, about, reading, spool):
+def _read_searched(
+    video: Video,
+    about: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    spool: pipeline.Spool,
+) -> tuple[list[Track], int]:
     """Find the face of a person of whom there are no boxes."""
     width = 1
 
-    def frames():
+    def frames() -> Iterator[Frame]:
         nonlocal width
         for frame in video:
             width = frame.image.shape[1]
@@ -552,7 +599,7 @@ def _read_searched(video, about, reading, spool):
     return list(tracks.values()), found
 
 
-def _on_side(tracks, side, width):
+def _on_side(tracks: dict[int, Track], side: str, width: int) -> dict[int, Track]:
     """Choose the tracks of the person on one side.
 
     The two largest faces of a frame are the left and the right one, unless the second
@@ -564,7 +611,8 @@ def _on_side(tracks, side, width):
         for _, number, _, face in track:
             centre = face[0] + face[2] / 2
             frames[number].append((face[2] * face[3], centre, person))
-    together, alone = defaultdict(int), defaultdict(int)
+    together: defaultdict[int, int] = defaultdict(int)
+    alone: defaultdict[int, int] = defaultdict(int)
     for faces in frames.values():
         faces = sorted(faces, reverse=True)[:2]
         if faces[-1][0] < _BACKGROUND * faces[0][0]:
@@ -584,7 +632,13 @@ def _on_side(tracks, side, width):
     }
 
 
-def _annotations(files, frames, with_file, with_box, notes):
+def _annotations(
+    files: Mapping[str, str],
+    frames: int,
+    with_file: list[int],
+    with_box: list[int],
+    notes: list[str],
+) -> dict[str, NDArray[np.float32]]:
     """Valence and arousal of all frames of a video, (frames,) each."""
     result, said = {}, defaultdict(list)
     for kind in KINDS:

@@ -10,11 +10,15 @@ What a text file holds is told by its header: `valence,arousal`, the names of th
 expressions, or `AU1,AU2,…`. Everything is matched by name, never by order.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import warnings
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -37,6 +41,15 @@ from keras_ddr.faces.cropping import crop_whole
 from keras_ddr.files import natural_key
 from keras_ddr.media.pictures import SUFFIXES, read_picture
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.typing import Progress, StrPath
+
+# Kind -> name -> path and columns of the annotations of that name.
+_Annotations: TypeAlias = dict[str, dict[str, list[tuple[str, list[str]]]]]
+
 __all__ = [
     "LICENCE",
     "find_annotations",
@@ -51,6 +64,7 @@ LICENCE = (
     "Aff-Wild2, given on request and for research only. The frames show persons: do "
     "not pass them on."
 )
+"""Note in the stores."""
 _VALENCE_AROUSAL = ["valence", "arousal"]
 _EXPRESSIONS = frozenset(
     "neutral anger disgust fear happiness sadness surprise other contempt".split()
@@ -59,22 +73,22 @@ _MISSING = -1
 
 
 def prepare(
-    store_path,
-    root,
+    store_path: StrPath,
+    root: StrPath,
     *,
-    size=64,
-    channels=3,
-    min_length=20,
-    max_length=450,
-    long="split",
-    max_gap=5,
-    splits=(0.8, 0.1, 0.1),
-    seed=0,
-    overwrite=False,
-    workers=0,
-    dask=None,
-    progress=None,
-):
+    size: int = 64,
+    channels: int = 3,
+    min_length: int = 20,
+    max_length: int | None = 450,
+    long: str = "split",
+    max_gap: int = 5,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    overwrite: bool = False,
+    workers: int = 0,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Make a frame store of Aff-Wild2, from its cropped and aligned faces.
 
     Every folder of pictures is one person. Two people of a video are kept apart, and in
@@ -178,7 +192,7 @@ def prepare(
     )
 
 
-def _label_info(columns):
+def _label_info(columns: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
     info = {}
     for kind, names in columns.items():
         if kind == "expression":
@@ -198,7 +212,7 @@ def _label_info(columns):
 # Finding
 
 
-def find_people(root):
+def find_people(root: StrPath) -> dict[str, list[str]]:
     """List the folders of pictures.
 
     Args:
@@ -231,12 +245,14 @@ def find_people(root):
     return {key: people[key] for key in sorted(people, key=natural_key)}
 
 
-def _is_cropped(name):
+def _is_cropped(name: str) -> bool:
     letters = re.sub(r"[^a-z]", "", name.lower())
     return letters.startswith(("croppedalign", "cropalign"))
 
 
-def find_annotations(root, people):
+def find_annotations(
+    root: StrPath, people: Mapping[str, list[str]]
+) -> tuple[_Annotations, list[str]]:
     """List the annotations by what they hold.
 
     Args:
@@ -247,7 +263,8 @@ def find_annotations(root, people):
         Dict kind ("va", "expression", "au") -> dict name -> list of (path, columns);
         and a list of remarks on files of someone's name that hold none of these.
     """
-    found, remarks = {}, []
+    found: _Annotations = {}
+    remarks = []
     known = {*people, *(split_side(key)[0] for key in people)}
     pictures = {os.path.abspath(path) for paths in people.values() for path in paths}
     for folder, files in walk_folders(root, _is_cropped):
@@ -268,7 +285,7 @@ def find_annotations(root, people):
     return found, remarks
 
 
-def read_header(path):
+def read_header(path: StrPath) -> tuple[str, list[str]]:
     """Read what an annotation holds.
 
     Args:
@@ -303,28 +320,33 @@ def read_header(path):
     )
 
 
-def _matched(people, found):
+def _matched(
+    people: Mapping[str, list[str]], found: _Annotations
+) -> tuple[dict[str, list[str]], dict[str, dict[str, str]], list[str]]:
     """Give people their annotations.
 
     Returns:
         Dict kind -> columns; dict person -> dict kind -> path; and remarks.
     """
-    columns, first = {}, {}
-    chosen = {key: {} for key in people}
+    columns: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
+    chosen: dict[str, dict[str, str]] = {key: {} for key in people}
     alone = defaultdict(list)
     for key in people:
         alone[split_side(key)[0]].append(key)
-    orphans, unclear, twice = [], [], []
+    orphans: list[str] = []
+    unclear: list[str] = []
+    twice: list[str] = []
     for kind, files in found.items():
         for key, candidates in files.items():
             owner = key
             if key not in people:
                 others = alone.get(key, [])
                 # What the mere name means is clear where there is one person only.
-                owner = others[0] if len(others) == 1 else None
-                if owner is None or owner in files:
+                if len(others) != 1 or others[0] in files:
                     (unclear if others else orphans).append(candidates[0][0])
                     continue
+                owner = others[0]
             path, problem = only_one(
                 [path for path, _ in candidates], "annotations", same_content
             )
@@ -355,11 +377,11 @@ def _matched(people, found):
     return columns, chosen, remarks
 
 
-def _canonical(kind, names):
+def _canonical(kind: str, names: list[str]) -> list[str]:
     return list(_VALENCE_AROUSAL) if kind == "va" else list(names)
 
 
-def _agree(kind, names, others):
+def _agree(kind: str, names: list[str], others: list[str]) -> bool:
     # Classes are numbered by their order; columns have their names.
     if kind == "expression":
         return [n.lower() for n in names] == [n.lower() for n in others]
@@ -369,7 +391,9 @@ def _agree(kind, names, others):
 # Reading
 
 
-def read_faces(source, reading, spool):
+def read_faces(
+    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
+) -> pipeline.Reading:
     """Read the pictures of one person into clips.
 
     Args:
@@ -384,7 +408,8 @@ def read_faces(source, reading, spool):
     if source.details["problem"]:
         raise InputError(source.details["problem"])
     paths, strange = _pictures(source.path)
-    notes, rows, numbers, broken = [], [], [], []
+    notes: list[str] = []
+    stored, known, broken = [], [], []
     for number, path in paths.items():
         try:
             image = read_picture(path)
@@ -393,8 +418,9 @@ def read_faces(source, reading, spool):
             continue
         image = crop_whole(image, reading["size"], "none")
         # From red, green, blue to what `coloured` takes.
-        rows.append(spool.add(options.coloured(image[..., ::-1], reading["channels"])))
-        numbers.append(number)
+        crop = options.coloured(image[..., ::-1], reading["channels"])
+        stored.append(spool.add(crop))
+        known.append(number)
     if broken:
         notes.append(
             f"{len(broken)} of {len(paths)} pictures are left out; the first: "
@@ -402,8 +428,11 @@ def read_faces(source, reading, spool):
         )
     if strange:
         notes.append(f"{several(strange)}: left out (frames are counted from 1, once)")
-    rows, numbers = np.array(rows, np.int64), np.array(numbers, np.int64)
-    labels = {"source_frame": numbers, "time": np.full(len(numbers), np.nan)}
+    rows, numbers = np.array(stored, np.int64), np.array(known, np.int64)
+    labels: dict[str, NDArray[Any]] = {
+        "source_frame": numbers,
+        "time": np.full(len(numbers), np.nan),
+    }
     for kind, names in reading["columns"].items():
         path = source.details["marks"].get(kind)
         labels.update(_labels(path, kind, names, numbers, notes))
@@ -438,7 +467,7 @@ def read_faces(source, reading, spool):
     return result
 
 
-def _pictures(folder):
+def _pictures(folder: StrPath) -> tuple[dict[int, str], list[str]]:
     """Pictures by frame number (from 0), in order, and those that have none."""
     paths, strange = {}, []
     for path in sorted(files_in(folder), key=natural_key):
@@ -452,7 +481,13 @@ def _pictures(folder):
     return {number: paths[number] for number in sorted(paths)}, strange
 
 
-def _labels(path, kind, names, numbers, notes):
+def _labels(
+    path: str | None,
+    kind: str,
+    names: list[str],
+    numbers: NDArray[np.integer],
+    notes: list[str],
+) -> dict[str, NDArray[Any]]:
     """Labels of the frames with the given numbers."""
     table = np.empty((0, _width(kind, names)))
     if path is not None:
@@ -477,11 +512,13 @@ def _labels(path, kind, names, numbers, notes):
     return dict(zip(labels, values.T, strict=True))
 
 
-def _width(kind, names):
+def _width(kind: str, names: list[str]) -> int:
     return 1 if kind == "expression" else len(names)
 
 
-def read_annotation(path, kind, names):
+def read_annotation(
+    path: StrPath, kind: str, names: list[str]
+) -> tuple[NDArray[np.float64], str]:
     """Read an annotation.
 
     Commas with or without blanks, Windows line ends, a byte order mark and blank lines
@@ -521,7 +558,7 @@ def read_annotation(path, kind, names):
     return table, bad_lines(path, bad)
 
 
-def _class(value, top):
+def _class(value: float, top: int) -> float:
     if value == _MISSING:
         return np.nan
     if value != int(value) or not 0 <= value < top:

@@ -1,10 +1,19 @@
 """Annotation files with a line a frame, and the frames that their lines belong to."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_ddr.datasets.layouts import text_lines
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
 
 __all__ = ["align", "bad_lines", "mark", "read_annotation"]
 
@@ -14,7 +23,7 @@ _NEAR = 5
 _MISSING = -5
 
 
-def read_annotation(path):
+def read_annotation(path: StrPath) -> tuple[NDArray[np.float64], str]:
     """Read a file of one number a line.
 
     A header, Windows line ends, a byte order mark, commas after the numbers and blank
@@ -44,7 +53,7 @@ def read_annotation(path):
     return np.array(values, np.float64), bad_lines(path, bad)
 
 
-def _is_header(line):
+def _is_header(line: str) -> bool:
     # Words alone: a broken number taken for a header would shift all lines.
     words = [word.strip("\"'#:;").lower() for word in line.replace(",", " ").split()]
     return bool(words) and all(
@@ -52,7 +61,7 @@ def _is_header(line):
     )
 
 
-def mark(value):
+def mark(value: float) -> float:
     """A valence or arousal as it is stored: NaN for "none", clipped to [-1, 1].
 
     Raises:
@@ -65,7 +74,7 @@ def mark(value):
     return min(1.0, max(-1.0, value))
 
 
-def bad_lines(path, bad):
+def bad_lines(path: StrPath, bad: Sequence[tuple[int, str]]) -> str:
     """Say which lines of a file could not be used, or "".
 
     Args:
@@ -82,7 +91,9 @@ def bad_lines(path, bad):
     )
 
 
-def align(count, frames, with_file=(), with_box=()):
+def align(
+    count: int, frames: int, with_file: Sequence[int] = (), with_box: Sequence[int] = ()
+) -> tuple[NDArray[np.integer] | None, str]:
     """Find the frames that the lines of an annotation belong to.
 
     Lines are one a frame where there are as many as frames; else one a boxed frame

@@ -1,10 +1,16 @@
 """Cutting the frames of a source into sequences."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["LONG", "check_lengths", "pieces", "runs"]
 
@@ -12,7 +18,7 @@ LONG = ("split", "first", "thin")
 """What can be done with sequences that are too long."""
 
 
-def runs(numbers, max_gap):
+def runs(numbers: ArrayLike, max_gap: int) -> list[slice]:
     """Cut where too many frames are missing.
 
     Args:
@@ -28,7 +34,9 @@ def runs(numbers, max_gap):
     return [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
 
 
-def pieces(length, min_length=20, max_length=450, long="split"):
+def pieces(
+    length: int, min_length: int = 20, max_length: int | None = 450, long: str = "split"
+) -> list[NDArray[np.integer]]:
     """Choose the frames of the sequences that a run of frames gives.
 
     Args:
@@ -53,7 +61,9 @@ def pieces(length, min_length=20, max_length=450, long="split"):
     return [part for part in parts if len(part) >= min_length]
 
 
-def check_lengths(min_length, max_length, long, max_gap):
+def check_lengths(
+    min_length: int, max_length: int | None, long: str, max_gap: int
+) -> None:
     """Refuse lengths that make no sense, by their names.
 
     Raises:
@@ -64,7 +74,7 @@ def check_lengths(min_length, max_length, long, max_gap):
         ("max_length", max_length, 1),
         ("max_gap", max_gap, 0),
     ):
-        if value is None and name == "max_length":
+        if value is None:  # any length
             continue
         if isinstance(value, bool) or int(value) != value or value < least:
             raise InputError(

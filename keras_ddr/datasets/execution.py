@@ -6,15 +6,27 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeAlias
 
 from keras_ddr.errors import InputError
+
+# What is done with the name, the result and the problem of a task.
+_Finished: TypeAlias = Callable[[str, Any, str | None], None]
 
 __all__ = ["run"]
 
 
-def run(work, tasks, finished, begun, workers=0, dask=None):
+def run(
+    work: Callable[..., Any],
+    tasks: Mapping[str, tuple[Any, ...]],
+    finished: _Finished,
+    begun: Callable[[str], bool],
+    workers: int = 0,
+    dask: str | None = None,
+) -> None:
     """Do all tasks, whatever becomes of one of them.
 
     Args:
@@ -62,8 +74,10 @@ def run(work, tasks, finished, begun, workers=0, dask=None):
 class _Here(Executor):
     """Works at once, in this process."""
 
-    def submit(self, function, /, *args, **kwargs):
-        future = Future()
+    def submit(
+        self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         try:
             future.set_result(function(*args, **kwargs))
@@ -72,7 +86,13 @@ class _Here(Executor):
         return future
 
 
-def _in_processes(work, tasks, finished, begun, workers):
+def _in_processes(
+    work: Callable[..., Any],
+    tasks: Mapping[str, tuple[Any, ...]],
+    finished: _Finished,
+    begun: Callable[[str], bool],
+    workers: int,
+) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
     """Work with processes.
 
     Returns:
@@ -104,7 +124,12 @@ def _in_processes(work, tasks, finished, begun, workers):
     return suspects, {name: tasks[name] for name in left if name not in suspects}
 
 
-def _collect(executor, work, tasks, finished):
+def _collect(
+    executor: Executor,
+    work: Callable[..., Any],
+    tasks: Mapping[str, tuple[Any, ...]],
+    finished: _Finished,
+) -> list[str]:
     """Submit all tasks and wait; returns those whose process died."""
     left, futures = [], {}
     for name, arguments in tasks.items():
@@ -130,7 +155,7 @@ def _collect(executor, work, tasks, finished):
 
 
 @contextlib.contextmanager
-def _light_workers():
+def _light_workers() -> Iterator[None]:
     """Let processes that start now leave Keras out: they only read and crop."""
     before = os.environ.get("KERAS_DDR_WORKER")
     os.environ["KERAS_DDR_WORKER"] = "1"
@@ -143,7 +168,7 @@ def _light_workers():
             os.environ["KERAS_DDR_WORKER"] = before
 
 
-def _begin_worker():
+def _begin_worker() -> None:
     # Ctrl-C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -154,14 +179,14 @@ def _begin_worker():
         cv2.setNumThreads(1)
 
 
-def _end_with_parent():
-    parent = multiprocessing.parent_process()
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextlib.contextmanager
-def _dask(address):
+def _dask(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError:

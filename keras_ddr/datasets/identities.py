@@ -1,16 +1,25 @@
 """Choosing combinations of attributes for the drawn datasets."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_ddr.data.writer import split_counts
 from keras_ddr.errors import InputError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 __all__ = ["choose_identities"]
 
 
-def choose_identities(sizes, number, shares, seed):
+def choose_identities(
+    sizes: Sequence[int], number: int, shares: ArrayLike, seed: int
+) -> list[tuple[tuple[int, ...], str]]:
     """Choose different combinations of attribute values and split them.
 
     Every value of every attribute occurs: the first few identities run through all

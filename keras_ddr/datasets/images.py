@@ -1,7 +1,11 @@
 """Folders of pictures: one folder, one sequence."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +18,12 @@ from keras_ddr.faces.boxes import match
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
 from keras_ddr.media.pictures import SUFFIXES, read_picture
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.typing import Progress, StrPath
+
 __all__ = ["find_folders", "prepare", "read_folder"]
 
 # A face this many widths from the last one is still preferred to a larger one.
@@ -23,28 +33,28 @@ _NAMED = 5
 
 
 def prepare(
-    store_path,
-    root,
+    store_path: StrPath,
+    root: StrPath,
     *,
-    crop="none",
-    align="box",
-    margin=0.2,
-    size=64,
-    channels=3,
-    min_length=3,
-    max_length=None,
-    long="split",
-    detector_model=None,
-    detector_size=320,
-    threshold=0.7,
-    labels=None,
-    splits=(0.8, 0.1, 0.1),
-    seed=0,
-    overwrite=False,
-    workers=0,
-    dask=None,
-    progress=None,
-):
+    crop: str = "none",
+    align: str = "box",
+    margin: float = 0.2,
+    size: int = 64,
+    channels: int = 3,
+    min_length: int = 3,
+    max_length: int | None = None,
+    long: str = "split",
+    detector_model: StrPath | None = None,
+    detector_size: int = 320,
+    threshold: float = 0.7,
+    labels: StrPath | None = None,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    overwrite: bool = False,
+    workers: int = 0,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Make a frame store of folders with pictures.
 
     Every folder that holds pictures is a sequence, in the natural order of their names
@@ -147,7 +157,7 @@ def prepare(
     )
 
 
-def find_folders(root):
+def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
     """List the folders that hold pictures.
 
     Args:
@@ -166,7 +176,7 @@ def find_folders(root):
             f"{root}: is not a folder; give the folder that holds a folder of pictures "
             "for each sequence"
         )
-    folders = {}
+    folders: dict[str, tuple[str, list[str]]] = {}
     for name, path in find_files(root, SUFFIXES):
         below = os.path.dirname(name)
         entry = folders.setdefault(below, (os.path.dirname(path), []))
@@ -182,7 +192,9 @@ def find_folders(root):
     return [(name or own, path, files) for name, (path, files) in folders.items()]
 
 
-def read_folder(source, reading, spool):
+def read_folder(
+    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
+) -> pipeline.Reading:
     """Read one folder of pictures into clips.
 
     Args:
@@ -202,14 +214,14 @@ def read_folder(source, reading, spool):
             problems.append(str(error))
             continue
         read += 1
-        face = None
         if cut is None:
-            crop = crop_whole(image, reading["size"], reading["crop"])
+            crop, face = crop_whole(image, reading["size"], reading["crop"]), None
+        elif (found := cut(np.ascontiguousarray(image))) is not None:
+            crop, face = found
         else:
-            crop, face = cut(np.ascontiguousarray(image))
-        if crop is not None:
-            row = spool.add(options.coloured(crop, reading["channels"]))
-            track.append((row, number, np.nan, face))
+            continue
+        row = spool.add(options.coloured(crop, reading["channels"]))
+        track.append((row, number, np.nan, face))
     result = pipeline.Reading(
         cut_tracks([track], reading), read, len(track), frames_broken=len(problems)
     )
@@ -232,17 +244,20 @@ def read_folder(source, reading, spool):
 class _FaceCutter:
     """Cuts the face that is meant out of one picture after the other."""
 
-    def __init__(self, reading):
+    def __init__(self, reading: Mapping[str, Any]) -> None:
         about = reading["detector"]
         self._reading = reading
         self._detector = options.make_detector(about)
-        self._last = None  # size of the picture, face
+        # Size of the picture, and the face in it.
+        self._last: tuple[tuple[int, ...], NDArray[np.float64]] | None = None
 
-    def __call__(self, image):
+    def __call__(
+        self, image: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]] | None:
         shape = image.shape[:2]
         faces = self._detector.detect(image)
         if not len(faces):
-            return None, None
+            return None
         chosen = 0
         if self._last is not None and self._last[0] == shape:
             pairs = match([self._last[1]], faces, _NEAR)

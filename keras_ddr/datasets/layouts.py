@@ -1,11 +1,18 @@
 """Names and files of data sets as people have them on their disks."""
 
+from __future__ import annotations
+
 import filecmp
 import os
 import unicodedata
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import natural_key, read_text
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
 
 __all__ = [
     "files_in",
@@ -22,7 +29,9 @@ __all__ = [
 ]
 
 
-def walk_folders(root, leave_out=lambda name: False):
+def walk_folders(
+    root: StrPath, leave_out: Callable[[str], bool] = lambda name: False
+) -> Iterator[tuple[str, list[str]]]:
     """Go through a folder and all in it, links to folders too, each once.
 
     Hidden files and folders are left out.
@@ -48,7 +57,7 @@ def walk_folders(root, leave_out=lambda name: False):
         yield folder, sorted(name for name in files if name[0] != ".")
 
 
-def find_files(root, suffixes):
+def find_files(root: StrPath, suffixes: Container[str]) -> list[tuple[str, str]]:
     """Find files by their suffix in a folder and all folders in it.
 
     Args:
@@ -70,12 +79,12 @@ def find_files(root, suffixes):
     return sorted(found, key=lambda entry: (natural_key(entry[0]), entry[0]))
 
 
-def id_of(stem):
+def id_of(stem: str) -> str:
     """The form in which names are compared: some systems take é apart."""
     return unicodedata.normalize("NFC", stem)
 
 
-def split_side(key):
+def split_side(key: str) -> tuple[str, str]:
     """Split "<video>_left" or "<video>_right" into the video and the side, or "".
 
     Example:
@@ -86,7 +95,7 @@ def split_side(key):
     return (base, side) if base and side in ("left", "right") else (key, "")
 
 
-def frame_number(name, suffixes):
+def frame_number(name: str, suffixes: Container[str]) -> int | None:
     """The number in the name of a frame's file, or None.
 
     Args:
@@ -102,7 +111,7 @@ def frame_number(name, suffixes):
     return None
 
 
-def files_in(folder):
+def files_in(folder: StrPath | None) -> list[str]:
     """Paths of the files in a folder that are not hidden, sorted; of None, none."""
     if folder is None:
         return []
@@ -112,20 +121,21 @@ def files_in(folder):
         )
 
 
-def same_content(a, b):
+def same_content(a: StrPath, b: StrPath) -> bool:
     """Whether two files are copies."""
     return os.path.getsize(a) == os.path.getsize(b) and filecmp.cmp(a, b, False)
 
 
-def same_files(a, b):
+def same_files(a: StrPath, b: StrPath) -> bool:
     """Whether two folders hold copies of the same files."""
-    a, b = files_in(a), files_in(b)
-    return [os.path.basename(p) for p in a] == [os.path.basename(p) for p in b] and all(
-        map(same_content, a, b)
-    )
+    first, second = files_in(a), files_in(b)
+    names, others = (list(map(os.path.basename, found)) for found in (first, second))
+    return names == others and all(map(same_content, first, second))
 
 
-def only_one(paths, what, same):
+def only_one(
+    paths: list[str], what: str, same: Callable[[str, str], bool]
+) -> tuple[str, str]:
     """Choose one of several paths, which must be copies.
 
     Args:
@@ -141,13 +151,13 @@ def only_one(paths, what, same):
     return paths[0], f"{', '.join(paths)}: {what} of one name, but different; keep one"
 
 
-def several(names, most=3):
+def several(names: Sequence[object], most: int = 3) -> str:
     """Names in one line, the first few of many."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
 
 
-def text_lines(path):
+def text_lines(path: StrPath) -> list[str]:
     """Lines of a text file, without a byte order mark and blank lines at its end.
 
     Raises:

@@ -6,13 +6,17 @@ MNIST digits, in the way that Srivastava, Mansimov and Salakhutdinov describe
 and positions of the digits as labels.
 """
 
+from __future__ import annotations
+
 import gzip
 import itertools
 import math
 import operator
 import os
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +28,12 @@ from keras_ddr.data.writer import (
     write_store,
 )
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.typing import Progress, StrPath
 
 __all__ = [
     "CANVAS",
@@ -38,12 +48,14 @@ __all__ = [
     "trajectory",
 ]
 
-# Height and width of a frame and of a digit, in pixels.
-CANVAS, DIGIT = 64, 28
-# Largest coordinate of a digit's upper left corner.
+CANVAS = 64
+"""Height and width of a frame, in pixels."""
+DIGIT = 28
+"""Height and width of a digit, in pixels."""
 EXTENT = CANVAS - DIGIT
-# Pixels a frame: a tenth of the way from wall to wall.
+"""Largest row or column of a digit's upper left corner."""
 SPEED = 0.1 * EXTENT
+"""Pixels that a digit moves from frame to frame, a tenth from wall to wall."""
 LICENCE = (
     "MNIST digits by Yann LeCun, Corinna Cortes and Christopher Burges, CC BY-SA 3.0 "
     "(https://creativecommons.org/licenses/by-sa/3.0/)."
@@ -57,17 +69,17 @@ _POOLS, _MOTION = 4, 5  # random streams
 
 
 def prepare(
-    store_path,
-    source,
+    store_path: StrPath,
+    source: StrPath,
     *,
-    sequences=None,
-    length=_LENGTH,
-    digits=_DIGITS,
-    seed=0,
-    splits=(0.8, 0.1, 0.1),
-    overwrite=False,
-    progress=None,
-):
+    sequences: int | None = None,
+    length: int = _LENGTH,
+    digits: int = _DIGITS,
+    seed: int = 0,
+    splits: ArrayLike = (0.8, 0.1, 0.1),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Make a frame store of Moving MNIST, frames (64, 64, 1).
 
     From `mnist_test_seq.npy`, uint8 (20, N, 64, 64) and time first, the sequences
@@ -152,7 +164,15 @@ def prepare(
     )
 
 
-def generate(images, classes, number, *, length=_LENGTH, digits=_DIGITS, random=0):
+def generate(
+    images: NDArray[np.uint8],
+    classes: NDArray[np.integer],
+    number: int,
+    *,
+    length: int = _LENGTH,
+    digits: int = _DIGITS,
+    random: int | np.random.Generator = 0,
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer], NDArray[np.float32]]]:
     """Generate sequences one after the other.
 
     Args:
@@ -180,7 +200,9 @@ def generate(images, classes, number, *, length=_LENGTH, digits=_DIGITS, random=
         yield render(images[chosen], positions), chosen, positions
 
 
-def trajectory(start, velocity, length, extent):
+def trajectory(
+    start: ArrayLike, velocity: ArrayLike, length: int, extent: float
+) -> NDArray[np.float64]:
     """Move straight on between walls that reflect.
 
     Args:
@@ -197,14 +219,16 @@ def trajectory(start, velocity, length, extent):
     >>> trajectory(30.0, 5.0, 4, extent=36).tolist()
     [30.0, 35.0, 32.0, 27.0]
     """
-    start, velocity = np.broadcast_arrays(np.float64(start), np.float64(velocity))
+    start, velocity = np.broadcast_arrays(
+        np.asarray(start, np.float64), np.asarray(velocity, np.float64)
+    )
     time = np.arange(length).reshape(-1, *[1] * start.ndim)
     # Mirror images of the room stand side by side: the way through them is straight.
     unfolded = start + time * velocity
     return extent - np.abs(np.mod(unfolded, 2 * extent) - extent)
 
 
-def render(digits, positions):
+def render(digits: ArrayLike, positions: ArrayLike) -> NDArray[np.uint8]:
     """Draw digits on black frames; where they overlap, the brighter one shows.
 
     Args:
@@ -243,7 +267,9 @@ def render(digits, positions):
     return frames
 
 
-def split_digits(classes, shares, seed=0):
+def split_digits(
+    classes: NDArray[np.integer], shares: Sequence[float], seed: int = 0
+) -> dict[str, NDArray[np.integer]]:
     """Deal digit images out to the splits, class by class.
 
     Args:
@@ -256,7 +282,7 @@ def split_digits(classes, shares, seed=0):
         and every pool with a share above 0 has every class that has 3 images.
     """
     random = np.random.default_rng([seed, 0, _POOLS])
-    pools = {split: [] for split in SPLITS}
+    pools: dict[str, list[NDArray[np.integer]]] = {split: [] for split in SPLITS}
     for value in np.unique(classes):
         order = random.permutation(np.flatnonzero(classes == value))
         counts = split_counts(len(order), shares)
@@ -266,7 +292,7 @@ def split_digits(classes, shares, seed=0):
     return {split: np.sort(np.concatenate(parts)) for split, parts in pools.items()}
 
 
-def load_digits(source):
+def load_digits(source: StrPath) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Read MNIST digits.
 
     Args:
@@ -289,7 +315,16 @@ def load_digits(source):
     return np.concatenate(images), np.concatenate(classes)
 
 
-def _generated(images, classes, pools, counts, length, digits, seed, progress):
+def _generated(
+    images: NDArray[np.uint8],
+    classes: NDArray[np.integer],
+    pools: Mapping[str, NDArray[np.integer]],
+    counts: list[int],
+    length: int,
+    digits: int,
+    seed: int,
+    progress: Progress | None,
+) -> Iterator[SequenceRecord]:
     random = np.random.default_rng([seed, 0, _MOTION])
     done = 0
     for split, count in zip(SPLITS, counts, strict=True):
@@ -321,7 +356,7 @@ def _generated(images, classes, pools, counts, length, digits, seed, progress):
                 progress(done, sum(counts))
 
 
-def _label_info(digits):
+def _label_info(digits: int) -> dict[str, dict[str, Any]]:
     names = [str(value) for value in range(10)]
     together = itertools.combinations_with_replacement(names, digits)
     classes = {f"digit_{n + 1}": names for n in range(digits)}
@@ -340,14 +375,20 @@ def _label_info(digits):
     return labels
 
 
-def _is_published(source):
+def _is_published(source: StrPath) -> bool:
     if source == "keras":
         return False
     path = _existing(source)
     return path.is_file() and (path.suffix == ".npy" or _read(path, 6) == b"\x93NUMPY")
 
 
-def _published(path, number, shares, seed, progress):
+def _published(
+    path: StrPath,
+    number: int,
+    shares: Sequence[float],
+    seed: int,
+    progress: Progress | None,
+) -> Iterator[SequenceRecord]:
     names = [f"column-{column:05d}" for column in range(number)]
     splits = assign_splits(names, shares, seed)
     for start in range(0, number, _CHUNK):
@@ -362,7 +403,7 @@ def _published(path, number, shares, seed, progress):
                 progress(column + 1, number)
 
 
-def _published_number(path, sequences):
+def _published_number(path: StrPath, sequences: int | None) -> int:
     array = _mapped(path)
     if array.dtype != np.uint8 or array.shape != (_LENGTH, *array.shape[1:2], 64, 64):
         raise InputError(
@@ -379,7 +420,7 @@ def _published_number(path, sequences):
     return number
 
 
-def _remedy(array):
+def _remedy(array: NDArray[Any]) -> str:
     """Say how an array becomes the published form, as far as can be guessed."""
     if array.dtype != np.uint8:
         return "save it as uint8, 0 to 255"
@@ -399,7 +440,7 @@ def _remedy(array):
     return "bring it to that order with numpy.transpose, or give the published file"
 
 
-def _mapped(path):
+def _mapped(path: StrPath) -> np.memmap[Any, np.dtype[Any]]:
     try:
         # Never unpickles, unlike np.load it takes nothing but .npy files.
         return np.lib.format.open_memmap(path, mode="r")
@@ -411,7 +452,7 @@ def _mapped(path):
         ) from error
 
 
-def _keras_digits():
+def _keras_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     import keras
 
     try:
@@ -426,7 +467,7 @@ def _keras_digits():
     return np.concatenate(images), np.concatenate(classes)
 
 
-def _image_files(folder):
+def _image_files(folder: Path) -> list[Path]:
     found = []
     for part in ("train", "t10k"):
         # A folder may hold the same set unpacked and packed: the first one counts.
@@ -445,7 +486,7 @@ def _image_files(folder):
     return found
 
 
-def _labels_file(path):
+def _labels_file(path: Path) -> Path:
     name = path.name.replace("images", "labels").replace("idx3", "idx1")
     if name == path.name:
         raise InputError(
@@ -461,7 +502,7 @@ def _labels_file(path):
     )
 
 
-def _read_pair(path):
+def _read_pair(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     images = _read_idx(path, _IMAGES_MAGIC, 3)
     labels_path = _labels_file(path)
     classes = _read_idx(labels_path, _LABELS_MAGIC, 1)
@@ -483,7 +524,7 @@ def _read_pair(path):
     return images, classes
 
 
-def _read_idx(path, magic, dimensions):
+def _read_idx(path: StrPath, magic: int, dimensions: int) -> NDArray[np.uint8]:
     what = {_IMAGES_MAGIC: "images", _LABELS_MAGIC: "labels"}
     begin = _read(path, 4)
     number = int.from_bytes(begin, "big")
@@ -505,7 +546,7 @@ def _read_idx(path, magic, dimensions):
     most = max(_SMALL, _MOST_PACKED * os.path.getsize(path))
     content = _read(path, min(expected, most) + 1)
     if len(content) != expected:
-        found = len(content) if len(content) <= most else f"more than {most}"
+        found = str(len(content)) if len(content) <= most else f"more than {most}"
         raise InputError(
             f"{path}: has {found} bytes (unpacked), but {expected} by its header, "
             f"{what[magic]} {tuple(shape)}; get the file again, whole"
@@ -513,7 +554,7 @@ def _read_idx(path, magic, dimensions):
     return np.frombuffer(content, np.uint8, offset=size).reshape(shape)
 
 
-def _read(path, size=-1):
+def _read(path: StrPath, size: int = -1) -> bytes:
     """Read a file or its first bytes, unpacked where it is gzipped."""
     try:
         with open(path, "rb") as file:
@@ -526,7 +567,7 @@ def _read(path, size=-1):
         ) from error
 
 
-def _existing(source):
+def _existing(source: StrPath) -> Path:
     try:
         path = Path(source)
     except TypeError:
@@ -541,7 +582,7 @@ def _existing(source):
     return path
 
 
-def _checked_shares(splits):
+def _checked_shares(splits: ArrayLike) -> list[float]:
     try:
         shares = np.asarray(splits, float)
     except (TypeError, ValueError):
@@ -553,7 +594,7 @@ def _checked_shares(splits):
     return shares.tolist()
 
 
-def _check_whole(name, value, least, most=None):
+def _check_whole(name: str, value: int, least: int, most: int | None = None) -> None:
     try:
         fits = operator.index(value) >= least and (most is None or value <= most)
     except TypeError:
@@ -563,5 +604,5 @@ def _check_whole(name, value, least, most=None):
         raise InputError(f"{name}: {value!r} is not a whole number {limits}; give one")
 
 
-def _reason(error):
+def _reason(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__

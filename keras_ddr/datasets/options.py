@@ -1,14 +1,23 @@
 """Options that data sets of videos and pictures share."""
 
+from __future__ import annotations
+
 import math
 import multiprocessing
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.faces.detector import COLUMNS, FaceDetector, detector_model
 from keras_ddr.media import opencv
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
 
 __all__ = [
     "check",
@@ -28,7 +37,7 @@ _CHOICES = {
 }
 
 
-def check(**chosen):
+def check(**chosen: str | int) -> None:
     """Refuse what is not among the choices, by its name.
 
     Raises:
@@ -40,7 +49,7 @@ def check(**chosen):
             raise InputError(f"{name}: {value!r} is none of {allowed}; use one")
 
 
-def check_numbers(size, margin, fps=None):
+def check_numbers(size: int, margin: float, fps: float | None = None) -> None:
     """Refuse numbers out of range, by their names.
 
     Raises:
@@ -54,7 +63,9 @@ def check_numbers(size, margin, fps=None):
         raise InputError(f"fps: {fps!r} is not a number of frames a second; use 10")
 
 
-def detector(model, size, every, threshold, refine=False):
+def detector(
+    model: StrPath | None, size: int, every: int, threshold: float, refine: bool = False
+) -> dict[str, Any]:
     """Check what the detector needs, and fetch its model where none is given.
 
     Args:
@@ -94,7 +105,7 @@ def detector(model, size, every, threshold, refine=False):
     }
 
 
-def face_labels():
+def face_labels() -> dict[str, dict[str, Any]]:
     """Descriptions of the frame labels that say where a face was."""
     return {
         name: {
@@ -106,7 +117,7 @@ def face_labels():
     }
 
 
-def coloured(image, channels):
+def coloured(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     """Turn a crop from blue, green, red into what is stored.
 
     Args:
@@ -123,12 +134,12 @@ def coloured(image, channels):
     return np.rint(grey).astype(np.uint8)[..., None]
 
 
-def threads():
+def threads() -> int:
     """Decoding threads: one in a worker, since there is one worker a core."""
     return 1 if multiprocessing.parent_process() else os.cpu_count() or 1
 
 
-def make_detector(about):
+def make_detector(about: Mapping[str, Any]) -> FaceDetector:
     """The detector that `detector` describes."""
     return FaceDetector(
         about["model"], about["size"], about["threshold"], about["refine"]

@@ -7,6 +7,8 @@ parts are there they are joined to the store, in the order of the sources, so th
 result does not depend on who read what and when.
 """
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import hashlib
@@ -16,8 +18,10 @@ import shutil
 import uuid
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias
 
 import numpy as np
 
@@ -34,6 +38,15 @@ from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, locked, replacing
 from keras_ddr.media.video import SUFFIXES
 from keras_ddr.version import __version__
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.datasets.user_labels import UserLabels
+    from keras_ddr.typing import ImageShape, LabelValue, Progress, StrPath
+
+    _Read: TypeAlias = "Callable[[Source, Mapping[str, Any], Spool], Reading]"
 
 __all__ = ["Clip", "Reading", "Source", "Spool", "build", "fingerprint", "report_path"]
 
@@ -68,7 +81,7 @@ class Source:
     stamp: str = ""
     group: str = ""
     person: str = ""
-    details: object = None
+    details: Any = None
 
 
 @dataclass
@@ -81,8 +94,8 @@ class Clip:
         name: added to the name of the source where it gives several people.
     """
 
-    rows: np.ndarray
-    frame_labels: dict
+    rows: NDArray[np.integer]
+    frame_labels: dict[str, NDArray[Any]]
     name: str = ""
 
 
@@ -102,7 +115,7 @@ class Reading:
             again; set by the pipeline.
     """
 
-    clips: list = field(default_factory=list)
+    clips: list[Clip] = field(default_factory=list)
     frames_read: int = 0
     frames_found: int = 0
     skipped: str = ""
@@ -115,13 +128,13 @@ class Reading:
 class Spool:
     """Crops on their way to the disk, so that a source may be longer than memory."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO) -> None:
         self.failed = False
         self._file = file
-        self._shape = None
+        self._shape: tuple[int, ...] | None = None
         self._count = 0
 
-    def add(self, image):
+    def add(self, image: NDArray[np.uint8]) -> int:
         """Write one frame.
 
         Args:
@@ -140,12 +153,12 @@ class Spool:
         return self._count - 1
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """(T, H, W, C) of what was written."""
         return (self._count, *(self._shape or (1, 1, 1)))
 
 
-def fingerprint(paths):
+def fingerprint(paths: Iterable[StrPath]) -> str:
     """Sizes and times of change of files, as a short text.
 
     Args:
@@ -163,32 +176,32 @@ def fingerprint(paths):
     return digest.hexdigest()
 
 
-def report_path(store_path):
+def report_path(store_path: StrPath) -> Path:
     """Where the table of sources of a store is: beside it."""
     store_path = Path(store_path)
     return store_path.with_name(f"{store_path.name}.report.csv")
 
 
 def build(
-    store_path,
-    sources,
-    read,
-    options,
+    store_path: StrPath,
+    sources: Sequence[Source],
+    read: _Read,
+    options: Mapping[str, Any],
     *,
-    dataset,
-    frame_shape,
-    labels,
-    what="source",
-    arguments=None,
-    user_labels=None,
-    licence="",
-    seed=0,
-    splits=(0.8, 0.1, 0.1),
-    overwrite=False,
-    workers=0,
-    dask=None,
-    progress=None,
-):
+    dataset: str,
+    frame_shape: ImageShape,
+    labels: Mapping[str, Mapping[str, Any]],
+    what: str = "source",
+    arguments: Mapping[str, Any] | None = None,
+    user_labels: UserLabels | None = None,
+    licence: str = "",
+    seed: int = 0,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    overwrite: bool = False,
+    workers: int = 0,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Read all sources and join what they give to a store.
 
     Args:
@@ -276,7 +289,7 @@ def build(
 
 
 @contextlib.contextmanager
-def _parts_folder(store_path):
+def _parts_folder(store_path: Path) -> Iterator[Path]:
     """The folder of the parts, for one run at a time."""
     folder = store_path.with_name(f".{store_path.name}.parts")
     try:
@@ -300,7 +313,16 @@ def _parts_folder(store_path):
                 folder.rmdir()
 
 
-def _read_all(sources, keys, folder, read, options, workers, dask, progress):
+def _read_all(
+    sources: Sequence[Source],
+    keys: Mapping[str, str],
+    folder: Path,
+    read: _Read,
+    options: Mapping[str, Any],
+    workers: int,
+    dask: str | None,
+    progress: Progress | None,
+) -> list[tuple[Source, _Summary]]:
     """Read what is not read yet; returns (source, summary) for all."""
     skipped = {}
     todo = [s for s in sources if not (folder / keys[s.name]).is_dir()]
@@ -308,7 +330,7 @@ def _read_all(sources, keys, folder, read, options, workers, dask, progress):
     if done and progress is not None:
         progress(done, len(sources))
 
-    def finished(name, reading, problem):
+    def finished(name: str, reading: Reading | None, problem: str | None) -> None:
         nonlocal done
         done += 1
         if problem is not None:
@@ -318,7 +340,7 @@ def _read_all(sources, keys, folder, read, options, workers, dask, progress):
         if progress is not None:
             progress(done, len(sources))
 
-    def begun(name):
+    def begun(name: str) -> bool:
         return _remove_begun(folder / keys[name])
 
     tasks = {s.name: (read, s, options, str(folder / keys[s.name])) for s in todo}
@@ -328,7 +350,7 @@ def _read_all(sources, keys, folder, read, options, workers, dask, progress):
     ]
 
 
-def _checked_report_path(store_path):
+def _checked_report_path(store_path: Path) -> Path:
     """Refuse to write the report over something that is none."""
     path = report_path(store_path)
     if len(os.fsencode(store_path.name)) > 200:
@@ -346,7 +368,9 @@ def _checked_report_path(store_path):
     return path
 
 
-def _key(source, read, options, frame_shape):
+def _key(
+    source: Source, read: _Read, options: Mapping[str, Any], frame_shape: ImageShape
+) -> str:
     """Name of a part: other for another source, other options or another version."""
     about = [
         __version__,
@@ -359,7 +383,9 @@ def _key(source, read, options, frame_shape):
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _work(read, source, options, folder):
+def _work(
+    read: _Read, source: Source, options: Mapping[str, Any], folder: StrPath
+) -> Reading | None:
     """Read one source into a part, in whatever process.
 
     Returns:
@@ -375,7 +401,7 @@ def _work(read, source, options, folder):
             reading = _try(read, source, options, spool)
         if reading.failed:
             return reading
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for number, clip in enumerate(reading.clips):
             arrays[f"{number}/rows"] = np.asarray(clip.rows, np.int64)
             for label, values in clip.frame_labels.items():
@@ -399,7 +425,9 @@ def _work(read, source, options, folder):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _try(read, source, options, spool):
+def _try(
+    read: _Read, source: Source, options: Mapping[str, Any], spool: Spool
+) -> Reading:
     """Read a source; what is wrong with it becomes the reason to skip it."""
     try:
         return read(source, options, spool)
@@ -419,7 +447,7 @@ def _try(read, source, options, spool):
     return Reading(skipped=reason, failed=True)
 
 
-def _remove_parts(folder):
+def _remove_parts(folder: Path) -> None:
     """Remove all parts; half of one must never be taken for a part."""
     with contextlib.suppress(OSError):
         for part in list(folder.iterdir()):
@@ -430,7 +458,7 @@ def _remove_parts(folder):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_begun(folder):
+def _remove_begun(folder: Path) -> bool:
     """Remove what an unfinished reading left, and say whether there was any."""
     begun = list(folder.parent.glob(f"{folder.name}.tmp-*"))
     for path in begun:
@@ -442,8 +470,8 @@ def _remove_begun(folder):
 class _Summary:
     """What must be known of all parts at once; see `Reading`."""
 
-    lengths: list
-    names: list
+    lengths: list[int]
+    names: list[str]
     frames_declared: int | None
     frames_read: int
     frames_broken: int
@@ -452,7 +480,7 @@ class _Summary:
     notes: str
 
     @classmethod
-    def of(cls, folder, skipped):
+    def of(cls, folder: Path, skipped: Reading | None) -> Self:
         if skipped is not None:
             about = {**asdict(skipped), "lengths": [], "names": []}
         else:
@@ -460,7 +488,7 @@ class _Summary:
         return cls(**{name: about[name] for name in cls.__dataclass_fields__})
 
 
-def _clips(folder, names):
+def _clips(folder: Path, names: list[str]) -> Iterator[Clip]:
     """The clips of a part."""
     with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
         for number, name in enumerate(names):
@@ -473,12 +501,12 @@ def _clips(folder, names):
             yield Clip(arrays[f"{number}/rows"], labels, name)
 
 
-def _pixels(folder):
+def _pixels(folder: Path) -> NDArray[np.uint8]:
     shape = json.loads((folder / "part.json").read_text(encoding="utf-8"))["shape"]
     return np.memmap(folder / "frames.bin", np.uint8, "r", shape=tuple(shape))
 
 
-def _write_report(path, parts):
+def _write_report(path: Path, parts: list[tuple[Source, _Summary]]) -> None:
     with replacing(path) as temporary:
         with open(
             temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
@@ -501,7 +529,7 @@ def _write_report(path, parts):
                 )
 
 
-def _tell(parts):
+def _tell(parts: list[tuple[Source, _Summary]]) -> None:
     for source, part in parts:
         for text, verb in ((part.skipped, "skipped: "), (part.notes, "")):
             if text:
@@ -511,12 +539,12 @@ def _tell(parts):
                 warnings.warn(_cut(line), stacklevel=4)
 
 
-def _cut(line):
+def _cut(line: str) -> str:
     """The line without what is in the middle of a very long one."""
     return line if len(line) <= 1000 else f"{line[:700]} … {line[-250:]}"
 
 
-def _reasons(parts):
+def _reasons(parts: list[tuple[Source, _Summary]]) -> str:
     reasons = [
         p.skipped if p.skipped.startswith(s.path) else f"{s.name}: {p.skipped}"
         for s, p in parts
@@ -526,7 +554,15 @@ def _reasons(parts):
     return f"{_cut(reasons[0])}{more}" if reasons else "there is none"
 
 
-def _records(parts, folder, keys, labels, user_labels, splits, seed):
+def _records(
+    parts: list[tuple[Source, _Summary]],
+    folder: Path,
+    keys: Mapping[str, str],
+    labels: Mapping[str, Mapping[str, Any]],
+    user_labels: UserLabels | None,
+    splits: Sequence[float],
+    seed: int,
+) -> tuple[dict[str, Mapping[str, Any]], Iterator[SequenceRecord]]:
     """Descriptions of all labels, and the sequences one at a time."""
     used = [(source, part) for source, part in parts if part.lengths]
     names = [source.name for source, _ in used]
@@ -549,17 +585,17 @@ def _records(parts, folder, keys, labels, user_labels, splits, seed):
     if user_labels is not None:
         _warn_of_frames(user_labels, used)
 
-    def records():
+    def records() -> Iterator[SequenceRecord]:
         for (source, part), person, group, split in zip(
             used, persons, groups, fixed, strict=True
         ):
             place = folder / keys[source.name]
             pixels = _pixels(place)
-            counts = Counter()
+            counts: Counter[str] = Counter()
             for clip in _clips(place, part.names):
                 counts[clip.name] += 1
                 frame_labels = dict(clip.frame_labels)
-                sequence_labels = {}
+                sequence_labels: dict[str, LabelValue] = {}
                 if user_labels is not None:
                     sequence_labels, more = user_labels.of(
                         source.name, frame_labels["source_frame"]
@@ -578,7 +614,9 @@ def _records(parts, folder, keys, labels, user_labels, splits, seed):
     return info, records()
 
 
-def _warn_of_frames(user_labels, used):
+def _warn_of_frames(
+    user_labels: UserLabels, used: list[tuple[Source, _Summary]]
+) -> None:
     """Say which labels are for frames that their source has not."""
     beyond = [
         f"{source.name!r} has {total} frames and a label for frame {last}"
@@ -595,27 +633,25 @@ def _warn_of_frames(user_labels, used):
         )
 
 
-def _taken(pixels, rows):
+def _taken(pixels: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.uint8]:
     if len(rows) == rows[-1] - rows[0] + 1:
         return pixels[rows[0] : rows[-1] + 1]
     return pixels[rows]
 
 
-def _titles(names):
+def _titles(names: list[str]) -> dict[str, str]:
     """Names without a video's suffix, where they stay different."""
     suffixes = tuple(SUFFIXES)
     short = {
         name: os.path.splitext(name)[0] if name.lower().endswith(suffixes) else name
         for name in names
     }
-    counts = {}
-    for title in short.values():
-        counts[title] = counts.get(title, 0) + 1
+    counts = Counter(short.values())
     return {name: s if counts[s] == 1 else name for name, s in short.items()}
 
 
 @contextlib.contextmanager
-def _one_line(path):
+def _one_line(path: Path) -> Iterator[None]:
     """Turn what the system says of our own files into one line."""
     try:
         yield

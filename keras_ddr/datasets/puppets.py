@@ -5,11 +5,22 @@ the identity, the angles of arms and legs make the pose, and every identity is s
 every pose of a grid.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.typing import Progress, StrPath
 
 __all__ = [
     "ARM_ANGLES",
@@ -55,9 +66,12 @@ ATTRIBUTES = {
         "moss": (84, 112, 44),
     },
 }
+"""Attributes of a puppet, and the colours (red, green, blue) of their classes."""
 # Degrees from hanging down, outward, where the grid of poses begins and ends.
 ARM_ANGLES = (15.0, 160.0)
+"""Least and greatest angle of the arms, degrees."""
 LEG_ANGLES = (3.0, 70.0)
+"""Least and greatest angle of the legs, degrees."""
 
 _NAMES = tuple(ATTRIBUTES)
 _INK = np.array([44, 38, 50], np.float32)
@@ -65,17 +79,17 @@ _SHOES = np.array([86, 62, 56], np.float32)
 
 
 def prepare(
-    store_path,
+    store_path: StrPath,
     *,
-    identities=300,
-    seed=0,
-    size=64,
-    arms=12,
-    legs=8,
-    splits=(0.7, 0.1, 0.2),
-    overwrite=False,
-    progress=None,
-):
+    identities: int = 300,
+    seed: int = 0,
+    size: int = 64,
+    arms: int = 12,
+    legs: int = 8,
+    splits: ArrayLike = (0.7, 0.1, 0.2),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Make a frame store of puppets.
 
     Every identity is one sequence of arms x legs frames (size, size, 3), in the order
@@ -143,7 +157,14 @@ def prepare(
     )
 
 
-def sequences(chosen, *, size=64, arms=12, legs=8, progress=None):
+def sequences(
+    chosen: Sequence[tuple[tuple[int, ...], str]],
+    *,
+    size: int = 64,
+    arms: int = 12,
+    legs: int = 8,
+    progress: Progress | None = None,
+) -> Iterator[SequenceRecord]:
     """Draw identities one after the other.
 
     Args:
@@ -182,7 +203,12 @@ def sequences(chosen, *, size=64, arms=12, legs=8, progress=None):
             progress(number + 1, len(chosen))
 
 
-def render(attributes, arm_angle, leg_angle, size=64):
+def render(
+    attributes: Mapping[str, str],
+    arm_angle: ArrayLike,
+    leg_angle: ArrayLike,
+    size: int = 64,
+) -> NDArray[np.uint8]:
     """Draw one puppet in any pose.
 
     Args:
@@ -221,7 +247,9 @@ class _Poses:
     drawn once for all identities.
     """
 
-    def __init__(self, arm_angles, leg_angles, size):
+    def __init__(
+        self, arm_angles: NDArray[Any], leg_angles: NDArray[Any], size: int
+    ) -> None:
         self.size = int(size)
         base, weights = [], []
         # In chunks, so that memory does not grow with the number of poses.
@@ -233,7 +261,7 @@ class _Poses:
         self.base = np.concatenate(base)
         self.weights = np.concatenate(weights)
 
-    def coloured(self, attributes):
+    def coloured(self, attributes: Mapping[str, str]) -> NDArray[np.uint8]:
         colours = np.array(
             [ATTRIBUTES[name][attributes[name]] for name in _NAMES], np.float32
         )
@@ -245,7 +273,7 @@ class _Poses:
 class _Drawing:
     """P pictures painted part by part, as a base and a weight for each attribute."""
 
-    def __init__(self, number, size):
+    def __init__(self, number: int, size: int) -> None:
         # Everything is drawn in units of 1/64 of the picture.
         ticks = (np.arange(size, dtype=np.float32) + 0.5) * (64 / size)
         self.x, self.y = ticks[None, None, :], ticks[None, :, None]
@@ -253,7 +281,14 @@ class _Drawing:
         self.base = np.empty((number, size, size, 3), np.float32)
         self.weights = np.zeros((number, size, size, len(_NAMES)), np.float32)
 
-    def paint(self, distance, colour, shade=1.0, outline=0.72, opacity=1.0):
+    def paint(
+        self,
+        distance: NDArray[Any],
+        colour: str | NDArray[Any],
+        shade: float | NDArray[Any] = 1.0,
+        outline: float = 0.72,
+        opacity: float = 1.0,
+    ) -> None:
         """Paint where `distance` (P or 1, H, W) is negative.
 
         A colour is the name of an attribute or a fixed (r, g, b). Towards its border
@@ -269,24 +304,41 @@ class _Drawing:
         else:
             self.base += cover * shade * colour
 
-    def circle(self, x, y, radius):
+    def circle(
+        self, x: float | NDArray[Any], y: float | NDArray[Any], radius: float
+    ) -> NDArray[Any]:
         return np.hypot(self.x - x, self.y - y) - radius
 
-    def ellipse(self, x, y, a, b):
+    def ellipse(self, x: float, y: float, a: float, b: float) -> NDArray[Any]:
         # Near the border this is close to the distance, which is all that is needed.
         u, v = (self.x - x) / a, (self.y - y) / b
         length = np.hypot(u, v)
         slope = np.hypot(u / a, v / b)
         return length * (length - 1) / np.maximum(slope, 1e-6)
 
-    def limb(self, x0, y0, x1, y1, radius):
+    def limb(
+        self,
+        x0: float | NDArray[Any],
+        y0: float | NDArray[Any],
+        x1: float | NDArray[Any],
+        y1: float | NDArray[Any],
+        radius: float,
+    ) -> NDArray[Any]:
         """Distance to a capsule between two points, (P, 1, 1) each or numbers."""
         dx, dy = x1 - x0, y1 - y0
         along = ((self.x - x0) * dx + (self.y - y0) * dy) / (dx * dx + dy * dy)
         along = np.clip(along, 0, 1)
         return np.hypot(self.x - x0 - along * dx, self.y - y0 - along * dy) - radius
 
-    def torso(self, x, y, top, bottom, height, radius):
+    def torso(
+        self,
+        x: float,
+        y: float,
+        top: float,
+        bottom: float,
+        height: float,
+        radius: float,
+    ) -> NDArray[Any]:
         """Distance to a rounded trapezium, half as wide as `top` and `bottom` say."""
         across = np.abs(self.x - x)
         slant = (bottom - top) / (2 * height)
@@ -297,7 +349,7 @@ class _Drawing:
         return outside + np.minimum(np.maximum(side, level), 0) - radius
 
 
-def _draw(arm_angles, leg_angles, size):
+def _draw(arm_angles: NDArray[Any], leg_angles: NDArray[Any], size: int) -> _Drawing:
     arms = np.deg2rad(np.asarray(arm_angles, np.float32))[:, None, None]
     legs = np.deg2rad(np.asarray(leg_angles, np.float32))[:, None, None]
     d = _Drawing(len(arms), size)
@@ -330,7 +382,7 @@ def _draw(arm_angles, leg_angles, size):
     return d
 
 
-def _background(d):
+def _background(d: _Drawing) -> None:
     glow = np.exp(-((d.x - 30) ** 2 + (d.y - 26) ** 2) / 1100)
     tone = 0.80 + 0.16 * glow - 0.0006 * d.y
     d.base[:] = tone[..., None] * np.array([232, 238, 246], np.float32)
@@ -338,7 +390,7 @@ def _background(d):
     d.base *= 1 - 0.30 * (shadow * (2 - shadow))[..., None]
 
 
-def _head(d, light):
+def _head(d: _Drawing, light: NDArray[Any]) -> None:
     d.paint(d.ellipse(32, 14.2, 8.9, 9.2), "hair", light)
     for side in (-1, 1):
         d.paint(d.circle(32 + side * 7.4, 17.0, 1.7), "skin", light * 0.94)

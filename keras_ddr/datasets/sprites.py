@@ -7,9 +7,13 @@ make 1296 characters, each of them a sequence of 178 frames, as in the paper's S
 4.2 ("Sprites").
 """
 
+from __future__ import annotations
+
 import itertools
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -18,6 +22,12 @@ from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
 from keras_ddr.errors import InputError
 from keras_ddr.media.pictures import FORMATS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.typing import Progress, StrPath
 
 __all__ = [
     "ANIMATIONS",
@@ -70,7 +80,9 @@ LAYERS = {
         for name in ("black", "blonde2", "blue", "green2", "purple", "redhead")
     },
 }
+"""Sheets below the root, by layer and class, in the order in which they are drawn."""
 DIRECTIONS = ("up", "left", "down", "right")
+"""Classes of the label `direction`."""
 # Animation: first row of the sheet, frames, directions (one row each).
 _ROWS = {
     "spellcast": (0, 7, DIRECTIONS),
@@ -81,28 +93,29 @@ _ROWS = {
     "hurt": (20, 6, ("down",)),
 }
 ANIMATIONS = tuple(_ROWS)
-# All 178 poses in sheet order: (animation, direction, frame, row, column).
+"""Classes of the label `animation`."""
 POSES = tuple(
     (animation, direction, column, first + number, column)
     for animation, (first, columns, directions) in _ROWS.items()
     for number, direction in enumerate(directions)
     for column in range(columns)
 )
+"""The 178 poses in sheet order: (animation, direction, frame, row, column)."""
 POSE_NAMES = tuple(f"{pose[0]}-{pose[1]}-{pose[2]}" for pose in POSES)
 # The legs are hidden behind the fallen body there.
 _EMPTY_BY_DESIGN = {("legs", 20, 4)}
 
 
 def prepare(
-    store_path,
-    lpc_root,
+    store_path: StrPath,
+    lpc_root: StrPath,
     *,
-    identities=1296,
-    seed=0,
-    background=(0, 0, 0),
-    overwrite=False,
-    progress=None,
-):
+    identities: int = 1296,
+    seed: int = 0,
+    background: Sequence[int] = (0, 0, 0),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Make a frame store of LPC sprites.
 
     Every identity is one sequence of 178 frames (64, 64, 3), and person of its own.
@@ -170,7 +183,13 @@ def prepare(
     )
 
 
-def sequences(layers, chosen, background=(0, 0, 0), distinct=None, progress=None):
+def sequences(
+    layers: Mapping[str, Sequence[NDArray[np.uint8]]],
+    chosen: Sequence[tuple[tuple[int, ...], str]],
+    background: Sequence[int] = (0, 0, 0),
+    distinct: NDArray[np.integer] | None = None,
+    progress: Progress | None = None,
+) -> Iterator[SequenceRecord]:
     """Compose characters one after the other.
 
     Args:
@@ -201,8 +220,8 @@ def sequences(layers, chosen, background=(0, 0, 0), distinct=None, progress=None
     ground[:] = background
     # The identities come sorted, so what lies below the hair is composed once for
     # every run of equal bodies, legs and torsos.
-    done = [()] + [None] * 3
-    pictures = [ground] + [None] * 3
+    done: list[tuple[int, ...] | None] = [(), None, None, None]
+    pictures: list[NDArray[np.uint8]] = [ground] * 4
     for number, (combination, split) in enumerate(chosen):
         for depth, layer in enumerate(("body", "legs", "torso"), start=1):
             if done[depth] != combination[:depth]:
@@ -227,7 +246,7 @@ def sequences(layers, chosen, background=(0, 0, 0), distinct=None, progress=None
             progress(number + 1, len(chosen))
 
 
-def load_layers(lpc_root):
+def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
     """Read and check the 24 sheets.
 
     Args:
@@ -248,7 +267,8 @@ def load_layers(lpc_root):
         )
     if not (root / "body").is_dir() and (root / REPOSITORY / "body").is_dir():
         root = root / REPOSITORY
-    layers, problems = {}, []
+    layers: dict[str, list[NDArray[np.uint8]]] = {}
+    problems = []
     for layer, sheets in LAYERS.items():
         layers[layer] = []
         for relative in sheets.values():
@@ -265,7 +285,7 @@ def load_layers(lpc_root):
     return layers
 
 
-def _read_sheet(root, relative, layer):
+def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             # Its size is judged below.
@@ -295,8 +315,9 @@ def _read_sheet(root, relative, layer):
     columns = [pose[4] for pose in POSES]
     cells = np.ascontiguousarray(grid.transpose(0, 2, 1, 3, 4)[rows, columns])
     cells[cells[..., 3] == 0] = 0
-    empty = {}
-    for pose, filled in zip(POSES, cells[..., 3].any(axis=(1, 2)), strict=True):
+    empty: dict[str, list[str]] = {}
+    drawn = cells[..., 3].max(axis=(1, 2)) > 0
+    for pose, filled in zip(POSES, drawn, strict=True):
         if not filled and (layer, pose[3], pose[4]) not in _EMPTY_BY_DESIGN:
             empty.setdefault(pose[0], []).append(f"row {pose[3]} column {pose[4]}")
     if empty:
@@ -313,7 +334,7 @@ def _read_sheet(root, relative, layer):
 class _Overlay:
     """A layer prepared for drawing over opaque pictures."""
 
-    def __init__(self, cells):
+    def __init__(self, cells: NDArray[np.uint8]) -> None:
         alpha = cells.reshape(-1, 4)[:, 3]
         colours = cells.reshape(-1, 4)[:, :3]
         self.opaque = np.flatnonzero(alpha == 255)
@@ -322,7 +343,7 @@ class _Overlay:
         self.alpha = alpha[self.partial, None].astype(np.uint32)
         self.partial_colours = colours[self.partial] * self.alpha
 
-    def over(self, pictures):
+    def over(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
         result = pictures.copy()
         pixels = result.reshape(-1, 3)
         below = pixels[self.partial] * (255 - self.alpha)
@@ -331,7 +352,9 @@ class _Overlay:
         return result
 
 
-def _distinct_poses(layers):
+def _distinct_poses(
+    layers: Mapping[str, Sequence[NDArray[np.uint8]]],
+) -> tuple[NDArray[np.int32], list[str]]:
     """Number the poses such that poses alike on some character share a number.
 
     Whether two poses can be told apart depends on what is worn: the 1296 characters
@@ -345,7 +368,7 @@ def _distinct_poses(layers):
     first = np.arange(len(POSES))
     # No sheet uses this colour, so the classes are the same for every background.
     for record in sequences(layers, every, (255, 1, 254), distinct=first):
-        seen = {}
+        seen: dict[int, int] = {}
         for pose, frame in enumerate(record.frames):
             alike = first[seen.setdefault(hash(frame.tobytes()), pose)]
             if first[pose] != alike:
@@ -355,7 +378,7 @@ def _distinct_poses(layers):
     return numbers.astype(np.int32), [POSE_NAMES[pose] for pose in poses]
 
 
-def _checked_background(background):
+def _checked_background(background: Sequence[int]) -> tuple[int, ...]:
     try:
         colour = tuple(int(value) for value in background)
     except (TypeError, ValueError):

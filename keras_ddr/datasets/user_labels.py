@@ -1,10 +1,14 @@
 """Labels that users bring along in a table."""
 
+from __future__ import annotations
+
 import csv
 import math
 import os
 import warnings
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -12,6 +16,14 @@ from keras_ddr.data.store import SPLITS
 from keras_ddr.datasets.layouts import id_of
 from keras_ddr.errors import InputError
 from keras_ddr.files import bounded_lines
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import LabelValue, StrPath
+
+    # Line of the file, source, frame (None for all), and what stands there.
+    _Cell: TypeAlias = tuple[int, str, int | None, str]
 
 __all__ = ["UserLabels", "read_labels"]
 
@@ -27,27 +39,31 @@ class UserLabels:
         info: label name -> description, as `write_store` takes it.
     """
 
-    def __init__(self):
-        self.info = {}
-        self._persons = {}
-        self._splits = {}
-        self._sequence = {}  # source -> {column: value}
-        self._frames = {}  # source -> {column: {frame number: value}}
+    def __init__(self) -> None:
+        self.info: dict[str, dict[str, Any]] = {}
+        self._persons: dict[str, str] = {}
+        self._splits: dict[str, str] = {}
+        # source -> {column: value}
+        self._sequence: dict[str, dict[str, LabelValue]] = {}
+        # source -> {column: {frame number: value}}
+        self._frames: dict[str, dict[str, dict[int, LabelValue]]] = {}
 
-    def person(self, source):
+    def person(self, source: str) -> str:
         """Who is shown in a source, or ""."""
         return self._persons.get(source, "")
 
-    def split(self, source):
+    def split(self, source: str) -> str:
         """Split that the table asks for, or ""."""
         return self._splits.get(source, "")
 
-    def last_frame(self, source):
+    def last_frame(self, source: str) -> int:
         """The highest frame number that has a label, or -1."""
         frames = self._frames.get(source, {}).values()
         return max((max(known) for known in frames), default=-1)
 
-    def of(self, source, numbers):
+    def of(
+        self, source: str, numbers: NDArray[np.integer]
+    ) -> tuple[dict[str, LabelValue], dict[str, NDArray[Any]]]:
         """Labels of a sequence.
 
         Args:
@@ -76,7 +92,11 @@ class UserLabels:
         return of_sequence, of_frames
 
 
-def read_labels(path, sources, frame_names=None):
+def read_labels(
+    path: StrPath,
+    sources: Iterable[str],
+    frame_names: Mapping[str, Mapping[str, int]] | None = None,
+) -> UserLabels:
     """Read a table of labels.
 
     The table has the column `source` (the path of a video or a folder below the root,
@@ -121,7 +141,8 @@ def read_labels(path, sources, frame_names=None):
         columns[column] = name, kind
     result = UserLabels()
     find = _finder(sources)
-    unknown, cells = [], {column: [] for column in columns}
+    unknown = []
+    cells: dict[str, list[_Cell]] = {column: [] for column in columns}
     plain_names = {
         source: {id_of(name): place for name, place in names.items()}
         for source, names in (frame_names or {}).items()
@@ -148,7 +169,7 @@ def read_labels(path, sources, frame_names=None):
             value = row[column]
             if value not in _MISSING:
                 cells[column].append((line, source, frame, value))
-    sides = {}
+    sides: dict[str, str] = {}
     for source, person in result._persons.items():
         split = result._splits.get(source)
         if split and sides.setdefault(person, split) != split:
@@ -167,7 +188,7 @@ def read_labels(path, sources, frame_names=None):
     return result
 
 
-def _rows(path):
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The header, and (line, column -> cell) for every row that is not blank."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -213,9 +234,9 @@ def _rows(path):
         raise InputError(f"{path}: cannot be read as a table ({reason})") from None
 
 
-def _finder(sources):
+def _finder(sources: Iterable[str]) -> Callable[[str, Path, int], str | None]:
     """Find sources by path, or by less of it where that is clear."""
-    places = {}
+    places: dict[str, list[str]] = {}
     for source in sources:
         name = source.rsplit("/", 1)[-1]
         for key in {
@@ -227,7 +248,7 @@ def _finder(sources):
             places.setdefault(id_of(key), []).append(source)
     known = {id_of(source): source for source in sources}
 
-    def find(text, path, line):
+    def find(text: str, path: Path, line: int) -> str | None:
         text = id_of(text.replace("\\", "/").removeprefix("./").rstrip("/"))
         if text in known:
             return known[text]
@@ -242,7 +263,7 @@ def _finder(sources):
     return find
 
 
-def _frame(text, names, path, line):
+def _frame(text: str, names: Mapping[str, int], path: Path, line: int) -> int | None:
     if not text:
         return None
     if id_of(text) in names:
@@ -259,40 +280,51 @@ def _frame(text, names, path, line):
     )
 
 
-def _add(result, path, name, kind, cells):
-    def number(text):
+def _add(
+    result: UserLabels,
+    path: Path,
+    name: str,
+    kind: str,
+    cells: list[_Cell],
+) -> None:
+    def number(text: str) -> float | None:
         try:
             # Python reads 1_2 as twelve, tables do not.
             return None if "_" in text else float(text)
         except ValueError:
             return None
 
-    numbers = [number(value) for *_, value in cells]
+    numbers = [number(text) for *_, text in cells]
     if not kind:
         kind = "categorical" if None in numbers else "continuous"
+    texts = [text for *_, text in cells]
+    values: list[LabelValue] = []
     if kind == "continuous":
-        values = numbers
-        if None in numbers:
-            line, _, _, value = cells[numbers.index(None)]
-            raise InputError(
-                f"{path}: line {line} has {value!r} for {name}, which is not a number"
-            )
-        values = [None if math.isnan(v) or math.isinf(v) else v for v in numbers]
+        for (line, _, _, text), value in zip(cells, numbers, strict=True):
+            if value is None:
+                raise InputError(
+                    f"{path}: line {line} has {text!r} for {name}, which is not a "
+                    "number"
+                )
+            values.append(value if math.isfinite(value) else None)
     else:
-        values = [value for *_, value in cells]
+        values.extend(texts)
     of_frames = any(frame is not None for _, _, frame, _ in cells)
-    info = {"scope": "frame" if of_frames else "sequence", "kind": kind}
+    info: dict[str, Any] = {
+        "scope": "frame" if of_frames else "sequence",
+        "kind": kind,
+    }
     if kind == "categorical":
-        info["classes"] = sorted(set(values))
+        info["classes"] = sorted(set(texts))
     result.info[name] = info
-    for (line, source, frame, _), value in zip(cells, values, strict=True):
+    for (line, source, frame, _), known in zip(cells, values, strict=True):
         if frame is None:
-            place = result._sequence.setdefault(source, {})
-            key = name
+            whole = result._sequence.setdefault(source, {})
+            first = whole.setdefault(name, known)
         else:
-            place = result._frames.setdefault(source, {}).setdefault(name, {})
-            key = frame
-        if place.setdefault(key, value) != value:
+            frames = result._frames.setdefault(source, {}).setdefault(name, {})
+            first = frames.setdefault(frame, known)
+        if first != known:
             raise InputError(
                 f"{path}: line {line} gives {name} of {source!r} a second value; give "
                 "it one"

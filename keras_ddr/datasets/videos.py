@@ -1,7 +1,11 @@
 """Videos of the user: whole frames, their middle, or the faces in them."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,37 +21,48 @@ from keras_ddr.files import read_text
 from keras_ddr.media.shots import find_shots
 from keras_ddr.media.video import SUFFIXES, Video
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.media.shots import ShotFrame
+    from keras_ddr.media.video import Frame
+    from keras_ddr.typing import Progress, StrPath, Track
+
+    # As a `Track`, or of frames without faces.
+    _Places: TypeAlias = Sequence[tuple[int, int, float, NDArray[np.float64] | None]]
+
 __all__ = ["find_videos", "prepare", "read_faces", "read_video"]
 
 
 def prepare(
-    store_path,
-    source,
+    store_path: StrPath,
+    source: StrPath | Sequence[StrPath],
     *,
-    crop="face",
-    people="largest",
-    align="box",
-    margin=0.2,
-    size=64,
-    channels=3,
-    fps=None,
-    cuts=True,
-    min_length=20,
-    max_length=450,
-    long="split",
-    max_gap=5,
-    detector_model=None,
-    detector_size=320,
-    detect_every=4,
-    threshold=0.7,
-    labels=None,
-    splits=(0.8, 0.1, 0.1),
-    seed=0,
-    overwrite=False,
-    workers=0,
-    dask=None,
-    progress=None,
-):
+    crop: str = "face",
+    people: str = "largest",
+    align: str = "box",
+    margin: float = 0.2,
+    size: int = 64,
+    channels: int = 3,
+    fps: float | None = None,
+    cuts: bool = True,
+    min_length: int = 20,
+    max_length: int | None = 450,
+    long: str = "split",
+    max_gap: int = 5,
+    detector_model: StrPath | None = None,
+    detector_size: int = 320,
+    detect_every: int = 4,
+    threshold: float = 0.7,
+    labels: StrPath | None = None,
+    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    overwrite: bool = False,
+    workers: int = 0,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> FrameStore:
     """Make a frame store of videos.
 
     Cuts and blank frames end a sequence. With `crop="face"` so do the absence of the
@@ -157,7 +172,7 @@ def prepare(
     )
 
 
-def find_videos(source):
+def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
     """List the videos that are meant.
 
     Args:
@@ -170,7 +185,7 @@ def find_videos(source):
     Raises:
         InputError: there is none.
     """
-    if isinstance(source, (list, tuple)):
+    if not isinstance(source, str | os.PathLike):
         return _named([os.fspath(path) for path in source])
     if not os.fspath(source):
         raise InputError("source: is empty; give a video, a folder or a list")
@@ -198,7 +213,7 @@ def find_videos(source):
     return [(root.name, str(root))]
 
 
-def _named(paths):
+def _named(paths: list[str]) -> list[tuple[str, str]]:
     if not paths:
         raise InputError("source: lists no video; give at least one path")
     paths = list(dict.fromkeys(os.path.normpath(path) for path in paths))
@@ -209,13 +224,15 @@ def _named(paths):
     return [(n.replace(os.sep, "/"), p) for n, p in zip(names, paths, strict=True)]
 
 
-def _described(source):
-    if isinstance(source, (list, tuple)):
-        return [str(path) for path in source]
-    return str(source)
+def _described(source: StrPath | Sequence[StrPath]) -> str | list[str]:
+    if isinstance(source, str | os.PathLike):
+        return str(source)
+    return [str(path) for path in source]
 
 
-def read_video(source, reading, spool):
+def read_video(
+    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
+) -> pipeline.Reading:
     """Read one video into clips.
 
     Args:
@@ -227,11 +244,13 @@ def read_video(source, reading, spool):
         `pipeline.Reading`.
     """
     video = Video(source.path, reading["fps"], options.threads())
+    tracks: Mapping[int, _Places]
+    chosen: Iterable[_Places]
     if reading["crop"] == "face":
-        tracks, found = read_faces(video, reading, spool)
-        chosen = tracks.values()
+        faces, found = read_faces(video, reading, spool)
+        tracks, chosen = faces, faces.values()
         if reading["people"] == "largest":
-            chosen = one_at_a_time(tracks, reading["min_length"])
+            chosen = one_at_a_time(faces, reading["min_length"])
         several = reading["people"] == "all"
         missing = "no face was found"
     else:
@@ -256,7 +275,9 @@ def read_video(source, reading, spool):
     return result
 
 
-def read_faces(video, reading, spool):
+def read_faces(
+    video: Iterable[Frame], reading: Mapping[str, Any], spool: pipeline.Spool
+) -> tuple[dict[int, Track], int]:
     """Find, follow and crop everyone in a video.
 
     Args:
@@ -271,12 +292,13 @@ def read_faces(video, reading, spool):
     about = reading["detector"]
     detector = options.make_detector(about)
     shots = find_shots(video, reading["cuts"])
-    tracks, found = {}, 0
+    tracks: dict[int, Track] = {}
+    found = 0
 
-    def counted():
+    def counted() -> Iterator[tuple[ShotFrame, NDArray[np.float64]]]:
         nonlocal found
         for shot, faces in detect_faces(shots, detector, about["every"]):
-            found += bool(len(faces))
+            found += int(len(faces) > 0)
             yield shot, faces
 
     for sighting in follow(counted(), reading["max_gap"]):
@@ -298,8 +320,11 @@ def read_faces(video, reading, spool):
     return tracks, found
 
 
-def _read_frames(video, reading, spool):
-    tracks, shot_number = {}, 0
+def _read_frames(
+    video: Iterable[Frame], reading: Mapping[str, Any], spool: pipeline.Spool
+) -> tuple[dict[int, list[tuple[int, int, float, None]]], int]:
+    tracks: dict[int, list[tuple[int, int, float, None]]] = {}
+    shot_number = 0
     for shot in find_shots(video, reading["cuts"]):
         if shot.first:
             shot_number += 1
@@ -312,7 +337,9 @@ def _read_frames(video, reading, spool):
     return tracks, sum(len(track) for track in tracks.values())
 
 
-def cut_tracks(tracks, reading, several=False):
+def cut_tracks(
+    tracks: Iterable[_Places], reading: Mapping[str, Any], several: bool = False
+) -> list[pipeline.Clip]:
     """Cut tracks into clips of the lengths that are asked for.
 
     Args:

@@ -4,7 +4,11 @@ Both assume one factor for each component, so that they are measured only where 
 has as many continuous factors of frames as z has components.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -12,6 +16,11 @@ from sklearn.metrics import mutual_info_score
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.probes import r_squared
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import LabelInfo
 
 __all__ = [
     "BINS",
@@ -24,6 +33,7 @@ __all__ = [
 ]
 
 BINS = 20
+"""Intervals of equal width that values are sorted into."""
 _ITEMS = 5000  # that a forest is fitted on
 _TREES, _DEPTH = 20, 12
 
@@ -46,18 +56,18 @@ class AxisScore:
     """
 
     mig: float
-    gaps: dict
+    gaps: dict[str, float]
     disentanglement: float | None
     completeness: float | None
-    informativeness: dict
-    importance: list
+    informativeness: dict[str, float]
+    importance: list[list[float]]
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain Python values."""
         return dataclasses.asdict(self)
 
 
-def frame_factors(labels, dynamic_dim):
+def frame_factors(labels: Mapping[str, LabelInfo], dynamic_dim: int) -> list[str]:
     """Names of the factors of frames that the components of z may stand for.
 
     Args:
@@ -83,7 +93,13 @@ def frame_factors(labels, dynamic_dim):
     return names
 
 
-def score_axes(fit_codes, fit_factors, test_codes, test_factors, seed=0):
+def score_axes(
+    fit_codes: NDArray[Any],
+    fit_factors: Mapping[str, ArrayLike],
+    test_codes: NDArray[Any],
+    test_factors: Mapping[str, ArrayLike],
+    seed: int = 0,
+) -> tuple[AxisScore, list[str]]:
     """MIG and DCI of codes.
 
     Args:
@@ -130,7 +146,7 @@ def score_axes(fit_codes, fit_factors, test_codes, test_factors, seed=0):
     return score, constant
 
 
-def mutual_information_gap(codes, factor):
+def mutual_information_gap(codes: ArrayLike, factor: ArrayLike) -> float:
     """Gap between the two components that tell most of a factor.
 
     Args:
@@ -155,7 +171,7 @@ def mutual_information_gap(codes, factor):
     return float(np.clip((first - second) / entropy, 0.0, 1.0))
 
 
-def discretize(values, bins=BINS):
+def discretize(values: ArrayLike, bins: int = BINS) -> NDArray[np.int64]:
     """Number of the bin, 0 to `bins` − 1, of equal width over the range of `values`."""
     values = np.asarray(values, "float64")
     low, high = values.min(), values.max()
@@ -165,7 +181,13 @@ def discretize(values, bins=BINS):
     return np.minimum(places, bins - 1)
 
 
-def dci(fit_codes, fit_factors, test_codes, test_factors, seed=0):
+def dci(
+    fit_codes: NDArray[Any],
+    fit_factors: NDArray[Any],
+    test_codes: NDArray[Any],
+    test_factors: NDArray[Any],
+    seed: int = 0,
+) -> tuple[float | None, float | None, list[float], list[list[float]]]:
     """Disentanglement, completeness and informativeness, with random forests.
 
     Args:
@@ -201,7 +223,7 @@ def dci(fit_codes, fit_factors, test_codes, test_factors, seed=0):
     )
 
 
-def _concentration(importance):
+def _concentration(importance: NDArray[np.float64]) -> float | None:
     """1 − entropy of the rows, in units of its largest value, weighted by their sums.
 
     `None` where rows have one entry; 0 where there is nothing.
@@ -217,8 +239,10 @@ def _concentration(importance):
     return float((values * sums[:, 0]).sum() / total) if total > 0 else 0.0
 
 
-def _complete(codes, factors):
+def _complete(
+    codes: NDArray[Any], factors: Mapping[str, ArrayLike]
+) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
     """Items that have all factors."""
-    factors = {k: np.asarray(v, "float64") for k, v in factors.items()}
-    present = np.all([np.isfinite(v) for v in factors.values()], axis=0)
-    return codes[present], {k: v[present] for k, v in factors.items()}
+    values = {name: np.asarray(factor, np.float64) for name, factor in factors.items()}
+    present = np.all([np.isfinite(value) for value in values.values()], axis=0)
+    return codes[present], {name: value[present] for name, value in values.items()}

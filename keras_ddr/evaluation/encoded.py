@@ -1,11 +1,23 @@
 """Codes and labels of the sequences of one split, as the measures need them."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.inference import Codes
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import LabelInfo
 
 __all__ = [
     "EncodedSplit",
@@ -37,7 +49,17 @@ class EncodedSplit:
         frame_codes: Dict "f", "z", "z~" → `(F, dim)`, once `encode` was called.
     """
 
-    def __init__(self, store, sequences, max_frames, generator):
+    codes: list[Codes]
+    sequence_codes: NDArray[np.float32]
+    frame_codes: dict[str, NDArray[np.float32]]
+
+    def __init__(
+        self,
+        store: FrameStore,
+        sequences: list[Sequence],
+        max_frames: int,
+        generator: np.random.Generator,
+    ) -> None:
         self.store = store
         self.sequences = sequences
         lengths = [sequence.length for sequence in sequences]
@@ -50,9 +72,10 @@ class EncodedSplit:
         self.owner = self.owner[self._kept]
         self.position = self.position[self._kept]
         self._rank = generator.permutation(len(self._kept))
-        self.codes = None
 
-    def encode(self, model, seed=0, done=None):
+    def encode(
+        self, model: DDR, seed: int = 0, done: Callable[[], object] | None = None
+    ) -> None:
         """Find the codes of all sequences, each once.
 
         Args:
@@ -73,7 +96,9 @@ class EncodedSplit:
             "z~": np.concatenate([c.standardized for c in codes])[self._kept],
         }
 
-    def items(self, label, info, code):
+    def items(
+        self, label: str, info: LabelInfo, code: str
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.integer]]:
         """All items that have a label.
 
         Args:
@@ -112,24 +137,18 @@ class EncodedSplit:
             codes, values, owner = codes[chosen], values[chosen], owner[chosen]
         return codes, values, owner
 
-    def frame_values(self, label):
+    def frame_values(self, label: str) -> NDArray[Any]:
         """Values `(F,)` of a frame label, as stored."""
-        values = None
-        for owner, sequence in enumerate(self.sequences):
-            mask = self.owner == owner
-            stored = np.asarray(self.store.frame_labels(sequence.index)[label])
-            if values is None:
-                values = np.empty(len(self.owner), stored.dtype)
-            values[mask] = stored[self.position[mask]]
-        return values
+        values = [self.store.frame_labels(s.index)[label] for s in self.sequences]
+        return np.concatenate(values)[self._kept]
 
 
-def measured_labels(store):
+def measured_labels(store: FrameStore) -> dict[str, LabelInfo]:
     """Labels that say what a frame shows, dict name → info as in `store.label_info`."""
     return {k: v for k, v in store.label_info.items() if k not in _BOOKKEEPING}
 
 
-def is_missing(value, info):
+def is_missing(value: object, info: LabelInfo) -> bool:
     """Whether a label's value stands for none: `None`, NaN, "" or its own sign."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return True
@@ -138,7 +157,7 @@ def is_missing(value, info):
     return info.get("missing") is not None and value == info["missing"]
 
 
-def select_sequences(store, split, number):
+def select_sequences(store: FrameStore, split: str, number: int) -> list[Sequence]:
     """Sequences of a split that are long enough.
 
     Args:
@@ -162,7 +181,9 @@ def select_sequences(store, split, number):
     return sequences
 
 
-def choose_sequences(sequences, number, generator):
+def choose_sequences(
+    sequences: list[Sequence], number: int | None, generator: np.random.Generator
+) -> list[Sequence]:
     """At most `number` of the sequences (all where `None`), at random, in order."""
     if number is None or number >= len(sequences):
         return list(sequences)

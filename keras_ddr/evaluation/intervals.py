@@ -4,7 +4,17 @@ Frames of one sequence are alike, so that an interval over frames would be far t
 narrow. What is resampled here are sequences, each with all its items.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import Interval
 
 __all__ = [
     "RESAMPLES",
@@ -17,11 +27,17 @@ __all__ = [
 ]
 
 RESAMPLES = 1000
+"""Bootstrap draws of an interval."""
 _LEVEL = 0.95
 _CELLS = 4_000_000  # of the matrix of counts that is made at a time
 
 
-def resample(sums, statistic, seed=0, resamples=RESAMPLES):
+def resample(
+    sums: ArrayLike,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval | None:
     """Interval of a statistic that follows from sums over sequences.
 
     Args:
@@ -50,7 +66,9 @@ def resample(sums, statistic, seed=0, resamples=RESAMPLES):
     return quantiles(np.concatenate(values))
 
 
-def mean_interval(values, groups=None, seed=0):
+def mean_interval(
+    values: ArrayLike, groups: ArrayLike | None = None, seed: int = 0
+) -> Interval | None:
     """Interval of the mean of items that belong to sequences.
 
     Args:
@@ -67,7 +85,13 @@ def mean_interval(values, groups=None, seed=0):
     return resample(group_sums(rows, groups), lambda t: t[:, 0] / t[:, 1], seed)
 
 
-def pair_interval(values, first, second, seed=0, resamples=RESAMPLES):
+def pair_interval(
+    values: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval | None:
     """Interval of the mean of items that belong to two sequences each.
 
     Args:
@@ -95,7 +119,7 @@ def pair_interval(values, first, second, seed=0, resamples=RESAMPLES):
     return quantiles(np.concatenate(means))
 
 
-def group_sums(rows, groups):
+def group_sums(rows: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:
     """Sums of rows by group.
 
     Args:
@@ -111,7 +135,9 @@ def group_sums(rows, groups):
     return sums
 
 
-def draw_counts(number, seed, resamples, columns=0):
+def draw_counts(
+    number: int, seed: int, resamples: int, columns: int = 0
+) -> Iterator[NDArray[np.float64]]:
     """Draw sequences with replacement, again and again.
 
     Args:
@@ -132,7 +158,7 @@ def draw_counts(number, seed, resamples, columns=0):
         ).astype("float64")
 
 
-def quantiles(values):
+def quantiles(values: NDArray[Any]) -> Interval | None:
     """The 95 % interval `(low, high)` of resampled values; `None` if none is finite."""
     values = values[np.isfinite(values)]
     if not len(values):

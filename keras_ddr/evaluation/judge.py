@@ -1,14 +1,26 @@
 """A judge: a classifier that learns from real frames and is then frozen."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_ddr.errors import InputError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.evaluation.targets import Target
+    from keras_ddr.typing import ImageShape, Progress, Tensor
+
 __all__ = ["STEPS", "Judge", "train_judge"]
 
 STEPS = 1000
+"""Training steps of a judge."""
 _BATCH = 64
 _RATE = 2e-3
 _FILTERS = (32, 64, 96, 128)
@@ -25,12 +37,12 @@ class Judge:
         steps: Number of training steps.
     """
 
-    def __init__(self, targets, network, steps):
+    def __init__(self, targets: list[Target], network: keras.Model, steps: int) -> None:
         self.targets = targets
         self.network = network
         self.steps = steps
 
-    def predict(self, images):
+    def predict(self, images: ArrayLike) -> dict[str, NDArray[np.float64]]:
         """Class probabilities of images.
 
         Args:
@@ -51,7 +63,15 @@ class Judge:
         }
 
 
-def train_judge(store, sequences, targets, *, steps=STEPS, seed=0, done=None):
+def train_judge(
+    store: FrameStore,
+    sequences: list[Sequence],
+    targets: list[Target],
+    *,
+    steps: int = STEPS,
+    seed: int = 0,
+    done: Progress | None = None,
+) -> Judge:
     """Train a small convolutional network to name the targets of real frames.
 
     Keras's global random state is not used: weights and batches follow from `seed`.
@@ -99,11 +119,11 @@ def train_judge(store, sequences, targets, *, steps=STEPS, seed=0, done=None):
     return Judge(targets, network, steps)
 
 
-def _network(image_shape, targets, seed):
+def _network(image_shape: ImageShape, targets: list[Target], seed: int) -> keras.Model:
     layers = keras.layers
     seeds = iter(np.random.default_rng(seed).integers(2**31, size=64).tolist())
 
-    def weights():
+    def weights() -> dict[str, Any]:
         return {
             "kernel_initializer": keras.initializers.HeNormal(seed=next(seeds)),
             "dtype": "float32",
@@ -124,7 +144,7 @@ def _network(image_shape, targets, seed):
     )
 
 
-def _cross_entropy(truth, logits):
+def _cross_entropy(truth: Tensor, logits: Tensor) -> Tensor:
     """Of each frame, 0 where the truth is −1."""
     truth = ops.reshape(ops.cast(truth, "int32"), (-1,))
     known = ops.cast(truth >= 0, "float32")
@@ -137,7 +157,15 @@ def _cross_entropy(truth, logits):
 class _Batches(keras.utils.PyDataset):
     """Random frames, read when they are asked for; each batch follows from the seed."""
 
-    def __init__(self, store, sequences, labels, usable, steps, seed):
+    def __init__(
+        self,
+        store: FrameStore,
+        sequences: list[Sequence],
+        labels: NDArray[np.integer],
+        usable: NDArray[np.integer],
+        steps: int,
+        seed: int,
+    ) -> None:
         super().__init__(workers=1)
         self._store = store
         lengths = [sequence.length for sequence in sequences]
@@ -147,26 +175,30 @@ class _Batches(keras.utils.PyDataset):
         generator = np.random.default_rng([seed, 1])
         self._rows = generator.choice(usable, size=(steps, _BATCH))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, i):
+    def __getitem__(
+        self, i: int
+    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.integer], ...]]:
         rows = self._rows[i]
         frames = self._store.gather(self._index[rows], self._position[rows][:, None])
         labels = self._labels[rows].T
-        return frames[:, 0].astype("float32") / 255.0, tuple(labels)
+        return frames[:, 0].astype(np.float32) / np.float32(255), tuple(labels)
 
 
 class _Progress(keras.callbacks.Callback):
-    def __init__(self, steps, done):
+    def __init__(self, steps: int, done: Progress) -> None:
         super().__init__()
         self._steps = steps
         self._done = done
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._done(batch + 1, self._steps)
 
 
-def _softmax(logits):
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,12 +1,22 @@
 """The ELBO and its parts, and the importance-sampled log-likelihood."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from keras import ops
 
 from keras_ddr.evaluation import intervals
 from keras_ddr.gaussian import DiagonalGaussian
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import Interval, Progress, Tensor
 
 __all__ = ["LikelihoodScore", "choose_sets", "elbo_of_sets", "measure_likelihood"]
 
@@ -42,24 +52,31 @@ class LikelihoodScore:
     log_prob: float
     kl_dynamic: float
     kl_static: float
-    interval: tuple | None
+    interval: Interval | None
     sets: int
     frames_per_set: int
     log_likelihood: float
-    log_likelihood_interval: tuple | None
+    log_likelihood_interval: Interval | None
     effective_sample_size: float
     sampled_elbo: float
     sampled_sets: int
     samples: int
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain Python values."""
         return dataclasses.asdict(self)
 
 
 def measure_likelihood(
-    model, store, sequences, *, sampled=32, samples=64, seed=0, done=None
-):
+    model: DDR,
+    store: FrameStore,
+    sequences: list[Sequence],
+    *,
+    sampled: int = 32,
+    samples: int = 64,
+    seed: int = 0,
+    done: Progress | None = None,
+) -> LikelihoodScore:
     """ELBO of one random set of each sequence, and log-likelihood of some of them.
 
     Args:
@@ -114,7 +131,9 @@ def measure_likelihood(
     )
 
 
-def choose_sets(sequences, number, seed=0):
+def choose_sets(
+    sequences: list[Sequence], number: int, seed: int = 0
+) -> NDArray[np.integer]:
     """Positions of `number` distinct random frames of each sequence.
 
     Args:
@@ -129,7 +148,9 @@ def choose_sets(sequences, number, seed=0):
     return np.stack([generator.permutation(s.length)[:number] for s in sequences])
 
 
-def elbo_of_sets(model, frames, generator):
+def elbo_of_sets(
+    model: DDR, frames: NDArray[np.uint8], generator: np.random.Generator
+) -> NDArray[np.float64]:
     """The three parts of the ELBO of each set, with one draw of f and of z.
 
     Args:
@@ -163,6 +184,6 @@ def elbo_of_sets(model, frames, generator):
     return np.stack([-parts[0], parts[1], parts[2]], axis=1)
 
 
-def _noise(generator, like):
+def _noise(generator: np.random.Generator, like: Tensor) -> Tensor:
     noise = generator.standard_normal(tuple(like.shape), "float32")
     return ops.cast(ops.convert_to_tensor(noise), like.dtype)

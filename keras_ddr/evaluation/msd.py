@@ -1,8 +1,17 @@
 """MSD score: does the judge see what was kept, and chance of what was drawn anew?"""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from keras_ddr.evaluation.protocol import JudgeScore, TargetScore
 
 __all__ = ["MSDScore", "msd_score"]
 
@@ -24,11 +33,13 @@ class MSDScore:
     mean: float
 
     @classmethod
-    def of(cls, judge):
+    def of(cls, judge: JudgeScore) -> Self:
         """The scores that follow from a `judge.JudgeScore`."""
         attributes = list(judge.attributes)
 
-        def score(settings, kept, others):
+        def score(
+            settings: Mapping[str, TargetScore], kept: list[str], others: list[str]
+        ) -> float:
             return msd_score(
                 [settings[name].accuracy for name in kept],
                 [settings[name].accuracy for name in others],
@@ -42,19 +53,19 @@ class MSDScore:
         )
         return cls(static, dynamic, raw, (static + dynamic) / 2)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain Python values."""
         return dataclasses.asdict(self)
 
 
-def msd_score(kept, others, chances):
+def msd_score(kept: ArrayLike, others: ArrayLike, chances: ArrayLike) -> float:
     """1 − (on + off) / 2.
 
     Args:
         kept: Accuracies in [0, 1] of the factors that were kept; `on` is the mean of
-            |accuracy − 1|.
+            abs(accuracy − 1).
         others: Accuracies of those that were drawn anew; `off` is the mean of
-            |accuracy − chance|.
+            abs(accuracy − chance).
         chances: Chance of each of these.
 
     Returns:

@@ -5,8 +5,11 @@ standardised linear model, from z the 15 nearest neighbours of the standardised 
 Everything here takes and returns arrays and knows no model.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -16,6 +19,12 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from sklearn.pipeline import Pipeline
+
+    from keras_ddr.typing import Interval
 
 __all__ = [
     "NEIGHBOURS",
@@ -27,6 +36,7 @@ __all__ = [
 ]
 
 NEIGHBOURS = 15
+"""Neighbours that read a label from z."""
 _ITERATIONS = 1000
 
 _PERIODS = {
@@ -72,26 +82,26 @@ class ProbeScore:
     classes: int | None
     fitted: int
     scored: int
-    interval: tuple | None = None
-    concordance_interval: tuple | None = None
+    interval: Interval | None = None
+    concordance_interval: Interval | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain Python values."""
         return dataclasses.asdict(self)
 
 
 def probe(
-    fit_codes,
-    fit_labels,
-    test_codes,
-    test_labels,
-    kind,
-    estimator="linear",
-    classes=None,
-    period=2 * math.pi,
-    groups=None,
-    seed=0,
-):
+    fit_codes: ArrayLike,
+    fit_labels: ArrayLike,
+    test_codes: ArrayLike,
+    test_labels: ArrayLike,
+    kind: str,
+    estimator: str = "linear",
+    classes: int | None = None,
+    period: float = 2 * math.pi,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> ProbeScore:
     """Fit a probe on one part of the data and score it on another.
 
     Args:
@@ -172,7 +182,7 @@ def probe(
     )
 
 
-def r_squared(truth, predicted):
+def r_squared(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Coefficient of determination, joint over columns.
 
     Args:
@@ -190,7 +200,7 @@ def r_squared(truth, predicted):
     return float(1.0 - residual / total)
 
 
-def concordance_correlation(truth, predicted):
+def concordance_correlation(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Concordance correlation coefficient (Lin, 1989).
 
     Args:
@@ -208,7 +218,7 @@ def concordance_correlation(truth, predicted):
     return float(2 * covariance / spread) if spread > 0 else 0.0
 
 
-def period_of(unit):
+def period_of(unit: str | None) -> float:
     """Period of a label in its unit.
 
     Args:
@@ -228,8 +238,15 @@ def period_of(unit):
 
 
 def _classify(
-    fit_codes, fit_labels, test_codes, test_labels, estimator, classes, groups, seed
-):
+    fit_codes: NDArray[np.float64],
+    fit_labels: NDArray[Any],
+    test_codes: NDArray[np.float64],
+    test_labels: NDArray[Any],
+    estimator: str,
+    classes: int | None,
+    groups: ArrayLike | None,
+    seed: int,
+) -> ProbeScore:
     found = np.unique(np.concatenate([fit_labels, test_labels]))
     classes = len(found) if classes is None else int(classes)
     if len(np.unique(fit_labels)) < 2:
@@ -253,14 +270,19 @@ def _classify(
     )
 
 
-def _r_squared_interval(truth, predicted, groups, seed):
+def _r_squared_interval(
+    truth: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    groups: ArrayLike,
+    seed: int,
+) -> Interval | None:
     # Centred, so that differences of large sums keep their digits.
     truth, predicted = truth - truth.mean(axis=0), predicted - truth.mean(axis=0)
     residual = np.square(truth - predicted).sum(axis=1)
     square = np.square(truth).sum(axis=1)
     rows = np.column_stack([np.ones(len(truth)), residual, square, truth])
 
-    def statistic(totals):
+    def statistic(totals: NDArray[np.float64]) -> NDArray[np.float64]:
         number, residual, square = totals[:, :3].T
         spread = square - np.square(totals[:, 3:]).sum(axis=1) / number
         spread = np.where(spread > 1e-9 * square, spread, np.nan)
@@ -269,7 +291,12 @@ def _r_squared_interval(truth, predicted, groups, seed):
     return intervals.resample(intervals.group_sums(rows, groups), statistic, seed)
 
 
-def _concordance_interval(truth, predicted, groups, seed):
+def _concordance_interval(
+    truth: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    groups: ArrayLike,
+    seed: int,
+) -> Interval | None:
     truth, predicted = truth - truth.mean(), predicted - truth.mean()
     rows = np.column_stack(
         [
@@ -282,7 +309,7 @@ def _concordance_interval(truth, predicted, groups, seed):
         ]
     )
 
-    def statistic(totals):
+    def statistic(totals: NDArray[np.float64]) -> NDArray[np.float64]:
         moments = (totals[:, 1:] / totals[:, :1]).T
         mean_t, mean_p, square_t, square_p, product = moments
         # The variances and the squared difference of the means.
@@ -292,25 +319,29 @@ def _concordance_interval(truth, predicted, groups, seed):
     return intervals.resample(intervals.group_sums(rows, groups), statistic, seed)
 
 
-def _classifier(estimator, number):
+def _classifier(estimator: str, number: int) -> Pipeline:
     if estimator == "linear":
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=_ITERATIONS))
     return _neighbours(KNeighborsClassifier, estimator, number)
 
 
-def _regressor(estimator, number):
+def _regressor(estimator: str, number: int) -> Pipeline:
     if estimator == "linear":
         return make_pipeline(StandardScaler(), Ridge())
     return _neighbours(KNeighborsRegressor, estimator, number)
 
 
-def _neighbours(kind, estimator, number):
+def _neighbours(
+    kind: type[KNeighborsClassifier] | type[KNeighborsRegressor],
+    estimator: str,
+    number: int,
+) -> Pipeline:
     if estimator != "neighbours":
         raise InputError(f"estimator={estimator!r}; use 'linear' or 'neighbours'")
     return make_pipeline(StandardScaler(), kind(n_neighbors=min(NEIGHBOURS, number)))
 
 
-def _matrix(codes, argument):
+def _matrix(codes: ArrayLike, argument: str) -> NDArray[np.float64]:
     codes = np.asarray(codes, dtype="float64")
     if codes.ndim != 2:
         raise InputError(f"{argument} has shape {codes.shape}; it must be (items, dim)")
@@ -319,7 +350,7 @@ def _matrix(codes, argument):
     return codes
 
 
-def _targets(labels, kind, period):
+def _targets(labels: ArrayLike, kind: str, period: float) -> NDArray[np.float64]:
     labels = np.asarray(labels, dtype="float64")
     if kind == "continuous":
         return labels[:, None]

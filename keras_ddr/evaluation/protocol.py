@@ -4,7 +4,11 @@ A single-frame form of the protocol of C-DSVAE and others, which judges sequence
 ordered frames: numbers of the two are not comparable one by one.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import entr
@@ -13,6 +17,15 @@ from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.judge import STEPS, train_judge
 from keras_ddr.evaluation.targets import choose_targets, look_alike_ceiling
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.evaluation.encoded import EncodedSplit
+    from keras_ddr.evaluation.judge import Judge
+    from keras_ddr.evaluation.targets import Target
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import Interval, Progress
 
 __all__ = [
     "Entropies",
@@ -57,7 +70,7 @@ class TargetScore:
 
     accuracy: float
     chance: float
-    interval: tuple | None
+    interval: Interval | None
     entropies: Entropies
     classes: int
     frames: int
@@ -88,33 +101,33 @@ class JudgeScore:
     """
 
     action: str
-    attributes: tuple
-    held_out: dict
-    reconstructed: dict
-    fixed_dynamics: dict
-    fixed_dynamics_raw: dict
-    fixed_content: dict
-    swapped: dict | None
+    attributes: tuple[str, ...]
+    held_out: dict[str, TargetScore]
+    reconstructed: dict[str, TargetScore]
+    fixed_dynamics: dict[str, TargetScore]
+    fixed_dynamics_raw: dict[str, TargetScore]
+    fixed_content: dict[str, TargetScore]
+    swapped: dict[str, TargetScore] | None
     ceiling: float | None
     steps: int | None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as nested dicts of plain Python values."""
         return dataclasses.asdict(self)
 
 
 def judge_model(
-    model,
-    fit,
-    test,
+    model: DDR,
+    fit: EncodedSplit,
+    test: EncodedSplit,
     *,
-    attributes=None,
-    action=None,
-    steps=STEPS,
-    frames=2000,
-    seed=0,
-    done=None,
-):
+    attributes: Collection[str] | None = None,
+    action: Collection[str] | None = None,
+    steps: int = STEPS,
+    frames: int = 2000,
+    seed: int = 0,
+    done: Progress | None = None,
+) -> JudgeScore:
     """Train a judge and let it judge.
 
     Args:
@@ -146,7 +159,9 @@ def judge_model(
     return judge_codes(judge, model, test, frames=frames, seed=seed)
 
 
-def judge_codes(judge, model, test, *, frames=2000, seed=0):
+def judge_codes(
+    judge: Judge, model: DDR, test: EncodedSplit, *, frames: int = 2000, seed: int = 0
+) -> JudgeScore:
     """Let a judge see real frames, and frames with one code kept, one drawn anew.
 
     Args:
@@ -170,19 +185,16 @@ def judge_codes(judge, model, test, *, frames=2000, seed=0):
     kept = model.prior_of(new_f).sample(test.frame_codes["z~"][rows])
     new_z = model.prior_of(f).sample(generator.standard_normal(z.shape, "float32"))
     owner = test.owner[rows]
-    other_f = other_kept = None
-    if len(test.sequences) > 1:
-        shift = generator.integers(1, len(test.sequences), size=len(rows))
-        other_f = test.sequence_codes[(owner + shift) % len(test.sequences)]
-        other_kept = model.prior_of(other_f).sample(test.frame_codes["z~"][rows])
     indices = np.array([sequence.index for sequence in test.sequences])[owner]
     positions = test.position[rows]
 
-    def real(part):
+    def real(part: slice) -> NDArray[np.float32]:
         frames = test.store.gather(indices[part], positions[part][:, None])[:, 0]
-        return frames.astype("float32") / 255.0
+        return frames.astype(np.float32) / np.float32(255)
 
-    def scores(images):
+    def scores(
+        images: Callable[[slice], NDArray[np.float32]],
+    ) -> dict[str, TargetScore]:
         parts = [
             judge.predict(images(slice(start, start + _CHUNK)))
             for start in range(0, len(rows), _CHUNK)
@@ -197,6 +209,12 @@ def judge_codes(judge, model, test, *, frames=2000, seed=0):
             for target in judge.targets
         }
 
+    swapped = None
+    if len(test.sequences) > 1:
+        shift = generator.integers(1, len(test.sequences), size=len(rows))
+        other_f = test.sequence_codes[(owner + shift) % len(test.sequences)]
+        other_kept = model.prior_of(other_f).sample(test.frame_codes["z~"][rows])
+        swapped = scores(lambda part: model.decode(other_f[part], other_kept[part]))
     *attributes, action = judge.targets
     return JudgeScore(
         action=action.name,
@@ -206,15 +224,13 @@ def judge_codes(judge, model, test, *, frames=2000, seed=0):
         fixed_dynamics=scores(lambda part: model.decode(new_f[part], kept[part])),
         fixed_dynamics_raw=scores(lambda part: model.decode(new_f[part], z[part])),
         fixed_content=scores(lambda part: model.decode(f[part], new_z[part])),
-        swapped=None
-        if other_f is None
-        else scores(lambda part: model.decode(other_f[part], other_kept[part])),
+        swapped=swapped,
         ceiling=look_alike_ceiling(test.store, test.sequences, action),
         steps=getattr(judge, "steps", None),
     )
 
 
-def entropies(probabilities):
+def entropies(probabilities: ArrayLike) -> Entropies:
     """H(y | x), H(y) and the inception score.
 
     Args:
@@ -245,7 +261,9 @@ def entropies(probabilities):
     )
 
 
-def _choose_frames(test, targets, frames, seed):
+def _choose_frames(
+    test: EncodedSplit, targets: list[Target], frames: int, seed: int
+) -> tuple[NDArray[np.integer], dict[str, NDArray[np.integer]]]:
     """Rows of frames, and their class numbers (−1 for none) for each target."""
     truth = {}
     for target in targets:
@@ -265,7 +283,12 @@ def _choose_frames(test, targets, frames, seed):
     return rows, {name: part[rows] for name, part in truth.items()}
 
 
-def _score(probabilities, truth, owner, seed):
+def _score(
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.integer],
+    owner: NDArray[np.integer],
+    seed: int,
+) -> TargetScore:
     known = truth >= 0
     probabilities, truth, owner = probabilities[known], truth[known], owner[known]
     right = probabilities.argmax(axis=1) == truth

@@ -1,6 +1,9 @@
 """How well frames come back from their codes: mean squared error and SSIM."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -8,6 +11,14 @@ from scipy import ndimage
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.swap import squared_errors
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.inference import Codes
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import Interval
 
 __all__ = ["ReconstructionScore", "reconstruction_errors", "structural_similarity"]
 
@@ -30,17 +41,24 @@ class ReconstructionScore:
 
     mse: float
     ssim: float
-    mse_interval: tuple | None
-    ssim_interval: tuple | None
+    mse_interval: Interval | None
+    ssim_interval: Interval | None
     frames: int
     sequences: int
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain Python values."""
         return dataclasses.asdict(self)
 
 
-def reconstruction_errors(model, store, sequences, codes, frames=8, seed=0):
+def reconstruction_errors(
+    model: DDR,
+    store: FrameStore,
+    sequences: list[Sequence],
+    codes: list[Codes],
+    frames: int = 8,
+    seed: int = 0,
+) -> ReconstructionScore:
     """Decode frames from their own codes and compare.
 
     Args:
@@ -73,7 +91,9 @@ def reconstruction_errors(model, store, sequences, codes, frames=8, seed=0):
     )
 
 
-def structural_similarity(predicted, truth):
+def structural_similarity(
+    predicted: ArrayLike, truth: ArrayLike
+) -> NDArray[np.float64]:
     """Structural similarity index of images.
 
     Gaussian window of 11 × 11 pixels with σ = 1.5, K1 = 0.01, K2 = 0.03, data range
@@ -113,7 +133,7 @@ def structural_similarity(predicted, truth):
     return index.mean(axis=(-3, -2, -1))
 
 
-def _smooth(images):
+def _smooth(images: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted means of all windows that lie within the images."""
     border = _WINDOW // 2
     weights = np.exp(-0.5 * np.square(np.arange(-border, border + 1) / _SIGMA))

@@ -1,6 +1,10 @@
 """Evaluation of a trained model on persons that it was not trained on."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +25,16 @@ from keras_ddr.evaluation.reconstruction import (
 )
 from keras_ddr.evaluation.table import table
 from keras_ddr.evaluation.targets import choose_targets
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.evaluation.axis import AxisScore
+    from keras_ddr.evaluation.probes import ProbeScore
+    from keras_ddr.evaluation.protocol import JudgeScore
+    from keras_ddr.evaluation.swap import SwapScore
+    from keras_ddr.evaluation.verification import VerificationScore
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import LabelInfo, Progress
 
 __all__ = ["CODES", "METRICS", "EvaluationReport", "Skipped", "evaluate"]
 
@@ -74,19 +88,19 @@ class EvaluationReport:
         msd: `msd.MSDScore`.
     """
 
-    probes: dict | None
-    scopes: dict
-    swap: swap.SwapScore | None
-    skipped: list
-    details: dict
+    probes: dict[str, dict[str, ProbeScore]] | None
+    scopes: dict[str, str]
+    swap: SwapScore | None
+    skipped: list[Skipped]
+    details: dict[str, Any]
     likelihood: LikelihoodScore | None = None
     reconstruction: ReconstructionScore | None = None
-    verification: dict | None = None
-    axis: dict | None = None
-    judge: protocol.JudgeScore | None = None
+    verification: dict[str, VerificationScore] | None = None
+    axis: dict[str, AxisScore] | None = None
+    judge: JudgeScore | None = None
     msd: MSDScore | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Everything as nested dicts of plain values, ready for JSON."""
         return {
             "details": self.details,
@@ -110,29 +124,29 @@ class EvaluationReport:
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
         }
 
-    def table(self):
+    def table(self) -> str:
         """The metrics as plain text, each beside what guessing gives."""
         return table(self)
 
 
 def evaluate(
-    model,
-    store,
-    split="test",
-    fit_split="train",
-    sequences=None,
-    seed=0,
+    model: DDR,
+    store: FrameStore,
+    split: str = "test",
+    fit_split: str = "train",
+    sequences: int | None = None,
+    seed: int = 0,
     *,
-    metrics=("probes", "swap"),
-    max_frames=20_000,
-    pairs=1000,
-    samples=64,
-    attributes=None,
-    action=None,
-    judge_steps=STEPS,
-    progress=None,
-    stage=None,
-):
+    metrics: str | Iterable[str] = ("probes", "swap"),
+    max_frames: int = 20_000,
+    pairs: int = 1000,
+    samples: int = 64,
+    attributes: Collection[str] | None = None,
+    action: Collection[str] | None = None,
+    judge_steps: int = STEPS,
+    progress: Progress | None = None,
+    stage: Callable[[str], object] | None = None,
+) -> EvaluationReport:
     """Measure what f and z know, and what the model does with them.
 
     All codes are posterior means. Each sequence is encoded once. Labels of sequences
@@ -224,7 +238,8 @@ def evaluate(
             done=progress,
         ),
     }
-    found, skipped = dict.fromkeys(METRICS), []
+    found: dict[str, Any] = dict.fromkeys(METRICS)
+    skipped: list[Skipped] = []
     for name in METRICS:
         if name not in metrics:
             continue
@@ -258,7 +273,7 @@ def evaluate(
     )
 
 
-def _check_metrics(metrics):
+def _check_metrics(metrics: str | Iterable[str]) -> set[str]:
     metrics = METRICS if metrics == "all" else metrics
     metrics = {metrics} if isinstance(metrics, str) else set(metrics)
     unknown = sorted(map(str, metrics - set(METRICS)))
@@ -269,11 +284,13 @@ def _check_metrics(metrics):
     return metrics
 
 
-def _encode(model, parts, seed, progress):
+def _encode(
+    model: DDR, parts: list[EncodedSplit], seed: int, progress: Progress | None
+) -> None:
     total = sum(len(part.sequences) for part in parts)
     done = 0
 
-    def one_more():
+    def one_more() -> None:
         nonlocal done
         done += 1
         if progress is not None:
@@ -283,7 +300,9 @@ def _encode(model, parts, seed, progress):
         part.encode(model, seed, one_more)
 
 
-def _probe(fit, test, seed, skipped):
+def _probe(
+    fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
+) -> dict[str, dict[str, ProbeScore]]:
     found = {}
     labels = measured_labels(fit.store)
     for label, info in labels.items():
@@ -299,9 +318,11 @@ def _probe(fit, test, seed, skipped):
     return found
 
 
-def _probe_label(fit, test, label, info, seed):
+def _probe_label(
+    fit: EncodedSplit, test: EncodedSplit, label: str, info: LabelInfo, seed: int
+) -> dict[str, ProbeScore]:
     classes = info.get("classes")
-    period = probes.period_of(info.get("unit")) if info["kind"] == "periodic" else None
+    period = probes.period_of(info["unit"] if info["kind"] == "periodic" else None)
     scores = {}
     for code, estimator in CODES.items():
         fit_codes, fit_values, _ = fit.items(label, info, code)
@@ -321,7 +342,9 @@ def _probe_label(fit, test, label, info, seed):
     return scores
 
 
-def _axis(model, fit, test, seed, skipped):
+def _axis(
+    model: DDR, fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
+) -> dict[str, AxisScore]:
     names = axis.frame_factors(measured_labels(fit.store), model.dynamic_dim)
     factors = {
         part: {name: part.frame_values(name) for name in names} for part in (fit, test)
@@ -339,7 +362,7 @@ def _axis(model, fit, test, seed, skipped):
     return scores
 
 
-def _plain(score):
+def _plain(score: Any) -> Any:
     if isinstance(score, dict):
         return {code: part.to_dict() for code, part in score.items()}
     return None if score is None else score.to_dict()

@@ -1,11 +1,22 @@
 """Swap error: one sequence's f with another's z, compared with the true picture."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.inference import Codes
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import Interval
 
 __all__ = ["SwapScore", "mean_image", "squared_errors", "swap_error"]
 
@@ -31,9 +42,9 @@ class SwapScore:
     reconstruction: float
     mean_image: float
     pairs: int
-    intervals: dict = dataclasses.field(default_factory=dict)
+    intervals: dict[str, Interval | None] = dataclasses.field(default_factory=dict)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The errors and the number of pairs, as plain Python values."""
         content = dataclasses.asdict(self)
         del content["intervals"]
@@ -41,17 +52,17 @@ class SwapScore:
 
 
 def swap_error(
-    model,
-    store,
-    sequences,
+    model: DDR,
+    store: FrameStore,
+    sequences: list[Sequence],
     *,
-    codes=None,
-    mean=None,
-    fit_sequences=None,
-    label="pose",
-    pairs=1000,
-    seed=0,
-):
+    codes: list[Codes] | None = None,
+    mean: NDArray[np.floating] | None = None,
+    fit_sequences: list[Sequence] | None = None,
+    label: str = "pose",
+    pairs: int = 1000,
+    seed: int = 0,
+) -> SwapScore:
     """Decode f of one sequence with z of another and compare with the truth.
 
     The truth is the stored frame of A with the same `label` as the frame of B, so
@@ -83,7 +94,7 @@ def swap_error(
     if mean is None:
         mean = mean_image(store, fit_sequences or sequences, seed=seed)
     chosen = _choose_pairs(store, sequences, label, pairs, seed)
-    errors = [[] for _ in range(4)]
+    parts: list[list[NDArray[np.float64]]] = [[] for _ in range(4)]
     for start in range(0, len(chosen), _CHUNK):
         part = chosen[start : start + _CHUNK]
         truth = np.stack(
@@ -97,12 +108,12 @@ def swap_error(
             [codes[a].prior.sample(codes[b].standardized[j]) for a, _, b, j in part]
         )
         images = [model.decode(static, z) for z in (other, aligned, own)] + [mean]
-        for found, predicted in zip(errors, images, strict=True):
+        for found, predicted in zip(parts, images, strict=True):
             found.append(squared_errors(predicted, truth))
     errors = dict(
         zip(
             ("swap", "swap_prior", "reconstruction", "mean_image"),
-            map(np.concatenate, errors),
+            map(np.concatenate, parts),
             strict=True,
         )
     )
@@ -117,7 +128,7 @@ def swap_error(
     )
 
 
-def squared_errors(predicted, truth):
+def squared_errors(predicted: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
     """Mean squared error of each frame.
 
     Args:
@@ -131,7 +142,9 @@ def squared_errors(predicted, truth):
     return np.square(difference).mean(axis=(1, 2, 3))
 
 
-def mean_image(store, sequences, frames=2000, seed=0):
+def mean_image(
+    store: FrameStore, sequences: list[Sequence], frames: int = 2000, seed: int = 0
+) -> NDArray[np.float64]:
     """Mean of random frames.
 
     Args:
@@ -158,12 +171,14 @@ def mean_image(store, sequences, frames=2000, seed=0):
     return total / (255.0 * number)
 
 
-def _choose_pairs(store, sequences, label, pairs, seed):
+def _choose_pairs(
+    store: FrameStore, sequences: list[Sequence], label: str, pairs: int, seed: int
+) -> list[tuple[int, int, int, int]]:
     """List of (A, frame of A, B, frame of B) with equal labels; indices in lists."""
     generator = np.random.default_rng(seed)
     values = [np.asarray(store.frame_labels(s.index)[label]) for s in sequences]
     missing = store.label_info[label].get("missing")
-    chosen = []
+    chosen: list[tuple[int, int, int, int]] = []
     # Some draws find no partner where a pose is not stored for everyone.
     for _ in range(10 * pairs):
         if len(chosen) == pairs:

@@ -1,13 +1,29 @@
 """An evaluation report as text."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from keras_ddr.evaluation import probes
+
+if TYPE_CHECKING:
+    from keras_ddr.evaluation.axis import AxisScore
+    from keras_ddr.evaluation.likelihood import LikelihoodScore
+    from keras_ddr.evaluation.msd import MSDScore
+    from keras_ddr.evaluation.protocol import JudgeScore
+    from keras_ddr.evaluation.reconstruction import ReconstructionScore
+    from keras_ddr.evaluation.report import EvaluationReport
+    from keras_ddr.evaluation.swap import SwapScore
+    from keras_ddr.evaluation.verification import VerificationScore
+    from keras_ddr.typing import Interval
 
 __all__ = ["table"]
 
 _PLUS_MINUS = "±: half of the 95 % interval, from resampled sequences."
 
 
-def table(report):
+def table(report: EvaluationReport) -> str:
     """Text of an `EvaluationReport`, lines of at most 100 characters but for reasons.
 
     Args:
@@ -42,7 +58,7 @@ def table(report):
     return "\n".join(lines)
 
 
-def _likelihood(score):
+def _likelihood(score: LikelihoodScore | None) -> list[str]:
     if score is None:
         return []
     value = _with(f"{score.log_likelihood:.2f}", score.log_likelihood_interval, 2)
@@ -67,7 +83,7 @@ def _likelihood(score):
     ]
 
 
-def _reconstruction(score):
+def _reconstruction(score: ReconstructionScore | None) -> list[str]:
     if score is None:
         return []
     return [
@@ -82,7 +98,7 @@ def _reconstruction(score):
     ]
 
 
-def _probes(report):
+def _probes(report: EvaluationReport) -> list[str]:
     if not report.probes:
         return []
     rows = []
@@ -117,7 +133,7 @@ def _probes(report):
     ]
 
 
-def _swap(score):
+def _swap(score: SwapScore | None) -> list[str]:
     if score is None:
         return []
     rows = [
@@ -141,7 +157,7 @@ def _swap(score):
     ]
 
 
-def _verification(scores):
+def _verification(scores: Mapping[str, VerificationScore] | None) -> list[str]:
     if scores is None:
         return []
     score = scores["f"]
@@ -161,7 +177,7 @@ def _verification(scores):
     ]
 
 
-def _axis(scores):
+def _axis(scores: Mapping[str, AxisScore] | None) -> list[str]:
     if scores is None:
         return []
     names = list(scores["z"].gaps)
@@ -189,7 +205,7 @@ def _axis(scores):
     ]
 
 
-def _judge(score):
+def _judge(score: JudgeScore | None) -> list[str]:
     if score is None:
         return []
     settings = {
@@ -200,7 +216,7 @@ def _judge(score):
         "f kept": score.fixed_content,
         "f swapped": score.swapped,
     }
-    settings = {text: found for text, found in settings.items() if found}
+    shown = {text: found for text, found in settings.items() if found}
     targets = [*score.attributes, score.action]
     frames = score.held_out[score.action].frames
     lines = [
@@ -210,14 +226,14 @@ def _judge(score):
         "z~ kept",
         "and f of another sequence.",
         *_aligned(
-            ["named", "chance", *settings],
+            ["named", "chance", *shown],
             [
                 [
                     name,
                     f"{score.held_out[name].chance:.3f}",
                     *(
                         _with(f"{found[name].accuracy:.3f}", found[name].interval)
-                        for found in settings.values()
+                        for found in shown.values()
                     ),
                 ]
                 for name in targets
@@ -237,7 +253,7 @@ def _judge(score):
             ("IS", "inception_score"),
         ):
             values = [
-                getattr(found[name].entropies, attribute) for found in settings.values()
+                getattr(found[name].entropies, attribute) for found in shown.values()
             ]
             rows.append(
                 [
@@ -253,11 +269,11 @@ def _judge(score):
         "Entropies of its probabilities in nats; IS = exp(H(y) − H(y|x)). Single "
         "frames: not",
         "comparable with published numbers, which are of sequences of 8 frames.",
-        *_aligned(["named", "measure", *settings], rows),
+        *_aligned(["named", "measure", *shown], rows),
     ]
 
 
-def _msd(score):
+def _msd(score: MSDScore | None) -> list[str]:
     if score is None:
         return []
     return [
@@ -274,7 +290,7 @@ def _msd(score):
     ]
 
 
-def _with(text, interval, digits=3):
+def _with(text: str, interval: Interval | None, digits: int = 3) -> str:
     """A number with half of its interval."""
     if interval is None:
         return text
@@ -282,7 +298,7 @@ def _with(text, interval, digits=3):
     return f"{text} ±{half.removeprefix('0')}"
 
 
-def _aligned(header, rows):
+def _aligned(header: list[str], rows: list[list[str]]) -> list[str]:
     """Lines of a table: the first columns to the left, numbers to the right."""
     table = [header, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]

@@ -1,11 +1,21 @@
 """What a judge names: attributes of a sequence, and the action of a frame."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.encoded import is_missing, measured_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.typing import LabelInfo
 
 __all__ = ["Target", "choose_targets", "look_alike_ceiling"]
 
@@ -26,23 +36,29 @@ class Target:
         classes: List of class names, those that occur.
     """
 
-    labels: tuple
+    labels: tuple[str, ...]
     scope: str
-    classes: list
+    classes: list[str]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Names of the labels, joined."""
         return _JOIN.join(self.labels)
 
-    def of_sequence(self, store, sequence):
+    def of_sequence(self, store: FrameStore, sequence: Sequence) -> NDArray[np.integer]:
         """Class numbers `(T,)` of the frames of a sequence; −1 where there is none."""
-        number = {name: i for i, name in enumerate(self.classes)}
+        number: dict[str | None, int] = {name: i for i, name in enumerate(self.classes)}
         names = _names(store, sequence, self.labels, self.scope)
         return np.array([number.get(name, -1) for name in names])
 
 
-def choose_targets(store, sequences, judged=(), attributes=None, action=None):
+def choose_targets(
+    store: FrameStore,
+    sequences: list[Sequence],
+    judged: Collection[Sequence] = (),
+    attributes: Collection[str] | None = None,
+    action: Collection[str] | None = None,
+) -> tuple[list[Target], Target]:
     """The targets of a judge.
 
     Args:
@@ -98,7 +114,9 @@ def choose_targets(store, sequences, judged=(), attributes=None, action=None):
     return attributes, action
 
 
-def look_alike_ceiling(store, sequences, action):
+def look_alike_ceiling(
+    store: FrameStore, sequences: list[Sequence], action: Target
+) -> float | None:
     """Largest accuracy that an action can have where some frames look the same.
 
     Args:
@@ -112,14 +130,14 @@ def look_alike_ceiling(store, sequences, action):
     """
     if _DISTINCT not in store.label_info:
         return None
-    counts = {}
+    counts: dict[tuple[int, int], int] = {}
     for sequence in sequences:
         alike = np.asarray(store.frame_labels(sequence.index)[_DISTINCT])
         for pair in zip(
             alike.tolist(), action.of_sequence(store, sequence).tolist(), strict=True
         ):
             counts[pair] = counts.get(pair, 0) + 1
-    best = {}
+    best: dict[int, int] = {}
     for (alike, number), count in counts.items():
         if number >= 0:
             best[alike] = max(best.get(alike, 0), count)
@@ -127,21 +145,28 @@ def look_alike_ceiling(store, sequences, action):
     return sum(best.values()) / total if total else None
 
 
-def _found(store, sequences, labels, scope):
+def _found(
+    store: FrameStore,
+    sequences: Iterable[Sequence],
+    labels: tuple[str, ...],
+    scope: str,
+) -> set[str]:
     """Names of the classes that occur."""
-    found = set()
+    found: set[str | None] = set()
     for sequence in sequences:
         found.update(_names(store, sequence, labels, scope))
-    return found - {None}
+    return {name for name in found if name is not None}
 
 
-def _names(store, sequence, labels, scope):
+def _names(
+    store: FrameStore, sequence: Sequence, labels: tuple[str, ...], scope: str
+) -> list[str | None]:
     """Class names of the frames of a sequence, `None` where one is missing."""
     if scope == "sequence":
         values = [sequence.labels.get(name) for name in labels]
         infos = [store.label_info[name] for name in labels]
         gap = any(is_missing(v, i) for v, i in zip(values, infos, strict=True))
-        return [None if gap else _JOIN.join(values)] * sequence.length
+        return [None if gap else _JOIN.join(map(str, values))] * sequence.length
     stored = store.frame_labels(sequence.index)
     columns = []
     for name in labels:
@@ -162,7 +187,7 @@ def _names(store, sequence, labels, scope):
     ]
 
 
-def _categorical(labels, scope):
+def _categorical(labels: Mapping[str, LabelInfo], scope: str) -> list[str]:
     return [
         name
         for name, info in labels.items()

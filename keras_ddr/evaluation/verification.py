@@ -4,12 +4,23 @@ Low on f and near 50 % on z~ is what disentanglement means here. The equal error
 is where as many impostors are accepted as true pairs are refused.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import Sequence
+    from keras_ddr.evaluation.encoded import EncodedSplit
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import Interval
 
 __all__ = ["VerificationScore", "cosine_similarity", "equal_error_rate", "verify"]
 
@@ -29,17 +40,19 @@ class VerificationScore:
     """
 
     value: float
-    interval: tuple | None
+    interval: Interval | None
     genuine: int
     impostors: int
     persons: int
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain Python values."""
         return dataclasses.asdict(self)
 
 
-def verify(model, encoded, *, pairs=2000, seed=0):
+def verify(
+    model: DDR, encoded: EncodedSplit, *, pairs: int = 2000, seed: int = 0
+) -> dict[str, VerificationScore]:
     """Equal error rate on f, z and z~.
 
     A pair of one person is made of two codes of different sequences of that person
@@ -80,7 +93,9 @@ def verify(model, encoded, *, pairs=2000, seed=0):
     return scores
 
 
-def equal_error_rate(scores, labels, weights=None):
+def equal_error_rate(
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None
+) -> float:
     """Rate at which false acceptances and false refusals are equally frequent.
 
     Args:
@@ -119,7 +134,9 @@ def equal_error_rate(scores, labels, weights=None):
     return float(refused[start] + share * (refused[end] - refused[start]))
 
 
-def cosine_similarity(codes, first, second):
+def cosine_similarity(
+    codes: ArrayLike, first: NDArray[np.integer], second: NDArray[np.integer]
+) -> NDArray[np.float64]:
     """Cosine of the angle between rows.
 
     Args:
@@ -136,9 +153,9 @@ def cosine_similarity(codes, first, second):
     return np.sum(codes[first] * codes[second], axis=1)
 
 
-def _persons(sequences):
+def _persons(sequences: list[Sequence]) -> NDArray[np.integer]:
     """A number for each sequence's person, its source or itself."""
-    numbers = {}
+    numbers: dict[tuple[str, str | int], int] = {}
     return np.array(
         [
             numbers.setdefault(
@@ -154,7 +171,9 @@ def _persons(sequences):
     )
 
 
-def _static_codes(model, encoded, persons, seed):
+def _static_codes(
+    model: DDR, encoded: EncodedSplit, persons: NDArray[np.integer], seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     """Codes of f `(n, dim)` and the position of each one's sequence `(n,)`."""
     several = np.bincount(persons)[persons] > 1
     generator = np.random.default_rng([seed, 1])
@@ -173,7 +192,12 @@ def _static_codes(model, encoded, persons, seed):
     return np.stack(codes), np.array(owner)
 
 
-def _choose_pairs(owner, persons, pairs, generator):
+def _choose_pairs(
+    owner: NDArray[np.integer],
+    persons: NDArray[np.integer],
+    pairs: int,
+    generator: np.random.Generator,
+) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.bool_]]:
     """Rows of random pairs `(n,)`, `(n,)` and whether both are of one person."""
     person = persons[owner]
     several = np.bincount(persons) > 1
@@ -189,14 +213,14 @@ def _choose_pairs(owner, persons, pairs, generator):
         )
     if len(members) < 2:
         raise InputError("verification takes at least two persons")
-    genuine = []
+    genuine: list[tuple[np.integer, np.integer]] = []
     while len(genuine) < pairs:
         rows = members[usable[generator.integers(len(usable))]]
         first = rows[generator.integers(len(rows))]
         apart = owner if several[person[first]] else np.arange(len(owner))
         others = rows[apart[rows] != apart[first]]
         genuine.append((first, others[generator.integers(len(others))]))
-    impostors = []
+    impostors: list[tuple[np.integer, np.integer]] = []
     while len(impostors) < pairs:
         first, second = generator.integers(len(owner), size=2)
         if person[first] != person[second]:
@@ -205,7 +229,13 @@ def _choose_pairs(owner, persons, pairs, generator):
     return chosen[:, 0], chosen[:, 1], np.arange(2 * pairs) < pairs
 
 
-def _interval(scores, same, first, second, seed):
+def _interval(
+    scores: NDArray[np.float64],
+    same: NDArray[np.bool_],
+    first: NDArray[np.integer],
+    second: NDArray[np.integer],
+    seed: int,
+) -> Interval | None:
     """Interval of the rate; a pair counts as often as its sequences are drawn."""
     found, places = np.unique(np.stack([first, second]), return_inverse=True)
     first, second = places.reshape(2, -1)

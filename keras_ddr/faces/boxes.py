@@ -1,11 +1,22 @@
 """Boxes around faces: (x, y, width, height) in pixels, and the files that hold them."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import read_text
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import StrPath
+
+    _Boxes: TypeAlias = NDArray[Any] | Sequence[ArrayLike]
 
 __all__ = ["box_of_points", "is_usable", "match", "read_pts"]
 
@@ -13,7 +24,7 @@ _MOST = 1 << 20  # bytes of a file of points
 _FARTHEST = 1e6  # pixels from the corner at which a point can be meant
 
 
-def is_usable(box, height, width):
+def is_usable(box: ArrayLike, height: int, width: int) -> bool:
     """Whether a box can be cropped from a picture.
 
     Args:
@@ -33,7 +44,7 @@ def is_usable(box, height, width):
     return bool(w > 0 and h > 0 and inside and max(w, h) <= 4 * max(height, width))
 
 
-def match(before, after, reach):
+def match(before: _Boxes, after: _Boxes, reach: ArrayLike) -> list[tuple[int, int]]:
     """Pair the boxes of two frames that belong together.
 
     The nearest centres are paired first. Boxes are no pair where the centre moved by
@@ -57,7 +68,8 @@ def match(before, after, reach):
     distance = np.hypot(moved[..., 0], moved[..., 1]) / np.minimum(*widths)
     ratio = np.maximum(*widths) / np.minimum(*widths)
     possible = (distance <= np.reshape(reach, (-1, 1))) & (ratio <= 1.6)
-    pairs, taken = [], (set(), set())
+    pairs: list[tuple[int, int]] = []
+    taken: tuple[set[int], set[int]] = set(), set()
     for place in np.argsort(distance, axis=None, kind="stable"):
         i, j = divmod(int(place), len(after))
         if possible[i, j] and i not in taken[0] and j not in taken[1]:
@@ -67,7 +79,7 @@ def match(before, after, reach):
     return pairs
 
 
-def read_pts(path):
+def read_pts(path: StrPath) -> NDArray[np.float64]:
     """Read the points of a .pts file.
 
     Args:
@@ -115,7 +127,7 @@ def read_pts(path):
     return np.array(points, np.float64).reshape(-1, 2)
 
 
-def box_of_points(points):
+def box_of_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The box around points, whose order does not matter.
 
     Args:

@@ -1,10 +1,16 @@
 """Square crops of one size around a face."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.media import opencv
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["crop_aligned", "crop_square", "shrink"]
 
@@ -24,7 +30,7 @@ _TEMPLATE = (
 )
 
 
-def square(box, margin):
+def square(box: NDArray[Any], margin: float) -> tuple[int, int, int]:
     """The square that is cropped for a box.
 
     Args:
@@ -40,7 +46,9 @@ def square(box, margin):
     return round(left), round(top), side
 
 
-def crop_square(image, box, size=64, margin=0.2):
+def crop_square(
+    image: NDArray[np.uint8], box: NDArray[Any], size: int = 64, margin: float = 0.2
+) -> NDArray[np.uint8]:
     """Cut the square around a box and bring it to one size.
 
     Where the square leaves the picture, the pixels at its border are repeated.
@@ -72,7 +80,9 @@ def crop_square(image, box, size=64, margin=0.2):
     return shrink(part, size)
 
 
-def crop_aligned(image, landmarks, size=64, margin=0.2):
+def crop_aligned(
+    image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 64, margin: float = 0.2
+) -> NDArray[np.uint8]:
     """Cut a face such that its features come to lie at the same places.
 
     The picture is turned, scaled and shifted (never sheared) so that the landmarks come
@@ -120,7 +130,7 @@ def crop_aligned(image, landmarks, size=64, margin=0.2):
     return shrink(turned, size)
 
 
-def shrink(image, size):
+def shrink(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Bring a picture to size x size.
 
     Args:
@@ -138,7 +148,9 @@ def shrink(image, size):
     return cv2.resize(image, (size, size), interpolation=method)
 
 
-def crop_whole(image, size=64, crop="none"):
+def crop_whole(
+    image: NDArray[np.uint8], size: int = 64, crop: str = "none"
+) -> NDArray[np.uint8]:
     """Bring a whole frame to a square.
 
     Args:

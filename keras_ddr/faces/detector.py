@@ -1,6 +1,10 @@
 """Face detection with YuNet, through OpenCV."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +13,11 @@ from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import is_usable
 from keras_ddr.faces.cropping import crop_square, square
 from keras_ddr.media import opencv
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
 
 __all__ = ["COLUMNS", "FaceDetector", "detector_model"]
 
@@ -30,7 +39,11 @@ _MULTIPLE = 32
 _CLOSE, _CLOSE_MARGIN = 320, 0.2
 
 
-def detector_model(path=None, addresses=_ADDRESSES, cache_dir=None):
+def detector_model(
+    path: StrPath | None = None,
+    addresses: Iterable[str] = _ADDRESSES,
+    cache_dir: StrPath | None = None,
+) -> Path:
     """Find the file of the detector, and fetch it once where none is given.
 
     Args:
@@ -95,7 +108,13 @@ class FaceDetector:
         InputError: the model cannot be used.
     """
 
-    def __init__(self, model, size=320, threshold=0.7, refine=False):
+    def __init__(
+        self,
+        model: StrPath,
+        size: int = 320,
+        threshold: float = 0.7,
+        refine: bool = False,
+    ) -> None:
         self.size = int(size)
         self.refine = refine
         self._cv2 = opencv.load()
@@ -117,7 +136,7 @@ class FaceDetector:
                 "(--detector-model)"
             ) from error
 
-    def detect(self, image):
+    def detect(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Find the faces in a picture.
 
         Args:
@@ -133,7 +152,7 @@ class FaceDetector:
                 self._refine(image, face)
         return faces
 
-    def _refine(self, image, face):
+    def _refine(self, image: NDArray[np.uint8], face: NDArray[np.float64]) -> None:
         """Replace the landmarks of one face by those found on its crop."""
         left, top, side = square(face, _CLOSE_MARGIN)
         crop = crop_square(image, face, _CLOSE, _CLOSE_MARGIN)
@@ -144,7 +163,7 @@ class FaceDetector:
             landmarks = nearest[4:14].reshape(5, 2) * side / _CLOSE + (left, top)
             face[4:14] = landmarks.reshape(-1)
 
-    def _find(self, image, size):
+    def _find(self, image: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
         height, width = image.shape[:2]
         scale = min(1.0, size / max(height, width))
         if scale < 1:

@@ -1,8 +1,20 @@
 """Detection on some of the frames, and interpolation where that is as good."""
 
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_ddr.faces.boxes import match
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.faces.detector import FaceDetector
+    from keras_ddr.media.shots import ShotFrame
 
 __all__ = ["detect_faces"]
 
@@ -14,7 +26,9 @@ _CALM = 0.15
 _SCORE = 14
 
 
-def detect_faces(shots, detector, every=4):
+def detect_faces(
+    shots: Iterable[ShotFrame], detector: FaceDetector, every: int = 4
+) -> Iterator[tuple[ShotFrame, NDArray[np.float64]]]:
     """Find the faces in a stream of frames.
 
     Every `every`-th frame is searched, and the first and last one of each shot. Where
@@ -30,7 +44,9 @@ def detect_faces(shots, detector, every=4):
         (ShotFrame, faces), faces as of `FaceDetector.detect`; interpolated faces have
         the score NaN. Blank frames have none.
     """
-    before, block, calm = None, [], True
+    before: NDArray[np.float64] | None = None
+    block: list[ShotFrame] = []
+    calm = True
     for shot in shots:
         if shot.first:
             if block:
@@ -48,29 +64,37 @@ def detect_faces(shots, detector, every=4):
         yield from _search(before, block, detector, calm)[0]
 
 
-def _search(before, block, detector, calm):
+def _search(
+    before: NDArray[np.float64] | None,
+    block: list[ShotFrame],
+    detector: FaceDetector,
+    calm: bool,
+) -> tuple[list[tuple[ShotFrame, NDArray[np.float64]]], bool]:
     """Faces of a block of frames, and whether nothing moved quickly."""
-    faces = [None] * len(block)
-    faces[-1] = detector.detect(block[-1].frame.image)
-    if len(block) > 1:
-        pairs = _all_pairs(before, faces[-1], _CALM) if calm else None
+    last = detector.detect(block[-1].frame.image)
+    between: list[NDArray[np.float64]] = []
+    # The first frame of a shot is a block of its own: there is none before.
+    if before is not None and len(block) > 1:
+        pairs = _all_pairs(before, last, _CALM) if calm else None
         if pairs is not None:
-            start, end = before[pairs[:, 0]], faces[-1][pairs[:, 1]]
-            for place in range(len(block) - 1):
-                share = (place + 1) / len(block)
-                faces[place] = (1 - share) * start + share * end
-                faces[place][:, _SCORE] = np.nan
+            start, end = before[pairs[:, 0]], last[pairs[:, 1]]
+            for place in range(1, len(block)):
+                share = place / len(block)
+                faces = (1 - share) * start + share * end
+                faces[:, _SCORE] = np.nan
+                between.append(faces)
         else:
-            for place in range(len(block) - 1):
-                faces[place] = detector.detect(block[place].frame.image)
+            between = [detector.detect(shot.frame.image) for shot in block[:-1]]
             calm = all(
-                _all_pairs(*two, _CALM / 2) is not None
-                for two in zip([before, *faces], faces, strict=False)
+                _all_pairs(one, other, _CALM / 2) is not None
+                for one, other in itertools.pairwise([before, *between, last])
             )
-    return list(zip(block, faces, strict=True)), calm
+    return list(zip(block, [*between, last], strict=True)), calm
 
 
-def _all_pairs(before, after, reach):
+def _all_pairs(
+    before: NDArray[np.float64], after: NDArray[np.float64], reach: float
+) -> NDArray[np.integer] | None:
     """Pairs of the same faces (n, 2), or None where not all are found again."""
     pairs = match(before, after, reach)
     if len(pairs) == len(before) == len(after):

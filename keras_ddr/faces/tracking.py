@@ -1,11 +1,21 @@
 """Following people from frame to frame."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_ddr.faces.boxes import match
 from keras_ddr.media.video import Frame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.media.shots import ShotFrame
+    from keras_ddr.typing import Track
 
 __all__ = ["Sighting", "follow", "one_at_a_time"]
 
@@ -31,48 +41,48 @@ class Sighting:
 
     person: int
     frame: Frame
-    face: np.ndarray
+    face: NDArray[np.float64]
 
 
 class _Track:
     """The sightings of one person that are still needed."""
 
-    def __init__(self, number):
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.frames, self.faces, self.numbers = [], [], []
-        self.first = 0  # sightings before these lists
+        self.frames: dict[int, Frame] = {}  # of sightings that were not handed out
+        self.faces: list[NDArray[np.float64]] = []
+        self.numbers: list[int] = []
+        self.first = 0  # sightings before these two lists
         self.given = 0  # sightings handed out
         self.missed = 0
 
-    def add(self, frame, face):
-        self.frames.append(frame)
+    def add(self, frame: Frame, face: NDArray[np.float64]) -> None:
+        self.frames[self.first + len(self.faces)] = frame
         self.faces.append(face)
         self.numbers.append(frame.number)
         self.missed = 0
 
-    def ready(self, ended=False):
+    def ready(self, ended: bool = False) -> Iterator[Sighting]:
         """Hand out sightings whose neighbours are known."""
         wide = len(_WEIGHTS) - 1
         count = self.first + len(self.faces)
         while self.given < count - (0 if ended else wide):
             place = self.given
             reach = self._reach(place, count)
-            total, weights = 0.0, 0
+            total, weights = np.zeros(len(self.faces[0])), 0
             for offset in range(-reach, reach + 1):
                 weight = _WEIGHTS[abs(offset)]
                 total = total + weight * self.faces[place + offset - self.first]
                 weights += weight
             face = total / weights
             face[_SCORE] = self.faces[place - self.first][_SCORE]
-            yield Sighting(self.number, self.frames[place - self.first], face)
+            yield Sighting(self.number, self.frames.pop(place), face)
             self.given += 1
             while self.first < self.given - wide:
-                del self.frames[0], self.faces[0], self.numbers[0]
+                del self.faces[0], self.numbers[0]
                 self.first += 1
-            # Pictures are large; only boxes are needed of those handed out.
-            self.frames[place - self.first] = None
 
-    def _reach(self, place, count):
+    def _reach(self, place: int, count: int) -> int:
         """How far the window reaches on both sides.
 
         It is symmetric at the ends and beside gaps too, so that smoothing does not
@@ -89,7 +99,9 @@ class _Track:
         return reach
 
 
-def follow(detections, max_gap=5):
+def follow(
+    detections: Iterable[tuple[ShotFrame, NDArray[np.float64]]], max_gap: int = 5
+) -> Iterator[Sighting]:
     """Follow every person through a stream of frames with their faces.
 
     A face is joined to the nearest one before it. A person's track ends at a cut or a
@@ -103,7 +115,8 @@ def follow(detections, max_gap=5):
     Yields:
         `Sighting` in the order of frames for every person, two sightings late.
     """
-    tracks, number = [], 0
+    tracks: list[_Track] = []
+    number = 0
     for shot, faces in detections:
         if shot.first:
             for track in tracks:
@@ -132,7 +145,7 @@ def follow(detections, max_gap=5):
         yield from track.ready(ended=True)
 
 
-def one_at_a_time(tracks, min_length=1):
+def one_at_a_time(tracks: Mapping[int, Track], min_length: int = 1) -> list[Track]:
     """Choose one person at any time: whose face fills most of the video.
 
     Tracks are taken by the area of the face summed over its frames. Of a track that
@@ -147,17 +160,17 @@ def one_at_a_time(tracks, min_length=1):
         List of tracks in order of time, no two of which share a frame number.
     """
 
-    def area(person):
+    def area(person: int) -> float:
         return sum(float(face[2] * face[3]) for *_, face in tracks[person])
 
-    chosen, spans = [], []
+    chosen: list[Track] = []
+    spans: list[tuple[int, int]] = []
     for person in sorted(tracks, key=lambda person: (-area(person), person)):
-        run = []
+        run: Track = []
         for entry in [*tracks[person], None]:
-            free = entry is not None and not any(
+            if entry is not None and not any(
                 first <= entry[1] <= last for first, last in spans
-            )
-            if free:
+            ):
                 run.append(entry)
                 continue
             if len(run) >= min_length:

@@ -10,15 +10,22 @@ Every function here equals the stock Keras operation of the same weights.
 - TensorFlow: the bias by its own operation, whose gradient is a fast reduction.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Tensor
 
 __all__ = ["DownConvolution", "UpConvolution", "convolve"]
 
 _BACKEND = keras.backend.backend()
 
 
-def _matrix_products_are_faster():
+def _matrix_products_are_faster() -> bool:
     if _BACKEND != "jax":
         return False
     import jax
@@ -26,7 +33,7 @@ def _matrix_products_are_faster():
     return jax.default_backend() == "cpu"
 
 
-def _valid_by_matmul(x, kernel):
+def _valid_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
     """Stride-1 convolution without padding, as one matrix product.
 
     Either all shifted maps side by side are multiplied, or the maps once by all taps,
@@ -37,7 +44,7 @@ def _valid_by_matmul(x, kernel):
     height, width = x.shape[-3] - rows + 1, x.shape[-2] - columns + 1
     taps = [(i, j) for i in range(rows) for j in range(columns)]
 
-    def shifted(maps, i, j):
+    def shifted(maps: Tensor, i: int, j: int) -> Tensor:
         return maps[:, i : i + height, j : j + width, :]
 
     # Twice: products of places that only the margin needs are wasted arithmetic too.
@@ -52,11 +59,11 @@ def _valid_by_matmul(x, kernel):
     return ops.matmul(patches, ops.reshape(kernel, (-1, outputs)))
 
 
-def _pad(x, before, after):
+def _pad(x: Tensor, before: int, after: int) -> Tensor:
     return ops.pad(x, ((0, 0), (before, after), (before, after), (0, 0)))
 
 
-def _add_bias(x, bias):
+def _add_bias(x: Tensor, bias: Tensor | None) -> Tensor:
     if bias is None:
         return x
     if _BACKEND != "tensorflow":
@@ -68,7 +75,9 @@ def _add_bias(x, bias):
     return tf.cast(tf.nn.bias_add(wide, bias), x.dtype)
 
 
-def _by_torch(name, x, kernel, bias, stride=1):
+def _by_torch(
+    name: str, x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int = 1
+) -> Tensor:
     """A convolution of PyTorch; maps keep their layout, kernels are turned."""
     from torch.nn import functional
 
@@ -82,7 +91,7 @@ def _by_torch(name, x, kernel, bias, stride=1):
     return x.permute(0, 2, 3, 1)
 
 
-def convolve(x, kernel, bias=None):
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """Stride-1 convolution with `same` padding and an odd square kernel.
 
     Args:
@@ -103,7 +112,7 @@ def convolve(x, kernel, bias=None):
     return _add_bias(x, bias)
 
 
-def _down_by_matmul(x, kernel):
+def _down_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
     """Kernel 4, stride 2, `same`: space to depth, then a 2×2 kernel."""
     inputs, outputs = kernel.shape[2:]
     x = _pad(x, 1, 1)
@@ -119,7 +128,7 @@ def _down_by_matmul(x, kernel):
     return _valid_by_matmul(x, kernel)
 
 
-def _up_by_matmul(x, kernel):
+def _up_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
     """Transposed kernel 4, stride 2, `same`: a 2×2 kernel, then depth to space.
 
     Position p of the padded input sees x[p−1] and x[p] and gives the outputs
@@ -151,10 +160,10 @@ class DownConvolution(keras.layers.Conv2D):
         inputs: Maps `(B, H, W, c)`, H and W even.
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any) -> None:
         super().__init__(filters, **{**_STRIDED, **kwargs})
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Return maps `(B, H/2, W/2, filters)`."""
         if _BACKEND == "torch":
             x = _by_torch("conv2d", inputs, self.kernel, self.bias, 2)
@@ -178,10 +187,10 @@ class UpConvolution(keras.layers.Conv2DTranspose):
         inputs: Maps `(B, h, w, c)`.
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any) -> None:
         super().__init__(filters, **{**_STRIDED, **kwargs})
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         """Return maps `(B, 2h, 2w, filters)`."""
         if _BACKEND == "torch":
             x = _by_torch("conv_transpose2d", inputs, self.kernel, self.bias, 2)

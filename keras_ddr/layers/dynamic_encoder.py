@@ -1,9 +1,16 @@
 """f, h_i → q(z_i | f, x_i): what one frame of a set shows."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_ddr.layers.gaussian_head import GaussianHead
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
 
 __all__ = ["DynamicEncoder"]
 
@@ -25,7 +32,9 @@ class DynamicEncoder(keras.layers.Layer):
         Appendix C, "q(z | …): concat([f, h_i]) → [μ_z, σ²_z]".
     """
 
-    def __init__(self, dynamic_dim=2, hidden_units=512, **kwargs):
+    def __init__(
+        self, dynamic_dim: int = 2, hidden_units: int = 512, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.dynamic_dim = dynamic_dim
         self.hidden_units = hidden_units
@@ -37,7 +46,7 @@ class DynamicEncoder(keras.layers.Layer):
         )
         self.head = GaussianHead(dynamic_dim, name="head")
 
-    def build(self, static_shape, features_shape):
+    def build(self, static_shape: Shape, features_shape: Shape) -> None:
         """Create the dense layers' weights."""
         height, width, channels = features_shape[-3:]
         self.dense_1.build((None, static_shape[-1] + height * width * channels))
@@ -45,7 +54,7 @@ class DynamicEncoder(keras.layers.Layer):
         self.head.build((None, self.hidden_units))
         self.built = True
 
-    def call(self, static, features):
+    def call(self, static: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tuple (mean, log-variance), each `(B, N, dynamic_dim)`."""
         number, height, width, channels = features.shape[1:]
         flat = ops.reshape(features, (-1, number, height * width * channels))
@@ -53,7 +62,7 @@ class DynamicEncoder(keras.layers.Layer):
         x = ops.concatenate([ops.cast(static, flat.dtype), flat], axis=-1)
         return self.head(self.dense_2(self.dense_1(x)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""
         return {
             **super().get_config(),

@@ -1,16 +1,23 @@
 """f, z_i → x_i: the image of one frame."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_ddr.layers.convolution import UpConvolution
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import ImageShape, Shape, Tensor
 
 __all__ = ["FrameDecoder"]
 
 _STEPS = 4  # stride-2 deconvolutions of Appendix C
 
 
-def _initializer(last):
+def _initializer(last: bool) -> keras.initializers.Initializer:
     """He's initialisation for a transposed kernel 4×4 of stride 2.
 
     An output pixel sees 4 of the 16 taps of each input channel, and Keras's fans count
@@ -41,7 +48,13 @@ class FrameDecoder(keras.layers.Layer):
         Appendix C, "Deconv: concat([f, z_i]) → x̃_i".
     """
 
-    def __init__(self, image_shape, filters=256, negative_slope=0.2, **kwargs):
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        filters: int = 256,
+        negative_slope: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
         self.filters = filters
@@ -66,7 +79,7 @@ class FrameDecoder(keras.layers.Layer):
             for i, last in enumerate([False] * (_STEPS - 1) + [True], 1)
         ]
 
-    def build(self, static_shape, dynamic_shape):
+    def build(self, static_shape: Shape, dynamic_shape: Shape) -> None:
         """Create the weights of the dense layer and the deconvolutions."""
         self.dense.build((None, static_shape[-1] + dynamic_shape[-1]))
         shape = (None, *self.start_shape)
@@ -75,7 +88,7 @@ class FrameDecoder(keras.layers.Layer):
             shape = deconvolution.compute_output_shape(shape)
         self.built = True
 
-    def call(self, static, dynamic):
+    def call(self, static: Tensor, dynamic: Tensor) -> Tensor:
         """Return outputs (logits) `(B, N, H, W, C)`."""
         number = dynamic.shape[1]
         static = ops.repeat(ops.expand_dims(static, 1), number, axis=1)
@@ -87,14 +100,14 @@ class FrameDecoder(keras.layers.Layer):
         x = self.deconvolutions[-1](x)
         return ops.reshape(x, (-1, number, *self.image_shape))
 
-    def _activate(self, x):
+    def _activate(self, x: Tensor) -> Tensor:
         return ops.leaky_relu(x, negative_slope=self.negative_slope)
 
-    def compute_output_shape(self, static_shape, dynamic_shape):
+    def compute_output_shape(self, static_shape: Shape, dynamic_shape: Shape) -> Shape:
         """Shape of the outputs."""
         return (*dynamic_shape[:2], *self.image_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""
         return {
             **super().get_config(),

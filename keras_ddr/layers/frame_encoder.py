@@ -1,9 +1,16 @@
 """x_i → h_i: the features of one frame."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_ddr.layers.convolution import DownConvolution
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
 
 __all__ = ["FrameEncoder"]
 
@@ -32,7 +39,9 @@ class FrameEncoder(keras.layers.Layer):
         Appendix C, "Conv: x_i → h_i".
     """
 
-    def __init__(self, filters=256, negative_slope=0.2, **kwargs):
+    def __init__(
+        self, filters: int = 256, negative_slope: float = 0.2, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.negative_slope = negative_slope
@@ -46,7 +55,7 @@ class FrameEncoder(keras.layers.Layer):
             for i in range(1, _STEPS + 1)
         ]
 
-    def build(self, frames_shape):
+    def build(self, frames_shape: Shape) -> None:
         """Create the convolutions' weights."""
         shape = (None, *frames_shape[-3:])
         for convolution in self.convolutions:
@@ -54,7 +63,7 @@ class FrameEncoder(keras.layers.Layer):
             shape = convolution.compute_output_shape(shape)
         self.built = True
 
-    def call(self, frames):
+    def call(self, frames: Tensor) -> Tensor:
         """Return feature maps `(..., H/16, W/16, filters)`."""
         x = ops.reshape(frames, (-1, *frames.shape[-3:]))
         for convolution in self.convolutions:
@@ -62,12 +71,12 @@ class FrameEncoder(keras.layers.Layer):
         leading = ops.shape(frames)[:-3]
         return ops.reshape(x, (*leading, *x.shape[-3:]))
 
-    def compute_output_shape(self, frames_shape):
+    def compute_output_shape(self, frames_shape: Shape) -> Shape:
         """Shape of the feature maps."""
         *leading, height, width, _ = frames_shape
         return (*leading, height // 2**_STEPS, width // 2**_STEPS, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""
         return {
             **super().get_config(),

@@ -1,7 +1,14 @@
 """The last layer of every network that gives a Gaussian."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
 
 __all__ = ["GaussianHead"]
 
@@ -26,29 +33,29 @@ class GaussianHead(keras.layers.Layer):
         Appendix C, the last dense line of each network (1024 and 4 units).
     """
 
-    def __init__(self, dim, **kwargs):
+    def __init__(self, dim: int, **kwargs: Any) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.dim = dim
         self.dense = keras.layers.Dense(2 * dim, dtype="float32", name="dense")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         """Create the dense layer's weights."""
         self.dense.build(input_shape)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tuple (mean, log-variance), each `(..., dim)` float32."""
         outputs = self.dense(inputs)
         raw = outputs[..., self.dim :]
         log_variance = _LOG_VARIANCE_BOUND * ops.tanh(raw / _LOG_VARIANCE_BOUND)
         return outputs[..., : self.dim], log_variance
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of the mean and the log-variance."""
         shape = (*input_shape[:-1], self.dim)
         return shape, shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""
         return {**super().get_config(), "dim": self.dim}

@@ -1,8 +1,15 @@
 """f → p(z | f): the learned prior of the dynamics."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 
 from keras_ddr.layers.gaussian_head import GaussianHead
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
 
 __all__ = ["ConditionalGaussianPrior"]
 
@@ -23,7 +30,9 @@ class ConditionalGaussianPrior(keras.layers.Layer):
         Section 2, "Generative Model"; Appendix C, "p(z | f): f → [μ_z, σ²_z]".
     """
 
-    def __init__(self, dynamic_dim=2, hidden_units=512, **kwargs):
+    def __init__(
+        self, dynamic_dim: int = 2, hidden_units: int = 512, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.dynamic_dim = dynamic_dim
         self.hidden_units = hidden_units
@@ -35,18 +44,18 @@ class ConditionalGaussianPrior(keras.layers.Layer):
         )
         self.head = GaussianHead(dynamic_dim, name="head")
 
-    def build(self, static_shape):
+    def build(self, static_shape: Shape) -> None:
         """Create the dense layers' weights."""
         self.dense_1.build(static_shape)
         self.dense_2.build((None, self.hidden_units))
         self.head.build((None, self.hidden_units))
         self.built = True
 
-    def call(self, static):
+    def call(self, static: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tuple (mean, log-variance), each `(B, dynamic_dim)`."""
         return self.head(self.dense_2(self.dense_1(static)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""
         return {
             **super().get_config(),

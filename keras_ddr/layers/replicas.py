@@ -1,11 +1,18 @@
 """Which part of a batch this is, where several devices share it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Tensor
 
 __all__ = ["replica"]
 
 
-def replica():
+def replica() -> tuple[int | Tensor, int]:
     """Number of this replica and of all.
 
     On TensorFlow every replica of a `tf.distribute` strategy runs the model on its own

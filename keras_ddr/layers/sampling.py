@@ -1,10 +1,18 @@
 """The reparameterised draw, and its random state."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.layers.replicas import replica
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
 
 __all__ = ["GaussianSampling"]
 
@@ -37,7 +45,7 @@ class GaussianSampling(keras.layers.Layer):
         Section 2, "Inference Model"; Kingma and Welling (2013).
     """
 
-    def __init__(self, seed=0, **kwargs):
+    def __init__(self, seed: int = 0, **kwargs: Any) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.seed = int(seed)
@@ -46,11 +54,13 @@ class GaussianSampling(keras.layers.Layer):
             (self.seed + _EVALUATION_OFFSET) % 2**31
         )
 
-    def build(self, mean_shape, log_variance_shape):
+    def build(self, mean_shape: Shape, log_variance_shape: Shape) -> None:
         """Nothing to create: the streams exist from the start."""
         self.built = True
 
-    def call(self, mean, log_variance, training=False):
+    def call(
+        self, mean: Tensor, log_variance: Tensor, training: bool = False
+    ) -> Tensor:
         """Return a draw of the shape of `mean`, float32."""
         stream = self.training_stream if training else self.evaluation_stream
         size, *rest = ops.shape(mean)
@@ -60,25 +70,27 @@ class GaussianSampling(keras.layers.Layer):
             noise = noise[index * size : (index + 1) * size]
         return DiagonalGaussian(mean, log_variance).sample(noise)
 
-    def compute_output_shape(self, mean_shape, log_variance_shape):
+    def compute_output_shape(
+        self, mean_shape: Shape, log_variance_shape: Shape
+    ) -> Shape:
         """Shape of `mean`."""
         return mean_shape
 
-    def reset_evaluation(self):
+    def reset_evaluation(self) -> None:
         """Set the evaluation stream back to its start."""
         start = [(self.seed + _EVALUATION_OFFSET) % 2**31, 0]
         self.evaluation_stream.state.assign(start)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         """Write the states of both streams."""
         store["training"] = ops.convert_to_numpy(self.training_stream.state)
         store["evaluation"] = ops.convert_to_numpy(self.evaluation_stream.state)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Read what `save_own_variables` wrote."""
         self.training_stream.state.assign(store["training"][...])
         self.evaluation_stream.state.assign(store["evaluation"][...])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""
         return {**super().get_config(), "seed": self.seed}

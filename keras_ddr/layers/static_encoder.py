@@ -1,11 +1,18 @@
 """h_S → q(f | x_S): what the frames of a set have in common."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_ddr.errors import InputError
 from keras_ddr.layers.convolution import convolve
 from keras_ddr.layers.gaussian_head import GaussianHead
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
 
 __all__ = ["PairwiseStaticEncoder"]
 
@@ -45,12 +52,12 @@ class PairwiseStaticEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        static_dim,
-        filters=512,
-        hidden_units=512,
-        aggregation="concat",
-        **kwargs,
-    ):
+        static_dim: int,
+        filters: int = 512,
+        hidden_units: int = 512,
+        aggregation: str = "concat",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if aggregation not in AGGREGATIONS:
             raise InputError(
@@ -62,7 +69,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         self.hidden_units = hidden_units
         self.aggregation = aggregation
 
-        def convolution(name):
+        def convolution(name: str) -> keras.layers.Conv2D:
             return keras.layers.Conv2D(
                 filters, 3, padding="same", dtype=self.dtype_policy, name=name
             )
@@ -74,7 +81,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         )
         self.head = GaussianHead(static_dim, name="head")
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         """Create the weights of Conv_C, Conv_F and the dense layers."""
         _, number, height, width, channels = features_shape
         self._check_number(number)
@@ -86,11 +93,11 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         self.head.build((None, self.hidden_units))
         self.built = True
 
-    def _check_number(self, number):
+    def _check_number(self, number: int | None) -> None:
         if number is None or number < 2:
             raise InputError(f"a set needs at least 2 frames to compare; got {number}")
 
-    def call(self, features):
+    def call(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tuple (mean, log-variance) of q(f | x_S), `(B, static_dim)`."""
         number = features.shape[1]
         self._check_number(number)
@@ -108,7 +115,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         x = ops.reshape(ops.relu(x), (-1, self.dense.kernel.shape[0]))
         return self.head(self.dense(x))
 
-    def _halves(self, features):
+    def _halves(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Each frame through the left and the right half of Conv_C's kernel.
 
         Returns two tensors `(B, N, h, w, filters)`; Conv_C of the pair (i, j) is
@@ -126,7 +133,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         bias = self.pair_convolution.bias
         return x[..., : self.filters] + bias, x[..., self.filters :]
 
-    def _concatenate_pairs(self, first, second, number):
+    def _concatenate_pairs(self, first: Tensor, second: Tensor, number: int) -> Tensor:
         pairs = [
             ops.relu(first[:, i] + second[:, j])
             for i in range(number)
@@ -134,7 +141,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         ]
         return ops.concatenate(pairs, axis=-1)
 
-    def _average_pairs(self, first, second, number):
+    def _average_pairs(self, first: Tensor, second: Tensor, number: int) -> Tensor:
         total = 0.0
         for shift in range(1, number):
             # Every ordered pair i ≠ j comes once over the N − 1 cyclic shifts.
@@ -143,7 +150,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
             )
         return total / (number * (number - 1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""
         return {
             **super().get_config(),

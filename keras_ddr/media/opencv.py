@@ -2,13 +2,15 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
+from types import ModuleType
 
 from keras_ddr.errors import InputError
 
 __all__ = ["load", "quietly"]
 
 
-def load():
+def load() -> ModuleType:
     """Import OpenCV.
 
     Returns:
@@ -38,7 +40,7 @@ def load():
 
 
 @contextlib.contextmanager
-def quietly():
+def quietly() -> Iterator[None]:
     """Keep OpenCV from writing on the terminal."""
     cv2 = load()
     # Where it is kept depends on the version.

@@ -1,12 +1,21 @@
 """How the frames of MP4 and MOV files are to be turned."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from keras_ddr.media import opencv
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
 
 __all__ = ["apply", "read"]
 
@@ -16,7 +25,9 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _MOST_BOXES = 100_000  # looked at within one; a stream in fragments has thousands
 
 
-def apply(image, turn):
+def apply(
+    image: NDArray[np.uint8], turn: tuple[bool, bool, bool] | None
+) -> NDArray[np.uint8]:
     """Turn and mirror a frame.
 
     Args:
@@ -37,7 +48,7 @@ def apply(image, turn):
     return cv2.flip(image, 0) if down else image
 
 
-def read(path):
+def read(path: StrPath) -> tuple[bool, bool, bool] | None:
     """How the frames of an MP4 or MOV file are to be shown.
 
     Returns:
@@ -61,7 +72,7 @@ def read(path):
     return None
 
 
-def _matrices(file):
+def _matrices(file: BinaryIO) -> Iterator[NDArray[np.float64]]:
     """The display matrix, but for its shift, of every video track."""
     for kind, *inside in _boxes(file, 0, file.seek(0, os.SEEK_END)):
         if kind != b"moov":
@@ -78,7 +89,7 @@ def _matrices(file):
                     yield _matrix(file, parts[b"tkhd"][0], 40) @ whole
 
 
-def _matrix(file, start, offset):
+def _matrix(file: BinaryIO, start: int, offset: int) -> NDArray[np.float64]:
     file.seek(start)
     # Version 1 has three longer numbers before it.
     file.seek(start + offset + (12 if file.read(1) == b"\1" else 0))
@@ -86,7 +97,7 @@ def _matrix(file, start, offset):
     return np.array([numbers[0:2], numbers[3:5]], np.float64) / 65536
 
 
-def _boxes(file, start, end):
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Boxes between two places of a file: kind, and begin and end of what is in it."""
     for _ in range(_MOST_BOXES):
         if start + 8 > end:

@@ -1,13 +1,21 @@
 """Pictures as 8-bit colour, whatever is in the file."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
 
 __all__ = ["FORMATS", "SUFFIXES", "read_picture"]
 
@@ -23,7 +31,7 @@ FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _ROWS = 256  # rows of a deep picture converted at a time
 
 
-def read_picture(path, background=0):
+def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
     """Read a picture as it is meant to be seen.
 
     EXIF rotation is applied, palettes and CMYK are turned into colours, 16 bits are
@@ -63,7 +71,7 @@ def read_picture(path, background=0):
     raise InputError(f"{path}: cannot be read ({reason}); replace or remove it")
 
 
-def _as_rgb(image, background):
+def _as_rgb(image: Image.Image, background: int) -> NDArray[np.uint8]:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
         # Pillow gives 16-bit grey as 32 bits at times.

@@ -1,6 +1,9 @@
 """Where a video cuts to another picture, and which frames are blank."""
 
+from __future__ import annotations
+
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +38,7 @@ class ShotFrame:
     blank: bool
 
 
-def find_shots(frames, cuts=True):
+def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[ShotFrame]:
     """Mark cuts and blank frames in a stream of frames.
 
     A cut is a difference to the frame before that is large, and large beside those of
@@ -49,12 +52,12 @@ def find_shots(frames, cuts=True):
         `ShotFrame`, one for each frame.
     """
     cv2 = opencv.load()
-    held = deque()  # (frame, difference, blank)
-    before = deque(maxlen=_BEFORE)
+    held: deque[tuple[Frame, float, bool]] = deque()  # with difference, blank
+    before: deque[float] = deque(maxlen=_BEFORE)
     previous = None
     after_blank = True
 
-    def decide():
+    def decide() -> ShotFrame:
         nonlocal after_blank
         frame, difference, blank = held.popleft()
         around = [*before, *(entry[1] for entry in list(held)[:_AFTER])]

@@ -1,14 +1,24 @@
 """Frames of a video file, one at a time, as a player would show them."""
 
+from __future__ import annotations
+
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.media import opencv, orientation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
 
 __all__ = ["SUFFIXES", "Frame", "Video"]
 
@@ -44,7 +54,7 @@ class Frame:
 
     number: int
     time: float
-    image: np.ndarray
+    image: NDArray[np.uint8]
     kept: bool = True
 
 
@@ -76,18 +86,20 @@ class Video:
         ...     print(frame.number, frame.time, frame.image.shape)
     """
 
-    def __init__(self, path, fps=None, threads=1):
+    def __init__(
+        self, path: StrPath, fps: float | None = None, threads: int = 1
+    ) -> None:
         self.path = Path(path)
         self.fps = fps
         self.threads = threads
         self.read = 0
         self.broken = 0
-        self.declared = None
+        self.declared: int | None = None
         self._time = 0.0
-        self._length = None
+        self._length: float | None = None
         self._check()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Frame]:
         cv2 = opencv.load()
         capture = self._open(cv2)
         self.read = self.broken = 0
@@ -97,7 +109,7 @@ class Video:
         finally:
             capture.release()
 
-    def summary(self):
+    def summary(self) -> str:
         """Say in words what a reader should know of the reading, or ""."""
         notes = []
         if self.broken:
@@ -115,7 +127,7 @@ class Video:
             notes.append(note)
         return "; ".join(notes)
 
-    def _check(self):
+    def _check(self) -> None:
         try:
             with open(self.path, "rb") as file:
                 start = file.read(64)
@@ -139,7 +151,7 @@ class Video:
                 "`ddr preprocess images`"
             )
 
-    def _open(self, cv2):
+    def _open(self, cv2: ModuleType) -> Any:
         # An absolute path, since a relative one such as a:b.mp4 could be read as an
         # address. Without FFmpeg whatever OpenCV has is asked.
         path = os.path.abspath(self.path)
@@ -174,7 +186,7 @@ class Video:
         self.declared = int(count) if 0 < count < 1e9 else None
         return capture
 
-    def _frames(self, cv2, capture):
+    def _frames(self, cv2: ModuleType, capture: Any) -> Iterator[Frame]:
         rate = capture.get(cv2.CAP_PROP_FPS)
         rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
         if self.declared and rate:
@@ -223,7 +235,7 @@ class Video:
             )
 
 
-def _three_channels(image):
+def _three_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if image.ndim == 2:
         image = image[..., None]
     if image.shape[2] == 1:

@@ -1,15 +1,22 @@
 """Checkpoints: everything that a training needs to go on exactly, in one file."""
 
+from __future__ import annotations
+
 import json
 import re
 import zipfile
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 
 from keras_ddr import checksums
 from keras_ddr.errors import InputError
 from keras_ddr.files import is_temporary, replacing
+
+if TYPE_CHECKING:
+    from keras_ddr.model import DDR
 
 __all__ = ["Checkpoints", "Progress", "MetricsRestorer"]
 
@@ -33,11 +40,11 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0
-    metrics: list = field(default_factory=list)
-    history: list = field(default_factory=list)
+    metrics: list[float] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def within(cls, model, epoch, batch, seconds):
+    def within(cls, model: DDR, epoch: int, batch: int, seconds: float) -> Self:
         """The progress in the middle of an epoch."""
         values = [keras.ops.convert_to_numpy(v) for v in model.metrics_variables]
         # Python's floats hold those of float32 exactly, and JSON holds Python's.
@@ -54,18 +61,18 @@ class Checkpoints:
         folder: `pathlib.Path`; it exists when one is saved.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def newest(self):
+    def newest(self) -> Path | None:
         """Path of the newest one, or `None`."""
-        return max(self.files(), key=_place, default=None)
+        return max(self.files(), key=lambda path: _place(path) or (), default=None)
 
-    def files(self):
+    def files(self) -> list[Path]:
         """Paths of all that are there: more than one where a process was killed."""
         return sorted(path for path in self.folder.glob("*.keras") if _place(path))
 
-    def save(self, model, progress):
+    def save(self, model: DDR, progress: Progress) -> Path:
         """Save a model, and then remove the older ones.
 
         Args:
@@ -90,14 +97,14 @@ class Checkpoints:
                 older.unlink()
         return path
 
-    def remove_leftovers(self):
+    def remove_leftovers(self) -> None:
         """Remove what a process left that was killed while it saved."""
         for file in self.folder.iterdir():
             if is_temporary(file.name):
                 file.unlink()
 
     @staticmethod
-    def progress(path):
+    def progress(path: Path) -> Progress:
         """How far the training of a checkpoint had come.
 
         Args:
@@ -109,7 +116,7 @@ class Checkpoints:
         Raises:
             InputError: It does not say.
         """
-        epoch, batch = _place(path)
+        epoch, batch = _place(path) or (0, 0)
         try:
             with zipfile.ZipFile(path) as archive:
                 if _MEMBER not in archive.namelist() and not batch:
@@ -125,7 +132,7 @@ class Checkpoints:
         return progress
 
 
-def _place(path):
+def _place(path: Path) -> tuple[int, int] | None:
     match = _NAME.fullmatch(path.name)
     return match and (int(match[1]), int(match[2] or 0))
 
@@ -137,11 +144,11 @@ class MetricsRestorer(keras.callbacks.Callback):
         values: `Progress.metrics`.
     """
 
-    def __init__(self, values):
+    def __init__(self, values: list[float]) -> None:
         super().__init__()
         self._values = values
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Once; Keras has just set them to zero."""
         values, self._values = self._values, []
         if values:

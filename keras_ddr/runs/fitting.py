@@ -1,6 +1,10 @@
 """Training a run from wherever it is to its last step."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -12,21 +16,26 @@ from keras_ddr.runs.history import COLUMNS
 from keras_ddr.runs.signals import Stopped, StopRequest
 from keras_ddr.training.devices import on_devices
 
+if TYPE_CHECKING:
+    from keras_ddr.data import FrameStore, Sequence
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import StrPath
+
 __all__ = ["fit"]
 
 _SAMPLE_SEQUENCES, _SAMPLE_FRAMES = 4, 8
 
 
 def fit(
-    run,
-    store=None,
+    run: Run | StrPath,
+    store: FrameStore | StrPath | None = None,
     *,
-    steps=None,
-    callbacks=(),
-    verbose="auto",
-    report=print,
-    distribute="none",
-):
+    steps: int | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+    report: Callable[[str], object] | None = print,
+    distribute: str = "none",
+) -> Run:
     """Train a run, from the start or from its newest checkpoint, to its last step.
 
     This is what `ddr fit` does. On the same backend, machine and versions a run that
@@ -66,7 +75,14 @@ def fit(
     return run
 
 
-def _train(run, store, callbacks, verbose, report, request):
+def _train(
+    run: Run,
+    store: FrameStore,
+    callbacks: Iterable[keras.callbacks.Callback],
+    verbose: int | str,
+    report: Callable[[str], object],
+    request: StopRequest,
+) -> None:
     model, progress, step = run.restore()
     training = run.config["training"]
     if step:
@@ -108,7 +124,9 @@ def _train(run, store, callbacks, verbose, report, request):
         epoch += number
 
 
-def _plan(step, steps, save_every, done):
+def _plan(
+    step: int, steps: int, save_every: int, done: int
+) -> Iterator[tuple[int, int, int]]:
     """Epochs still to train.
 
     Args:
@@ -132,7 +150,7 @@ def _plan(step, steps, save_every, done):
         yield 1, rest, 0
 
 
-def _change_steps(run, steps):
+def _change_steps(run: Run, steps: int | None) -> None:
     training = run.config["training"]
     if steps is None or steps == training["steps"]:
         return
@@ -155,25 +173,34 @@ class _Recorder(keras.callbacks.Callback):
     dropped on resuming.
     """
 
-    def __init__(self, run, store, progress, step, request):
+    def __init__(
+        self,
+        run: Run,
+        store: FrameStore,
+        progress: Progress,
+        step: int,
+        request: StopRequest,
+    ) -> None:
         super().__init__()
         self._run = run
         self._store = store
         self.step = step
         self._before = progress  # of the epoch that is gone on with
         self._request = request
-        self._shown = None
+        self._shown: list[Sequence] | None = None
         self._epoch_began = step - progress.batch
         self.began_at = step  # the epoch, or what is left of it
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
         self._began = time.perf_counter() - self._before.seconds
         self.began_at = self.step
         self._epoch_began = self.step - self._before.batch
         self._before = Progress()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.step += 1
         in_epoch = self.step - self._epoch_began
         length = min(
@@ -187,7 +214,7 @@ class _Recorder(keras.callbacks.Callback):
             self._run.checkpoints.save(self.model, progress)
             raise Stopped(self._request.signal, self.step)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         model, epoch = self.model, epoch + 1
         values = {name: float(value) for name, value in (logs or {}).items()}
         row = dict.fromkeys(COLUMNS)
@@ -205,7 +232,7 @@ class _Recorder(keras.callbacks.Callback):
         if self._request.signal is not None and not last:
             raise Stopped(self._request.signal, self.step)
 
-    def _picture(self, model):
+    def _picture(self, model: DDR) -> None:
         from keras_ddr.visualization import plot_reconstruction, save_figure
         from keras_ddr.visualization.selection import pick_sequences
 

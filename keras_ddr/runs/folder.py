@@ -1,7 +1,12 @@
 """The folder of a run and what lies in it."""
 
+from __future__ import annotations
+
+import contextlib
 import pathlib
 import shutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 
@@ -12,6 +17,12 @@ from keras_ddr.files import is_temporary, locked, replacing
 from keras_ddr.runs import history, origin, settings
 from keras_ddr.runs.checkpoints import Checkpoints, Progress
 from keras_ddr.runs.models import load_file
+
+if TYPE_CHECKING:
+    from keras_ddr.data import FrameStore
+    from keras_ddr.model import DDR
+    from keras_ddr.runs.history import Row
+    from keras_ddr.typing import StrPath
 
 __all__ = ["Run"]
 
@@ -31,26 +42,26 @@ class Run:
             "backend", "versions".
     """
 
-    def __init__(self, path, config):
+    def __init__(self, path: StrPath, config: dict[str, Any]) -> None:
         self.path = pathlib.Path(path)
         self.config = config
         self.checkpoints = Checkpoints(self.path / "checkpoint")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
     @classmethod
     def create(
         cls,
-        path,
-        store,
-        config="small",
+        path: StrPath,
+        store: FrameStore | StrPath,
+        config: str = "small",
         *,
-        model=None,
-        training=None,
-        seed=0,
-        overwrite=False,
-    ):
+        model: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        overwrite: bool = False,
+    ) -> Self:
         """Make a run folder, ready for `fit`; its model is made with random weights.
 
         Initial weights come from Keras's global random state: for the same ones again
@@ -122,7 +133,7 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path):
+    def open(cls, path: StrPath) -> Self:
         """Open a run folder that exists.
 
         Args:
@@ -149,7 +160,7 @@ class Run:
 
     # --- what is in it --------------------------------------------------------------
 
-    def model(self, which="best"):
+    def model(self, which: str = "best") -> DDR:
         """Load a model of this run.
 
         Args:
@@ -172,11 +183,11 @@ class Run:
             )
         return load_file(path)
 
-    def checkpoint(self):
+    def checkpoint(self) -> pathlib.Path | None:
         """Path of the newest checkpoint, or `None`."""
         return self.checkpoints.newest()
 
-    def history(self):
+    def history(self) -> list[Row]:
         """Rows of history.csv.
 
         Returns:
@@ -185,11 +196,11 @@ class Run:
         """
         return history.read_history(self.path / "history.csv")
 
-    def best(self):
+    def best(self) -> Row | None:
         """Row of the epoch with the smallest `val_loss`, or `None`."""
         return history.best_row(self.history())
 
-    def step(self):
+    def step(self) -> int:
         """Number of the last step that is saved, 0 at the beginning."""
         checkpoint = self.checkpoint()
         if checkpoint is None:
@@ -197,23 +208,23 @@ class Run:
         return self._step_at(self.checkpoints.progress(checkpoint), self.history())
 
     @staticmethod
-    def _step_at(progress, rows):
+    def _step_at(progress: Progress, rows: list[Row]) -> int:
         before = [row["step"] for row in rows if row["epoch"] == progress.epoch]
         return (before[0] if before else 0) + progress.batch
 
     # --- what `fit` does with it ----------------------------------------------------
 
-    def write_config(self):
+    def write_config(self) -> None:
         """Write config.json, with its checksum."""
         with replacing(self.path / "config.json") as temporary:
             text = checksums.json_text(self.config)
             temporary.write_text(text, encoding="utf-8", newline="\n")
 
-    def write_history(self, rows):
+    def write_history(self, rows: list[Row]) -> None:
         """Replace history.csv."""
         history.write_history(self.path / "history.csv", rows)
 
-    def alone(self):
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """Let one process at a time write into the run; a context manager."""
         return locked(
             self.path / ".lock",
@@ -221,7 +232,9 @@ class Run:
             "choose another folder",
         )
 
-    def sets(self, store, steps, split="train", **arguments):
+    def sets(
+        self, store: FrameStore, steps: int, split: str = "train", **arguments: Any
+    ) -> FrameSets:
         """Frame sets with the settings of this run.
 
         Args:
@@ -244,7 +257,7 @@ class Run:
             **arguments,
         )
 
-    def validation_sets(self, store):
+    def validation_sets(self, store: FrameStore) -> FrameSets | None:
         """The fixed sets on which every epoch is judged, or `None` without val."""
         number = self.config["model"]["frames_per_set"]
         if not store.select(split="val", min_length=number):
@@ -257,7 +270,7 @@ class Run:
             batch_size=_VALIDATION_BATCH,
         )
 
-    def publish_if_best(self, rows, checkpoint):
+    def publish_if_best(self, rows: list[Row], checkpoint: StrPath) -> None:
         """The checkpoint becomes model.keras where its epoch, the last, is the best."""
         best = history.best_row(rows)
         if best is not None and best["epoch"] != rows[-1]["epoch"]:
@@ -265,7 +278,7 @@ class Run:
         with replacing(self.path / "model.keras") as temporary:
             shutil.copyfile(checkpoint, temporary)
 
-    def restore(self):
+    def restore(self) -> tuple[DDR, Progress, int]:
         """What to go on from; history and model.keras are brought in line with it.
 
         Returns:
@@ -306,7 +319,7 @@ class Run:
         return model, progress, self._step_at(progress, rows)
 
 
-def _check_free(path, overwrite):
+def _check_free(path: pathlib.Path, overwrite: bool) -> None:
     if not path.exists() or (path.is_dir() and _unfinished(path)):
         return
     if not path.is_dir():
@@ -320,14 +333,14 @@ def _check_free(path, overwrite):
         )
 
 
-def _unfinished(path):
+def _unfinished(path: pathlib.Path) -> bool:
     """Whether a folder is empty but for what `create` leaves when it is killed."""
     known = {".lock", "checkpoint", "samples", "checkpoint/epoch-000000.keras"}
     found = [file.relative_to(path) for file in path.rglob("*")]
     return all(file.as_posix() in known or is_temporary(file.name) for file in found)
 
 
-def _remove(path):
+def _remove(path: pathlib.Path) -> None:
     """Remove what a run writes, and nothing else that may lie there."""
     for folder in ("checkpoint", "samples"):
         if (path / folder).is_dir():

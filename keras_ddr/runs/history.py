@@ -2,11 +2,17 @@
 
 import csv
 import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import bounded_lines, replacing
 
 __all__ = ["COLUMNS", "best_row", "read_history", "write_history"]
+
+# Of each name in COLUMNS a number, or `None`.
+Row: TypeAlias = dict[str, Any]
 
 _PARTS = ("loss", "reconstruction_loss", "kl_static", "kl_dynamic")
 COLUMNS = (
@@ -22,7 +28,7 @@ frames, means over the epoch; `val_` columns are empty where there is no val; se
 the epoch with its validation."""
 
 
-def read_history(file):
+def read_history(file: pathlib.Path) -> list[Row]:
     """Rows of a history.csv.
 
     Args:
@@ -47,7 +53,7 @@ def read_history(file):
         raise InputError(f"{file} is damaged ({error}); restore or remove it") from None
 
 
-def write_history(file, rows):
+def write_history(file: pathlib.Path, rows: list[Row]) -> None:
     """Write rows as `read_history` returns them, whole or not at all."""
     with replacing(file) as temporary:
         with temporary.open("w", newline="", encoding="utf-8") as lines:
@@ -56,13 +62,13 @@ def write_history(file, rows):
             writer.writerows(rows)
 
 
-def best_row(rows):
+def best_row(rows: list[Row]) -> Row | None:
     """The row with the smallest `val_loss`, or `None` where there is none."""
     rows = [row for row in rows if math.isfinite(row["val_loss"] or math.nan)]
     return min(rows, key=lambda row: row["val_loss"], default=None)
 
 
-def _parse(row):
+def _parse(row: Mapping[str, str]) -> Row:
     if None in row or None in row.values():
         raise ValueError("a row has more or fewer cells than the header")
     parsed = {name: float(row[name]) if row[name] else None for name in COLUMNS}

@@ -1,16 +1,22 @@
 """Comparing the files of a run with what was written."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 from keras_ddr import checksums
 from keras_ddr.errors import InputError
 from keras_ddr.runs.checkpoints import Checkpoints
 from keras_ddr.runs.folder import Run
 
+if TYPE_CHECKING:
+    from keras_ddr.typing import Progress, StrPath
+
 __all__ = ["verify"]
 
 
-def verify(path, progress=None):
+def verify(path: StrPath, progress: Progress | None = None) -> checksums.Findings:
     """Read all files of a run and compare them with the checksums in them.
 
     Args:

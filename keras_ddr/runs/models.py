@@ -1,16 +1,24 @@
 """Loading models from runs and files."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 import keras
 
 from keras_ddr.errors import InputError
 from keras_ddr.model_files import check_model_file
 
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import StrPath
+
 __all__ = ["check_fits", "load_file", "load_model"]
 
 
-def load_model(path):
+def load_model(path: StrPath) -> DDR:
     """Load the best model of a run folder, or a saved `DDR`.
 
     Only load files that you trust: Keras's safe mode stays on, but a model file is a
@@ -38,7 +46,7 @@ def load_model(path):
     return Run.open(path).model()
 
 
-def load_file(path):
+def load_file(path: pathlib.Path) -> DDR:
     """Load a .keras file after a look at what it asks for.
 
     Args:
@@ -66,7 +74,7 @@ def load_file(path):
         ) from error
 
 
-def check_fits(model, store):
+def check_fits(model: DDR, store: FrameStore) -> None:
     """Refuse a store whose frames a model cannot take.
 
     Args:

@@ -1,19 +1,26 @@
 """Which store a run was made with."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 from keras_ddr.data import FrameStore
 from keras_ddr.errors import InputError
 
+if TYPE_CHECKING:
+    from keras_ddr.runs.folder import Run
+    from keras_ddr.typing import StrPath
+
 __all__ = ["describe", "open_store", "same_store"]
 
 
-def open_store(store):
+def open_store(store: FrameStore | StrPath) -> FrameStore:
     """The store itself, or the one at a path."""
     return store if isinstance(store, FrameStore) else FrameStore.open(store)
 
 
-def describe(store):
+def describe(store: FrameStore) -> dict[str, Any]:
     """What config.json keeps of a store.
 
     Args:
@@ -29,7 +36,7 @@ def describe(store):
     }
 
 
-def same_store(run, store=None):
+def same_store(run: Run, store: FrameStore | StrPath | None = None) -> FrameStore:
     """The store that a run was made with, wherever it is now.
 
     Args:
@@ -61,7 +68,7 @@ def same_store(run, store=None):
     return store
 
 
-def _identity(store):
+def _identity(store: FrameStore) -> dict[str, Any]:
     return {
         "sha256": store.meta.get("sha256"),
         "sequences": len(store),

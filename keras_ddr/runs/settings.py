@@ -2,8 +2,11 @@
 
 import inspect
 import math
+import pathlib
 import platform
+from collections.abc import Mapping
 from importlib import metadata
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,12 +35,14 @@ _MOST = 10**9  # steps, and sequences of a batch
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 
 
-def given(overrides):
+def given(overrides: Mapping[str, Any] | None) -> dict[str, Any]:
     """The entries of a dict that are not `None`."""
     return {k: v for k, v in (overrides or {}).items() if v is not None}
 
 
-def training_settings(defaults, overrides, seed):
+def training_settings(
+    defaults: Mapping[str, Any], overrides: Mapping[str, Any] | None, seed: int
+) -> dict[str, Any]:
     """All settings of the training.
 
     Args:
@@ -56,7 +61,7 @@ def training_settings(defaults, overrides, seed):
     )
 
 
-def _checked_training(settings):
+def _checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     settings = {"clipnorm": None, "accumulate": 1, **settings}
     for name in ("batch_size", "steps", "save_every", "accumulate"):
         value = settings[name]
@@ -84,11 +89,11 @@ def _checked_training(settings):
     return settings
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def new_model(arguments, training):
+def new_model(arguments: Mapping[str, Any], training: Mapping[str, Any]) -> DDR:
     """A compiled model with random weights.
 
     Args:
@@ -119,7 +124,7 @@ def new_model(arguments, training):
     return model
 
 
-def plain_arguments(model, arguments):
+def plain_arguments(model: DDR, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of the model as JSON holds them, with every default written out.
 
     Args:
@@ -137,7 +142,7 @@ def plain_arguments(model, arguments):
     return plain
 
 
-def read_config(file):
+def read_config(file: pathlib.Path) -> dict[str, Any]:
     """Read a config.json and refuse what no run wrote into its own.
 
     Args:
@@ -184,9 +189,12 @@ def read_config(file):
     return config
 
 
-def versions():
+def versions() -> dict[str, str | None]:
     """Versions of what a training depends on, by name."""
-    found = {"python": platform.python_version(), "keras_ddr": __version__}
+    found: dict[str, str | None] = {
+        "python": platform.python_version(),
+        "keras_ddr": __version__,
+    }
     for package in ("keras", "numpy", keras.backend.backend()):
         try:
             found[package] = metadata.version(package)

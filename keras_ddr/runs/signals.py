@@ -3,6 +3,9 @@
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Self
 
 __all__ = ["Stopped", "StopRequest"]
 
@@ -20,7 +23,7 @@ class Stopped(KeyboardInterrupt):
         step: Last step, which is saved.
     """
 
-    def __init__(self, number, step):
+    def __init__(self, number: int, step: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name} at step {step}")
         self.signal = int(number)
         self.step = step
@@ -36,11 +39,11 @@ class StopRequest:
         signal: Number of the first signal, or `None`.
     """
 
-    def __init__(self):
-        self.signal = None
+    def __init__(self) -> None:
+        self.signal: int | None = None
 
     @contextlib.contextmanager
-    def listening(self):
+    def listening(self) -> Iterator[Self]:
         """Handle the signals within, where nobody else does.
 
         In a thread other than the main one Python allows no handlers, and nothing is
@@ -57,7 +60,7 @@ class StopRequest:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _note(self, number, frame):
+    def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number

@@ -3,6 +3,7 @@
 import collections
 import math
 import warnings
+from typing import Any
 
 import keras
 
@@ -33,11 +34,11 @@ class EpochSetter(keras.callbacks.Callback):
         data: Anything with a method `set_epoch(epoch)`, such as `FrameSets`.
     """
 
-    def __init__(self, data):
+    def __init__(self, data: Any) -> None:
         super().__init__()
         self._data = data
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Hand on the epoch, counted from 0."""
         self._data.set_epoch(epoch)
 
@@ -50,25 +51,27 @@ class LossWatch(keras.callbacks.Callback):
             before the end of its epoch is told to the callbacks that come later.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Nothing was seen yet."""
         self._unused = {"kl_static": 0, "kl_dynamic": 0}
-        self._warned = set()
+        self._warned: set[str] = set()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """The means begin anew."""
         self._epoch = epoch + 1
         self._steps = 0
-        self._pending = collections.deque()
+        self._pending: collections.deque[tuple[int, Any]] = collections.deque()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Look at a step some time ago: means stay NaN once they are."""
         self._steps += 1
         self._pending.append((self._steps, logs))
         if len(self._pending) > _BEHIND:
             self._check(*self._pending.popleft())
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the last steps, at the validation, and at both KL terms."""
         for step, values in self._pending:
             self._check(step, values)
@@ -76,7 +79,7 @@ class LossWatch(keras.callbacks.Callback):
         for name in self._unused:
             self._look_for_collapse(name, logs or {})
 
-    def _check(self, step, logs):
+    def _check(self, step: int, logs: dict[str, Any] | None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
         wrong = {k: v for k, v in values.items() if not math.isfinite(v)}
         # The loss is their sum; alone it is told of where parts overflow together.
@@ -85,7 +88,7 @@ class LossWatch(keras.callbacks.Callback):
         if wrong:
             raise LossNotFinite(self._epoch, step, parts or wrong)
 
-    def _look_for_collapse(self, name, logs):
+    def _look_for_collapse(self, name: str, logs: dict[str, Any]) -> None:
         if name not in logs or name in self._warned:
             return
         nats, code, unit = float(logs[name]), "f", "sequence"

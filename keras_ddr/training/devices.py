@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 
@@ -17,7 +19,9 @@ _MOST = 16
 
 
 @contextlib.contextmanager
-def on_devices(distribute, batch_size, report=None):
+def on_devices(
+    distribute: str, batch_size: int, report: Callable[[str], object] | None = None
+) -> Iterator[int]:
     """Have models that are made or loaded within use several devices.
 
     Every device gets an equal part of each batch, and gradients are summed: the result
@@ -47,7 +51,7 @@ def on_devices(distribute, batch_size, report=None):
         yield len(devices)
 
 
-def choose_devices(distribute, batch_size):
+def choose_devices(distribute: str, batch_size: int) -> list[str]:
     """Names of the devices that `on_devices` uses.
 
     Args:
@@ -82,11 +86,11 @@ def choose_devices(distribute, batch_size):
     return devices[:count]
 
 
-def _jax_scope(devices):
+def _jax_scope(devices: Sequence[str]) -> contextlib.AbstractContextManager[Any]:
     return keras.distribution.DataParallel(devices=devices).scope()
 
 
-def _tensorflow_devices():
+def _tensorflow_devices() -> list[str]:
     import tensorflow as tf
 
     devices = tf.config.list_logical_devices("GPU")
@@ -94,12 +98,12 @@ def _tensorflow_devices():
     return [device.name.removeprefix("/device:") for device in devices]
 
 
-def _tensorflow_scope(devices):
+def _tensorflow_scope(devices: Sequence[str]) -> contextlib.AbstractContextManager[Any]:
     return _mirrored(tuple(devices)).scope()
 
 
 @functools.cache
-def _mirrored(devices):
+def _mirrored(devices: tuple[str, ...]) -> Any:
     """One strategy for all trainings of a process.
 
     The sums over the replicas of a second one would be taken for those of the first.

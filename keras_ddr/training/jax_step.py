@@ -1,15 +1,29 @@
 """The training step on JAX."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import jax
 import keras
+
+if TYPE_CHECKING:
+    # What it is mixed into.
+    from keras import Model as _Base
+
+    from keras_ddr.typing import Tensor
+else:
+    _Base = object
 
 __all__ = ["TrainStep"]
 
 
-class TrainStep:
+class TrainStep(_Base):
     """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
 
-    def train_step(self, state, data):
+    def train_step(
+        self, state: tuple[Any, ...], data: Any
+    ) -> tuple[dict[str, Tensor], tuple[Any, ...]]:
         """Take one step on a batch, without side effects.
 
         Args:

@@ -12,7 +12,7 @@ _LARGEST = 2**30
 _kept = False
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> bool:
     """Have glibc keep freed memory up to 1 GiB for the process.
 
     Maps of a few dozen megabytes come and go in every step. Left alone, glibc gives

@@ -1,15 +1,27 @@
 """The training step on TensorFlow."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    # What it is mixed into.
+    from keras import Model as _Base
+
+    from keras_ddr.typing import Tensor
+else:
+    _Base = object
 
 __all__ = ["TrainStep"]
 
 
-class TrainStep:
+class TrainStep(_Base):
     """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Tensor]:
         """Take one step on a batch and return the running means of the loss parts.
 
         Args:
@@ -33,7 +45,7 @@ class TrainStep:
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
 
-def _share(x, sample_weight):
+def _share(x: Tensor, sample_weight: Tensor | None) -> Tensor:
     """What the loss of this replica counts in that of the batch that it is a part of.
 
     `compute_loss` is a mean over the sets of a replica, and gradients are summed over
@@ -49,7 +61,9 @@ def _share(x, sample_weight):
     return weight / tf.maximum(total, 1e-7)
 
 
-def _clipped_together(gradients, optimizer):
+def _clipped_together(
+    gradients: list[Tensor], optimizer: keras.optimizers.Optimizer
+) -> list[Tensor]:
     """Gradients of which the sum over the replicas has the norm that is allowed.
 
     Keras would clip those of each replica and then sum them.

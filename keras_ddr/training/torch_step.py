@@ -1,22 +1,35 @@
 """The training step on PyTorch."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import keras
 import torch
 
 from keras_ddr.training.memory import keep_freed_memory
 
+if TYPE_CHECKING:
+    # What it is mixed into.
+    from keras import Model as _Base
+
+    from keras_ddr.typing import Tensor
+else:
+    _Base = object
+
 __all__ = ["TrainStep"]
 
 
-class TrainStep:
+class TrainStep(_Base):
     """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """As in Keras; from here on the process keeps the memory that it frees."""
         keep_freed_memory()
         return super().make_train_function(force)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Tensor]:
         """Take one step on a batch and return the running means of the loss parts.
 
         Args:

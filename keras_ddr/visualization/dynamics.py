@@ -1,5 +1,9 @@
 """Components of z over a sequence, with the frames at their extremes (Figure 4b)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
@@ -8,6 +12,13 @@ from keras_ddr.errors import InputError
 from keras_ddr.events import curve_places, find_events, smooth_curve
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import DPI, FADED, INK, drawable, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.model import DDR
 
 __all__ = ["plot_dynamics"]
 
@@ -18,8 +29,15 @@ _TILE = 0.5  # inches
 
 @styled
 def plot_dynamics(
-    model, store, sequence, component=0, frames=8, *, width=2.0, prominence=0.5
-):
+    model: DDR,
+    store: FrameStore,
+    sequence: int | str,
+    component: int = 0,
+    frames: int = 8,
+    *,
+    width: float = 2.0,
+    prominence: float = 0.5,
+) -> Figure:
     """Show one component of z over a sequence and the frames at its extremes.
 
     Args:
@@ -110,11 +128,12 @@ def plot_dynamics(
             at = place_of[event.position]
             share = 0.5 * span
             level = high + share if kind == "peak" else low - share
-            _place(axes, images[event.position], (x[at], smooth[at]), (place, level))
+            point = float(x[at]), float(smooth[at])
+            _place(axes, images[event.position], point, (float(place), level))
     return figure
 
 
-def _spread(places, axes):
+def _spread(places: ArrayLike, axes: Axes) -> NDArray[np.float64]:
     """Move places apart until their frames do not overlap, near where they were."""
     first, last = axes.get_xlim()
     least = (last - first) * _TILE * 1.08 / (_WIDTH * 0.91)
@@ -137,7 +156,12 @@ def _spread(places, axes):
     return places
 
 
-def _place(axes, image, point, where):
+def _place(
+    axes: Axes,
+    image: NDArray[np.uint8],
+    point: tuple[float, float],
+    where: tuple[float, float],
+) -> None:
     if image.shape[-1] != 3:
         image = np.repeat(image[..., :1], 3, axis=-1)
     zoom = _TILE * DPI / max(image.shape[:2]) * 72 / DPI

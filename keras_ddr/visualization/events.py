@@ -1,5 +1,10 @@
 """Contact sheet of events: what the extremes of z look like."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_ddr.errors import InputError
@@ -12,13 +17,25 @@ from keras_ddr.visualization.style import (
     whole_scale,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.events import Event
+
 __all__ = ["MOST_SEQUENCES", "plot_events"]
 
 MOST_SEQUENCES = 40  # a picture of more rows is slow to draw and hard to open
+"""Sequences that fit on a sheet."""
 
 
 @styled
-def plot_events(store, events, most=10, sequences=MOST_SEQUENCES):
+def plot_events(
+    store: FrameStore,
+    events: Iterable[Event],
+    most: int = 10,
+    sequences: int = MOST_SEQUENCES,
+) -> Figure:
     """Show the frames of events, one row a sequence, in the order of time.
 
     Args:
@@ -35,7 +52,7 @@ def plot_events(store, events, most=10, sequences=MOST_SEQUENCES):
     Raises:
         InputError: There is no event to show.
     """
-    rows = {}
+    rows: dict[str, list[Event]] = {}
     for event in events:
         rows.setdefault(event.sequence, []).append(event)
     if not rows:
@@ -81,7 +98,7 @@ def plot_events(store, events, most=10, sequences=MOST_SEQUENCES):
     return sheet.figure
 
 
-def _caption(event):
+def _caption(event: Event) -> list[str]:
     arrow = "▲" if event.kind == "peak" else "▼"
     when = f"frame {event.source_frame}"
     if not np.isnan(event.time):

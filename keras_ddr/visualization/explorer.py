@@ -1,11 +1,15 @@
 """One page to play with: a plane of z, decoded identities, and the sequences."""
 
+from __future__ import annotations
+
 import base64
 import io
 import itertools
 import json
 import math
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -14,9 +18,18 @@ from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.files import check_output_path, replacing
 from keras_ddr.visualization import selection
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.inference import Codes
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import StrPath
+
 __all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
 
 SUFFIXES = (".html",)
+"""Suffixes of the page."""
 
 _COLUMNS = 16  # frames side by side in an atlas
 _LIMIT = 10_000_000  # bytes of a page
@@ -26,7 +39,15 @@ _QUALITIES = (88, 78, 65, 50, 35)
 _TEMPLATE = Path(__file__).with_name("explorer.html")
 
 
-def explorer_page(model, store, sequences=8, frames=150, *, split=None, seed=None):
+def explorer_page(
+    model: DDR,
+    store: FrameStore,
+    sequences: int | Iterable[int | str | Sequence] = 8,
+    frames: int | Collection[int] = 150,
+    *,
+    split: str | None = None,
+    seed: int | None = None,
+) -> str:
     """Make a page that shows what z does to each identity.
 
     The page holds everything: it opens from disk and asks nobody for anything. A plane
@@ -104,7 +125,7 @@ def explorer_page(model, store, sequences=8, frames=150, *, split=None, seed=Non
     return _TEMPLATE.read_text(encoding="utf-8").replace("/*DATA*/", text)
 
 
-def save_explorer(page, path):
+def save_explorer(page: str, path: StrPath) -> Path:
     """Write a page, whole or not at all.
 
     Args:
@@ -123,13 +144,15 @@ def save_explorer(page, path):
     return path
 
 
-def _pairs(components):
+def _pairs(components: int) -> list[tuple[int, int | None]]:
     if components == 1:
         return [(0, None)]
     return list(itertools.combinations(range(min(components, 6)), 2))
 
 
-def _plane(model, codes, pair, grid, limit):
+def _plane(
+    model: DDR, codes: Codes, pair: tuple[int, int | None], grid: int, limit: float
+) -> NDArray[np.float32]:
     """Pictures (grid * grid, H, W, C) of one identity, or (grid, …) of one component.
 
     Rows go up with the second component, columns with the first.
@@ -145,7 +168,12 @@ def _plane(model, codes, pair, grid, limit):
     return model.decode(codes.static.mean, z)
 
 
-def _about(store, sequence, positions, scores):
+def _about(
+    store: FrameStore,
+    sequence: Sequence,
+    positions: NDArray[np.integer],
+    scores: NDArray[np.float32],
+) -> dict[str, Any]:
     """What the page says of a sequence and its frames; plain values."""
     known = store.frame_labels(sequence.index)
     labels = {}
@@ -167,7 +195,7 @@ def _about(store, sequence, positions, scores):
     }
 
 
-def _plain(value, info):
+def _plain(value: float, info: Mapping[str, Any]) -> str | float | None:
     if info.get("kind") == "categorical":
         known = 0 <= value < len(info["classes"])
         return info["classes"][int(value)] if known else None
@@ -178,7 +206,7 @@ def _plain(value, info):
     return float(f"{value:.4g}")
 
 
-def _atlas(images, columns, quality):
+def _atlas(images: ArrayLike, columns: int, quality: int) -> str:
     """Pictures side by side in one WebP picture, as an address that holds it."""
     images = np.asarray(images)
     if images.dtype != np.uint8:

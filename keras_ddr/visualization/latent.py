@@ -1,5 +1,10 @@
 """Scatter of the dynamic codes, coloured by a label."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,6 +13,12 @@ from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import DPI, drawable, styled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.model import DDR
 
 __all__ = ["plot_latent"]
 
@@ -20,17 +31,17 @@ _WIDTH, _HEIGHT = 3.35, 3.0  # inches: one column of a page
 
 @styled
 def plot_latent(
-    model,
-    store,
-    label=None,
-    sequences=8,
-    frames=200,
+    model: DDR,
+    store: FrameStore,
+    label: str | None = None,
+    sequences: int | Iterable[int | str | Sequence] = 8,
+    frames: int | Collection[int] = 200,
     *,
-    components=(0, 1),
-    standardized=True,
-    split=None,
-    seed=None,
-):
+    components: tuple[int, int] | list[int] = (0, 1),
+    standardized: bool = True,
+    split: str | None = None,
+    seed: int | None = None,
+) -> Figure:
     """Show the dynamic codes of the frames of some sequences in a plane.
 
     Args:
@@ -79,7 +90,7 @@ def plot_latent(
     figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
     axes = figure.add_axes((0.15, 0.14, 0.58, 0.8))
     missing = np.isnan(values)
-    style = {"s": 5, "linewidths": 0, "rasterized": len(points) > 5000}
+    style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": len(points) > 5000}
     axes.scatter(*points[missing].T, color=_MISSING, **style)
     present, known = points[~missing], values[~missing]
     classes = [s.name for s in shown] if label is None else info.get("classes")
@@ -107,7 +118,11 @@ def plot_latent(
         cyclic = info.get("kind") == "periodic"
         name = "twilight" if cyclic else "viridis"
         drawn = axes.scatter(
-            *present.T, c=known, cmap=matplotlib.colormaps[name], **style
+            present[:, 0],
+            present[:, 1],
+            c=known,
+            cmap=matplotlib.colormaps[name],
+            **style,
         )
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
         unit = f" ({info['unit']})" if info.get("unit") else ""
@@ -125,7 +140,9 @@ def plot_latent(
     return figure
 
 
-def _label_of(store, label):
+def _label_of(
+    store: FrameStore, label: str | None
+) -> tuple[str | None, Mapping[str, Any]]:
     if label is None:
         named = [
             name
@@ -143,7 +160,14 @@ def _label_of(store, label):
     return label, store.label_info[label]
 
 
-def _values(store, sequence, label, info, positions, number):
+def _values(
+    store: FrameStore,
+    sequence: Sequence,
+    label: str | None,
+    info: Mapping[str, Any],
+    positions: NDArray[np.integer],
+    number: int,
+) -> NDArray[np.float64]:
     """Colours of frames as numbers, NaN where missing."""
     if label is None:
         return np.full(len(positions), float(number))

@@ -1,5 +1,10 @@
 """The plane of z, decoded for several identities side by side (Figure 3)."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.stats import norm
 
@@ -13,6 +18,13 @@ from keras_ddr.visualization.style import (
     whole_scale,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.inference import Codes
+    from keras_ddr.model import DDR
+
 __all__ = ["plot_manifold"]
 
 _LEFT, _BELOW, _BETWEEN, _MARGIN, _GAP, _TITLE_GAP = 160, 110, 40, 30, 2, 16
@@ -21,15 +33,15 @@ _TICK = {"color": FADED, "fontsize": 5.5}
 
 @styled
 def plot_manifold(
-    model,
-    identities,
-    grid=9,
+    model: DDR,
+    identities: Iterable[Codes | ArrayLike],
+    grid: int = 9,
     *,
-    components=(0, 1),
-    quantiles=(0.02, 0.98),
-    names=None,
-    originals=None,
-):
+    components: Sequence[int] = (0, 1),
+    quantiles: tuple[float, float] = (0.02, 0.98),
+    names: Sequence[str] | None = None,
+    originals: Sequence[ArrayLike] | None = None,
+) -> Figure:
     """Fix f and decode z on a grid, one panel for each identity.
 
     The grid spans quantiles of p(z | f), z = μ_p + σ_p Φ⁻¹(q), so that it stays where
@@ -88,12 +100,12 @@ def plot_manifold(
     return sheet.figure
 
 
-def _mean_of(identity):
+def _mean_of(identity: Codes | ArrayLike) -> NDArray[np.float32]:
     static = getattr(identity, "static", None)
     return np.asarray(identity if static is None else static.mean, dtype="float32")
 
 
-def _scores(grid, quantiles):
+def _scores(grid: int, quantiles: tuple[float, float]) -> NDArray[np.float64]:
     low, high = quantiles
     if not 0 < low < high < 1:
         raise InputError(
@@ -104,7 +116,7 @@ def _scores(grid, quantiles):
     return norm.ppf(np.linspace(low, high, grid))
 
 
-def _check_components(components, dim):
+def _check_components(components: Sequence[int], dim: int) -> tuple[int, ...]:
     components = tuple(components)[: min(2, dim)]
     wanted = min(2, dim)
     if len(set(components)) != wanted or not all(0 <= c < dim for c in components):
@@ -115,7 +127,12 @@ def _check_components(components, dim):
     return components
 
 
-def _decode_grid(model, static, scores, components):
+def _decode_grid(
+    model: DDR,
+    static: NDArray[np.float32],
+    scores: NDArray[np.float64],
+    components: tuple[int, ...],
+) -> NDArray[np.float32]:
     """Images `(identities, rows, columns, H, W, C)`; rows go from high to low."""
     grid = len(scores)
     rows = grid if len(components) == 2 else 1
@@ -129,7 +146,14 @@ def _decode_grid(model, static, scores, components):
     return images.reshape(len(static), rows, grid, *model.image_shape)
 
 
-def _label_below(sheet, x, y, width, component, quantiles):
+def _label_below(
+    sheet: Sheet,
+    x: float,
+    y: float,
+    width: float,
+    component: int,
+    quantiles: tuple[float, float],
+) -> None:
     for (place, text), align in zip(
         _ticks(quantiles), ("left", "center", "right"), strict=True
     ):
@@ -137,7 +161,14 @@ def _label_below(sheet, x, y, width, component, quantiles):
     sheet.text(x + width / 2, y + 62, f"$z_{{{component + 1}}}$", ha="center")
 
 
-def _label_left(sheet, x, y, height, component, quantiles):
+def _label_left(
+    sheet: Sheet,
+    x: float,
+    y: float,
+    height: float,
+    component: int,
+    quantiles: tuple[float, float],
+) -> None:
     for (place, text), align in zip(
         _ticks(quantiles), ("bottom", "center", "top"), strict=True
     ):
@@ -147,7 +178,7 @@ def _label_left(sheet, x, y, height, component, quantiles):
     sheet.text(x - 110, y + height / 2, f"$z_{{{component + 1}}}$", ha="center")
 
 
-def _ticks(quantiles):
+def _ticks(quantiles: tuple[float, float]) -> list[tuple[float, str]]:
     low, high = quantiles
     named = ((0.0, low), (0.5, (low + high) / 2), (1.0, high))
     return [(place, f"{100 * quantile:.3g} %") for place, quantile in named]

@@ -1,5 +1,10 @@
 """Frames of a few sequences over what the model makes of them."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_ddr.visualization import selection
@@ -12,11 +17,25 @@ from keras_ddr.visualization.style import (
     whole_scale,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.model import DDR
+
 __all__ = ["plot_reconstruction"]
 
 
 @styled
-def plot_reconstruction(model, store, sequences=4, frames=8, *, split=None, seed=None):
+def plot_reconstruction(
+    model: DDR,
+    store: FrameStore,
+    sequences: int | Iterable[int | str | Sequence] = 4,
+    frames: int | Collection[int] = 8,
+    *,
+    split: str | None = None,
+    seed: int | None = None,
+) -> Figure:
     """Show originals over reconstructions from posterior means.
 
     Args:

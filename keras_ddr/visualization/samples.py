@@ -1,5 +1,9 @@
 """Sequences drawn from the model: f from its prior, z from p(z | f)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras_ddr.visualization.style import (
     FADED,
     Sheet,
@@ -8,11 +12,18 @@ from keras_ddr.visualization.style import (
     whole_scale,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_ddr.model import DDR
+
 __all__ = ["plot_samples"]
 
 
 @styled
-def plot_samples(model, sequences=6, frames=8, seed=0):
+def plot_samples(
+    model: DDR, sequences: int = 6, frames: int = 8, seed: int = 0
+) -> Figure:
     """Show frames that the model draws: a row an identity, a column a draw of z.
 
     Args:

@@ -1,15 +1,33 @@
 """Which sequences and frames a figure shows."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.inference import Codes
+    from keras_ddr.model import DDR
 
 __all__ = ["encode_shown", "pick_frames", "pick_sequences"]
 
 _CONTEXT = 64  # frames of a long sequence that f is taken from
 
 
-def pick_sequences(store, sequences, split=None, min_length=1, seed=None):
+def pick_sequences(
+    store: FrameStore,
+    sequences: int | Iterable[int | str | Sequence],
+    split: str | None = None,
+    min_length: int = 1,
+    seed: int | None = None,
+) -> list[Sequence]:
     """Sequences of a store, by number or by name.
 
     Args:
@@ -45,7 +63,9 @@ def pick_sequences(store, sequences, split=None, min_length=1, seed=None):
     return [found[i] for i in chosen]
 
 
-def pick_frames(sequence, frames):
+def pick_frames(
+    sequence: Sequence, frames: int | Collection[int]
+) -> NDArray[np.integer]:
     """Positions of frames in a sequence.
 
     Args:
@@ -71,7 +91,9 @@ def pick_frames(sequence, frames):
     return positions
 
 
-def encode_shown(model, store, sequence, positions):
+def encode_shown(
+    model: DDR, store: FrameStore, sequence: Sequence, positions: ArrayLike
+) -> tuple[NDArray[np.uint8], Codes, NDArray[np.integer]]:
     """Codes of the frames that are shown; f is taken from the sequence around them.
 
     Args:
@@ -90,11 +112,11 @@ def encode_shown(model, store, sequence, positions):
     return frames, model.encode(frames), np.searchsorted(used, positions)
 
 
-def _spread(length, number):
+def _spread(length: int, number: int) -> NDArray[np.integer]:
     return np.linspace(0, length - 1, number).round().astype(int)
 
 
-def _find(store, item, min_length):
+def _find(store: FrameStore, item: int | str | Sequence, min_length: int) -> Sequence:
     if isinstance(item, int | np.integer):
         if not 0 <= item < len(store):
             raise InputError(

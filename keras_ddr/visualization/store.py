@@ -1,5 +1,10 @@
 """What is in a frame store, at a glance."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import (
     FADED,
@@ -10,11 +15,23 @@ from keras_ddr.visualization.style import (
     whole_scale,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_ddr.data.store import FrameStore, Sequence
+
 __all__ = ["plot_store"]
 
 
 @styled
-def plot_store(store, sequences=16, frames=10, *, split=None, seed=None):
+def plot_store(
+    store: FrameStore,
+    sequences: int | Iterable[int | str | Sequence] = 16,
+    frames: int | Collection[int] = 10,
+    *,
+    split: str | None = None,
+    seed: int | None = None,
+) -> Figure:
     """Show frames of a store, one row a sequence: a contact sheet.
 
     Args:

@@ -4,8 +4,13 @@ Figures are `matplotlib.figure.Figure` objects made without pyplot, and settings
 applied inside a context: nothing global is changed.
 """
 
+from __future__ import annotations
+
 import bisect
 import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -14,6 +19,14 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from keras_ddr.files import check_output_path, replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+    from matplotlib.typing import RcKeyType
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import StrPath
 
 __all__ = [
     "DPI",
@@ -26,13 +39,17 @@ __all__ = [
     "whole_scale",
 ]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 DPI = 300
+"""Dots an inch of figures in pixels."""
 _LONGEST = 200  # characters at the head and the tail of a text that may be shown
 SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
 FADED = "#6b6b6b"
 
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "font.family": "sans-serif",
     "font.size": 7.0,
     "text.color": INK,
@@ -50,13 +67,14 @@ STYLE = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
 }
+"""Matplotlib settings of all figures."""
 
 
-def styled(function):
+def styled(function: Callable[P, R]) -> Callable[P, R]:
     """Run a function with the settings of `STYLE`, and leave no trace of them."""
 
     @functools.wraps(function)
-    def inside(*args, **kwargs):
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
         with matplotlib.rc_context(STYLE):
             return function(*args, **kwargs)
 
@@ -64,7 +82,7 @@ def styled(function):
 
 
 @styled
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: StrPath) -> Path:
     """Write a figure, whole or not at all.
 
     Args:
@@ -84,7 +102,7 @@ def save_figure(figure, path):
     return path
 
 
-def check_figure_path(path):
+def check_figure_path(path: StrPath) -> Path:
     """Refuse a path that `save_figure` could not write, before the work is done.
 
     Args:
@@ -99,17 +117,17 @@ def check_figure_path(path):
     return check_output_path(path, SUFFIXES)
 
 
-def whole_scale(size, inches):
+def whole_scale(size: int, inches: float) -> int:
     """Whole factor that shows `size` image pixels at about `inches`, at least 1."""
     return max(1, round(inches * DPI / size))
 
 
-def drawable(text):
+def drawable(text: str) -> str:
     """The text with "?" for what is no character of a font, such as half a one."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def shorten(text, pixels, points=7.0, weight="bold"):
+def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold") -> str:
     """Cut a text in the middle so that it is `pixels` wide at most.
 
     Args:
@@ -128,16 +146,16 @@ def shorten(text, pixels, points=7.0, weight="bold"):
         text = text[:_LONGEST] + text[-_LONGEST:]
     font = FontProperties(weight=weight)
 
-    def width(string):
+    def width(string: str) -> float:
         # A name with two dollar signs is no formula.
         string = string.replace("$", "S")
         return TextPath((0, 0), string, size=points, prop=font).get_extents().width
 
-    def cut(kept):
+    def cut(kept: int) -> str:
         head = (kept + 1) // 2
         return f"{text[:head]}…{text[len(text) - (kept - head) :]}"
 
-    def is_too_wide(string):
+    def is_too_wide(string: str) -> bool:
         return width(string) * DPI / 72 > pixels
 
     if len(text) <= 4 or not is_too_wide(text):
@@ -162,11 +180,13 @@ class Sheet:
         height: Pixels.
     """
 
-    def __init__(self, width, height):
+    def __init__(self, width: float, height: float) -> None:
         self.width, self.height = int(width), int(height)
         self.figure = Figure((self.width / DPI, self.height / DPI), dpi=DPI)
 
-    def tiles(self, left, top, images, scale, gap):
+    def tiles(
+        self, left: float, top: float, images: NDArray[Any], scale: int, gap: int
+    ) -> Axes:
         """Show images in rows and columns.
 
         Args:
@@ -194,21 +214,23 @@ class Sheet:
         axes.set_axis_off()
         return axes
 
-    def text(self, x, y, string, **kwargs):
+    def text(self, x: float, y: float, string: str, **kwargs: Any) -> Text:
         """Write at pixel (x, y) from the top left; kwargs as for `Figure.text`."""
         return self.figure.text(
             x / self.width, 1 - y / self.height, string, **{"va": "center", **kwargs}
         )
 
 
-def tiles_size(rows, columns, shape, scale, gap):
+def tiles_size(
+    rows: int, columns: int, shape: tuple[int, ...], scale: int, gap: int
+) -> tuple[int, int]:
     """Height and width in pixels of what `Sheet.tiles` shows; `shape` is `(H, W)`."""
     height = rows * shape[0] * scale + (rows - 1) * gap
     width = columns * shape[1] * scale + (columns - 1) * gap
     return height, width
 
 
-def _to_rgb(images):
+def _to_rgb(images: ArrayLike) -> NDArray[np.uint8]:
     images = np.asarray(images)
     if images.dtype != np.uint8:
         images = np.round(np.clip(images, 0.0, 1.0) * 255.0).astype("uint8")
@@ -218,7 +240,7 @@ def _to_rgb(images):
     return images
 
 
-def _compose(images, scale, gap):
+def _compose(images: NDArray[np.uint8], scale: int, gap: int) -> NDArray[np.uint8]:
     rows, columns, height, width = images.shape[:4]
     images = images.repeat(scale, axis=2).repeat(scale, axis=3)
     height, width = height * scale, width * scale

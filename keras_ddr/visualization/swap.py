@@ -1,18 +1,38 @@
 """Identities of some sequences with the dynamics of others, as a matrix."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.model import DDR
+    from keras_ddr.typing import ImageShape
+
 __all__ = ["plot_swap"]
 
 
 @styled
 def plot_swap(
-    model, store, identities=5, dynamics=8, *, align="none", split=None, seed=0
-):
+    model: DDR,
+    store: FrameStore,
+    identities: int | Iterable[int | str | Sequence] = 5,
+    dynamics: int | Iterable[tuple[int | str | Sequence, int]] = 8,
+    *,
+    align: str = "none",
+    split: str | None = None,
+    seed: int = 0,
+) -> Figure:
     """Decode f of each row with z of each column.
 
     Args:
@@ -57,7 +77,13 @@ def plot_swap(
     return _draw(np.stack(left), np.stack(top), images, model.image_shape, align)
 
 
-def _draw(left, top, images, shape, align):
+def _draw(
+    left: NDArray[Any],
+    top: NDArray[Any],
+    images: NDArray[np.float32],
+    shape: ImageShape,
+    align: str,
+) -> Figure:
     rows, columns = images.shape[:2]
     scale = whole_scale(max(shape[:2]), 0.42)
     gap, space, margin, label = 4, 24, 30, 60
@@ -82,7 +108,14 @@ def _draw(left, top, images, shape, align):
     return sheet.figure
 
 
-def _pick_dynamics(store, dynamics, rows, split, min_length, seed):
+def _pick_dynamics(
+    store: FrameStore,
+    dynamics: int | Iterable[tuple[int | str | Sequence, int]],
+    rows: list[Sequence],
+    split: str | None,
+    min_length: int,
+    seed: int,
+) -> list[tuple[Sequence, int]]:
     if not isinstance(dynamics, int | np.integer):
         pairs = []
         for item, position in dynamics:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import keras
 import pytest
@@ -172,10 +173,14 @@ def test_info(ddr_here, puppets, run_folder):
         assert text in output
 
 
-def test_demo(ddr_here, tmp_path):
+def test_demo(ddr_here, puppets, run_folder, tmp_path):
+    """In place of an older one; test_processes.py has one in a new folder."""
     out = tmp_path / "demo"
+    shutil.copytree(puppets, out / "puppets")
+    shutil.copytree(run_folder, out / "run")
     options = ["--out", out, "--identities", 20, "--steps", 2]
-    result = ddr_here("demo", *options)
+    assert fails(ddr_here("demo", *options), "not empty")
+    result = ddr_here("demo", *options, "--overwrite")
     assert result.exit_code == 0, result.output
     for name in ("reconstruction", "manifold", "swap"):
         assert str(out / f"{name}.png") in result.output
@@ -186,9 +191,6 @@ def test_demo(ddr_here, tmp_path):
     assert {"skin", "arm_angle", "leg_angle"} <= set(metrics["probes"])
     for text in ("chance", "mean image", "f of A, z of B"):
         assert text in result.output
-    assert fails(ddr_here("demo", *options), "not empty")
-    result = ddr_here("demo", *options, "--overwrite")
-    assert result.exit_code == 0, result.output
 
 
 def test_explore(ddr_here, run_folder, puppets, tmp_path):

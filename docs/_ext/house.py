@@ -1,0 +1,155 @@
+"""The drawing of the house: which room imports which, read from the source itself.
+
+python docs/_ext/house.py > house.svg
+"""
+
+import ast
+import pathlib
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_WIDTH, _HEIGHT, _GAP, _RISE = 104, 30, 14, 44
+
+
+def imports():
+    """Rooms, and those that each of them imports.
+
+    Returns:
+        Dict from a room ("layers", "model", …, "ddr_cli") to a set of rooms.
+    """
+    edges = {}
+    for folder, owner in (("keras_ddr", None), ("cli", "ddr_cli")):
+        for path in sorted((_ROOT / folder).rglob("*.py")):
+            room = owner or path.relative_to(_ROOT / folder).parts[0]
+            room = room.removesuffix(".py")
+            if room == "__init__":
+                continue
+            edges.setdefault(room, set()).update(_rooms_of(path))
+    rooms = set(edges)
+    return {room: (others & rooms) - {room} for room, others in edges.items()}
+
+
+def _rooms_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "keras_ddr":
+            names = [f"keras_ddr.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        else:
+            continue
+        for name in names:
+            if name.startswith("keras_ddr."):
+                yield name.split(".")[1]
+
+
+def floors(edges):
+    """Rooms by floor: each stands above all that it imports.
+
+    Raises:
+        ValueError: Two rooms import each other.
+    """
+    level, under_way = {}, set()
+
+    def rise(room):
+        if room in under_way:
+            raise ValueError(f"{room} is imported by what it imports")
+        if room not in level:
+            under_way.add(room)
+            level[room] = max((rise(other) + 1 for other in edges[room]), default=0)
+            under_way.discard(room)
+        return level[room]
+
+    for room in edges:
+        rise(room)
+    rows = [[] for _ in range(max(level.values()) + 1)]
+    for room in sorted(level):
+        rows[level[room]].append(room)
+    return rows
+
+
+def _reach(room, edges, seen=None):
+    seen = set() if seen is None else seen
+    for other in edges[room]:
+        if other not in seen:
+            seen.add(other)
+            _reach(other, edges, seen)
+    return seen
+
+
+def direct(edges):
+    """The imports without those that follow from others."""
+    return {
+        room: {
+            other
+            for other in others
+            if not any(other in _reach(third, edges) for third in others - {other})
+        }
+        for room, others in edges.items()
+    }
+
+
+def svg():
+    """The drawing, in the colours of the text around it."""
+    edges = imports()
+    rows = floors(edges)
+    lines = direct(edges)
+    widest = max(map(len, rows))
+    width = widest * (_WIDTH + _GAP) + _GAP
+    height = len(rows) * (_HEIGHT + _RISE) - _RISE + 2 * _GAP
+    place = {}
+    for level, row in enumerate(rows):
+        if level:  # near what they stand on
+            row.sort(
+                key=lambda room: (
+                    sum(place[o][0] for o in lines[room]) / max(len(lines[room]), 1)
+                )
+            )
+        left = (width - len(row) * (_WIDTH + _GAP) + _GAP) / 2
+        for column, room in enumerate(row):
+            x = left + column * (_WIDTH + _GAP)
+            y = height - _GAP - _HEIGHT - level * (_HEIGHT + _RISE)
+            place[room] = (x + _WIDTH / 2, y)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img" '
+        'aria-label="Rooms of the package; each imports those below that it is tied to"'
+        ' font-family="monospace" font-size="13">'
+    ]
+    for room, others in sorted(lines.items()):
+        x, y = place[room]
+        for other in sorted(others):
+            to, top = place[other]
+            bottom = y + _HEIGHT
+            bend = (top - bottom) / 2
+            parts.append(
+                f'<path d="M{x:.0f} {bottom:.0f} C{x:.0f} {bottom + bend:.0f} '
+                f'{to:.0f} {top - bend:.0f} {to:.0f} {top:.0f}" fill="none" '
+                'stroke="currentColor" stroke-opacity=".45"/>'
+            )
+    for room, (x, y) in sorted(place.items()):
+        parts.append(
+            f'<rect x="{x - _WIDTH / 2:.0f}" y="{y:.0f}" width="{_WIDTH}" '
+            f'height="{_HEIGHT}" rx="4" class="room" stroke="currentColor"/>'
+            f'<text x="{x:.0f}" y="{y + 20:.0f}" text-anchor="middle" '
+            f'fill="currentColor">{room}</text>'
+        )
+    return "\n".join([*parts, "</svg>"])
+
+
+def setup(app):
+    """Offer the directive `house`, which draws the house."""
+    from docutils import nodes
+    from docutils.parsers.rst import Directive
+
+    class House(Directive):
+        def run(self):
+            html = f'<div class="house">{svg()}</div>'
+            return [nodes.raw("", html, format="html")]
+
+    app.add_directive("house", House)
+    return {"parallel_read_safe": True}
+
+
+if __name__ == "__main__":
+    print(svg())

@@ -1,0 +1,135 @@
+"""Code in text becomes a link where it is a public name or a command.
+
+Pages and docstrings then stay plain: `keras_ddr.DDR.encode`, `FrameSets`, `ddr fit`.
+"""
+
+import collections
+import importlib
+import importlib.util
+import re
+
+import click
+import reference
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
+
+from ddr_cli.main import ddr
+
+_SHORT = 24  # characters; such code is kept on one line
+_log = logging.getLogger(__name__)
+
+
+def _commands(command, path=("ddr",)):
+    yield " ".join(path)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(None):
+            yield from _commands(command.get_command(None, name), (*path, name))
+
+
+def _targets():
+    """What may be written, and the full name it stands for."""
+    full = reference.names()
+    short = collections.defaultdict(set)
+    for written, place in full.items():
+        short[written.rpartition(".")[2]].add(place)
+    # Only names that could be nothing else: classes, and what is unique and long.
+    unique = {
+        name: places.pop()
+        for name, places in short.items()
+        if len(places) == 1 and name[:1].isupper()
+    }
+    return {**unique, **full}
+
+
+class LinkNames(SphinxTransform):
+    """Wrap literals that name something into references."""
+
+    default_priority = 100
+
+    def apply(self, **kwargs):
+        targets = _targets()
+        commands = set(_commands(ddr))
+        for literal in list(self.document.findall(nodes.literal)):
+            if isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
+                continue
+            text = literal.astext()
+            if len(text) <= _SHORT:
+                literal["classes"].append("short")
+            if any(
+                isinstance(a, nodes.title | addnodes.desc_signature)
+                for a in _ancestors(literal)
+            ):
+                continue
+            if text in commands:
+                self._wrap(literal, "", "command", text.replace(" ", "-"))
+            elif name := _find(text, targets):
+                self._wrap(literal, "py", "obj", name)
+            elif re.fullmatch(r"keras_ddr(\.\w+)+", text) and not _is_module(text):
+                _log.warning("%s is no public name", text, location=literal)
+
+    def _wrap(self, literal, domain, kind, target):
+        xref = addnodes.pending_xref(
+            "",
+            refdomain=domain,
+            reftype=kind,
+            reftarget=target,
+            refexplicit=True,
+            refwarn=True,
+            refdoc=self.env.docname,
+        )
+        literal.replace_self(xref)
+        xref += literal
+
+
+def _ancestors(node):
+    while node.parent is not None:
+        node = node.parent
+        yield node
+
+
+def _find(text, targets):
+    text = re.sub(r"\(.*\)$", "", text, flags=re.DOTALL)
+    if text in targets:
+        return targets[text]
+    owner, _, member = text.rpartition(".")
+    if owner in targets and _has(targets[owner], member):
+        return f"{targets[owner]}.{member}"
+    return None
+
+
+def _has(full, member):
+    """Whether a class of this package defines a documented method of that name."""
+    module, _, name = full.rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    if not isinstance(cls, type) or member in reference.AS_IN_KERAS:
+        return False
+    return not member.startswith("_") and any(
+        getattr(base.__dict__.get(member), "__doc__", None)
+        for base in cls.__mro__
+        if base.__module__.startswith("keras_ddr")
+    )
+
+
+def _is_module(text):
+    try:
+        return importlib.util.find_spec(text) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def link_command(app, env, node, content):
+    """Where sphinx-click describes the command."""
+    if node["reftype"] != "command":
+        return None
+    page, place = env.domains.standard_domain.anonlabels[node["reftarget"]]
+    return make_refnode(app.builder, node["refdoc"], page, place, content)
+
+
+def setup(app):
+    """Look at every page and docstring."""
+    app.connect("missing-reference", link_command)
+    app.add_transform(LinkNames)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,185 @@
+"""Your own likelihood and your own frame encoder
+==============================================
+
+Two parts of the model are often worth changing. The *likelihood* p(x | f, z) says how
+far a decoded picture may be from the real one, and at what price. The *frame encoder*
+turns each frame into the features that **f** (what the frames of a sequence share) and
+**z** (what is particular to one of them) are computed from. Both are ordinary Keras
+layers.
+"""
+
+import math
+import pathlib
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import ops
+
+from keras_ddr import DDR
+from keras_ddr.data import FrameSets
+from keras_ddr.datasets import puppets
+from keras_ddr.likelihoods import Likelihood
+
+out = pathlib.Path("out/own_parts")
+out.mkdir(parents=True, exist_ok=True)
+
+# %%
+# A likelihood
+# ------------
+# Subclass `keras_ddr.likelihoods.Likelihood` and define ``log_prob``, nats an image
+# given what the decoder puts out. This one is a Laplace distribution: the price grows
+# with the distance itself and not with its square, which forgives a few pixels that are
+# far off. Its width is a weight, learned along with everything else. The other method,
+# ``mean``, gives the picture to show; the one that is inherited is a sigmoid of the
+# outputs, and ``log_prob`` must fit it.
+#
+# Registered with Keras, it is saved and loaded with the model.
+
+
+@keras.saving.register_keras_serializable(package="example")
+class Laplace(Likelihood):
+    """Laplace with centre sigmoid(outputs) and one learned width."""
+
+    def build(self, outputs_shape, x_shape):
+        """Create the one weight, the logarithm of the width in intensities."""
+        self.log_width = self.add_weight(
+            name="log_width",
+            shape=(),
+            initializer=keras.initializers.Constant(math.log(0.1)),
+        )
+        self.built = True
+
+    def log_prob(self, outputs, x):
+        """Nats an image, `(...)`; outputs and x are `(..., H, W, C)`."""
+        # Softly at least 0.01, so that no pixel can be worth endless nats.
+        log_width = math.log(0.01) + ops.softplus(self.log_width - math.log(0.01))
+        distance = ops.abs(ops.cast(x, "float32") - self.mean(outputs))
+        log_prob = -distance * ops.exp(-log_width) - log_width - math.log(2.0)
+        return ops.sum(log_prob, axis=(-3, -2, -1))
+
+
+# %%
+# A frame encoder
+# ---------------
+# It takes frames ``(..., height, width, channels)`` in [0, 1], with any number of
+# leading axes, and gives a map of features ``(..., rows, columns, features)``. It is a
+# map and not a vector because frames of a set are compared place by place. What is in
+# between is yours; here it is a small network with normalisation and separable
+# convolutions.
+
+
+@keras.saving.register_keras_serializable(package="example")
+class SeparableEncoder(keras.layers.Layer):
+    """Four strided separable convolutions, each with group normalisation."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.stages = keras.Sequential(name="stages")
+        for _ in range(4):
+            self.stages.add(
+                keras.layers.SeparableConv2D(filters, 5, strides=2, padding="same")
+            )
+            self.stages.add(keras.layers.GroupNormalization(4))
+            self.stages.add(keras.layers.Activation("silu"))
+
+    def build(self, frames_shape):
+        """Create the weights; `frames_shape` is `(..., H, W, C)`."""
+        self.stages.build((None, *frames_shape[-3:]))
+        self.built = True
+
+    def call(self, frames):
+        """Give the maps of features of all frames."""
+        maps = self.stages(ops.reshape(frames, (-1, *frames.shape[-3:])))
+        return ops.reshape(maps, (*ops.shape(frames)[:-3], *maps.shape[1:]))
+
+    def compute_output_shape(self, frames_shape):
+        """Shape of the maps of features."""
+        maps = self.stages.compute_output_shape((None, *frames_shape[-3:]))
+        return (*frames_shape[:-3], *maps[1:])
+
+    def get_config(self):
+        """Arguments that make the same layer again."""
+        return {**super().get_config(), "filters": self.filters}
+
+
+# %%
+# A model builds its parts in ``build``; that is the place to put in another one. The
+# new class takes the arguments of `DDR`, and is saved and loaded like it.
+
+
+@keras.saving.register_keras_serializable(package="example")
+class SeparableDDR(DDR):
+    """A `DDR` whose frames are encoded by separable convolutions."""
+
+    def build(self, input_shape):
+        """Create all parts."""
+        if not self.built:
+            del self.frame_encoder
+            self.frame_encoder = SeparableEncoder(self.filters, name="frame_encoder")
+        super().build(input_shape)
+
+
+# %%
+# Three trainings
+# ---------------
+# The model as it is, with the new likelihood, and with the new encoder, on the same
+# small puppets in the same order, starting from the same seed.
+
+store = puppets.prepare(out / "store", identities=150, size=32, overwrite=True)
+steps, epochs = 100, 3
+models = {}
+for name, kind, likelihood in (
+    ("as it is", DDR, "bernoulli"),
+    ("Laplace", DDR, Laplace()),
+    ("separable encoder", SeparableDDR, "bernoulli"),
+):
+    keras.utils.set_random_seed(0)
+    model = kind.from_config_name(
+        "tiny", image_shape=store.frame_shape, likelihood=likelihood
+    )
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
+    )
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1e3))
+    sets = FrameSets(store, batch_size=32, steps=steps)
+    history = model.fit(sets, epochs=epochs, verbose=0).history
+    model.save(out / "model.keras")
+    models[name] = keras.saving.load_model(out / "model.keras")
+    parameters = model.frame_encoder.count_params()
+    losses = ", ".join(f"{loss:.0f}" for loss in history["loss"])
+    print(f"{name}: loss {losses}; frame encoder of {parameters:,} weights")
+
+# %%
+# Losses of different likelihoods are different quantities and must not be compared.
+# Pictures can be: rows of frames of a test puppet, and what each model makes of them,
+# with the mean squared error of all test frames. The models in the picture are those
+# that were loaded from their files.
+
+tests = store.select("test")
+frames = store.frames(tests[0].index)
+shown = np.linspace(0, len(frames) - 1, 9).astype(int)
+rows, titles = [frames[shown] / 255], ["original"]
+for name, model in models.items():
+    errors = []
+    for sequence in tests:
+        real = store.frames(sequence.index) / 255
+        codes = model.encode(store.frames(sequence.index))
+        rebuilt = model.decode(codes.static.mean, codes.dynamic.mean)
+        errors.append(np.mean(np.square(rebuilt - real)))
+        if sequence is tests[0]:
+            rows.append(rebuilt[shown])
+    titles.append(f"{name}\nmse {np.mean(errors):.4f}")
+figure, panels = plt.subplots(len(rows), 1, figsize=(8, 3.9), layout="constrained")
+for axes, row, title in zip(panels, rows, titles, strict=True):
+    axes.imshow(
+        np.concatenate(
+            np.pad(row, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1), axis=1
+        ),
+        interpolation="nearest",
+    )
+    axes.set_ylabel(title, rotation=0, ha="right", va="center")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+figure.savefig(out / "reconstructions.png", dpi=200)

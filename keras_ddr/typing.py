@@ -1,0 +1,67 @@
+"""Names of types that several rooms share; nothing here is needed to run.
+
+Keras has no complete type stubs, and a tensor is a class of whatever backend runs, so
+type checkers take tensors for `Any`.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ImageShape",
+    "Interval",
+    "LabelInfo",
+    "LabelValue",
+    "Progress",
+    "Shape",
+    "StrPath",
+    "Tensor",
+    "Track",
+]
+
+StrPath: TypeAlias = str | os.PathLike[str]
+"""A path of a file or folder."""
+
+Tensor: TypeAlias = Any
+"""A tensor of the backend, symbolic ones included."""
+
+Shape: TypeAlias = tuple[Any, ...]
+"""Shape of a tensor: numbers, and `None` for a size that is not known yet."""
+
+ImageShape: TypeAlias = tuple[int, int, int]
+"""Height, width and channels of a frame."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Called with what is done and what there is in all."""
+
+Interval: TypeAlias = tuple[float, float]
+"""The ends of a confidence interval."""
+
+LabelValue: TypeAlias = str | float | None
+"""A label of a sequence: a class name, a number, or `None` where missing."""
+
+Track: TypeAlias = list[tuple[int, int, float, NDArray[np.float64]]]
+"""One person in a video, in order: row of the spool, frame number, seconds, and what is
+known of the face, (15,)."""
+
+
+class LabelInfo(TypedDict):
+    """What a store says of a label, see `keras_ddr.data.FrameStore.label_info`.
+
+    Attributes:
+        scope: "sequence" or "frame".
+        kind: "categorical", "continuous" or "periodic".
+        classes: names of the classes, or `None`.
+        unit: of the values, or `None`.
+        missing: what stands for a missing value; `None` for NaN.
+    """
+
+    scope: str
+    kind: str
+    classes: list[str] | None
+    unit: str | None
+    missing: str | float | None
