@@ -2,10 +2,12 @@
 
     python tests/promises/kills.py --backend jax --kills 20 --seed 0
 
-Every kill is a signal to a process of its own. After it the run folder is looked at as it
-lies there, and the next process goes on with `ddr fit --resume`. At the end all arrays
-of the last checkpoint and of model.keras (weights, optimizer and random state) and all
-columns of history.csv but `seconds` must equal those of a run that nothing disturbed.
+Every kill is a signal to a process of its own. After it the run folder is looked at as
+it lies there, and the next process goes on with `ddr fit --resume`. At the end all
+arrays of the last checkpoint and of model.keras (weights, optimizer and random state)
+and all columns of history.csv but `seconds` must equal those of a run that nothing
+disturbed. The variant "model.fit" does the same with a script that trains with the
+callback `SaveAndResume`.
 """
 
 import argparse
@@ -50,12 +52,13 @@ VARIANTS = {
     ],
 }
 """Name -> options of `ddr fit`; all but "plain" have sequences for validation."""
+SCRIPT = "model.fit"
 
 # Loads what every `ddr fit` loads first and forks one for each line that it reads: most
 # of the time of a short run would be that of loading. Keras would load TensorFlow on
 # every backend. A child tells on SIGUSR1 what it is doing.
 _SERVER = """
-import faulthandler, importlib, json, os, random, signal, sys
+import faulthandler, importlib, json, os, random, runpy, signal, sys
 sys.modules.update(dict.fromkeys({blocked!r}))
 for name in ("ddr_cli.fit", "keras_ddr.runs", "keras_ddr.visualization", "h5py",
              "matplotlib.backends.backend_agg"):
@@ -76,6 +79,10 @@ for line in sys.stdin:
         # As in processes that were started one by one.
         random.seed()
         numpy.random.seed()
+        if arguments[0].endswith(".py"):
+            sys.argv = arguments
+            runpy.run_path(arguments[0], run_name="__main__")
+            sys.exit()
         ddr.main(arguments)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -213,11 +220,12 @@ def temporary_files(run):
 
 def kind(path):
     """What a temporary file will be."""
-    if path.parent.name in ("checkpoint", "samples"):
-        return {"checkpoint": "checkpoint", "samples": "picture"}[path.parent.name]
-    return {".model": "model.keras", ".config": "config"}.get(
-        path.name.partition(".tmp-")[0], "history"
-    )
+    name = path.name.partition(".tmp-")[0]
+    if path.parent.name == "samples":
+        return "picture"
+    if name.startswith(".epoch-"):
+        return "checkpoint"
+    return {".model": "model.keras", ".config": "config"}.get(name, "history")
 
 
 def rows(run):
@@ -256,19 +264,29 @@ def arrays(path):
     return found
 
 
-def last_checkpoint(run):
-    """The newest checkpoint."""
-    return max((run / "checkpoint").glob("*.keras"))
+def checkpoints(run):
+    """Its checkpoints, the newest last; those of the callback lie in the folder."""
+    return sorted([*run.glob("epoch-*.keras"), *run.glob("checkpoint/epoch-*.keras")])
+
+
+def epochs(run):
+    """Number of epochs that are saved."""
+    return int(checkpoints(run)[-1].name[6:12]) if checkpoints(run) else 0
 
 
 def differences(run, whole):
     """Name what differs between two runs that have ended."""
     found = []
-    if rows(run) != rows(whole):
+    histories = [folder / "history.json" for folder in (run, whole)]
+    if histories[1].exists():
+        a, b = (json.loads(file.read_text()) for file in histories)
+        if a != b or len(b["val_loss"]) != STEPS // SAVE_EVERY:
+            found.append(f"history: {a}, not {b}")
+    elif rows(run) != rows(whole):
         pairs = zip(rows(run), rows(whole), strict=False)
         first = next((a for a, b in pairs if a != b), {"epoch": "the end"})
         found.append(f"history.csv from epoch {first['epoch']}")
-    ours, theirs = last_checkpoint(run), last_checkpoint(whole)
+    ours, theirs = checkpoints(run)[-1], checkpoints(whole)[-1]
     if ours.name != theirs.name:
         found.append(f"checkpoint {ours.name}, not {theirs.name}")
     for what, a, b in (
@@ -288,6 +306,10 @@ def check_folder(run, process):
     """Hold what lies there right after a kill to what is promised."""
     from keras_ddr import runs
 
+    if not (run / "checkpoint").exists():
+        for path in checkpoints(run):
+            runs.load_model(path)
+        return {p for p, number in temporary_files(run).items() if number != process}
     if (run / "model.keras").exists():
         runs.load_model(run / "model.keras")
     # Before it goes on a process removes what others left; a new one has its number.
@@ -319,7 +341,7 @@ class Moments:
         Args:
             process: `Process`.
             run: Its folder.
-            done: Rows of history when it began.
+            done: Epochs when it began.
             aimed: None, or what kind of file it should write at that moment.
 
         Returns:
@@ -329,7 +351,7 @@ class Moments:
             self._sleep(process, self._random.uniform(0.05, 1) * self.startup)
             return process.doing()
         more = self._random.randrange(2)
-        while process.code is None and len(rows(run)) < done + more:
+        while process.code is None and epochs(run) < done + more:
             time.sleep(0.005)
         if aimed is not None:
             self._for_file(process, run, aimed)
@@ -383,6 +405,19 @@ _SIGNALS = [
 ]
 
 
+def _command(variant, store, run, backend):
+    """Arguments that begin a run, or the path of the script and its arguments."""
+    if variant == SCRIPT:
+        script = pathlib.Path(__file__).with_name("train.py")
+        numbers = [str(STEPS // SAVE_EVERY), str(SAVE_EVERY)]
+        return [str(script.resolve()), str(store), run.name, *numbers]
+    options = [*_COMMON, *VARIANTS[variant]]
+    for name, value in _PLAIN.items():
+        if name not in options:
+            options += [name, value]
+    return ["fit", str(store), *options, "--backend", backend, "--out", run.name]
+
+
 class Harness:
     """Kills of one backend, in one folder.
 
@@ -410,23 +445,23 @@ class Harness:
         """Kill runs of a variant until there were so many kills.
 
         Args:
-            variant: Key of `VARIANTS`.
+            variant: Key of `VARIANTS`, or `SCRIPT`.
             kills: How many, at least 1.
         """
         store = self.folder / ("no-val" if variant == "plain" else "val")
         if not store.exists():
             make_store(store, validation=variant != "plain")
-        plain = {k: v for k, v in _PLAIN.items() if k not in VARIANTS[variant]}
-        options = [*_COMMON, *VARIANTS[variant]]
-        options += [text for pair in plain.items() for text in pair]
-        new = ["fit", str(store), *options, "--backend", self.backend, "--out"]
+        self._aims = (None, "checkpoint") if variant == SCRIPT else _AIMS
         whole = self.folder / f"{variant}-whole"
         with Server(self.folder, self.backend) as server:
-            moments = self._undisturbed(server, [*new, whole.name], whole)
+            moments = self._undisturbed(
+                server, _command(variant, store, whole, self.backend), whole
+            )
             while kills > 0:
                 self._count += 1
                 run = self.folder / f"{variant}-{self._count}"
-                kills -= self._one(server, run, [*new, run.name], kills, moments)
+                command = _command(variant, store, run, self.backend)
+                kills -= self._one(server, run, command, kills, moments)
                 if found := differences(run, whole):
                     self.wrong.append(f"{run.name}: {'; '.join(found)}")
                 else:
@@ -435,7 +470,7 @@ class Harness:
 
     def _undisturbed(self, server, command, whole):
         process = server.start(command)
-        while process.code is None and not rows(whole):
+        while process.code is None and not epochs(whole):
             time.sleep(0.02)
         startup = time.monotonic() - process.began
         output = process.wait()
@@ -450,7 +485,7 @@ class Harness:
         struck = 0
         while True:
             process = server.start(command)
-            done = len(rows(run))
+            done = epochs(run)
             where = ""
             if struck < kills:
                 where = self._strike(process, run, done, moments)
@@ -471,7 +506,7 @@ class Harness:
             if strangers and where != "start-up":
                 raise Wrong(f"{run.name}: {sorted(strangers)} left after going on")
             self.report(
-                f"{self.tried:3} {run.name}: {where}, after {len(rows(run))} epochs, "
+                f"{self.tried:3} {run.name}: {where}, after {epochs(run)} epochs, "
                 f"exit code {process.code}"
             )
             if (run / "config.json").exists():
@@ -481,7 +516,7 @@ class Harness:
         # One in ten while it starts, and a good half of the others while it saves.
         aimed = "start-up"
         if self.random.random() > 0.1:
-            aimed = _AIMS[self.tried % len(_AIMS)]
+            aimed = self._aims[self.tried % len(self._aims)]
         first, *others = self.random.choice(self._signals)
         trace = moments.wait(process, run, done, aimed)
         files = []
@@ -537,7 +572,7 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signals", action="store_true", help="SIGTERM, SIGINT too")
-    parser.add_argument("--variant", choices=VARIANTS, action="append")
+    parser.add_argument("--variant", choices=[*VARIANTS, SCRIPT], action="append")
     arguments = parser.parse_args()
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
