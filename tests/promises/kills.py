@@ -2,10 +2,12 @@
 
     python tests/promises/kills.py --backend jax --kills 20 --seed 0
 
-Every kill is a signal to a real process. After it the run folder is looked at as it
-lies there, and the next process goes on with `ddr fit --resume`. At the end all arrays
-of the last checkpoint and of model.keras (weights, optimizer and random state) and all
-columns of history.csv but `seconds` must equal those of a run that nothing disturbed.
+Every kill is a signal to a process of its own. After it the run folder is looked at as
+it lies there, and the next process goes on with `ddr fit --resume`. At the end all
+arrays of the last checkpoint and of model.keras (weights, optimizer and random state)
+and all columns of history.csv but `seconds` must equal those of a run that nothing
+disturbed. The variant "model.fit" does the same with a script that trains with the
+callback `SaveAndResume`.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 
@@ -49,14 +52,40 @@ VARIANTS = {
     ],
 }
 """Name -> options of `ddr fit`; all but "plain" have sequences for validation."""
+SCRIPT = "model.fit"
 
-# Tells on SIGUSR1 what it is doing. Keras would load TensorFlow on every backend.
-_CHILD = """
-import faulthandler, signal, sys
-faulthandler.register(signal.SIGUSR1, open(sys.argv[1], "w"))
+# Loads what every `ddr fit` loads first and forks one for each line that it reads: most
+# of the time of a short run would be that of loading. Keras would load TensorFlow on
+# every backend. A child tells on SIGUSR1 what it is doing.
+_SERVER = """
+import faulthandler, importlib, json, os, random, runpy, signal, sys
 sys.modules.update(dict.fromkeys({blocked!r}))
+for name in ("ddr_cli.fit", "keras_ddr.runs", "keras_ddr.visualization", "h5py",
+             "matplotlib.backends.backend_agg"):
+    importlib.import_module(name)
+import numpy
 from ddr_cli.main import ddr
-ddr.main(sys.argv[2:])
+for line in sys.stdin:
+    trace, log, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        faulthandler.register(signal.SIGUSR1, open(trace, "w"))
+        # Background jobs of a shell ignore Ctrl-C, and so would all that they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for number in (1, 2):
+            os.dup2(output, number)
+        os.close(0)
+        # As in processes that were started one by one.
+        random.seed()
+        numpy.random.seed()
+        if arguments[0].endswith(".py"):
+            sys.argv = arguments
+            runpy.run_path(arguments[0], run_name="__main__")
+            sys.exit()
+        ddr.main(arguments)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 _LIMIT = 900  # seconds after which a process that should have ended counts as hung
 
@@ -82,72 +111,96 @@ def make_store(path, validation):
     FrameStore.from_arrays(path, frames, splits=splits)
 
 
-class Process:
-    """A `ddr fit` in its own process."""
+class Server:
+    """Starts processes, one at a time; a context manager.
 
-    def __init__(self, folder, backend, arguments):
-        self.trace = folder / "trace"
-        self.trace.unlink(missing_ok=True)
-        self.log = folder / "log"
-        blocked = [] if backend == "tensorflow" else ["tensorflow"]
-        environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    Args:
+        folder: Where they run.
+        backend: One of `BACKENDS`.
+    """
+
+    def __init__(self, folder, backend):
+        self.folder = folder
+        self.backend = backend
+
+    def __enter__(self):
+        blocked = [] if self.backend == "tensorflow" else ["tensorflow"]
+        environment = {**os.environ, "KERAS_BACKEND": self.backend}
         environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        # Compiled programs are kept between the processes of one harness.
-        environment["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
+        # Compiling takes most of the time of a short run: less of it, and only once.
+        environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(self.folder / "compiled")
         environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         environment["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-        with self.log.open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD.format(blocked=blocked), self.trace]
-                + arguments,
-                env=environment,
-                cwd=folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_behave,
-            )
-        self.pid = self._process.pid
-        self.began = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _SERVER.format(blocked=blocked)],
+            env=environment,
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
 
-    @property
-    def code(self):
-        """The exit code, or None while it lives."""
-        return self._process.poll()
+    def __exit__(self, *error):
+        self._process.communicate()
+
+    def start(self, arguments):
+        """Start `ddr` with these arguments; returns a `Process`."""
+        trace, log = self.folder / "trace", self.folder / "log"
+        trace.unlink(missing_ok=True)
+        order = json.dumps([str(trace), str(log), arguments])
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+        return Process(self._process.stdout, trace, log)
+
+
+class Process:
+    """A `ddr` in its own process.
+
+    Attributes:
+        pid: Its number.
+        code: The exit code, or None while it lives.
+        began: When it was started, as `time.monotonic`.
+    """
+
+    def __init__(self, pipe, trace, log):
+        self._trace, self._log = trace, log
+        self.began = time.monotonic()
+        self.pid = int(pipe.readline())
+        self.code = None
+        self._end = threading.Thread(target=self._note_end, args=(pipe,), daemon=True)
+        self._end.start()
+
+    def _note_end(self, pipe):
+        self.code = int(pipe.readline())
 
     def send(self, number):
         """Send a signal, if it still lives."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        if self.code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def wait(self):
         """Wait for its end, and say what it wrote."""
-        try:
-            self._process.wait(_LIMIT)
-        except subprocess.TimeoutExpired:
+        self._end.join(_LIMIT)
+        if self.code is None:
             self.send(signal.SIGKILL)
-            self._process.wait()
-            raise Wrong(f"it did not end within {_LIMIT} s: {self.output()}") from None
+            raise Wrong(f"it did not end within {_LIMIT} s: {self.output()}")
         return self.output()
 
     def output(self):
         """All that it wrote."""
-        return self.log.read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def doing(self):
         """Names of files and functions that it is in."""
         self.send(signal.SIGUSR1)
         end = time.monotonic() + 1
         while self.code is None and time.monotonic() < end:
-            if self.trace.exists() and self.trace.stat().st_size:
+            if self._trace.exists() and self._trace.stat().st_size:
                 break
-        return self.trace.read_text() if self.trace.exists() else ""
-
-
-def _behave():
-    # Background jobs of a shell ignore Ctrl-C, and so would all that they start.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The one who watches must not come too late.
-    os.nice(5)
+        return self._trace.read_text() if self._trace.exists() else ""
 
 
 # --- what lies in a run folder ------------------------------------------------------
@@ -167,11 +220,12 @@ def temporary_files(run):
 
 def kind(path):
     """What a temporary file will be."""
-    if path.parent.name in ("checkpoint", "samples"):
-        return {"checkpoint": "checkpoint", "samples": "picture"}[path.parent.name]
-    return {".model": "model.keras", ".config": "config"}.get(
-        path.name.partition(".tmp-")[0], "history"
-    )
+    name = path.name.partition(".tmp-")[0]
+    if path.parent.name == "samples":
+        return "picture"
+    if name.startswith(".epoch-"):
+        return "checkpoint"
+    return {".model": "model.keras", ".config": "config"}.get(name, "history")
 
 
 def rows(run):
@@ -210,19 +264,29 @@ def arrays(path):
     return found
 
 
-def last_checkpoint(run):
-    """The newest checkpoint."""
-    return max((run / "checkpoint").glob("*.keras"))
+def checkpoints(run):
+    """Its checkpoints, the newest last; those of the callback lie in the folder."""
+    return sorted([*run.glob("epoch-*.keras"), *run.glob("checkpoint/epoch-*.keras")])
+
+
+def epochs(run):
+    """Number of epochs that are saved."""
+    return int(checkpoints(run)[-1].name[6:12]) if checkpoints(run) else 0
 
 
 def differences(run, whole):
     """Name what differs between two runs that have ended."""
     found = []
-    if rows(run) != rows(whole):
+    histories = [folder / "history.json" for folder in (run, whole)]
+    if histories[1].exists():
+        a, b = (json.loads(file.read_text()) for file in histories)
+        if a != b or len(b["val_loss"]) != STEPS // SAVE_EVERY:
+            found.append(f"history: {a}, not {b}")
+    elif rows(run) != rows(whole):
         pairs = zip(rows(run), rows(whole), strict=False)
         first = next((a for a, b in pairs if a != b), {"epoch": "the end"})
         found.append(f"history.csv from epoch {first['epoch']}")
-    ours, theirs = last_checkpoint(run), last_checkpoint(whole)
+    ours, theirs = checkpoints(run)[-1], checkpoints(whole)[-1]
     if ours.name != theirs.name:
         found.append(f"checkpoint {ours.name}, not {theirs.name}")
     for what, a, b in (
@@ -242,6 +306,10 @@ def check_folder(run, process):
     """Hold what lies there right after a kill to what is promised."""
     from keras_ddr import runs
 
+    if not (run / "checkpoint").exists():
+        for path in checkpoints(run):
+            runs.load_model(path)
+        return {p for p, number in temporary_files(run).items() if number != process}
     if (run / "model.keras").exists():
         runs.load_model(run / "model.keras")
     # Before it goes on a process removes what others left; a new one has its number.
@@ -273,7 +341,7 @@ class Moments:
         Args:
             process: `Process`.
             run: Its folder.
-            done: Rows of history when it began.
+            done: Epochs when it began.
             aimed: None, or what kind of file it should write at that moment.
 
         Returns:
@@ -283,7 +351,7 @@ class Moments:
             self._sleep(process, self._random.uniform(0.05, 1) * self.startup)
             return process.doing()
         more = self._random.randrange(2)
-        while process.code is None and len(rows(run)) < done + more:
+        while process.code is None and epochs(run) < done + more:
             time.sleep(0.005)
         if aimed is not None:
             self._for_file(process, run, aimed)
@@ -337,6 +405,19 @@ _SIGNALS = [
 ]
 
 
+def _command(variant, store, run, backend):
+    """Arguments that begin a run, or the path of the script and its arguments."""
+    if variant == SCRIPT:
+        script = pathlib.Path(__file__).with_name("train.py")
+        numbers = [str(STEPS // SAVE_EVERY), str(SAVE_EVERY)]
+        return [str(script.resolve()), str(store), run.name, *numbers]
+    options = [*_COMMON, *VARIANTS[variant]]
+    for name, value in _PLAIN.items():
+        if name not in options:
+            options += [name, value]
+    return ["fit", str(store), *options, "--backend", backend, "--out", run.name]
+
+
 class Harness:
     """Kills of one backend, in one folder.
 
@@ -349,7 +430,7 @@ class Harness:
     """
 
     def __init__(self, folder, backend, seed=0, report=print, signals=False):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).resolve()
         self.backend = backend
         self.random = random.Random(seed)
         self.report = report
@@ -364,31 +445,32 @@ class Harness:
         """Kill runs of a variant until there were so many kills.
 
         Args:
-            variant: Key of `VARIANTS`.
+            variant: Key of `VARIANTS`, or `SCRIPT`.
             kills: How many, at least 1.
         """
         store = self.folder / ("no-val" if variant == "plain" else "val")
         if not store.exists():
             make_store(store, validation=variant != "plain")
-        plain = {k: v for k, v in _PLAIN.items() if k not in VARIANTS[variant]}
-        options = [*_COMMON, *VARIANTS[variant]]
-        options += [text for pair in plain.items() for text in pair]
-        new = ["fit", str(store), *options, "--backend", self.backend, "--out"]
+        self._aims = (None, "checkpoint") if variant == SCRIPT else _AIMS
         whole = self.folder / f"{variant}-whole"
-        moments = self._undisturbed([*new, whole.name], whole)
-        while kills > 0:
-            self._count += 1
-            run = self.folder / f"{variant}-{self._count}"
-            kills -= self._one(run, [*new, run.name], kills, moments)
-            if found := differences(run, whole):
-                self.wrong.append(f"{run.name}: {'; '.join(found)}")
-            else:
-                self.equal += 1
-            self.finished += 1
+        with Server(self.folder, self.backend) as server:
+            moments = self._undisturbed(
+                server, _command(variant, store, whole, self.backend), whole
+            )
+            while kills > 0:
+                self._count += 1
+                run = self.folder / f"{variant}-{self._count}"
+                command = _command(variant, store, run, self.backend)
+                kills -= self._one(server, run, command, kills, moments)
+                if found := differences(run, whole):
+                    self.wrong.append(f"{run.name}: {'; '.join(found)}")
+                else:
+                    self.equal += 1
+                self.finished += 1
 
-    def _undisturbed(self, command, whole):
-        process = Process(self.folder, self.backend, command)
-        while process.code is None and not rows(whole):
+    def _undisturbed(self, server, command, whole):
+        process = server.start(command)
+        while process.code is None and not epochs(whole):
             time.sleep(0.02)
         startup = time.monotonic() - process.began
         output = process.wait()
@@ -398,12 +480,12 @@ class Harness:
         epoch = (time.monotonic() - process.began - startup) / (STEPS / SAVE_EVERY - 1)
         return Moments(self.random, startup, epoch)
 
-    def _one(self, run, command, kills, moments):
+    def _one(self, server, run, command, kills, moments):
         """Kill one run until it ends or was killed often enough; then let it end."""
         struck = 0
         while True:
-            process = Process(self.folder, self.backend, command)
-            done = len(rows(run))
+            process = server.start(command)
+            done = epochs(run)
             where = ""
             if struck < kills:
                 where = self._strike(process, run, done, moments)
@@ -424,7 +506,7 @@ class Harness:
             if strangers and where != "start-up":
                 raise Wrong(f"{run.name}: {sorted(strangers)} left after going on")
             self.report(
-                f"{self.tried:3} {run.name}: {where}, after {len(rows(run))} epochs, "
+                f"{self.tried:3} {run.name}: {where}, after {epochs(run)} epochs, "
                 f"exit code {process.code}"
             )
             if (run / "config.json").exists():
@@ -434,7 +516,7 @@ class Harness:
         # One in ten while it starts, and a good half of the others while it saves.
         aimed = "start-up"
         if self.random.random() > 0.1:
-            aimed = _AIMS[self.tried % len(_AIMS)]
+            aimed = self._aims[self.tried % len(self._aims)]
         first, *others = self.random.choice(self._signals)
         trace = moments.wait(process, run, done, aimed)
         files = []
@@ -490,7 +572,7 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signals", action="store_true", help="SIGTERM, SIGINT too")
-    parser.add_argument("--variant", choices=VARIANTS, action="append")
+    parser.add_argument("--variant", choices=[*VARIANTS, SCRIPT], action="append")
     arguments = parser.parse_args()
     os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
