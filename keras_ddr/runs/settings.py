@@ -30,7 +30,9 @@ __all__ = [
 ]
 
 FORMAT = 1
+"""Version of the format of config.json."""
 SCHEDULES = ("constant", "cosine")
+"""Ways in which the learning rate may change."""
 
 _MOST = 10**9  # steps, and sequences of a batch
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
