@@ -157,7 +157,7 @@ def write(rows, plan, folder, split):
 
 
 def _table(named):
-    """Markdown lines of a table with a row for each name; empty columns are left out."""
+    """Markdown lines of a table, a row for each name; empty columns are left out."""
     cells = {}
     for heading, (measure, digits, _) in MEASURES.items():
         column = [_cell(*summary(rows, measure), digits) for rows in named.values()]
