@@ -4,10 +4,11 @@ Figures are `matplotlib.figure.Figure` objects made without pyplot, and settings
 applied inside a context: nothing global is changed.
 """
 
-from __future__ import io
+from __future__ import annotations
 
 import bisect
 import functools
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
