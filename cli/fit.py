@@ -106,8 +106,9 @@ _TRAINING = {
 )
 @click.option(
     "--frames-per-set",
-    type=click.IntRange(2),
-    help="N, frames drawn from each sequence." + _OF_CONFIG,
+    type=click.IntRange(1),
+    help="N, frames drawn from each sequence; 1 with --aggregation pooled only."
+    + _OF_CONFIG,
 )
 @click.option(
     "--filters",
@@ -124,9 +125,22 @@ _TRAINING = {
 )
 @click.option(
     "--aggregation",
-    type=click.Choice(["concat", "mean"]),
-    help="How pairs of frames are joined: concat is the paper's, mean does not depend "
-    "on the order of the frames." + _OF_CONFIG,
+    type=click.Choice(["concat", "mean", "pooled"]),
+    help="How frames are joined for f: pairs with concat (the paper) or mean, which "
+    "does not depend on the order of the frames; single frames with pooled."
+    + _OF_CONFIG,
+)
+@click.option(
+    "--dynamic-frames",
+    type=click.Choice(["shared", "distinct"]),
+    help="Decode the frames from which f comes (shared, the paper), or N others."
+    + _OF_CONFIG,
+)
+@click.option(
+    "--dynamic-prior",
+    type=click.Choice(["conditional", "standard"]),
+    help="p(z | f): learned (conditional, the paper) or a standard normal."
+    + _OF_CONFIG,
 )
 @click.option(
     "--likelihood",

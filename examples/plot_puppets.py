@@ -36,12 +36,11 @@ out.mkdir(parents=True, exist_ok=True)
 # The data
 # --------
 # Frames live in a *store*, a folder with one array of all frames and a table of the
-# sequences. This one holds 300 puppets, each in the same 96 poses, on small pictures of
-# 32×32 pixels, so that training takes a minute. A store knows which sequences are for
-# training, for validation and for testing; no puppet of the test split is ever trained
-# on.
+# sequences. This one holds 300 puppets, each in the same 96 poses. A store knows which
+# sequences are for training, for validation and for testing; no puppet of the test
+# split is ever trained on.
 
-store = puppets.prepare(out / "store", identities=300, size=32, overwrite=True)
+store = puppets.prepare(out / "store", identities=300, overwrite=True)
 print(store)
 save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png")
 
@@ -53,7 +52,7 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 # each of 32 sequences. Two frames of a set differ in z only, and this is all that the
 # model is told about the difference between f and z.
 
-steps, epochs = 100, 10
+steps, epochs = 100, 7
 train = FrameSets(store, frames_per_set=3, batch_size=32, steps=steps)
 val = FrameSets(store, frames_per_set=3, batch_size=32, split="val", fixed=True)
 (batch,) = train[0]
@@ -68,7 +67,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 # steps go furthest with a high learning rate that rises first and then falls.
 
 keras.utils.set_random_seed(0)
-model = DDR.from_config_name("tiny", image_shape=store.frame_shape)
+model = DDR.from_config_name("tiny")
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
 )
@@ -111,7 +110,7 @@ print("f:", codes[0].static.mean.shape, " z:", codes[0].dynamic.mean.shape)
 figure = plot_manifold(
     model,
     codes,
-    grid=7,
+    grid=6,
     originals=[store.frames(person.index)[0] for person in people],
 )
 save_figure(figure, out / "manifold.png")

@@ -114,7 +114,7 @@ for backend in others:
         for name, (a, b) in pairs.items()
     }
     for name, difference in differences[backend].items():
-        print(f"{first} and {backend}: {name} differs by at most {difference:.1e}")
+        print(f"{first} and {backend}, {name}: at most {difference:.1e}")
         assert difference < 1e-4, (backend, name)
 
 # %%
@@ -138,9 +138,9 @@ for number, backend in enumerate(others):
         width,
         label=f"{backend} and {first}",
     )
-right.axhline(1e-4, color="0.3", linestyle="--", linewidth=1)
+right.axhline(1e-4, color="0.3", linestyle="--", linewidth=1, label="limit")
 right.set_xticks(np.arange(len(names)) + width * (len(others) - 1) / 2, names)
-right.set(yscale="log", ylim=(1e-9, 1e-3), title="largest difference")
+right.set(yscale="log", ylim=(1e-9, 1e-1), title="largest difference")
 right.legend(frameon=False)
 for axes in (left, right):
     axes.spines[["top", "right"]].set_visible(False)

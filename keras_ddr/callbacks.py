@@ -45,13 +45,12 @@ class SaveAndResume(keras.callbacks.Callback):
         InputError: The checkpoint is damaged or of another model, or another process
             uses the folder.
 
-    Example:
-        ```python
+    Example::
+
         model = DDR.from_config_name("small")
         model.compile(keras.optimizers.Adam(1e-3))
         resume = SaveAndResume("training")
         model.fit(FrameSets(store, steps=500), epochs=60, callbacks=[resume])
-        ```
     """
 
     def __init__(self, folder: StrPath, every: int = 1) -> None:

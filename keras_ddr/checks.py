@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from keras_ddr.typing import ImageShape, Tensor
 
 __all__ = [
+    "check_choice",
     "check_image_shape",
     "check_not_negative",
     "check_sequence",
@@ -26,15 +28,21 @@ __all__ = [
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
 
 
-def check_sizes(**sizes: int) -> None:
-    """Refuse whatever is not a positive integer, by its name."""
+def check_sizes(least: int = 1, **sizes: int) -> None:
+    """Refuse whatever is not an integer of at least `least`, by its name."""
     for name, size in sizes.items():
-        smallest = 2 if name == "frames_per_set" else 1
         integer = isinstance(size, int | np.integer) and not isinstance(size, bool)
-        if not integer or size < smallest:
+        if not integer or size < least:
             raise InputError(
-                f"{name}={size!r}; it must be an integer of at least {smallest}"
+                f"{name}={size!r}; it must be an integer of at least {least}"
             )
+
+
+def check_choice(choices: Sequence[str], **values: str) -> None:
+    """Refuse whatever is not one of the choices, by its name."""
+    for name, value in values.items():
+        if value not in choices:
+            raise InputError(f"{name}={value!r}; use one of {', '.join(choices)}")
 
 
 def check_not_negative(**numbers: float) -> None:
@@ -93,15 +101,20 @@ def check_values(array: NDArray[Any], argument: str) -> None:
 
 
 def check_sets(
-    x: Any, image_shape: ImageShape, number: int | None, argument: str
+    x: Any,
+    image_shape: ImageShape,
+    number: int | None,
+    argument: str,
+    least: int = 2,
 ) -> Any:
     """Check training data: an array whole, an iterator by its first batch.
 
     Args:
         x: Array `(S, N, H, W, C)`, or an iterable of batches of that form.
         image_shape: `(H, W, C)` of the model.
-        number: N of the model, or `None` for any N ≥ 2.
+        number: Frames of a set, or `None` for any number of at least `least`.
         argument: Its name, for the message.
+        least: See `number`.
 
     Returns:
         What to train on: `x`, or for a generator one that yields the same batches.
@@ -114,7 +127,7 @@ def check_sets(
     if isinstance(x, list):
         x = np.asarray(x)
     if hasattr(x, "shape") and hasattr(x, "dtype"):
-        _check_batch(x, image_shape, number, argument)
+        _check_batch(x, image_shape, number, argument, least)
         return x
     if isinstance(x, keras.utils.PyDataset):
         first = x[0]
@@ -128,12 +141,17 @@ def check_sets(
     if first is None:
         raise InputError(f"{argument} yields no batch; give sets of frames")
     frames, _, _ = keras.utils.unpack_x_y_sample_weight(first)
-    _check_batch(frames, image_shape, number, f"the first batch of {argument}")
+    argument = f"the first batch of {argument}"
+    _check_batch(frames, image_shape, number, argument, least)
     return x
 
 
 def _check_batch(
-    frames: Tensor, image_shape: ImageShape, number: int | None, argument: str
+    frames: Tensor,
+    image_shape: ImageShape,
+    number: int | None,
+    argument: str,
+    least: int,
 ) -> None:
     shape = tuple(frames.shape)
     wanted = ("sets", number or "N", *image_shape)
@@ -142,7 +160,7 @@ def _check_batch(
         raise InputError(
             f"{argument} has shape {shape}; this model takes sets of frames {expected}"
         )
-    if shape[1] < 2 or (number is not None and shape[1] != number):
+    if shape[1] < least or (number is not None and shape[1] != number):
         raise InputError(
             f"{argument} holds sets of {shape[1]} frames; this model takes {expected}"
         )

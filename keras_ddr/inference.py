@@ -75,7 +75,12 @@ class Inference:
     _programs: Programs
 
     def encode(
-        self, frames: ArrayLike, sets: int = 16, seed: int = 0, combine: str = "mixture"
+        self,
+        frames: ArrayLike,
+        sets: int = 16,
+        seed: int = 0,
+        combine: str = "mixture",
+        frames_per_set: int | None = None,
     ) -> Codes:
         """Find f of a sequence and z of each of its frames.
 
@@ -90,6 +95,8 @@ class Inference:
             combine: "mixture": mean of the means, and the variance of the mixture.
                 "product": disjoint sets only (at most T // N), their posteriors
                 multiplied with the prior p(f) counted once; precision at least 1.
+            frames_per_set: N of these sets, where it is to be another than in training;
+                not with aggregation "concat".
 
         Returns:
             `Codes`; z is conditioned on the mean of f.
@@ -100,25 +107,29 @@ class Inference:
         if combine not in ("mixture", "product"):
             raise InputError(f"combine={combine!r}; use 'mixture' or 'product'")
         checks.check_sizes(sets=sets)
-        frames = checks.check_sequence(frames, self.image_shape, self.frames_per_set)
+        number = self._number(frames_per_set)
+        frames = checks.check_sequence(frames, self.image_shape, number)
         features = self._programs.features(frames)
-        members = self._choose_sets(len(frames), sets, seed, combine == "product")
+        disjoint = combine == "product"
+        members = _choose_sets(len(frames), number, sets, seed, disjoint)
         posteriors = DiagonalGaussian(*self._programs.static(features[members]))
         static = _combine(posteriors, combine)
         repeated = np.repeat(static.mean[None], len(frames), axis=0)
         dynamic = DiagonalGaussian(*self._programs.dynamic(repeated, features))
         return Codes(static, dynamic, self.prior_of(static.mean))
 
-    def _choose_sets(
-        self, length: int, sets: int, seed: int, disjoint: bool
-    ) -> NDArray[np.integer]:
-        """Indices `(sets, N)` of frames; random members in random order."""
-        generator = np.random.default_rng(seed)
-        number = self.frames_per_set
-        if disjoint:
-            sets = min(sets, length // number)
-            return generator.permutation(length)[: sets * number].reshape(sets, number)
-        return np.stack([generator.permutation(length)[:number] for _ in range(sets)])
+    def _number(self, frames_per_set: int | None) -> int:
+        """N of sets for encoding."""
+        if frames_per_set is None or frames_per_set == self.frames_per_set:
+            return self.frames_per_set
+        if self.aggregation == "concat":
+            raise InputError(
+                f"frames_per_set={frames_per_set!r}; with aggregation 'concat' it is "
+                f"the {self.frames_per_set} of training"
+            )
+        least = 1 if self.aggregation == "pooled" else 2
+        checks.check_sizes(least, frames_per_set=frames_per_set)
+        return frames_per_set
 
     def prior_of(self, static: ArrayLike) -> DiagonalGaussian[NDArray[np.float32]]:
         """p(z | f).
@@ -337,6 +348,17 @@ class Inference:
         standard = DiagonalGaussian(np.zeros_like(static), np.zeros_like(static))
         log_ratio = standard.log_prob(static) - posterior.log_prob(static)
         return per_frame.sum(axis=1) + log_ratio
+
+
+def _choose_sets(
+    length: int, number: int, sets: int, seed: int, disjoint: bool
+) -> NDArray[np.integer]:
+    """Indices `(sets, number)` of frames; random members in random order."""
+    generator = np.random.default_rng(seed)
+    if disjoint:
+        sets = min(sets, length // number)
+        return generator.permutation(length)[: sets * number].reshape(sets, number)
+    return np.stack([generator.permutation(length)[:number] for _ in range(sets)])
 
 
 def _combine(

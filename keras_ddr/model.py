@@ -18,6 +18,8 @@ from keras_ddr.layers import (
     FrameEncoder,
     GaussianSampling,
     PairwiseStaticEncoder,
+    PooledStaticEncoder,
+    StandardGaussianPrior,
 )
 from keras_ddr.objective import Objective
 from keras_ddr.programs import Programs
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DDR"]
 
+AGGREGATIONS = ("concat", "mean", "pooled")
+DYNAMIC_FRAMES = ("shared", "distinct")
+DYNAMIC_PRIORS = ("conditional", "standard")
+
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
 class DDR(TrainStep, Objective, Inference, keras.Model):
@@ -45,12 +51,18 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         image_shape: `(H, W, C)` of a frame; H and W multiples of 16.
         static_dim: Dimensions of f.
         dynamic_dim: Dimensions of z.
-        frames_per_set: N, the frames drawn from each sequence, at least 2.
+        frames_per_set: N, the frames from which f is inferred, at least 2; 1 is
+            possible with aggregation "pooled" (a variational autoencoder of frames).
         filters: Channels of the frame encoder and decoder.
         pair_filters: Channels of the static encoder's convolutions.
         hidden_units: Units of all hidden dense layers.
-        aggregation: How the static encoder joins pairs, "concat" (the paper) or
-            "mean"; see `keras_ddr.layers.PairwiseStaticEncoder`.
+        aggregation: How the static encoder joins frames: pairs with "concat" (the
+            paper) or "mean", see `keras_ddr.layers.PairwiseStaticEncoder`, or single
+            frames with "pooled", see `keras_ddr.layers.PooledStaticEncoder`.
+        dynamic_frames: The frames of a set whose z is inferred and that are decoded:
+            "shared" are those from which f comes (the paper); "distinct" are N others,
+            so that a set has 2N frames (the question at the end of section 5).
+        dynamic_prior: p(z | f), "conditional" (learned, the paper) or "standard".
         likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
             `keras_ddr.likelihoods.Likelihood`.
         kl_weight: Factor on both KL terms; 1 is the ELBO.
@@ -65,7 +77,9 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
 
     Call arguments:
         frames: `(B, N, H, W, C)`, channels last; integers 0 to 255 are divided by
-            255, floats are taken as they are and must lie in [0, 1].
+            255, floats are taken as they are and must lie in [0, 1]. With distinct
+            dynamic frames `(B, 2N, H, W, C)`: f is inferred from the first N, and what
+            is returned of frames is of the others.
         training: Draw f and z from their posteriors (`True`) or use the means.
 
     Call returns:
@@ -102,6 +116,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         pair_filters: int = 512,
         hidden_units: int = 512,
         aggregation: str = "concat",
+        dynamic_frames: str = "shared",
+        dynamic_prior: str = "conditional",
         likelihood: str | Likelihood | dict[str, Any] = "bernoulli",
         kl_weight: float = 1.0,
         kl_warmup: int = 0,
@@ -109,10 +125,14 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
+        checks.check_choice(AGGREGATIONS, aggregation=aggregation)
+        checks.check_choice(DYNAMIC_FRAMES, dynamic_frames=dynamic_frames)
+        checks.check_choice(DYNAMIC_PRIORS, dynamic_prior=dynamic_prior)
+        least = 1 if aggregation == "pooled" else 2
+        checks.check_sizes(least, frames_per_set=frames_per_set)
         checks.check_sizes(
             static_dim=static_dim,
             dynamic_dim=dynamic_dim,
-            frames_per_set=frames_per_set,
             filters=filters,
             pair_filters=pair_filters,
             hidden_units=hidden_units,
@@ -131,6 +151,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self.pair_filters = pair_filters
         self.hidden_units = hidden_units
         self.aggregation = aggregation
+        self.dynamic_frames = dynamic_frames
+        self.dynamic_prior = dynamic_prior
         self.kl_weight = float(kl_weight)
         self.kl_warmup = int(kl_warmup)
         self.free_bits = float(free_bits)
@@ -138,20 +160,21 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self.likelihood = likelihoods.get(likelihood)
         shared = {"dtype": self.dtype_policy}
         self.frame_encoder = FrameEncoder(filters, name="frame_encoder", **shared)
-        self.static_encoder = PairwiseStaticEncoder(
-            static_dim,
-            pair_filters,
-            hidden_units,
-            aggregation,
-            name="static_encoder",
-            **shared,
-        )
+        sizes = static_dim, pair_filters, hidden_units
+        named = {"name": "static_encoder", **shared}
+        if aggregation == "pooled":
+            self.static_encoder = PooledStaticEncoder(*sizes, **named)
+        else:
+            self.static_encoder = PairwiseStaticEncoder(*sizes, aggregation, **named)
         self.dynamic_encoder = DynamicEncoder(
             dynamic_dim, hidden_units, name="dynamic_encoder", **shared
         )
-        self.prior = ConditionalGaussianPrior(
-            dynamic_dim, hidden_units, name="prior", **shared
-        )
+        if dynamic_prior == "standard":
+            self.prior = StandardGaussianPrior(dynamic_dim, name="prior", **shared)
+        else:
+            self.prior = ConditionalGaussianPrior(
+                dynamic_dim, hidden_units, name="prior", **shared
+            )
         self.frame_decoder = FrameDecoder(
             self.image_shape, filters, name="frame_decoder", **shared
         )
@@ -159,7 +182,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self._make_trackers()
         self._evaluating = False
         self._programs = Programs(self)
-        self.build((None, self.frames_per_set, *self.image_shape))
+        self.build((None, self.set_size, *self.image_shape))
 
     @classmethod
     def from_config_name(
@@ -188,14 +211,19 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         """C of a frame."""
         return self.image_shape[-1]
 
+    @property
+    def set_size(self) -> int:
+        """Frames of a set of training data: N, or 2N with distinct dynamic frames."""
+        return self.frames_per_set * (2 if self.dynamic_frames == "distinct" else 1)
+
     def build(self, input_shape: Shape) -> None:
         """Create all weights; `input_shape` is `(B, N, H, W, C)`."""
         if self.built:
             return
-        frames_shape = (None, *input_shape[1:])
+        frames_shape = (None, self.frames_per_set, *input_shape[2:])
         features_shape = self.frame_encoder.compute_output_shape(frames_shape)
         static_shape = (None, self.static_dim)
-        dynamic_shape = (None, input_shape[1], self.dynamic_dim)
+        dynamic_shape = (None, self.frames_per_set, self.dynamic_dim)
         self.frame_encoder.build(frames_shape)
         self.static_encoder.build(features_shape)
         self.dynamic_encoder.build(static_shape, features_shape)
@@ -218,6 +246,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             "pair_filters": self.pair_filters,
             "hidden_units": self.hidden_units,
             "aggregation": self.aggregation,
+            "dynamic_frames": self.dynamic_frames,
+            "dynamic_prior": self.dynamic_prior,
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
             "kl_weight": self.kl_weight,
             "kl_warmup": self.kl_warmup,
@@ -273,7 +303,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         """Encode sets of frames and decode them again; see the class."""
         frames = self._intensities(frames)
         features = self.frame_encoder(frames)
-        static_mean, static_log_variance = self.static_encoder(features)
+        compared, features = self._roles(features)
+        static_mean, static_log_variance = self.static_encoder(compared)
         static = self._draw(static_mean, static_log_variance, training)
         dynamic_mean, dynamic_log_variance = self.dynamic_encoder(static, features)
         dynamic = self._draw(dynamic_mean, dynamic_log_variance, training)
@@ -287,6 +318,12 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             "prior_mean": prior_mean,
             "prior_log_variance": prior_log_variance,
         }
+
+    def _roles(self, of_set: Tensor) -> tuple[Tensor, Tensor]:
+        """What f is inferred from, and what z is inferred for; `(B, N, …)` each."""
+        if self.dynamic_frames == "distinct":
+            return of_set[:, : self.frames_per_set], of_set[:, self.frames_per_set :]
+        return of_set, of_set
 
     def _intensities(self, frames: Tensor, dtype: str | None = None) -> Tensor:
         integers = keras.backend.standardize_dtype(frames.dtype).startswith(
@@ -405,8 +442,10 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
                 "(frames go in x, as sets of shape (sets, frames, height, width, "
                 "channels))"
             )
-        number = None if self.aggregation == "mean" else self.frames_per_set
-        return checks.check_sets(x, self.image_shape, number, argument)
+        exact = self.aggregation == "concat" or self.dynamic_frames == "distinct"
+        least = 1 if self.aggregation == "pooled" else 2
+        number = self.set_size if exact else None
+        return checks.check_sets(x, self.image_shape, number, argument, least)
 
     def _checked_validation(self, data: Any) -> Any:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -98,6 +98,9 @@ def _check_objects(config: object) -> None:
         name, module = part.get("class_name"), part.get("module")
         if name == "__lambda__" or name == "Lambda":
             raise ValueError("it holds a Lambda, which is code and is not run")
+        # Some versions of Keras take anything.
+        if not isinstance(part.get("trainable", True), bool):
+            raise ValueError("trainable is neither true nor false")
         if "class_name" not in part or module is None or _registered(part) is not None:
             continue
         # Functions of Keras are under this name, too; it knows which they are.
@@ -144,14 +147,17 @@ def _least_weights(config: Mapping[str, Any]) -> int:
         return 0
     static, dynamic, number, filters, pair, hidden = sizes
     area = (height // 16) * (width // 16)
-    pairs = 1 if given.get("aggregation") == "mean" else math.comb(number, 2)
+    aggregation = given.get("aggregation")
+    pairs = math.comb(number, 2) if aggregation == "concat" else 1
+    halves = 1 if aggregation == "pooled" else 2
     encoder = 16 * channels * filters + 3 * 16 * filters**2
-    static_encoder = 9 * 2 * filters * pair + 9 * pairs * pair**2
+    static_encoder = 9 * halves * filters * pair + 9 * pairs * pair**2
     static_encoder += area * pair * hidden + hidden * 2 * static
     dynamic_encoder = (static + area * filters) * hidden + hidden**2
-    prior = static * hidden + hidden**2
+    standard = given.get("dynamic_prior") == "standard"
+    prior = 0 if standard else static * hidden + hidden**2
     decoder = (static + dynamic) * area * filters + encoder
-    heads = 2 * hidden * 2 * dynamic
+    heads = (1 if standard else 2) * hidden * 2 * dynamic
     return encoder + static_encoder + dynamic_encoder + prior + decoder + heads
 
 

@@ -78,8 +78,11 @@ class Objective(_Base):
         )
 
     def _reconstruction(self, frames: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
+        # With distinct dynamic frames those from which f came are not decoded.
+        number = outputs["reconstruction_logits"].shape[1]
         log_prob = self.likelihood.log_prob(
-            outputs["reconstruction_logits"], self._intensities(frames, "float32")
+            outputs["reconstruction_logits"],
+            self._intensities(frames[:, -number:], "float32"),
         )
         return -ops.sum(log_prob, axis=1)
 

@@ -50,7 +50,7 @@ known of the face, (15,)."""
 
 
 class LabelInfo(TypedDict):
-    """What a store says of a label, see `keras_ddr.data.FrameStore.label_info`.
+    """What a store says of a label, see `FrameStore.label_info`.
 
     Attributes:
         scope: "sequence" or "frame".

@@ -28,8 +28,18 @@ def imports():
     return {room: (others & rooms) - {room} for room, others in edges.items()}
 
 
+def _nodes(tree):
+    """All but what only a checker of types imports."""
+    for node in ast.iter_child_nodes(tree):
+        test = getattr(node, "test", None)
+        if isinstance(test, ast.Name) and test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _nodes(node)
+
+
 def _rooms_of(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module == "keras_ddr":

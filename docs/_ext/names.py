@@ -121,11 +121,11 @@ def _is_module(text):
 
 
 def link_command(app, env, node, content):
-    """Where sphinx-click describes the command."""
+    """Where sphinx-click describes the command: its sections are named after them."""
     if node["reftype"] != "command":
         return None
-    page, place = env.domains.standard_domain.anonlabels[node["reftarget"]]
-    return make_refnode(app.builder, node["refdoc"], page, place, content)
+    place = node["reftarget"]
+    return make_refnode(app.builder, node["refdoc"], "commands", place, content)
 
 
 def setup(app):

@@ -8,10 +8,6 @@ _FIRST = (
 )
 
 
-def reading_order(folder):
-    """Sort key of the files in a folder of examples."""
-
-    def key(name):
-        return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
-
-    return key
+def reading_order(name):
+    """Sort key of an example, by the name of its file."""
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)

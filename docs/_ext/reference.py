@@ -18,12 +18,21 @@ _OF_A_BACKEND = ("jax_step", "tensorflow_step", "torch_step")
 PAGES = {
     "model": (
         "Model and codes",
-        ["keras_ddr", "keras_ddr.model", "keras_ddr.inference", "keras_ddr.gaussian"],
+        [
+            "keras_ddr",
+            "keras_ddr.model",
+            "keras_ddr.objective",
+            "keras_ddr.inference",
+            "keras_ddr.gaussian",
+        ],
     ),
     "layers": ("Layers", ["keras_ddr.layers"]),
     "likelihoods": ("Likelihoods", ["keras_ddr.likelihoods"]),
     "configs": ("Configurations", ["keras_ddr.configs"]),
-    "training": ("Training and runs", ["keras_ddr.runs", "keras_ddr.training"]),
+    "training": (
+        "Training and runs",
+        ["keras_ddr.runs", "keras_ddr.callbacks", "keras_ddr.training"],
+    ),
     "data": ("Frame stores and sets of frames", ["keras_ddr.data"]),
     "datasets": ("Data sets", ["keras_ddr.datasets"]),
     "media": ("Videos and pictures", ["keras_ddr.media"]),
@@ -40,6 +49,7 @@ PAGES = {
             "keras_ddr.checksums",
             "keras_ddr.model_files",
             "keras_ddr.programs",
+            "keras_ddr.typing",
             "keras_ddr.version",
         ],
     ),
@@ -98,15 +108,15 @@ def names():
 def _entry(full):
     module, _, name = full.rpartition(".")
     member = getattr(importlib.import_module(module), name)
-    if inspect.isclass(member):
+    if not (getattr(member, "__module__", None) or "").startswith(_ROOT):
+        yield f".. autodata:: {full}"  # a constant, or a name for a type
+    elif inspect.isclass(member):
         yield f".. autoclass:: {full}"
         yield f"   :inherited-members: {_KERAS_BASES}"
         yield f"   :exclude-members: {', '.join(AS_IN_KERAS)}"
         yield "   :show-inheritance:" if issubclass(member, Exception) else ""
-    elif callable(member):
-        yield f".. autofunction:: {full}"
     else:
-        yield f".. autodata:: {full}"
+        yield f".. autofunction:: {full}"
     yield ""
 
 
@@ -135,7 +145,16 @@ def _page(title, rooms):
 
 
 def write(app):
-    """Write the pages that `reference/index.md` lists."""
+    """Write the pages that `reference/index.md` lists.
+
+    Raises:
+        ValueError: A module is on no page.
+    """
+    on_pages = {room for _, rooms in PAGES.values() for room in rooms}
+    for module in modules():
+        parent = module.rpartition(".")[0]
+        if module not in on_pages and (parent == _ROOT or parent not in on_pages):
+            raise ValueError(f"{module} is on no page; name it in {__file__}")
     folder = pathlib.Path(app.srcdir) / "reference"
     for name, (title, rooms) in PAGES.items():
         text = "\n".join(_page(title, rooms)) + "\n"

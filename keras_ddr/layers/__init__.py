@@ -5,8 +5,10 @@ from keras_ddr.layers.dynamic_encoder import DynamicEncoder
 from keras_ddr.layers.frame_decoder import FrameDecoder
 from keras_ddr.layers.frame_encoder import FrameEncoder
 from keras_ddr.layers.gaussian_head import GaussianHead
+from keras_ddr.layers.pooled_encoder import PooledStaticEncoder
 from keras_ddr.layers.prior import ConditionalGaussianPrior
 from keras_ddr.layers.sampling import GaussianSampling
+from keras_ddr.layers.standard_prior import StandardGaussianPrior
 from keras_ddr.layers.static_encoder import PairwiseStaticEncoder
 
 __all__ = [
@@ -18,5 +20,7 @@ __all__ = [
     "GaussianHead",
     "GaussianSampling",
     "PairwiseStaticEncoder",
+    "PooledStaticEncoder",
+    "StandardGaussianPrior",
     "UpConvolution",
 ]

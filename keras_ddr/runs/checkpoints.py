@@ -18,10 +18,11 @@ from keras_ddr.files import is_temporary, replacing
 if TYPE_CHECKING:
     from keras_ddr.model import DDR
 
-__all__ = ["Checkpoints", "Progress", "MetricsRestorer"]
+__all__ = ["Checkpoints", "MetricsRestorer", "Progress", "place"]
 
 _NAME = re.compile(r"epoch-([0-9]{6,9})(?:-step-([0-9]{6,9}))?\.keras")
 _MEMBER = "progress.json"
+_MOST_TEXT = 16 << 20  # bytes of it
 
 
 @dataclass
@@ -66,11 +67,11 @@ class Checkpoints:
 
     def newest(self) -> Path | None:
         """Path of the newest one, or `None`."""
-        return max(self.files(), key=lambda path: _place(path) or (), default=None)
+        return max(self.files(), key=lambda path: place(path) or (), default=None)
 
     def files(self) -> list[Path]:
         """Paths of all that are there: more than one where a process was killed."""
-        return sorted(path for path in self.folder.glob("*.keras") if _place(path))
+        return sorted(path for path in self.folder.glob("*.keras") if place(path))
 
     def save(self, model: DDR, progress: Progress) -> Path:
         """Save a model, and then remove the older ones.
@@ -116,23 +117,34 @@ class Checkpoints:
         Raises:
             InputError: It does not say.
         """
-        epoch, batch = _place(path) or (0, 0)
+        epoch, batch = place(path) or (0, 0)
         try:
             with zipfile.ZipFile(path) as archive:
                 if _MEMBER not in archive.namelist() and not batch:
                     return Progress(epoch)
-                progress = Progress(**json.loads(archive.read(_MEMBER)))
+                with archive.open(_MEMBER) as file:
+                    text = file.read(_MOST_TEXT + 1)
+            if len(text) > _MOST_TEXT:
+                raise ValueError(f"more than {_MOST_TEXT >> 20} MB")
+            progress = Progress(**json.loads(text))
             if (progress.epoch, progress.batch) != (epoch, batch):
                 raise ValueError("another place than its name says")
+            progress.seconds = float(progress.seconds)
             progress.metrics = [float(value) for value in progress.metrics]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            progress.history = [
+                {str(name): float(value) for name, value in row.items()}
+                for row in progress.history
+            ]
+        # An archive and what is in it can be broken in any way.
+        except Exception as error:
             raise InputError(
                 f"{path}: its {_MEMBER} is damaged ({error}); restore it"
             ) from None
         return progress
 
 
-def _place(path: Path) -> tuple[int, int] | None:
+def place(path: Path) -> tuple[int, int] | None:
+    """Epochs, and steps after them, by the name of a checkpoint; `None` for others."""
     match = _NAME.fullmatch(path.name)
     return match and (int(match[1]), int(match[2] or 0))
 

@@ -98,7 +98,7 @@ def _train(
     if validation is None:
         report(
             f"note: {store.path} has no sequences for validation (split val, at least "
-            f"{model.frames_per_set} frames); model.keras will be the last model"
+            f"{model.set_size} frames); model.keras will be the last model"
         )
     recorder = _Recorder(run, store, progress, step, request)
     epoch = progress.epoch

@@ -15,7 +15,7 @@ from keras_ddr.data import FrameSets
 from keras_ddr.errors import InputError
 from keras_ddr.files import is_temporary, locked, replacing
 from keras_ddr.runs import history, origin, settings
-from keras_ddr.runs.checkpoints import Checkpoints, Progress
+from keras_ddr.runs.checkpoints import Checkpoints, Progress, place
 from keras_ddr.runs.models import load_file
 
 if TYPE_CHECKING:
@@ -203,14 +203,13 @@ class Run:
     def step(self) -> int:
         """Number of the last step that is saved, 0 at the beginning."""
         checkpoint = self.checkpoint()
-        if checkpoint is None:
-            return 0
-        return self._step_at(self.checkpoints.progress(checkpoint), self.history())
+        epoch, batch = (checkpoint and place(checkpoint)) or (0, 0)
+        return self._step_at(epoch, batch, self.history())
 
     @staticmethod
-    def _step_at(progress: Progress, rows: list[Row]) -> int:
-        before = [row["step"] for row in rows if row["epoch"] == progress.epoch]
-        return (before[0] if before else 0) + progress.batch
+    def _step_at(epoch: int, batch: int, rows: list[Row]) -> int:
+        before = [row["step"] for row in rows if row["epoch"] == epoch]
+        return (before[0] if before else 0) + batch
 
     # --- what `fit` does with it ----------------------------------------------------
 
@@ -250,7 +249,7 @@ class Run:
         arguments = {"batch_size": training["batch_size"], **arguments}
         return FrameSets(
             store,
-            frames_per_set=self.config["model"]["frames_per_set"],
+            frames_per_set=settings.set_size(self.config["model"]),
             split=split,
             seed=training["seed"],
             steps=steps,
@@ -259,7 +258,7 @@ class Run:
 
     def validation_sets(self, store: FrameStore) -> FrameSets | None:
         """The fixed sets on which every epoch is judged, or `None` without val."""
-        number = self.config["model"]["frames_per_set"]
+        number = settings.set_size(self.config["model"])
         if not store.select(split="val", min_length=number):
             return None
         return self.sets(
@@ -306,17 +305,22 @@ class Run:
                 f"{self.path / 'history.csv'} lacks epochs before {checkpoint.name}; "
                 "restore it, or start a new run"
             )
-        number = self.config["model"]["frames_per_set"]
-        if model.frames_per_set != number:
+        number = settings.set_size(self.config["model"])
+        if model.set_size != number:
             raise InputError(
-                f"{self.path / 'config.json'} says frames_per_set {number}, but the "
-                f"model has {model.frames_per_set}; restore it"
+                f"{self.path / 'config.json'} says sets of {number} frames, but the "
+                f"model takes {model.set_size}; restore it"
+            )
+        values = len(model.metrics_variables) if progress.batch else 0
+        if len(progress.metrics) != values:
+            raise InputError(
+                f"{checkpoint}: its progress.json is of another model; restore it"
             )
         self.write_history(rows)
         # In the middle of an epoch this was done at the end of the one before.
         if epoch and not progress.batch:
             self.publish_if_best(rows, checkpoint)
-        return model, progress, self._step_at(progress, rows)
+        return model, progress, self._step_at(epoch, progress.batch, rows)
 
 
 def _check_free(path: pathlib.Path, overwrite: bool) -> None:

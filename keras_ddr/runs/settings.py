@@ -24,12 +24,15 @@ __all__ = [
     "new_model",
     "plain_arguments",
     "read_config",
+    "set_size",
     "training_settings",
     "versions",
 ]
 
 FORMAT = 1
+"""Version of the format of config.json."""
 SCHEDULES = ("constant", "cosine")
+"""Ways in which the learning rate may change."""
 
 _MOST = 10**9  # steps, and sequences of a batch
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
@@ -124,6 +127,12 @@ def new_model(arguments: Mapping[str, Any], training: Mapping[str, Any]) -> DDR:
     return model
 
 
+def set_size(arguments: Mapping[str, Any]) -> int:
+    """Frames of a set of training data, as `DDR.set_size` of these arguments."""
+    distinct = arguments.get("dynamic_frames") == "distinct"
+    return int(arguments["frames_per_set"]) * (2 if distinct else 1)
+
+
 def plain_arguments(model: DDR, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of the model as JSON holds them, with every default written out.
 
@@ -178,10 +187,11 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     number = config["model"].get("frames_per_set")
-    if type(number) is not int or number < 2:
+    least = 1 if config["model"].get("aggregation") == "pooled" else 2
+    if type(number) is not int or number < least:
         raise InputError(
             f"{file} has frames_per_set {str(number)[:40]}, but it is a whole number "
-            "of at least 2; restore it"
+            f"of at least {least}; restore it"
         )
     if not isinstance(config["store"].get("path"), str):
         raise InputError(f"{file} does not say where the store is; restore it")

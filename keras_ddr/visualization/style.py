@@ -4,7 +4,7 @@ Figures are `matplotlib.figure.Figure` objects made without pyplot, and settings
 applied inside a context: nothing global is changed.
 """
 
-from __future__ import annotations
+from __future__ import io
 
 import bisect
 import functools
@@ -97,8 +97,11 @@ def save_figure(figure: Figure, path: StrPath) -> Path:
         InputError: Another suffix, or the folder is missing.
     """
     path = check_figure_path(path)
+    # In memory first: Matplotlib's PDF turns a full disk into an error of another kind.
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:].lower())
     with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower())
+        temporary.write_bytes(drawn.getbuffer())
     return path
 
 

@@ -53,7 +53,7 @@ def _checked(code):
     for example in doctest.DocTestParser().get_examples(code):
         if example.want:
             source, want = example.source.strip(), example.want.strip()
-            lines.append(f"assert repr({source}) == {want!r}, repr({source})")
+            lines.append(f"assert repr(({source})) == {want!r}, repr(({source}))")
         else:
             lines.append(example.source)
     return "\n".join(lines)

@@ -67,7 +67,7 @@ def test_every_public_name_is_described(names):
     for full in sorted(set(names.values())):
         module, _, name = full.rpartition(".")
         member = getattr(importlib.import_module(module), name)
-        if callable(member):
+        if (getattr(member, "__module__", None) or "").startswith("keras_ddr"):
             assert inspect.getdoc(member), full
             continue
         analyzer = ModuleAnalyzer.for_module(module)

@@ -4,9 +4,13 @@ sphinx-build -W -b html docs build/site
 DDR_SITE=build/site python -m pytest tests/docs/test_site.py
 """
 
+import html
 import os
 import pathlib
+import posixpath
+import re
 import shutil
+import urllib.parse
 
 import pytest
 
@@ -16,10 +20,6 @@ _PAGES = sorted(str(page.relative_to(_SITE)) for page in _SITE.rglob("*.html"))
 
 pytestmark = [
     pytest.mark.skipif(not _PAGES, reason="DDR_SITE names no built site"),
-    pytest.mark.skipif(
-        not (shutil.which("chromium") and shutil.which("chromedriver")),
-        reason="no browser",
-    ),
     pytest.mark.timeout(600),
 ]
 
@@ -45,10 +45,35 @@ return {
 """
 
 
+def test_links_within_the_site_lead_somewhere():
+    """Also those that extensions make, and anchors."""
+    targets, links = {}, set()
+    for page in _PAGES:
+        text = (_SITE / page).read_text(encoding="utf-8")
+        targets[page] = set(re.findall(r'\bid="([^"]+)"', text)) | {""}
+        for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
+            if not re.match(r"[a-z]+:|//", link):
+                links.add((page, html.unescape(link)))
+    assert len(links) > 1000
+    lost = set()
+    for page, link in links:
+        file, _, anchor = link.partition("#")
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(page), file))
+        target = page if not file else target
+        if target in targets:
+            if urllib.parse.unquote(anchor) not in targets[target]:
+                lost.add((page, link))
+        elif not (_SITE / target).is_file():
+            lost.add((page, link))
+    assert not lost
+
+
 @pytest.fixture(scope="module")
 def browser():
     from selenium import webdriver
 
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("no browser")
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
         options.add_argument(argument)

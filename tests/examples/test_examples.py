@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 _EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-_SHORTER = {"steps, epochs = 100, 5": "steps, epochs = 2, 2"}
+_SHORTER = {"steps, epochs = 100,": "steps, epochs = 2,"}
 
 
 def _run(name, folder, *arguments, shorter=None, **variables):

@@ -52,6 +52,27 @@ def test_prior(random, tmp_path):
     assert mean.shape == (3, 2)
 
 
+def test_pooled_static_encoder(random, tmp_path):
+    layer = layers.PooledStaticEncoder(5, filters=6, hidden_units=7)
+    mean, log_variance = check_layer(
+        layer, random(2, 3, 4, 4, 8), weights=8, tmp_path=tmp_path
+    )
+    assert mean.shape == log_variance.shape == (2, 5)
+
+
+def test_standard_prior(random, tmp_path):
+    mean, log_variance = check_layer(
+        layers.StandardGaussianPrior(3),
+        random(2, 5),
+        weights=0,
+        tmp_path=tmp_path,
+        training_step=False,
+    )
+    assert mean.shape == log_variance.shape == (2, 3)
+    assert not mean.any()
+    assert not log_variance.any()
+
+
 def test_frame_decoder(random, tmp_path):
     layer = layers.FrameDecoder((32, 48, 3), filters=5)
     outputs = check_layer(

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_ddr import DiagonalGaussian, InputError
+from keras_ddr.inference import _choose_sets
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_standardized_is_the_standard_score(small, sequence):
 
 def test_combining_sets(small, sequence):
     model = small(aggregation="mean")
-    members = model._choose_sets(70, 5, 0, disjoint=False)
+    members = _choose_sets(70, 3, 5, 0, disjoint=False)
     assert members.shape == (5, 3)
     assert all(len(set(row)) == 3 for row in members)
     posteriors = [model.encode(sequence[row], sets=1).static for row in members]
@@ -65,9 +66,9 @@ def test_combining_sets(small, sequence):
         mixture.variance, variances.mean(axis=0) + means.var(axis=0), rtol=1e-4
     )
 
-    members = model._choose_sets(70, 100, 0, disjoint=True)
+    members = _choose_sets(70, 3, 100, 0, disjoint=True)
     assert members.shape == (23, 3) and len(set(members.flat)) == 69
-    members = model._choose_sets(70, 5, 0, disjoint=True)
+    members = _choose_sets(70, 3, 5, 0, disjoint=True)
     posteriors = [model.encode(sequence[row], sets=1).static for row in members]
     precisions = np.stack([1 / p.variance for p in posteriors])
     means = np.stack([p.mean for p in posteriors])

@@ -1,0 +1,43 @@
+"""f → p(z) that is the same for every f."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Shape, Tensor
+
+__all__ = ["StandardGaussianPrior"]
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class StandardGaussianPrior(keras.layers.Layer):
+    """The standard normal in the place of `ConditionalGaussianPrior`; no weights.
+
+    Args:
+        dynamic_dim: Dimensions of z.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        static: f, `(B, static_dim)`; its values are not used.
+    """
+
+    def __init__(self, dynamic_dim: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dynamic_dim = dynamic_dim
+
+    def build(self, static_shape: Shape) -> None:
+        """There is nothing to make."""
+        self.built = True
+
+    def call(self, static: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tuple (mean, log-variance), zeros of `(B, dynamic_dim)`."""
+        zeros = ops.repeat(ops.zeros_like(static[:, :1]), self.dynamic_dim, axis=-1)
+        return zeros, zeros
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make the same layer again."""
+        return {**super().get_config(), "dynamic_dim": self.dynamic_dim}
