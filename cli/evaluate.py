@@ -1,6 +1,7 @@
 """`ddr evaluate`."""
 
 import time
+from typing import Any
 
 import click
 
@@ -131,7 +132,9 @@ def evaluate(
         )
     model, store, _ = open_both(run, store)
     stages = _Stages()
-    options = {} if judge_steps is None else {"judge_steps": judge_steps}
+    options: dict[str, Any] = {}
+    if judge_steps is not None:
+        options["judge_steps"] = judge_steps
     report = evaluation.evaluate(
         model,
         store,

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import time
 import warnings
 import weakref
 import zipfile
@@ -206,7 +207,10 @@ class FrameStore:
         if not path.exists():
             from keras_ddr.data.writer import recover
 
-            recover(path)
+            # A store that is replaced has no name for a moment.
+            end = time.monotonic() + 1
+            while recover(path) and not path.exists() and time.monotonic() < end:
+                time.sleep(0.01)
         if not path.exists():
             raise InputError(
                 f"{path}: no such frame store; make one with `ddr preprocess` or "

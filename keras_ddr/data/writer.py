@@ -564,26 +564,31 @@ def check_target(path: StrPath, overwrite: bool = False) -> None:
         )
 
 
-def recover(path: StrPath) -> None:
+def recover(path: StrPath) -> bool:
     """Clear up what killed writers of `path` left behind.
 
     Unfinished folders go. A whole store that was just being replaced comes back if
     `path` has no store now. Folders of living writers are left alone.
+
+    Returns:
+        Whether a living writer is just replacing it.
     """
     path = Path(path)
+    replaced = False
     for kind in ("old", "tmp"):
         prefix = f".{path.name}.{kind}-"
         try:
             found = [f for f in path.parent.iterdir() if f.name.startswith(prefix)]
         except OSError:
-            return
+            return False
         for folder in found:
             if _alive(folder.name, folder.name[len(prefix) :]):
-                continue
-            if kind == "old" and not os.path.lexists(path):
+                replaced = replaced or kind == "old"
+            elif kind == "old" and not os.path.lexists(path):
                 os.rename(folder, path)
             else:
                 shutil.rmtree(folder, ignore_errors=True)
+    return replaced
 
 
 def _strange_entry(folder: Path) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,9 +47,11 @@ class EncodedSplit:
         owner: For each frame the position of its sequence in `sequences`, `(F,)`.
         position: For each frame its place in the sequence, `(F,)`.
         frame_codes: Dict "f", "z", "z~" → `(F, dim)`, once `encode` was called.
+        encoding: Dict as given to `encode`.
     """
 
     codes: list[Codes]
+    encoding: dict[str, Any]
     sequence_codes: NDArray[np.float32]
     frame_codes: dict[str, NDArray[np.float32]]
 
@@ -74,7 +76,11 @@ class EncodedSplit:
         self._rank = generator.permutation(len(self._kept))
 
     def encode(
-        self, model: DDR, seed: int = 0, done: Callable[[], object] | None = None
+        self,
+        model: DDR,
+        seed: int = 0,
+        done: Callable[[], object] | None = None,
+        encoding: Mapping[str, Any] | None = None,
     ) -> None:
         """Find the codes of all sequences, each once.
 
@@ -82,10 +88,13 @@ class EncodedSplit:
             model: `DDR`.
             seed: Of its choice of sets.
             done: Called after each sequence, or `None`.
+            encoding: Dict of other arguments of `DDR.encode`, or `None`.
         """
+        self.encoding = dict(encoding or {})
         codes = []
         for sequence in self.sequences:
-            codes.append(model.encode(self.store.frames(sequence.index), seed=seed))
+            frames = self.store.frames(sequence.index)
+            codes.append(model.encode(frames, seed=seed, **self.encoding))
             if done is not None:
                 done()
         self.codes = codes

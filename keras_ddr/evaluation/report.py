@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +52,7 @@ METRICS = (
 )
 """Names of what `evaluate` can measure; "judge" includes the MSD score."""
 
+_ENCODING = ("sets", "combine", "frames_per_set")
 _CODED = {"reconstruction", "probes", "swap", "verification", "axis", "judge"}
 _CODED_FIT = {"probes", "axis"}  # those that are fitted on codes
 
@@ -79,7 +80,8 @@ class EvaluationReport:
         scopes: Dict label name → "sequence" or "frame".
         swap: `swap.SwapScore`.
         skipped: List of `Skipped`.
-        details: Dict of the split, the numbers of sequences and frames, and the seed.
+        details: Dict of the split, the numbers of sequences and frames, the seed, and
+            how f was found.
         likelihood: `likelihood.LikelihoodScore`.
         reconstruction: `reconstruction.ReconstructionScore`.
         verification: Dict code → `verification.VerificationScore`.
@@ -144,6 +146,7 @@ def evaluate(
     attributes: Collection[str] | None = None,
     action: Collection[str] | None = None,
     judge_steps: int = STEPS,
+    encoding: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     stage: Callable[[str], object] | None = None,
 ) -> EvaluationReport:
@@ -171,6 +174,9 @@ def evaluate(
         action: Names of the frame labels that make the judge's action together;
             "animation" and "direction", or else "pose", where `None`.
         judge_steps: Training steps of the judge.
+        encoding: Dict of `sets`, `combine` and `frames_per_set` of `DDR.encode`, where
+            f is to be found in another way than by default. "likelihood" does not
+            depend on it.
         progress: Called with (done, all) as sequences are encoded and, in the stages
             "likelihood" and "judge", as log-likelihoods are found and the judge is
             trained; or `None`.
@@ -182,11 +188,13 @@ def evaluate(
 
     Raises:
         InputError: A split is empty, or holds no sequence that is long enough, a
-            metric is not known, or the store has no such `attributes` or `action`.
+            metric is not known, `encoding` cannot be used, or the store has no such
+            `attributes` or `action`.
     """
     metrics = _check_metrics(metrics)
+    encoding = _check_encoding(encoding)
     generator = np.random.default_rng(seed)
-    number = model.frames_per_set
+    number = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
     parts = {
         name: choose_sequences(
             select_sequences(store, name, number), sequences, generator
@@ -207,7 +215,7 @@ def evaluate(
         coded = list(splits.values())
     if coded:
         stage("encoding")
-        _encode(model, coded, seed, progress)
+        _encode(model, coded, seed, progress, encoding)
     measures = {
         "likelihood": lambda notes: measure_likelihood(
             model, store, test.sequences, samples=samples, seed=seed, done=progress
@@ -261,6 +269,7 @@ def evaluate(
         "fit_frames": len(fit.owner),
         "max_frames": max_frames,
         "seed": seed,
+        "encoding": encoding,
         "metrics": [name for name in METRICS if name in metrics],
     }
     return EvaluationReport(
@@ -284,8 +293,22 @@ def _check_metrics(metrics: str | Iterable[str]) -> set[str]:
     return metrics
 
 
+def _check_encoding(encoding: Mapping[str, Any] | None) -> dict[str, Any]:
+    encoding = dict(encoding or {})
+    unknown = sorted(map(str, set(encoding) - set(_ENCODING)))
+    if unknown:
+        raise InputError(
+            f"encoding has {', '.join(unknown)}; choose among {', '.join(_ENCODING)}"
+        )
+    return encoding
+
+
 def _encode(
-    model: DDR, parts: list[EncodedSplit], seed: int, progress: Progress | None
+    model: DDR,
+    parts: list[EncodedSplit],
+    seed: int,
+    progress: Progress | None,
+    encoding: Mapping[str, Any],
 ) -> None:
     total = sum(len(part.sequences) for part in parts)
     done = 0
@@ -297,7 +320,7 @@ def _encode(
             progress(done, total)
 
     for part in parts:
-        part.encode(model, seed, one_more)
+        part.encode(model, seed, one_more, encoding)
 
 
 def _probe(

@@ -176,18 +176,21 @@ def _static_codes(
 ) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     """Codes of f `(n, dim)` and the position of each one's sequence `(n,)`."""
     several = np.bincount(persons)[persons] > 1
+    number = encoded.encoding.get("frames_per_set") or model.frames_per_set
     generator = np.random.default_rng([seed, 1])
     codes, owner = [], []
     for i, sequence in enumerate(encoded.sequences):
         half = min(sequence.length // 2, _MOST_FRAMES)
-        if several[i] or half < model.frames_per_set:
+        if several[i] or half < number:
             codes.append(encoded.codes[i].static.mean)
             owner.append(i)
             continue
         order = generator.permutation(sequence.length)
         for part in (order[:half], order[half : 2 * half]):
             frames = encoded.store.frames(sequence.index, part)
-            codes.append(model.encode(frames, seed=seed).static.mean)
+            codes.append(
+                model.encode(frames, seed=seed, **encoded.encoding).static.mean
+            )
             owner.append(i)
     return np.stack(codes), np.array(owner)
 

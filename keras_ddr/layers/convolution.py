@@ -137,7 +137,8 @@ def _up_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
     outputs, inputs = kernel.shape[2:]
     height, width = x.shape[1] + 1, x.shape[2] + 1
     kernel = ops.reshape(kernel, (2, 2, 2, 2, outputs, inputs))
-    kernel = ops.flip(kernel, axis=(0, 2))
+    # One axis at a time: Keras 3.12 takes no two on TensorFlow.
+    kernel = ops.flip(ops.flip(kernel, axis=0), axis=2)
     kernel = ops.reshape(
         ops.transpose(kernel, (0, 2, 5, 1, 3, 4)), (2, 2, inputs, 4 * outputs)
     )

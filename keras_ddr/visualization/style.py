@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -97,8 +98,11 @@ def save_figure(figure: Figure, path: StrPath) -> Path:
         InputError: Another suffix, or the folder is missing.
     """
     path = check_figure_path(path)
+    # In memory first: Matplotlib's PDF turns a full disk into an error of another kind.
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:].lower())
     with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower())
+        temporary.write_bytes(drawn.getbuffer())
     return path
 
 

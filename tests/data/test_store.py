@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -499,6 +500,19 @@ def test_killed_between_the_two_renames(tmp_path):
     with pytest.raises(InputError, match="exists already"):
         write_store(path, _records(fill=9))
     assert FrameStore.open(path).frames(0).max() == 7
+
+
+def test_opened_between_the_two_renames_of_a_living_writer(tmp_path):
+    path = tmp_path / "store"
+    write_store(path, _records(fill=7))
+    with StoreWriter(tmp_path / "other") as writer:
+        owner = writer._folder.name.split(".tmp-")[1].split("-")[0]
+        writer.append(_record())
+    old = path.rename(tmp_path / f".store.old-{owner}-{os.getppid()}-abcd")
+    back = threading.Timer(0.2, old.rename, [path])
+    back.start()
+    assert FrameStore.open(path).frames(0).max() == 7
+    back.join()
 
 
 _FULL = """

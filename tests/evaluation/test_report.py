@@ -1,11 +1,13 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 
-from keras_ddr import InputError
+from keras_ddr import DDR, InputError
 from keras_ddr.data import FrameStore
 from keras_ddr.evaluation import METRICS, evaluate
+from keras_ddr.evaluation.reconstruction import reconstruction_errors
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +242,31 @@ def test_constant_factors_are_left_out_of_axes(model, store, tmp_path):
     assert [item.what for item in report.skipped] == ["axis of b"]
     assert report.axis["z"].disentanglement is None
     assert "axis of b: the factor does not vary" in report.table()
+
+
+def test_another_way_of_encoding_reaches_all_that_is_read_from_codes(store):
+    keras.utils.set_random_seed(1)
+    sizes = {"static_dim": 4, "filters": 6, "pair_filters": 6, "hidden_units": 8}
+    model = DDR((32, 32, 3), aggregation="mean", **sizes)
+    ways = [None, {"sets": 2}, {"frames_per_set": 5}, {"combine": "product"}]
+    metrics = [name for name in METRICS if name != "judge"]
+    options = {"metrics": metrics, "samples": 8, "pairs": 50}
+    found = [evaluate(model, store, encoding=way, **options).to_dict() for way in ways]
+    for name in ("reconstruction", "swap", "verification"):
+        values = {json.dumps(report[name]) for report in found}
+        assert len(values) == len(ways), name
+    assert all(report["likelihood"] == found[0]["likelihood"] for report in found)
+    assert [report["details"]["encoding"] for report in found] == [{}, *ways[1:]]
+    test = store.select("test")
+    codes = [model.encode(store.frames(s.index), sets=2) for s in test]
+    by_hand = reconstruction_errors(model, store, test, codes)
+    assert found[1]["reconstruction"]["mse"] == pytest.approx(by_hand.mse, rel=1e-5)
+
+
+def test_a_way_of_encoding_that_cannot_be_used_is_refused(model, store):
+    with pytest.raises(InputError, match="encoding has number; choose among sets"):
+        evaluate(model, store, encoding={"number": 3})
+    with pytest.raises(InputError, match="with aggregation 'concat'"):
+        evaluate(model, store, encoding={"frames_per_set": 4})
+    with pytest.raises(InputError, match="no sequence of at least 13 frames"):
+        evaluate(model, store, encoding={"frames_per_set": 13})

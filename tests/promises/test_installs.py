@@ -18,6 +18,7 @@ _PACKAGES = {"keras_ddr": "keras_ddr", "ddr_cli": "cli"}
 _PARTS = ("keras_ddr", "cli", "tests", "docs", "examples", "benchmarks", ".ci")
 _BESIDE = (
     "CHANGELOG.md",
+    "CITATION.cff",
     "CONTRIBUTING.md",
     "LICENSE",
     "MANIFEST.in",
@@ -26,7 +27,9 @@ _BESIDE = (
     "setup.cfg",
     "setup.py",
 )
-_MADE = shutil.ignore_patterns("__pycache__", "_build", "*.py[co]")
+_MADE = ["__pycache__", "*.py[co]"]
+# By building the site and by running the examples.
+_MADE_IN = {"docs": ["gallery", "*.rst"], "examples": ["out"]}
 
 
 def _build(tree, out, kind):
@@ -61,7 +64,8 @@ def tree(tmp_path_factory):
     tree = tmp_path_factory.mktemp("source") / "tree"
     tree.mkdir()
     for name in _PARTS:
-        shutil.copytree(_ROOT / name, tree / name, ignore=_MADE)
+        ignore = shutil.ignore_patterns(*_MADE, *_MADE_IN.get(name, []))
+        shutil.copytree(_ROOT / name, tree / name, ignore=ignore)
     for name in _BESIDE:
         shutil.copy(_ROOT / name, tree)
     return tree

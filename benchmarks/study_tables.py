@@ -1,0 +1,214 @@
+"""Tables and figures of the study, from the rows of its CSV and nothing else."""
+
+import math
+import statistics
+from collections import defaultdict
+
+import numpy as np
+
+__all__ = ["MEASURES", "summary", "write"]
+
+DEFAULT = "default"
+
+
+def _number(row, name):
+    text = row.get(name, "")
+    return float(text) if text else None
+
+
+def _probes(scope, code, metric):
+    """Mean over the labels of a scope of what is read from a code."""
+
+    def measure(row):
+        labels = [
+            name.split(".")[1]
+            for name, text in row.items()
+            if name.startswith("probes.") and name.endswith(".scope") and text == scope
+        ]
+        values = [
+            _number(row, f"probes.{label}.{code}.value")
+            for label in labels
+            if row.get(f"probes.{label}.{code}.metric") == metric
+        ]
+        return statistics.fmean(values) if values else None
+
+    return measure
+
+
+def _column(name):
+    return lambda row: _number(row, name)
+
+
+def _ratio(row):
+    swapped = _number(row, "swap.swap_prior")
+    own = _number(row, "swap.reconstruction")
+    return swapped / own if swapped is not None and own else None
+
+
+# Heading, of what row, decimals, and which direction is good (0 for neither).
+MEASURES = {
+    "attributes, f": (_probes("sequence", "f", "accuracy"), 3, 1),
+    "attributes, z": (_probes("sequence", "z", "accuracy"), 3, -1),
+    "attributes, z̃": (_probes("sequence", "z~", "accuracy"), 3, -1),
+    "pose, z": (_column("probes.pose.z.value"), 3, 1),
+    "pose, z̃": (_column("probes.pose.z~.value"), 3, 1),
+    "angles R², z̃": (_probes("frame", "z~", "r2"), 3, 1),
+    "pose, f": (_column("probes.pose.f.value"), 3, -1),
+    "reconstruction mse": (_column("swap.reconstruction"), 4, -1),
+    "swap mse, z": (_column("swap.swap"), 4, -1),
+    "swap mse, z̃": (_column("swap.swap_prior"), 4, -1),
+    "swap z̃ / reconstruction": (_ratio, 2, -1),
+    "EER f": (_column("verification.f.value"), 3, -1),
+    "EER z̃": (_column("verification.z~.value"), 3, 1),
+    "MSD": (_column("msd.mean"), 3, 1),
+    "ELBO": (_column("likelihood.elbo"), 1, 1),
+    "KL f": (_column("likelihood.kl_static"), 1, 0),
+    "KL z": (_column("likelihood.kl_dynamic"), 1, 0),
+    "train s": (_column("seconds.train"), 0, 0),
+}
+"""Heading → (function of a row, decimals, 1 where more is better and −1 where less)."""
+
+_SHOWN = (
+    "attributes, f",
+    "attributes, z̃",
+    "pose, z̃",
+    "reconstruction mse",
+    "swap mse, z̃",
+    "swap z̃ / reconstruction",
+)
+_NOTES = """\
+Means over seeds ± the standard deviation between them (none with one seed). f should
+know the attributes, and z̃, the standard score of z under p(z | f), should not; the
+reverse for pose. Mean squared errors are of the same frames: f of A with z of B in A's
+pose (z as it is, or carried over as z̃) and with A's own z. EER is the equal error rate
+of "is it the same one?" (.5 is chance). ELBO and KL are nats a frame, KL f divided by
+the frames of a set; ELBOs of different likelihoods, and of different N, are of
+different things."""
+
+
+def summary(rows, measure):
+    """Mean and standard deviation over rows, each `None` where there is none."""
+    values = [measure(row) for row in rows]
+    values = [value for value in values if value is not None and math.isfinite(value)]
+    if not values:
+        return None, None
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    return statistics.fmean(values), spread
+
+
+def write(rows, plan, folder, split):
+    """Write the tables and the figures of a split; a list of their paths.
+
+    Args:
+        rows: List of dicts of texts, as in the CSV.
+        plan: The list of settings.
+        folder: `pathlib.Path` to write to.
+        split: Name of the split, and of the files.
+    """
+    from keras_ddr.files import replacing
+    from keras_ddr.visualization.style import save_figure
+
+    of_settings, of_ways = defaultdict(list), defaultdict(list)
+    for row in rows:
+        if row["encoding"] == DEFAULT:
+            of_settings[row["setting"]].append(row)
+        of_ways[row["setting"], row["encoding"]].append(row)
+    order = [name for name in plan["settings"] if name in of_settings]
+    groups = dict.fromkeys(plan["settings"][name]["group"] for name in order)
+    lines = [f"# The study on {rows[0]['data']}, split {split}", "", _NOTES]
+    base = order[0]
+    for group in groups:
+        named = {
+            f"`{name}`": of_settings[name]
+            for name in order
+            if name == base or plan["settings"][name]["group"] == group
+        }
+        lines += ["", f"## {group.capitalize()}", "", *_table(named)]
+    # Those that were encoded in more than one way.
+    several = [n for n in order if sum(name == n for name, _ in of_ways) > 1]
+    ways = {
+        name: {
+            f"`{way}`": of_ways[name, way]
+            for way in (DEFAULT, *plan["encodings"])
+            if (name, way) in of_ways
+        }
+        for name in several
+    }
+    for name, named in ways.items():
+        lines += ["", f"## Encoding, `{name}`", "", *_table(named)]
+    failed = [row for row in rows if row["failed"]]
+    if failed:
+        lines += ["", "## Failed", ""]
+        lines += [f"- `{r['setting']}` {r['seed']}: {r['failed']}" for r in failed]
+    page = folder / f"{split}.md"
+    with replacing(page) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    paths = [page]
+    shown = {name: of_settings[name] for name in order}
+    paths.append(save_figure(_figure(shown), folder / f"{split}-settings.png"))
+    if ways:
+        shown = {
+            f"{name}, {way.strip('`')}": found
+            for name, named in ways.items()
+            for way, found in named.items()
+        }
+        paths.append(save_figure(_figure(shown), folder / f"{split}-encoding.png"))
+    return paths
+
+
+def _table(named):
+    """Markdown lines of a table, a row for each name; empty columns are left out."""
+    cells = {}
+    for heading, (measure, digits, _) in MEASURES.items():
+        column = [_cell(*summary(rows, measure), digits) for rows in named.values()]
+        if any(column):
+            cells[heading] = column
+    header = ["", "seeds", *cells]
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for i, (name, rows) in enumerate(named.items()):
+        number = sum(not row["failed"] for row in rows)
+        row = [name, str(number), *(column[i] or "–" for column in cells.values())]
+        lines.append("| " + " | ".join(row) + " |")
+    return lines
+
+
+def _cell(mean, spread, digits):
+    if mean is None:
+        return ""
+    text = f"{mean:.{digits}f}"
+    return text if spread is None else f"{text} ± {spread:.{digits}f}"
+
+
+def _figure(named):
+    """Dots for the seeds, a bar for their mean, a line for the first row's mean."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from keras_ddr.visualization.style import FADED, INK, STYLE
+
+    with matplotlib.rc_context(STYLE):
+        height = 0.7 + 0.16 * len(named)
+        figure = Figure((1.6 + 1.3 * len(_SHOWN), height))
+        panels = figure.subplots(1, len(_SHOWN), sharey=True)
+        places = np.arange(len(named))
+        for panel, heading in zip(panels, _SHOWN, strict=True):
+            measure, _, good = MEASURES[heading]
+            for place, rows in zip(places, named.values(), strict=True):
+                values = [v for row in rows if (v := measure(row)) is not None]
+                if not values:
+                    continue
+                mean = statistics.fmean(values)
+                if place == 0:
+                    panel.axvline(mean, color=FADED, linewidth=0.5, linestyle=":")
+                panel.plot(
+                    values, [place] * len(values), ".", color=FADED, markersize=3
+                )
+                panel.plot(mean, place, "|", color=INK, markersize=6)
+            arrow = {1: " →", -1: " ←", 0: ""}[good]
+            panel.set_title(heading + arrow)
+            panel.tick_params(width=0.5, length=2)
+            panel.grid(axis="y", linewidth=0.2)
+        panels[0].set_yticks(places, list(named))
+        panels[0].invert_yaxis()
+        figure.tight_layout()
+    return figure

@@ -1,0 +1,322 @@
+"""The study: its list of settings, its rows, going on after a kill, and its check."""
+
+import csv
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from keras_ddr import DDR
+from keras_ddr.runs import settings as run_settings
+
+_FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "study.py"
+
+
+def _load():
+    spec = importlib.util.spec_from_file_location("study", _FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+study = _load()
+PLAN = json.loads(study.SETTINGS.read_text(encoding="utf-8"))
+# What each word of a setting's name stands for.
+WORDS = {
+    "mean": {"aggregation": "mean"},
+    "pooled": {"aggregation": "pooled"},
+    "distinct": {"dynamic_frames": "distinct"},
+    "half_batch": {"batch_size": 16},
+    "standard_prior": {"dynamic_prior": "standard"},
+    "kl_weight_0.5": {"kl_weight": 0.5},
+    "kl_weight_2": {"kl_weight": 2.0},
+    "warmup_500": {"kl_warmup": 500},
+    "free_bits_0.1": {"free_bits": 0.1},
+    "free_bits_0.5": {"free_bits": 0.5},
+    "continuous_bernoulli": {"likelihood": "continuous_bernoulli"},
+    "normal": {"likelihood": "normal"},
+    "n_2": {"frames_per_set": 2},
+    "n_6": {"frames_per_set": 6},
+    "z_1": {"dynamic_dim": 1},
+    "z_4": {"dynamic_dim": 4},
+}
+_VAE = {"aggregation": "pooled", "frames_per_set": 1, "dynamic_prior": "standard"}
+BASELINES = {
+    "paper": {},
+    "vae": _VAE,
+    "beta_vae": {**_VAE, "kl_weight": 4.0},
+    "neural_statistician": {"aggregation": "pooled", "frames_per_set": 6},
+    "unordered_dsvae": {**_VAE, "frames_per_set": 8},
+}
+
+
+@pytest.mark.parametrize("data", ["puppets", "sprites"])
+def test_every_setting_is_what_its_name_says(data):
+    base = PLAN["base"]
+    names = study.names_of(PLAN, data)
+    assert len(names) == len(set(names)) and names[0] == "paper"
+    for name in names:
+        expected = BASELINES.get(name)
+        if expected is None:
+            expected = {
+                k: v for word in name.split("-") for k, v in WORDS[word].items()
+            }
+        model, training = study.arguments(PLAN, data, name)
+        changed = {
+            option: value
+            for option, value in model.items()
+            if value != {**base, **PLAN["data"][data]["model"]}[option]
+        }
+        if "batch_size" in expected:
+            assert training["batch_size"] == expected["batch_size"]
+            expected = {k: v for k, v in expected.items() if k != "batch_size"}
+        else:
+            decoded = training["batch_size"] * model["frames_per_set"]
+            assert decoded == PLAN["data"][data]["frames_per_step"]
+        assert changed == expected, name
+
+
+def test_every_setting_makes_the_model_that_it_describes():
+    tiny = {"static_dim": 3, "filters": 2, "pair_filters": 2, "hidden_units": 2}
+    for name in PLAN["settings"]:
+        model, training = study.arguments(PLAN, "puppets", name)
+        assert set(model) | {"image_shape", "seed"} == set(
+            DDR.from_config_name("tiny", filters=2, pair_filters=2).get_config()
+        ) - {"name", "dtype", "trainable"}
+        run_settings.training_settings({}, training, 0)
+        network = DDR((16, 16, 3), **{**model, **tiny})
+        config = network.get_config()
+        for option, value in model.items():
+            found = config[option]
+            if option == "likelihood":
+                found = found["class_name"]
+                value = "".join(part.capitalize() for part in value.split("_"))
+            if option not in tiny:
+                assert found == value, (name, option)
+
+
+def test_the_list_is_printed(capsys):
+    assert study.main(["--list"]) == 0
+    text = capsys.readouterr().out
+    for name in PLAN["settings"]:
+        assert f"\n{name} (" in f"\n{text}"
+    assert "kl_weight=4.0" in text and "combine=product" in text
+
+
+def _small_plan():
+    widths = {"static_dim": 4, "filters": 4, "pair_filters": 4, "hidden_units": 8}
+    splits = [0.5, 0.25, 0.25]
+    puppets = {
+        **PLAN["data"]["puppets"],
+        "store": {"identities": 32, "size": 16, "arms": 4, "legs": 3, "splits": splits},
+        "model": widths,
+        "training": {
+            **PLAN["data"]["puppets"]["training"],
+            "steps": 6,
+            "save_every": 3,
+        },
+        "frames_per_step": 12,
+        "evaluation": {"judge_steps": 2, "samples": 4, "pairs": 20},
+        "seeds": [0, 1],
+        "encoded": ["mean"],
+    }
+    names = ("paper", "mean")
+    return {
+        **PLAN,
+        "data": {"puppets": puppets},
+        "settings": {name: PLAN["settings"][name] for name in names},
+        "encodings": {"n_2": PLAN["encodings"]["n_2"]},
+    }
+
+
+def _rows(file):
+    with file.open(newline="", encoding="utf-8") as lines:
+        return {study.key_of(row): row for row in csv.DictReader(lines)}
+
+
+def _wait_for(condition, process):
+    end = time.monotonic() + 300
+    while not condition():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Arguments of the small study, whose process was killed, and what it left."""
+    folder = tmp_path_factory.mktemp("study")
+    file = folder / "settings.json"
+    file.write_text(json.dumps(_small_plan()), encoding="utf-8")
+    results = folder / "puppets"
+    command = ["puppets", str(results), "--settings", str(file)]
+    process = subprocess.Popen(
+        [sys.executable, str(_FILE), *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        # In the second of four trainings.
+        _wait_for((results / "runs" / "mean-0" / "config.json").is_file, process)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    return command, results, _rows(results / "val.csv")
+
+
+@pytest.fixture(scope="module")
+def finished(small):
+    command, results, _ = small
+    assert study.main(command) == 0
+    return _rows(results / "val.csv")
+
+
+def test_a_killed_study_goes_on(small, finished):
+    _, _, before = small
+    assert set(before) == {("paper", 0, "default")}
+    expected = {("paper", s, "default") for s in (0, 1)}
+    expected |= {("mean", s, way) for s in (0, 1) for way in ("default", "n_2")}
+    assert set(finished) == expected
+    # Not made again: seconds would differ.
+    assert finished["paper", 0, "default"] == before["paper", 0, "default"]
+
+
+def test_rows_hold_settings_and_all_metrics(finished):
+    row = finished["mean", 1, "default"]
+    assert (row["model.aggregation"], row["training.batch_size"]) == ("mean", "4")
+    assert row["versions.keras"] and float(row["seconds.train"]) > 0
+    for name in (
+        "likelihood.log_likelihood",
+        "reconstruction.ssim",
+        "probes.hair.z~.value",
+        "swap.swap_prior",
+        "swap_intervals.swap.0",
+        "verification.f.value",
+        "axis.z~.mig",
+        "judge.swapped.pose.accuracy",
+        "msd.mean",
+    ):
+        assert float(row[name]) == float(row[name]), name
+    other = finished["mean", 0, "default"]
+    assert row["likelihood.elbo"] != other["likelihood.elbo"]
+    encoded = finished["mean", 1, "n_2"]
+    assert encoded["details.encoding.frames_per_set"] == "2"
+    assert encoded["swap.swap"] != row["swap.swap"] and not encoded["msd.mean"]
+
+
+def test_finished_rows_are_left_alone(small, finished, capsys):
+    command, results, _ = small
+    before = (results / "val.csv").read_bytes()
+    assert study.main(command) == 0
+    assert "0 of 4 trainings to do" in capsys.readouterr().out
+    assert (results / "val.csv").read_bytes() == before
+
+
+def test_the_check_makes_the_same_row_and_sees_a_changed_number(
+    small, finished, capsys, tmp_path
+):
+    command, results, _ = small
+    rows = [dict(row) for row in finished.values()]
+    assert study.main([*command, "--check", "mean", "0"]) == 0
+    assert "the same" in capsys.readouterr().out
+    for row in rows:
+        if study.key_of(row) == ("mean", 0, "n_2"):
+            row["swap.swap"] = str(1.01 * float(row["swap.swap"]))
+    study.write_rows(tmp_path / "val.csv", rows, ["paper", "mean"])
+    command = [command[0], str(tmp_path), *command[2:]]
+    assert study.main([*command, "--check", "mean", "0"]) == 1
+    text = capsys.readouterr().out
+    assert "n_2: swap.swap was" in text and "NOT the same" in text
+    assert text.count(" was ") == 1
+
+
+def test_tables_and_figures_come_from_the_csv(finished, capsys, tmp_path):
+    rows = [dict(row) for row in finished.values()]
+    for row in rows:
+        if row["setting"] == "paper":
+            row["swap.swap"] = ["0.25", "0.75"][int(row["seed"])]
+    study.write_rows(tmp_path / "val.csv", rows, ["paper", "mean"])
+    plan = tmp_path / "settings.json"
+    plan.write_text(json.dumps(_small_plan()), encoding="utf-8")
+    command = ["puppets", str(tmp_path), "--settings", str(plan), "--tables"]
+    assert study.main(command) == 0
+    text = (tmp_path / "val.md").read_text(encoding="utf-8")
+    assert "| `paper` | 2 |" in text and "| 0.5000 ± 0.3536 |" in text
+    assert "## Encoding, `mean`" in text and "| `n_2` | 2 |" in text
+    for name in ("val-settings.png", "val-encoding.png"):
+        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_test_is_read_at_the_end(small, finished, capsys):
+    command, results, _ = small
+    with pytest.raises(SystemExit):
+        study.main([*command, "--split", "test"])
+    assert "--final" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        study.main([*command, "--final", "--seeds", "2"])
+    assert "val.csv has no row paper 2" in capsys.readouterr().err
+    assert not (results / "test.csv").exists()
+    assert study.main([*command, "--final", "--only", "paper", "--seeds", "1"]) == 0
+    row = _rows(results / "test.csv")["paper", 1, "default"]
+    assert row["split"] == row["details.split"] == "test"
+    assert row["best_step"] == finished["paper", 1, "default"]["best_step"]
+
+
+def test_rows_of_other_settings_are_refused(small, finished, capsys, tmp_path):
+    command, results, _ = small
+    plan = _small_plan()
+    plan["settings"]["mean"] = {**plan["settings"]["mean"], "model": {"kl_weight": 3.0}}
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps(plan), encoding="utf-8")
+    with pytest.raises(SystemExit):
+        study.main([*command[:3], str(file)])
+    text = capsys.readouterr().err
+    assert "row mean with model.aggregation mean" in text
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "store").symlink_to(results / "store")
+    (tmp_path / "runs" / "mean-0").symlink_to(results / "runs" / "mean-0")
+    with pytest.raises(SystemExit):
+        study.main(
+            ["puppets", str(tmp_path), "--settings", str(file), "--only", "mean"]
+        )
+    assert "was made with aggregation 'mean'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["puppets", "A", "B"], "2 paths; use it as: puppets STUDY"),
+        (["sprites", "A"], "1 paths; use it as: sprites STORE STUDY"),
+        (["puppets", "A", "--only", "menu"], "setting 'menu' is none of paper"),
+        (["puppets", "A", "--check", "mean", "x"], "seed 'x'"),
+        ([], "say which data"),
+    ],
+)
+def test_usage_is_refused_in_a_line(texts, said, capsys):
+    with pytest.raises(SystemExit) as caught:
+        study.main(texts)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_processes_give_the_same_rows(small, finished, tmp_path):
+    """With --jobs 2, whose results come in any order."""
+    command, _, _ = small
+    command = [command[0], str(tmp_path), *command[2:]]
+    found = subprocess.run(
+        [sys.executable, str(_FILE), *command, "--jobs", "2", "--seeds", "0"],
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    rows = _rows(tmp_path / "val.csv")
+    assert set(rows) == {key for key in finished if key[1] == 0}
+    for key, row in rows.items():
+        assert study.differences(finished[key], row, 1e-3) == {}
