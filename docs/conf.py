@@ -32,7 +32,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Keras and NumPy have sites of their own, which a build without a network cannot
     # ask for their names.
-    (r"py:.*", r"(keras|numpy|np|matplotlib|sklearn|pathlib|collections)\..*"),
+    (r"py:.*", r"(keras|numpy|np|matplotlib|sklearn|pathlib|collections)\..*|NDArray"),
 ]
 
 # --- pages ------------------------------------------------------------------------

@@ -66,7 +66,7 @@ AS_IN_KERAS = (
     "load_own_variables",
 )
 # Methods of these bases and of their bases are described by Keras.
-_KERAS_BASES = "Model, Layer, Conv2D, Conv2DTranspose, PyDataset, Callback, tuple"
+_KERAS_BASES = "Model, Layer, Conv2D, Conv2DTranspose, PyDataset, Callback, tuple, dict"
 
 
 def modules():
@@ -166,7 +166,7 @@ def write(app):
 def keep_colons(app, what, name, obj, options, lines):
     """Have napoleon take no words before a colon for a type: they are a sentence."""
     types = [i for i, line in enumerate(lines) if line.startswith(":type: ")]
-    if what in ("data", "attribute") and types:
+    if what in ("data", "attribute", "property") and types:
         text = lines.pop(types[0]).removeprefix(":type: ")
         lines.insert(0, f"{text}: {lines.pop(0)}")
 
