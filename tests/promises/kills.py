@@ -295,8 +295,9 @@ def differences(run, whole):
     ):
         a, b = arrays(a), arrays(b)
         names = sorted(n for n in a.keys() | b.keys() if a.get(n) != b.get(n))
-        if not any("optimizer" in n for n in b) or not any("stream" in n for n in b):
-            found.append(f"{what} lacks the state of the optimizer or of the draws")
+        for state in ("/optimizer/vars/0", "sampling/vars/training"):
+            if not any(name.endswith(state) for name in b):
+                found.append(f"{what} lacks {state}")
         if names:
             found.append(f"{what}: {len(names)} of {len(b)} entries, {names[0]}")
     return found
