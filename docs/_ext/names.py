@@ -70,6 +70,21 @@ class LinkNames(SphinxTransform):
             elif re.fullmatch(r"keras_ddr(\.\w+)+", text) and not _is_module(text):
                 _log.warning("%s is no public name", text, location=literal)
 
+        self._name_commands(commands)
+        self._lengthen_dashes()
+
+    def _name_commands(self, commands):
+        """Call sections of commands by all of their name: `ddr fit`, not `fit`."""
+        for section in self.document.findall(nodes.section):
+            for name in commands.intersection(section["names"]):
+                section[0].children = [nodes.Text(name)]
+
+    def _lengthen_dashes(self):
+        """Sphinx writes two hyphens between an argument and what is said of it."""
+        for text in list(self.document.findall(nodes.Text)):
+            if text == " -- ":
+                text.parent.replace(text, nodes.Text(" – "))
+
     def _wrap(self, literal, domain, kind, target):
         xref = addnodes.pending_xref(
             "",
