@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -102,7 +103,7 @@ class Checkpoints:
         """Remove what a process left that was killed while it saved."""
         for file in self.folder.iterdir():
             if is_temporary(file.name):
-                file.unlink()
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     @staticmethod
     def progress(path: Path) -> Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import keras
 from keras_ddr import checksums, configs
 from keras_ddr.data import FrameSets
 from keras_ddr.errors import InputError
-from keras_ddr.files import is_temporary, locked, replacing
+from keras_ddr.files import is_temporary, locked, replacing, this_process
 from keras_ddr.runs import history, origin, settings
 from keras_ddr.runs.checkpoints import Checkpoints, Progress, place
 from keras_ddr.runs.models import load_file
@@ -118,19 +119,33 @@ class Run:
         path.mkdir(parents=True, exist_ok=True)
         with run.alone():
             _check_free(path, overwrite)  # another process may have been faster
-            _remove(path)
             try:
-                for folder in (path / "checkpoint", path / "samples"):
-                    folder.mkdir()
-                run.checkpoints.save(network, Progress())
-                run.write_config()  # last: it makes the folder a run
+                run._begin(network)
             except BaseException:
-                _remove(path)
                 if not existed:
-                    (path / ".lock").unlink(missing_ok=True)
-                    path.rmdir()
+                    shutil.rmtree(path, ignore_errors=True)
                 raise
         return run
+
+    def _begin(self, model: DDR) -> None:
+        """Put the first checkpoint and config.json in the place of an older run."""
+        Checkpoints(self.path).remove_leftovers()  # of one that was killed
+        beside = self.path / f".new.tmp-{this_process()}"
+        beside.mkdir()
+        new = Run(beside, self.config)
+        try:
+            checkpoint = Checkpoints(beside).save(model, Progress())
+            new.write_config()
+            # All is on the disk now; what follows needs no more space.
+            _remove(self.path)
+            self.checkpoints.folder.mkdir()
+            os.replace(checkpoint, self.checkpoints.folder / checkpoint.name)
+            # Last: it makes the folder a run.
+            os.replace(beside / "config.json", self.path / "config.json")
+        except InputError as error:
+            raise InputError(str(error).replace(str(beside), str(self.path))) from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
     @classmethod
     def open(cls, path: StrPath) -> Self:
@@ -341,7 +356,9 @@ def _unfinished(path: pathlib.Path) -> bool:
     """Whether a folder is empty but for what `create` leaves when it is killed."""
     known = {".lock", "checkpoint", "samples", "checkpoint/epoch-000000.keras"}
     found = [file.relative_to(path) for file in path.rglob("*")]
-    return all(file.as_posix() in known or is_temporary(file.name) for file in found)
+    return all(
+        file.as_posix() in known or any(map(is_temporary, file.parts)) for file in found
+    )
 
 
 def _remove(path: pathlib.Path) -> None:

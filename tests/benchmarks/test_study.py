@@ -141,7 +141,7 @@ def _rows(file):
 
 
 def _wait_for(condition, process):
-    end = time.monotonic() + 300
+    end = time.monotonic() + 1200
     while not condition():
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < end
@@ -320,3 +320,25 @@ def test_processes_give_the_same_rows(small, finished, tmp_path):
     assert set(rows) == {key for key in finished if key[1] == 0}
     for key, row in rows.items():
         assert study.differences(finished[key], row, 1e-3) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "same"),
+    [
+        ("swap.swap", "0.005", "0.0050049", True),
+        ("swap.swap", "0.005", "0.00501", False),
+        ("probes.hair.z.value", "0.17", "0.1709", True),
+        ("probes.hair.z.value", "0.17", "0.172", False),
+        ("probes.arm_angle.f.value", "-0.0005", "0.0004", True),
+        ("judge.held_out.hair.accuracy", "0.5", "0.54", True),
+        ("judge.held_out.hair.accuracy", "0.5", "0.56", False),
+        ("likelihood.elbo", "-1301.6", "-1302.5", True),
+        ("likelihood.elbo", "-1301.6", "-1304", False),
+        ("swap.pairs", "1000", "", False),
+        ("probes.hair.scope", "sequence", "frame", False),
+        ("seconds.train", "10.0", "90.0", True),
+    ],
+)
+def test_tolerance(name, before, after, same):
+    found = study.differences({name: before}, {name: after}, study.TOLERANCE)
+    assert found == ({} if same else {name: (before, after)})

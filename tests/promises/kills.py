@@ -364,7 +364,9 @@ class Moments:
         return process.doing()
 
     def _for_file(self, process, run, aimed):
-        while process.code is None:
+        # Some files are there so shortly that the moment can be missed.
+        last = epochs(run) + 1
+        while process.code is None and epochs(run) <= last:
             for path, number in temporary_files(run).items():
                 if number == process.pid and kind(path) == aimed:
                     # Most of the time of a checkpoint goes into its archive.

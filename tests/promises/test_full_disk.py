@@ -168,7 +168,6 @@ def test_a_run_outlives_a_full_disk(disk, store, run, longer, share):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.xfail(reason="the older run is removed before the new one is written")
 def test_an_older_run_stays_where_a_new_one_does_not_fit(disk, store, run):
     out = shutil.copytree(run, disk.path / "run")
     before = content(out)
