@@ -77,13 +77,15 @@ class LinkNames(SphinxTransform):
         """Call sections of commands by all of their name: `ddr fit`, not `fit`."""
         for section in self.document.findall(nodes.section):
             for name in commands.intersection(section["names"]):
-                section[0].children = [nodes.Text(name)]
+                section[0].clear()
+                section[0] += nodes.Text(name)
 
     def _lengthen_dashes(self):
         """Sphinx writes two hyphens between an argument and what is said of it."""
-        for text in list(self.document.findall(nodes.Text)):
-            if text == " -- ":
-                text.parent.replace(text, nodes.Text(" – "))
+        for paragraph in self.document.findall(nodes.paragraph):
+            for place, child in enumerate(paragraph.children):
+                if isinstance(child, nodes.Text) and child == " -- ":
+                    paragraph[place] = nodes.Text(" – ")
 
     def _wrap(self, literal, domain, kind, target):
         xref = addnodes.pending_xref(
