@@ -70,6 +70,23 @@ class LinkNames(SphinxTransform):
             elif re.fullmatch(r"keras_ddr(\.\w+)+", text) and not _is_module(text):
                 _log.warning("%s is no public name", text, location=literal)
 
+        self._name_commands(commands)
+        self._lengthen_dashes()
+
+    def _name_commands(self, commands):
+        """Call sections of commands by all of their name: `ddr fit`, not `fit`."""
+        for section in self.document.findall(nodes.section):
+            for name in commands.intersection(section["names"]):
+                section[0].clear()
+                section[0] += nodes.Text(name)
+
+    def _lengthen_dashes(self):
+        """Sphinx writes two hyphens between an argument and what is said of it."""
+        for paragraph in self.document.findall(nodes.paragraph):
+            for place, child in enumerate(paragraph.children):
+                if isinstance(child, nodes.Text) and child == " -- ":
+                    paragraph[place] = nodes.Text(" – ")
+
     def _wrap(self, literal, domain, kind, target):
         xref = addnodes.pending_xref(
             "",
