@@ -257,6 +257,7 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
     network = run.model()
     history = run.history()
     encodings = encodings_of(plan, data, name)
+    evaluated = {"metrics": "all", **plan["data"][data]["evaluation"]}
     for way in ways:
         began = time.perf_counter()
         default = way == DEFAULT
@@ -264,9 +265,8 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
             network,
             store,
             split,
-            metrics="all" if default else _ENCODED_METRICS,
             encoding=encodings[way],
-            **(plan["data"][data]["evaluation"] if default else {}),
+            **(evaluated if default else {"metrics": _ENCODED_METRICS}),
         )
         content = report.to_dict()
         content["skipped"] = {
