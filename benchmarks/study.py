@@ -196,6 +196,7 @@ def train(plan, data, store, folder, name, seed):
 
     path = folder / "runs" / f"{name}-{seed}"
     model, training = arguments(plan, data, name)
+    _wait_until_free(path)
     if (path / "config.json").is_file():
         run = runs.Run.open(path)
         for part, wanted in (("model", model), ("training", training)):
@@ -213,6 +214,19 @@ def train(plan, data, store, folder, name, seed):
             path, store, "small", model=model, training=training, seed=seed
         )
     return runs.fit(run, store, verbose=0, report=None)
+
+
+def _wait_until_free(path):
+    """For a process of --jobs whose parent was killed: it ends within moments."""
+    from keras_ddr import InputError
+    from keras_ddr.files import locked
+
+    for _ in range(100 if path.is_dir() else 0):
+        try:
+            with locked(path / ".lock", ""):
+                return
+        except InputError:
+            time.sleep(0.1)
 
 
 def make_rows(plan, data, store_path, folder, split, name, seed, ways):
@@ -243,6 +257,7 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
     network = run.model()
     history = run.history()
     encodings = encodings_of(plan, data, name)
+    evaluated = {"metrics": "all", **plan["data"][data]["evaluation"]}
     for way in ways:
         began = time.perf_counter()
         default = way == DEFAULT
@@ -250,9 +265,8 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
             network,
             store,
             split,
-            metrics="all" if default else _ENCODED_METRICS,
             encoding=encodings[way],
-            **(plan["data"][data]["evaluation"] if default else {}),
+            **(evaluated if default else {"metrics": _ENCODED_METRICS}),
         )
         content = report.to_dict()
         content["skipped"] = {

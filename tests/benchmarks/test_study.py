@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from keras_ddr import DDR
+from keras_ddr.evaluation import METRICS
 from keras_ddr.runs import settings as run_settings
 
 _FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "study.py"
@@ -122,7 +123,8 @@ def _small_plan():
             "save_every": 3,
         },
         "frames_per_step": 12,
-        "evaluation": {"judge_steps": 2, "samples": 4, "pairs": 20},
+        # Without the judge, whose programs take a third of the time to make.
+        "evaluation": {"metrics": METRICS[:-1], "samples": 4, "pairs": 20},
         "seeds": [0, 1],
         "encoded": ["mean"],
     }
@@ -157,13 +159,13 @@ def small(tmp_path_factory):
     results = folder / "puppets"
     command = ["puppets", str(results), "--settings", str(file)]
     process = subprocess.Popen(
-        [sys.executable, str(_FILE), *command],
+        [sys.executable, str(_FILE), *command, "--jobs", "2"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        # In the second of four trainings.
-        _wait_for((results / "runs" / "mean-0" / "config.json").is_file, process)
+        # Two processes train and measure, and one of them has brought its first row.
+        _wait_for((results / "val.csv").is_file, process)
         os.kill(process.pid, signal.SIGKILL)
     finally:
         process.kill()
@@ -180,12 +182,12 @@ def finished(small):
 
 def test_a_killed_study_goes_on(small, finished):
     _, _, before = small
-    assert set(before) == {("paper", 0, "default")}
+    assert before and len(before) < 6
     expected = {("paper", s, "default") for s in (0, 1)}
     expected |= {("mean", s, way) for s in (0, 1) for way in ("default", "n_2")}
     assert set(finished) == expected
-    # Not made again: seconds would differ.
-    assert finished["paper", 0, "default"] == before["paper", 0, "default"]
+    for key, row in before.items():
+        assert finished[key] == row  # not made again: seconds would differ
 
 
 def test_rows_hold_settings_and_all_metrics(finished):
@@ -200,15 +202,15 @@ def test_rows_hold_settings_and_all_metrics(finished):
         "swap_intervals.swap.0",
         "verification.f.value",
         "axis.z~.mig",
-        "judge.swapped.pose.accuracy",
-        "msd.mean",
     ):
         assert float(row[name]) == float(row[name]), name
+    assert not any("metrics" in part["evaluation"] for part in PLAN["data"].values())
     other = finished["mean", 0, "default"]
     assert row["likelihood.elbo"] != other["likelihood.elbo"]
     encoded = finished["mean", 1, "n_2"]
     assert encoded["details.encoding.frames_per_set"] == "2"
-    assert encoded["swap.swap"] != row["swap.swap"] and not encoded["msd.mean"]
+    assert encoded["swap.swap"] != row["swap.swap"]
+    assert not encoded["likelihood.elbo"]
 
 
 def test_finished_rows_are_left_alone(small, finished, capsys):
@@ -304,22 +306,6 @@ def test_usage_is_refused_in_a_line(texts, said, capsys):
         study.main(texts)
     assert caught.value.code == 2
     assert said in capsys.readouterr().err.splitlines()[-1]
-
-
-def test_processes_give_the_same_rows(small, finished, tmp_path):
-    """With --jobs 2, whose results come in any order."""
-    command, _, _ = small
-    command = [command[0], str(tmp_path), *command[2:]]
-    found = subprocess.run(
-        [sys.executable, str(_FILE), *command, "--jobs", "2", "--seeds", "0"],
-        capture_output=True,
-        text=True,
-    )
-    assert found.returncode == 0, found.stderr
-    rows = _rows(tmp_path / "val.csv")
-    assert set(rows) == {key for key in finished if key[1] == 0}
-    for key, row in rows.items():
-        assert study.differences(finished[key], row, 1e-3) == {}
 
 
 @pytest.mark.parametrize(
