@@ -244,7 +244,7 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
         "encoding": DEFAULT,
         "data": data,
         "split": split,
-        "store.sha256": store.meta["sha256"],
+        "store.sha256": store.meta.get("sha256") or "",
         **flatten({"model": model, "training": training}),
     }
     try:
