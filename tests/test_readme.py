@@ -19,7 +19,7 @@ def _blocks(language):
 
 
 def test_the_python_example_runs(tmp_path):
-    puppets.prepare(tmp_path / "SPRITES", identities=10)
+    puppets.prepare(tmp_path / "STORE", identities=10)
     (code,) = _blocks("python")
     assert len(code.strip().splitlines()) <= 12
     for shown, quick in (("steps=500", "steps=2"), ("epochs=6", "epochs=1")):
