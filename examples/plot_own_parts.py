@@ -8,7 +8,6 @@ turns each frame into the features that **f** (what the frames of a sequence sha
 layers.
 """
 
-import math
 import pathlib
 
 import keras
@@ -28,35 +27,39 @@ out.mkdir(parents=True, exist_ok=True)
 # A likelihood
 # ------------
 # Subclass `keras_ddr.likelihoods.Likelihood` and define ``log_prob``, nats an image
-# given what the decoder puts out. This one is a Laplace distribution: the price grows
-# with the distance itself and not with its square, which forgives a few pixels that are
-# far off. Its width is a weight, learned along with everything else. The other method,
-# ``mean``, gives the picture to show; the one that is inherited is a sigmoid of the
-# outputs, and ``log_prob`` must fit it.
+# given what the decoder puts out, and ``mean``, the picture to show. This one is the
+# Bernoulli of the paper within a disc and asks for nothing outside of it: whatever
+# happens at the corners, in front of a restless background say, f and z need not know.
+# What was not asked for is shown in white.
 #
-# Registered with Keras, it is saved and loaded with the model.
+# Registered with Keras, it is saved and loaded with the model. A likelihood may have
+# weights; it makes them in ``build``, as any layer does.
+
+
+def disc(height, width):
+    """Which pixels lie within the largest ellipse, bool `(height, width)`."""
+    y, x = np.mgrid[1 : 2 * height : 2, 1 : 2 * width : 2]
+    return np.hypot(y / height - 1, x / width - 1) <= 1
 
 
 @keras.saving.register_keras_serializable(package="example")
-class Laplace(Likelihood):
-    """Laplace with centre sigmoid(outputs) and one learned width."""
-
-    def build(self, outputs_shape, x_shape):
-        """Create the one weight, the logarithm of the width in intensities."""
-        self.log_width = self.add_weight(
-            name="log_width",
-            shape=(),
-            initializer=keras.initializers.Constant(math.log(0.1)),
-        )
-        self.built = True
+class DiscBernoulli(Likelihood):
+    """Bernoulli on intensities, of the pixels within a disc."""
 
     def log_prob(self, outputs, x):
         """Nats an image, `(...)`; outputs and x are `(..., H, W, C)`."""
-        # Softly at least 0.01, so that no pixel can be worth endless nats.
-        log_width = math.log(0.01) + ops.softplus(self.log_width - math.log(0.01))
-        distance = ops.abs(ops.cast(x, "float32") - self.mean(outputs))
-        log_prob = -distance * ops.exp(-log_width) - log_width - math.log(2.0)
-        return ops.sum(log_prob, axis=(-3, -2, -1))
+        outputs, x = ops.cast(outputs, "float32"), ops.cast(x, "float32")
+        pixels = x * outputs - ops.softplus(outputs)
+        return ops.sum(pixels * self._inside(outputs), axis=(-3, -2, -1))
+
+    def mean(self, outputs):
+        """Expected intensities `(..., H, W, C)`, 1 where nothing is known of them."""
+        inside = self._inside(outputs)
+        return inside * ops.sigmoid(ops.cast(outputs, "float32")) + (1 - inside)
+
+    def _inside(self, outputs):
+        height, width = outputs.shape[-3:-1]
+        return ops.convert_to_tensor(disc(height, width)[..., None], "float32")
 
 
 # %%
@@ -65,24 +68,29 @@ class Laplace(Likelihood):
 # It takes frames ``(..., height, width, channels)`` in [0, 1], with any number of
 # leading axes, and gives a map of features ``(..., rows, columns, features)``. It is a
 # map and not a vector because frames of a set are compared place by place. What is in
-# between is yours; here it is a small network with normalisation and separable
-# convolutions.
+# between is yours. This one looks at frames at half their size, which saves three
+# quarters of the work where frames are large.
 
 
 @keras.saving.register_keras_serializable(package="example")
-class SeparableEncoder(keras.layers.Layer):
-    """Four strided separable convolutions, each with group normalisation."""
+class CoarseEncoder(keras.layers.Layer):
+    """Three strided convolutions over frames of half the size."""
 
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
-        self.stages = keras.Sequential(name="stages")
-        for _ in range(4):
+        self.stages = keras.Sequential([keras.layers.AveragePooling2D(2)])
+        for _ in range(3):
             self.stages.add(
-                keras.layers.SeparableConv2D(filters, 5, strides=2, padding="same")
+                keras.layers.Conv2D(
+                    filters,
+                    4,
+                    strides=2,
+                    padding="same",
+                    activation="leaky_relu",
+                    kernel_initializer="he_normal",
+                )
             )
-            self.stages.add(keras.layers.GroupNormalization(4))
-            self.stages.add(keras.layers.Activation("silu"))
 
     def build(self, frames_shape):
         """Create the weights; `frames_shape` is `(..., H, W, C)`."""
@@ -110,14 +118,14 @@ class SeparableEncoder(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="example")
-class SeparableDDR(DDR):
-    """A `DDR` whose frames are encoded by separable convolutions."""
+class CoarseDDR(DDR):
+    """A `DDR` whose frames are encoded at half their size."""
 
     def build(self, input_shape):
         """Create all parts."""
         if not self.built:
             del self.frame_encoder
-            self.frame_encoder = SeparableEncoder(self.filters, name="frame_encoder")
+            self.frame_encoder = CoarseEncoder(self.filters, name="frame_encoder")
         super().build(input_shape)
 
 
@@ -132,7 +140,7 @@ steps, epochs = 100, 2
 models = {}
 for name, kind, likelihood in (
     ("as it is", DDR, "bernoulli"),
-    ("own parts", SeparableDDR, Laplace()),
+    ("own parts", CoarseDDR, DiscBernoulli()),
 ):
     keras.utils.set_random_seed(0)
     model = kind.from_config_name("tiny", likelihood=likelihood)
@@ -150,21 +158,23 @@ for name, kind, likelihood in (
 
 # %%
 # Losses of different likelihoods are different quantities and must not be compared.
-# Pictures can be: rows of frames of a test puppet, and what each model makes of them,
-# with the mean squared error of all test frames. The models in the picture are those
-# that were loaded from their files.
+# Pictures can be: frames of a test puppet, and what each model makes of them, with the
+# mean squared error within the disc over all test frames. Both are blurred after so few
+# steps; what to look for is that the second row is as good as the first where it was
+# asked for.
 
 tests = store.select("test")
 frames = store.frames(tests[0].index)
 shown = np.linspace(0, len(frames) - 1, 9).astype(int)
 rows, titles = [frames[shown] / 255], ["original"]
+inside = disc(*frames.shape[1:3])
 for name, model in models.items():
     errors = []
     for sequence in tests:
         real = store.frames(sequence.index) / 255
         codes = model.encode(store.frames(sequence.index))
         rebuilt = model.decode(codes.static.mean, codes.dynamic.mean)
-        errors.append(np.mean(np.square(rebuilt - real)))
+        errors.append(np.mean(np.square(rebuilt - real)[:, inside]))
         if sequence is tests[0]:
             rows.append(rebuilt[shown])
     titles.append(f"{name}\nmse {np.mean(errors):.4f}")
