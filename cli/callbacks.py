@@ -6,7 +6,7 @@ from typing import Any
 import click
 import keras
 
-from ddr_cli.progress import Bar, duration
+from ddr_cli.progress import PLAIN, Bar, duration
 
 __all__ = ["FitProgress"]
 
@@ -21,7 +21,9 @@ _SHORT = {"reconstruction": "rec"}
 
 
 class FitProgress(keras.callbacks.Callback):
-    """A bar with all parts of the loss on a terminal, and a line for every epoch.
+    """All parts of the loss, as a line for every epoch and in between.
+
+    In between there is a bar on a terminal, and now and then a line elsewhere.
 
     Args:
         step: Steps done before.
@@ -37,19 +39,24 @@ class FitProgress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the time."""
-        self._epoch_began = time.monotonic()
+        self._epoch_began = self._said = time.monotonic()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Count, and draw the bar now and then."""
         self._step += 1
-        if self._bar.shown and self._bar.due():
-            self._bar.draw(
-                self._step / self.steps,
-                f"{self._step}/{self.steps}  {_parts(logs, short=True)}  "
-                f"{duration(self._left())} left",
-            )
+        if self._bar.shown:
+            if self._bar.due():
+                self._bar.draw(
+                    self._step / self.steps,
+                    f"{self._step}/{self.steps}  {_parts(logs, short=True)}  "
+                    f"{duration(self._left())} left",
+                )
+        elif time.monotonic() - self._said > PLAIN:
+            self._said = time.monotonic()
+            left = duration(self._left())
+            click.echo(f"step {self._step}/{self.steps}  {_parts(logs)}  {left} left")
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Say that the validation runs."""

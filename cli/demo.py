@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ddr_cli.backend import backend_option, seed_everything, select_backend
-from ddr_cli.errors import Failure
+from ddr_cli.errors import Failure, Interrupted
 from ddr_cli.progress import Counter, duration
 
 if TYPE_CHECKING:
@@ -88,7 +88,14 @@ def demo(
         seed=seed,
         overwrite=overwrite and run_path.exists(),
     )
-    train(run, store)
+    try:
+        train(run, store)
+    except Interrupted as error:
+        raise Interrupted(
+            f"{error.message}, which trains only; or start over with ddr demo "
+            f"--overwrite --out {out}",
+            error.exit_code - 128,
+        ) from None
     model = run.model()
     report = evaluation.evaluate(
         model, store, seed=seed, progress=Counter("sequences encoded")

@@ -3,6 +3,7 @@
 import importlib.metadata
 import pathlib
 import platform
+from collections.abc import Sequence
 
 import click
 
@@ -97,13 +98,14 @@ def _store(path: str) -> list[tuple[str, object]]:
         ("store", store.path),
         ("dataset", store.dataset),
         ("frames", f"{store.num_frames} of {_size(store.frame_shape)}"),
-        ("sequences", f"{len(store)}, {min(lengths)} to {max(lengths)} frames long"),
+        ("sequences", f"{len(store)}, {_span(lengths)} frames long"),
     ]
     for split in ("train", "val", "test"):
         chosen = store.select(split)
         people = {sequence.person for sequence in chosen} - {""}
         of_people = f" of {len(people)} persons" if people else ""
-        lines.append((f"  {split}", f"{len(chosen)} sequences{of_people}"))
+        number = f"{len(chosen)} sequence{'' if len(chosen) == 1 else 's'}"
+        lines.append((f"  {split}", number + of_people))
     for label, about in store.label_info.items():
         classes = about.get("classes")
         kind = f"{about['kind']}, {len(classes)} classes" if classes else about["kind"]
@@ -112,6 +114,11 @@ def _store(path: str) -> list[tuple[str, object]]:
     if store.meta.get("licence"):
         lines.append(("licence", store.meta["licence"]))
     return lines
+
+
+def _span(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _run(path: str) -> list[tuple[str, object]]:

@@ -6,10 +6,10 @@ import time
 
 import click
 
-__all__ = ["Bar", "Counter", "duration"]
+__all__ = ["PLAIN", "Bar", "Counter", "duration"]
 
 _REDRAW = 0.1  # seconds
-_PLAIN = 10.0  # seconds between plain lines at least
+PLAIN = 10.0  # seconds between plain lines at least
 _BAR = 24
 
 
@@ -75,7 +75,7 @@ class Counter:
             click.echo(f"{text}  {duration(time.monotonic() - self._began)}")
         elif self._bar.shown:
             self._bar.draw(done / total, text)
-        elif time.monotonic() - self._said > _PLAIN:
+        elif time.monotonic() - self._said > PLAIN:
             self._said = time.monotonic()
             click.echo(text)
 

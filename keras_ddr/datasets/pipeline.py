@@ -263,27 +263,28 @@ def build(
             if os.path.lexists(store_path):
                 # The report of the older store stays with it.
                 report = report.with_name(f"{store_path.name}.failed.report.csv")
-            with _one_line(store_path):
-                _write_report(report, parts)
+            with _one_line(store_path), replacing(report) as temporary:
+                _write_report(temporary, parts)
             _remove_parts(folder)
             raise InputError(
                 f"{store_path}: no {what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
             )
         info, records = _records(parts, folder, keys, labels, user_labels, splits, seed)
-        store = write_store(
-            store_path,
-            records,
-            dataset=dataset,
-            frame_shape=frame_shape,
-            labels=info,
-            arguments=options if arguments is None else arguments,
-            seed=seed,
-            licence=licence,
-            overwrite=overwrite,
-        )
-        with _one_line(store_path):
-            _write_report(report, parts)
+        with _one_line(store_path), replacing(report) as temporary:
+            # First, so that a disk that has no space for it gets no store, either.
+            _write_report(temporary, parts)
+            store = write_store(
+                store_path,
+                records,
+                dataset=dataset,
+                frame_shape=frame_shape,
+                labels=info,
+                arguments=options if arguments is None else arguments,
+                seed=seed,
+                licence=licence,
+                overwrite=overwrite,
+            )
         _remove_parts(folder)
     return store
 
@@ -507,26 +508,25 @@ def _pixels(folder: Path) -> NDArray[np.uint8]:
 
 
 def _write_report(path: Path, parts: list[tuple[Source, _Summary]]) -> None:
-    with replacing(path) as temporary:
-        with open(
-            temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            table = csv.writer(file)
-            table.writerow(_REPORT)
-            for source, part in parts:
-                table.writerow(
-                    [
-                        source.name,
-                        part.frames_declared,
-                        part.frames_read,
-                        part.frames_broken,
-                        part.frames_found,
-                        len(part.lengths),
-                        sum(part.lengths),
-                        part.skipped,
-                        part.notes,
-                    ]
-                )
+    with open(
+        path, "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        table = csv.writer(file)
+        table.writerow(_REPORT)
+        for source, part in parts:
+            table.writerow(
+                [
+                    source.name,
+                    part.frames_declared,
+                    part.frames_read,
+                    part.frames_broken,
+                    part.frames_found,
+                    len(part.lengths),
+                    sum(part.lengths),
+                    part.skipped,
+                    part.notes,
+                ]
+            )
 
 
 def _tell(parts: list[tuple[Source, _Summary]]) -> None:

@@ -41,6 +41,7 @@ __all__ = [
 
 CELL = 64
 SHEET_WIDTH, SHEET_HEIGHT = 832, 1344
+_MISSING = "is missing"
 _TALLEST = 10 * SHEET_HEIGHT  # newer sheets are taller, but not without end
 REPOSITORY = "Universal-LPC-spritesheet"
 LICENCE = (
@@ -276,6 +277,13 @@ def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
                 layers[layer].append(_read_sheet(root, relative, layer))
             except InputError as error:
                 problems.append(str(error))
+    if all(problem.endswith(_MISSING) for problem in problems) and not any(
+        layers.values()
+    ):
+        raise InputError(
+            f"{root}: has none of the {len(problems)} sheets, {problems[0]}; give a "
+            f"clone of {REPOSITORY}"
+        )
     if problems:
         raise InputError(
             "; ".join(problems)
@@ -301,7 +309,7 @@ def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
                 )
             sheet = np.asarray(image.convert("RGBA"))[:SHEET_HEIGHT]
     except FileNotFoundError:
-        raise InputError(f"{relative}: is missing") from None
+        raise InputError(f"{relative}: {_MISSING}") from None
     except InputError:
         raise
     # A decoder may raise anything on a broken file.

@@ -266,8 +266,9 @@ def read_video(
     result.clips = cut_tracks(chosen, reading, several)
     if not result.clips:
         longest = max((len(track) for track in tracks.values()), default=0)
+        hint = " (crop none takes whole frames)" if reading["crop"] == "face" else ""
         result.skipped = (
-            f"{missing} in {video.read} frames"
+            f"{missing} in {video.read} frames{hint}"
             if not found
             else f"the longest sequence has {longest} frames, fewer than min_length "
             f"{reading['min_length']}"

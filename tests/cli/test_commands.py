@@ -89,6 +89,15 @@ def test_fit_shows_every_part_of_the_loss(ddr_here, puppets, small, tmp_path):
     assert "going on after epoch 2, step 4 of 4" in result.output
 
 
+def test_fit_speaks_within_an_epoch_where_there_is_no_terminal(
+    ddr_here, puppets, small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ddr_cli.callbacks.PLAIN", -1.0)
+    result = ddr_here("fit", puppets, "--out", tmp_path / "run", *small)
+    lines = [x for x in result.output.splitlines() if x.startswith("step 1/4")]
+    assert len(lines) == 1 and "  kl_z " in lines[0] and lines[0].endswith(" left")
+
+
 def test_fit_without_val(ddr_here, puppets, small, tmp_path):
     frames = [FrameStore.open(puppets).frames(k) for k in range(4)]
     store = FrameStore.from_arrays(tmp_path / "S", frames)
@@ -166,7 +175,7 @@ def test_info(ddr_here, puppets, run_folder):
     for text in ("keras_ddr", "backend", "devices", "tensorflow", "jax", "torch"):
         assert text in output
     output = ddr_here("info", puppets).output
-    for text in ("puppets", "24, 96 to 96 frames long", "label hair", "of 32×32×3"):
+    for text in ("puppets", "24, 96 frames long", "label hair", "of 32×32×3"):
         assert text in output
     output = ddr_here("info", run_folder).output
     for text in ("tiny", "step 4 of 4", "static_dim 4", "best val_loss"):

@@ -114,6 +114,13 @@ def test_bad_sheets_are_all_named_in_one_line(tmp_path, root):
     assert not (tmp_path / "store").exists()
 
 
+def test_a_folder_without_any_sheet_is_named_once(tmp_path):
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="has none of the 24 sheets") as error:
+        _prepare(tmp_path, tmp_path / "other")
+    assert str(error.value).count(".png") == 1
+
+
 def test_legs_may_be_hidden_in_one_cell_only(tmp_path, root):
     for relative in sprites.LAYERS["legs"].values():
         sheet = _dots(1)

@@ -258,7 +258,10 @@ def test_faces_are_found_in_nearly_every_frame(faces):
 
 def test_a_clip_without_faces_is_skipped_with_its_reason(faces):
     store, warned = faces
-    assert warned == ["skipped: no_face.mp4: no face was found in 95 frames"]
+    assert warned == [
+        "skipped: no_face.mp4: no face was found in 95 frames "
+        "(crop none takes whole frames)"
+    ]
     assert all("no_face" not in s.name for s in store.sequences)
     assert {s.source for s in store.select("train")}.isdisjoint(
         {s.source for s in store.select("test")}

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import keras
 import pytest
@@ -118,6 +120,25 @@ def test_a_second_signal_ends_at_once(create):
     with pytest.raises(KeyboardInterrupt) as stopped:
         runs.fit(run, callbacks=[Twice(signal.SIGINT, 1)], **fit_arguments)
     assert not isinstance(stopped.value, runs.Stopped)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_process_as_it_would_have(number):
+    code = f"""
+import os, runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+request = runpy.run_path({runs.signals.__file__!r})["StopRequest"]()
+with request.listening():
+    os.kill(os.getpid(), {int(number)})
+    print(request.signal, flush=True)
+    os.kill(os.getpid(), {int(number)})
+    print("still here")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -number
+    assert done.stdout == f"{int(number)}\n"
 
 
 def test_a_damaged_progress_is_refused(create):
