@@ -162,6 +162,7 @@ class Process:
         pid: Its number.
         code: The exit code, or None while it lives.
         began: When it was started, as `time.monotonic`.
+        asked: How often it was asked to end.
     """
 
     def __init__(self, pipe, trace, log):
@@ -169,6 +170,7 @@ class Process:
         self.began = time.monotonic()
         self.pid = int(pipe.readline())
         self.code = None
+        self.asked = 0
         self._end = threading.Thread(target=self._note_end, args=(pipe,), daemon=True)
         self._end.start()
 
@@ -178,6 +180,7 @@ class Process:
     def send(self, number):
         """Send a signal, if it still lives."""
         if self.code is None:
+            self.asked += number in (signal.SIGTERM, signal.SIGINT)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -551,9 +554,10 @@ class Harness:
             asked = f"; go on with ddr fit --resume {run.name}"
             begun = any(line.startswith("training ") for line in output.splitlines())
             problem = not last.startswith("ddr: ") or begun and asked not in last
-        # Before there is anything to save, a signal has its usual effect.
+        # Before there is anything to save, a signal has its usual effect, as has a
+        # second one at any time.
         elif code in (-signal.SIGTERM, -signal.SIGINT):
-            problem = "step " in output
+            problem = "step " in output and process.asked < 2
         if problem or "Traceback" in output:
             raise Wrong(f"{run.name} ended with {code}: {output}")
 
