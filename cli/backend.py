@@ -15,7 +15,13 @@ import click
 
 from ddr_cli.errors import Failure
 
-__all__ = ["BACKENDS", "backend_option", "seed_everything", "select_backend"]
+__all__ = [
+    "BACKENDS",
+    "backend_option",
+    "devices",
+    "seed_everything",
+    "select_backend",
+]
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -74,6 +80,19 @@ def seed_everything(seed: int) -> None:
     # On other backends too this loads TensorFlow where it is installed.
     with _silence():
         keras.utils.set_random_seed(seed)
+
+
+def devices() -> list[str]:
+    """Names of the devices that the backend finds; those of CPUs begin with "cpu"."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        number = torch.cuda.device_count()
+        return [torch.cuda.get_device_name(i) for i in range(number)] or ["cpu"]
+    return [str(device).lower() for device in keras.distribution.list_devices()]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ _METRICS = (
     "axis",
     "judge",
 )
+_FITTED = ("probes", "axis", "judge")  # on frames of the other split
 _COUNTED = {
     "encoding": "sequences encoded",
     "likelihood": "log-likelihoods found",
@@ -125,10 +126,11 @@ def evaluate(
 
     if out is not None:
         check_output_path(out, [".json"])
-    if split == fit_split:
+    fitted = [name for name in metrics or _FITTED if name in _FITTED]
+    if split == fit_split and fitted:
         raise click.UsageError(
-            "--split and --fit-split are the same; probes would be scored on what they "
-            "were fitted on"
+            f"--split and --fit-split are the same; {', '.join(fitted)} would be "
+            "scored on what they were fitted on (--only reconstruction would not)"
         )
     model, store, _ = open_both(run, store)
     stages = _Stages()

@@ -150,8 +150,9 @@ def events(
     if quiet:
         name, span = next(iter(quiet.items()))
         click.echo(
-            f"no events in {len(quiet)} sequences: {name} first, where z covers "
-            f"{span:.2g} standard scores before it is smoothed"
+            f"no events in {len(quiet)} of the sequences: {name} first, where z "
+            f"covers {span:.2g} standard scores; smaller --prominence or --smooth "
+            "finds smaller ones"
         )
     if sheet is not None:
         _draw(store, found, sheet)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ddr_cli.backend import BACKENDS, backend_option, seed_everything, select_backend
+from ddr_cli.backend import (
+    BACKENDS,
+    backend_option,
+    devices,
+    seed_everything,
+    select_backend,
+)
 from ddr_cli.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -20,6 +26,7 @@ __all__ = ["CONFIG_NAMES", "fit"]
 
 # Written out, so that help and usage errors need no keras; a test compares.
 CONFIG_NAMES = ("mmnist", "sprites", "affwild", "small", "tiny")
+_WIDE = 192  # filters that are slow without a GPU
 _OF_CONFIG = "  [default: the configuration's]"
 
 _TRAINING = {
@@ -227,6 +234,12 @@ def train(
         f"{training['batch_size']} sets of {run.config['model']['frames_per_set']} "
         "frames"
     )
+    filters = run.config["model"]["filters"]
+    if filters >= _WIDE and all(name.startswith("cpu") for name in devices()):
+        click.echo(
+            f"note: no GPU is found, and with {filters} filters a step may take "
+            "minutes without one; --config small is meant for CPUs"
+        )
     try:
         runs.fit(
             run,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from ddr_cli.backend import BACKENDS, backend_option, select_backend
+from ddr_cli.backend import BACKENDS, backend_option, devices, select_backend
 from ddr_cli.errors import printable
 
 __all__ = ["info"]
@@ -73,20 +73,8 @@ def _environment() -> list[tuple[str, object]]:
         except importlib.metadata.PackageNotFoundError:
             lines.append((package, "not installed"))
     lines.append(("backend", keras.backend.backend()))
-    lines.append(("devices", ", ".join(_devices()) or "none found"))
+    lines.append(("devices", ", ".join(devices()) or "none found"))
     return lines
-
-
-def _devices() -> list[str]:
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "torch":
-        import torch
-
-        number = torch.cuda.device_count()
-        return [torch.cuda.get_device_name(i) for i in range(number)] or ["cpu"]
-    return [str(device).lower() for device in keras.distribution.list_devices()]
 
 
 def _store(path: str) -> list[tuple[str, object]]:

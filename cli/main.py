@@ -1,5 +1,6 @@
 """Entry point of the `ddr` command."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -38,6 +39,14 @@ class _Commands(click.Group):
             return None
         module, attribute = _COMMANDS[name].split(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        close = difflib.get_close_matches(args[0], _COMMANDS, 1)
+        if close and args[0] not in _COMMANDS:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{close[0]}'?")
+        return super().resolve_command(ctx, args)
 
     def main(
         self,

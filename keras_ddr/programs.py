@@ -6,6 +6,9 @@ each part is compiled once, whatever the length.
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -87,7 +90,8 @@ class Programs:
         chunks = []
         for start in range(0, number, size):
             chunk = [_pad_to(part[start : start + size], size) for part in inputs]
-            chunks.append(program.predict_on_batch(chunk))
+            with _no_retracing_warning():
+                chunks.append(program.predict_on_batch(chunk))
         if isinstance(chunks[0], list | tuple):
             parts = zip(*chunks, strict=True)
             return tuple(np.concatenate(part)[:number] for part in parts)
@@ -101,6 +105,25 @@ class Programs:
             symbols = [keras.Input(part.shape[1:], dtype="float32") for part in inputs]
             self._programs[key] = keras.Model(symbols, layer(*symbols))
         return self._programs[key]
+
+
+@contextlib.contextmanager
+def _no_retracing_warning() -> Iterator[None]:
+    """Drop a false alarm of TensorFlow.
+
+    It counts the first calls of different programs as one program that is traced again
+    and again.
+    """
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
 
 
 def _pad_to(part: NDArray[np.float32], length: int) -> NDArray[np.float32]:

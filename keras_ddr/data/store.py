@@ -230,6 +230,11 @@ class FrameStore:
             ),
             key=lambda folder: natural_key(os.fsdecode(folder.name)),
         )
+        if not folders and (path / "config.json").exists():
+            raise InputError(
+                f"{path}: is a run, not a frame store; give a store (where a command "
+                "takes both, the run comes first)"
+            )
         if not folders:
             raise InputError(
                 f"{path}: holds no meta.json and no frames.npy, so it is not a frame "

@@ -160,6 +160,7 @@ def prepare(
     """
     options.check(channels=channels)
     options.check_numbers(size=size, margin=margin)
+    pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, max_gap)
     sources, remarks = find_sources(root)
     detector = None

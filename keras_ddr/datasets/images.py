@@ -102,6 +102,7 @@ def prepare(
     """
     options.check(crop=crop, align=align, channels=channels)
     options.check_numbers(size=size, margin=margin)
+    pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, 0)
     folders = find_folders(root)
     user_labels = None

@@ -48,7 +48,16 @@ if TYPE_CHECKING:
 
     _Read: TypeAlias = "Callable[[Source, Mapping[str, Any], Spool], Reading]"
 
-__all__ = ["Clip", "Reading", "Source", "Spool", "build", "fingerprint", "report_path"]
+__all__ = [
+    "Clip",
+    "Reading",
+    "Source",
+    "Spool",
+    "build",
+    "check_new",
+    "fingerprint",
+    "report_path",
+]
 
 _REPORT = (
     "source",
@@ -182,6 +191,21 @@ def report_path(store_path: StrPath) -> Path:
     return store_path.with_name(f"{store_path.name}.report.csv")
 
 
+def check_new(store_path: StrPath, overwrite: bool, splits: Sequence[float]) -> None:
+    """Refuse what cannot become a store, before anything is read or downloaded.
+
+    Args:
+        store_path: folder to make.
+        overwrite: replace a store that exists.
+        splits: shares of train, val and test.
+
+    Raises:
+        InputError: the folder exists, or the shares are none.
+    """
+    check_target(Path(store_path), overwrite)
+    assign_splits(["a"], splits)
+
+
 def build(
     store_path: StrPath,
     sources: Sequence[Source],
@@ -238,8 +262,7 @@ def build(
         UserWarning: once for every source that is skipped or has a note.
     """
     store_path = Path(store_path)
-    check_target(store_path, overwrite)
-    assign_splits(["a"], splits)  # refuses shares that are none, before the work
+    check_new(store_path, overwrite, splits)
     if user_labels is not None:
         for name in user_labels.info:
             if name in labels or name in FRAME_LABELS:

@@ -118,6 +118,7 @@ def prepare(
     """
     options.check(crop=crop, people=people, align=align, channels=channels)
     options.check_numbers(size=size, margin=margin, fps=fps)
+    pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, max_gap)
     videos = find_videos(source)
     user_labels = None

@@ -185,7 +185,8 @@ def select_sequences(store: FrameStore, split: str, number: int) -> list[Sequenc
         splits = sorted({sequence.split for sequence in store.sequences})
         raise InputError(
             f"{store.path} has no sequence of at least {number} frames in the split "
-            f"{split!r}; its splits are {', '.join(splits) or 'none'}"
+            f"{split!r}; its splits are {', '.join(splits) or 'none'}: "
+            "choose one of them, or make the store with other shares (--splits)"
         )
     return sequences
 

@@ -107,6 +107,18 @@ def test_fit_without_val(ddr_here, puppets, small, tmp_path):
     assert f"{tmp_path / 'run' / 'model.keras'} (the last one)" in result.output
 
 
+def test_fit_says_where_a_wide_model_lacks_a_gpu(
+    ddr_here, puppets, small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ddr_cli.fit.devices", lambda: ["cpu:0"])
+    monkeypatch.setattr("ddr_cli.fit._WIDE", 2)
+    result = ddr_here("fit", puppets, "--out", tmp_path / "a", *small)
+    assert "note: no GPU is found" in result.output
+    monkeypatch.setattr("ddr_cli.fit.devices", lambda: ["cpu:0", "gpu:0"])
+    result = ddr_here("fit", puppets, "--out", tmp_path / "b", *small)
+    assert result.exit_code == 0 and "no GPU" not in result.output
+
+
 def test_fit_on_what_cannot_be_used(ddr_here, puppets, small, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()

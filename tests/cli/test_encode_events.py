@@ -85,7 +85,8 @@ def test_events_of_some_sequences(ddr_here, run_folder, puppets, tmp_path):
     sheet = tmp_path / "sheet.png"
     output, rows = events("--prominence", 1e6, "--sheet", sheet)
     assert rows == [] and not sheet.exists()
-    assert f"no events in {len(names)} sequences: {names[0]} first" in output
+    assert f"no events in {len(names)} of the sequences: {names[0]} first" in output
+    assert "smaller --prominence" in output
     assert "sheet.png is not written" in output
 
 

@@ -72,7 +72,8 @@ def test_help_lists_the_configurations_and_likelihoods_there_are(ddr_here):
         (["fit", "--resume", "R", "--lr", "0.1", "--seed", "2"], "--lr, --seed cannot"),
         (["fit", "--resume", "R", "--overwrite"], "--overwrite cannot be changed"),
         (["plot", "swap", "R"], "Missing argument 'STORE'"),
-        (["evaluat"], "No such command 'evaluat'"),
+        (["evaluat"], "'evaluat'. Did you mean 'evaluate'?"),
+        (["banana"], "No such command 'banana'"),
         (["--verbose"], "--verbose"),
     ],
 )

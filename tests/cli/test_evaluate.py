@@ -179,3 +179,8 @@ def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     assert fails(ddr_here("evaluate", run_folder, short), "at least 3 frames")
     same = ddr_here("evaluate", run_folder, puppets, "--split", "train")
     assert same.exit_code == 2 and "--fit-split" in same.stderr
+    clip = FrameStore.from_arrays(tmp_path / "C", frames[:1], splits=["train"]).path
+    assert fails(ddr_here("evaluate", run_folder, clip), "(--splits)")
+    unfitted = ["--split", "train", "--only", "reconstruction"]
+    result = ddr_here("evaluate", run_folder, clip, *unfitted)
+    assert result.exit_code == 0 and "Reconstruction of" in result.output

@@ -138,6 +138,9 @@ def test_what_cannot_be_used(ddr_here, sources, tmp_path):
     command = ["preprocess", "videos", sources / "videos", tmp_path / "S"]
     result = ddr_here(*command, "--detector-model", tmp_path / "no.onnx")
     assert fails(result, "no.onnx: no such file")
+    # Before the detector is looked for.
+    bad = [*command, "--detector-model", tmp_path / "no.onnx", "--splits", 1, 1, 1]
+    assert fails(ddr_here(*bad), "splits")
     plain = [*command, "--crop", "none"]
     assert fails(ddr_here(*plain, "--preview", "sheet.gif"), "'.gif'; use one of")
     assert fails(ddr_here(*plain, "--splits", 1, 1, 1), "splits")

@@ -306,10 +306,13 @@ def test_damage_is_named(store, case):
 def test_what_is_no_store(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder" / "sub").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
     for name, message in {
         "none": "no such frame store",
         "file": "is a file",
         "folder": "is not a frame store",
+        "run": "is a run, not a frame store",
         ".x.tmp-host-1-2": "unfinished",
     }.items():
         with pytest.raises(InputError, match=message) as error:

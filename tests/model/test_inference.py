@@ -1,5 +1,9 @@
 """encode, decode, sample, swap and the log-likelihood."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +11,16 @@ from keras import ops
 
 from keras_ddr import DiagonalGaussian, InputError
 from keras_ddr.inference import _choose_sets
+
+_EVERY_PART = """
+import numpy as np
+from keras_ddr import DDR
+
+model = DDR((16, 16, 1), 2, filters=2, pair_filters=2, hidden_units=2)
+codes = model.encode(np.zeros((3, 16, 16, 1), "uint8"))
+model.decode(codes.static.mean, codes.dynamic.mean)
+model.sample(sequences=2, frames=2)
+"""
 
 
 @pytest.fixture
@@ -218,3 +232,16 @@ def test_log_likelihood_seed_and_errors(small, sets):
         model.log_likelihood(sets[0], samples=0)
     with pytest.raises(InputError, match="holds 4 frames; a set has 3"):
         model.log_likelihood(np.concatenate([sets[0], sets[1][:1]]))
+
+
+def test_compiling_every_part_is_no_retracing():
+    """TensorFlow takes the parts for one program, and warns of the fifth."""
+    pytest.importorskip("tensorflow")
+    result = subprocess.run(
+        [sys.executable, "-c", _EVERY_PART],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "retracing" not in result.stderr
