@@ -97,7 +97,7 @@ def test_tests_that_are_named_exist(name):
 @pytest.mark.parametrize("name", _NAMES)
 def test_options_in_text_exist(name):
     """An option in running text is one of `ddr`, of git, of pip or of pytest."""
-    options = set(_options(ddr)) | {"--index-url", "--logdir", "--use-pep517"}
+    options = set(_options(ddr)) | {"--index-url", "--logdir"}
     text = (ROOT / name).read_text(encoding="utf-8")
     for code in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text):
         for option in re.findall(r"(?:^| )(--[a-z][\w-]*)", code):

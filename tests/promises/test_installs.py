@@ -23,6 +23,7 @@ _BESIDE = (
     "LICENSE",
     "MANIFEST.in",
     "README.md",
+    "pyproject.toml",
     "ruff.toml",
     "setup.cfg",
     "setup.py",
