@@ -93,7 +93,7 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=2), out / "frames.png
 # One channel in place of three, and otherwise as ever. The labels stay in the store;
 # the model does not see them.
 
-steps, epochs = 100, 4
+steps, epochs = 100, 3
 keras.utils.set_random_seed(0)
 model = DDR.from_config_name("tiny", channels=1)
 rate = keras.optimizers.schedules.CosineDecay(
@@ -112,7 +112,7 @@ model.fit(train, validation_data=val, epochs=epochs, verbose=2)
 # z is a picture of the frame, though perhaps turned, mirrored and bent, and it is the
 # same in each panel. The *what* takes far longer: so far f knows little more than a
 # digit's size and slant, and every digit is a blurred spot. The paper trains 60,000
-# steps, this page 400.
+# steps, this page 300.
 
 chosen = []
 for digit in "273":

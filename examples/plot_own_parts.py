@@ -135,7 +135,7 @@ class CoarseDDR(DDR):
 # The model as it is and one with both new parts, on the same puppets in the same order.
 # What is kept of each is the model that was loaded from its file.
 
-store = puppets.prepare(out / "store", identities=150, overwrite=True)
+store = puppets.prepare(out / "store", identities=150, size=32, overwrite=True)
 steps, epochs = 100, 2
 models = {}
 for name, kind, likelihood in (
@@ -143,7 +143,9 @@ for name, kind, likelihood in (
     ("own parts", CoarseDDR, DiscBernoulli()),
 ):
     keras.utils.set_random_seed(0)
-    model = kind.from_config_name("tiny", likelihood=likelihood)
+    model = kind.from_config_name(
+        "tiny", image_shape=store.frame_shape, likelihood=likelihood
+    )
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
     )

@@ -96,7 +96,7 @@ ddr(
 
 ddr(
     *("fit", store, "--out", run, "--overwrite"),
-    *("--config", "tiny", "--steps", 300, "--save-every", 100),
+    *("--config", "tiny", "--steps", 200, "--save-every", 100),
 )
 
 # %%

@@ -52,7 +52,7 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 # each of 32 sequences. Two frames of a set differ in z only, and this is all that the
 # model is told about the difference between f and z.
 
-steps, epochs = 100, 7
+steps, epochs = 100, 5
 train = FrameSets(store, frames_per_set=3, batch_size=32, steps=steps)
 val = FrameSets(store, frames_per_set=3, batch_size=32, split="val", fixed=True)
 (batch,) = train[0]

@@ -33,10 +33,12 @@ out.mkdir(parents=True, exist_ok=True)
 # 300 puppets; 210 of them are for training. The model sees none of the labels in the
 # store.
 
-store = puppets.prepare(out / "store", identities=300, arms=8, legs=6, overwrite=True)
+store = puppets.prepare(
+    out / "store", identities=300, size=32, arms=8, legs=6, overwrite=True
+)
 steps, epochs = 100, 3
 keras.utils.set_random_seed(0)
-model = DDR.from_config_name("tiny")
+model = DDR.from_config_name("tiny", image_shape=store.frame_shape)
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
 )
