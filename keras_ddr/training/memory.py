@@ -9,7 +9,6 @@ __all__ = ["keep_freed_memory"]
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST = 2**30
-_kept = False
 
 
 def keep_freed_memory() -> bool:
@@ -17,24 +16,24 @@ def keep_freed_memory() -> bool:
 
     Maps of a few dozen megabytes come and go in every step. Left alone, glibc gives
     their pages back to the system and gets them again, zeroed, one fault a page: on
-    PyTorch, whose tensors on a CPU come from malloc, that takes a fifth of a step.
-    Nothing is done on other systems, nor where the environment sets malloc's behaviour.
+    PyTorch, whose tensors on a CPU come from malloc, that takes a fifth of a step. On
+    TensorFlow it takes up to half of one, because its datasets of generators set a low
+    limit for the whole process when the first is made: call this after that. Nothing is
+    done on other systems, nor where the environment sets malloc's behaviour.
 
     Returns:
         Whether memory is kept from now on.
     """
-    global _kept
     chosen = any(
         name.startswith("MALLOC_") or name in ("GLIBC_TUNABLES", "LD_PRELOAD")
         for name in os.environ
     )
-    if _kept or chosen or sys.platform != "linux":
-        return _kept
+    if chosen or sys.platform != "linux":
+        return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # musl has none
         return False
-    _kept = bool(
+    return bool(
         mallopt(_MMAP_THRESHOLD, _LARGEST) and mallopt(_TRIM_THRESHOLD, _LARGEST)
     )
-    return _kept

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from keras_ddr.training.memory import keep_freed_memory
+
 if TYPE_CHECKING:
     # What it is mixed into.
     from keras import Model as _Base
@@ -31,6 +33,8 @@ class TrainStep(_Base):
         Returns:
             Dict of scalars, named as in the history.
         """
+        # When this is traced, the data is there, and with it TensorFlow's own limit.
+        _keep_freed_memory()
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         weights = self.trainable_weights
         share = _share(x, sample_weight)
@@ -43,6 +47,11 @@ class TrainStep(_Base):
         self.optimizer.apply(_clipped_together(gradients, self.optimizer), weights)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(x)[0])
         return self.compute_metrics(x, y, y_pred, sample_weight)
+
+
+@tf.autograph.experimental.do_not_convert
+def _keep_freed_memory() -> None:
+    keep_freed_memory()
 
 
 def _share(x: Tensor, sample_weight: Tensor | None) -> Tensor:
