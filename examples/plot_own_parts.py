@@ -136,7 +136,7 @@ class CoarseDDR(DDR):
 # What is kept of each is the model that was loaded from its file.
 
 store = puppets.prepare(out / "store", identities=150, size=32, overwrite=True)
-steps, epochs = 100, 2
+steps, epochs = 100, 4
 models = {}
 for name, kind, likelihood in (
     ("as it is", DDR, "bernoulli"),
