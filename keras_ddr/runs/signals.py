@@ -3,13 +3,15 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 __all__ = ["Stopped", "StopRequest"]
 
-_DEFAULTS = {
+_DEFAULTS: dict[
+    signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers
+] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
 }
