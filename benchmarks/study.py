@@ -280,6 +280,7 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
             "weights": str(network.count_params()),
             "best_step": str((run.best() or history[-1])["step"]),
             "backend": run.config["backend"],
+            "threads": str(_threads()),
             **flatten({"versions": run.config["versions"]}),
             "seconds.train": f"{sum(row['seconds'] for row in history):.1f}",
             "seconds.evaluate": f"{time.perf_counter() - began:.1f}",
@@ -289,9 +290,16 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
     gc.collect()
 
 
-def _worker(threads):
-    """Of a process of --jobs: its share of the cores; it ends with its parent."""
+def _threads():
+    """Threads of this process: sums in another order make another training."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def _worker(threads, backend=None):
+    """Of a process beside others: its share of the cores; it ends with its parent."""
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
     parent = multiprocessing.parent_process()
 
     def follow():
@@ -419,7 +427,7 @@ def check(plan, options, name, seed):
     same = True
     with tempfile.TemporaryDirectory() as folder:
         task = (options.store, pathlib.Path(folder), options.split, name, seed)
-        for row in make_rows(plan, options.data, *task, list(old)):
+        for row in _made_alike(old, plan, options.data, *task, list(old)):
             expected = old[row["encoding"]]
             for column, value in expected.items():
                 if column.startswith("versions.") and value != row.get(column):
@@ -431,6 +439,16 @@ def check(plan, options, name, seed):
     said = "the same" if same else "NOT the same"
     print(f"{name} {seed}: {said}, tolerance {options.tolerance:g}")
     return same
+
+
+def _made_alike(old, *task):
+    """Rows made anew with the backend and the number of threads of old ones."""
+    row = next(iter(old.values()))
+    alike = int(row.get("threads") or _threads()), row.get("backend")
+    with concurrent.futures.ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), _worker, alike
+    ) as pool:
+        return pool.submit(_all_rows, *task).result()
 
 
 def parse(texts):
