@@ -160,6 +160,12 @@ _TRAINING = {
     help="Factor on both KL terms; 1 is the ELBO." + _OF_CONFIG,
 )
 @click.option(
+    "--static-kl-weight",
+    type=click.FloatRange(0),
+    help="Further factor on the KL of f: N frames pay for one f; of a sequence of T "
+    "frames they would pay N / T of it." + _OF_CONFIG,
+)
+@click.option(
     "--kl-warmup",
     type=click.IntRange(0),
     help="Steps in which this factor rises from 0, against a posterior that collapses "
@@ -170,6 +176,12 @@ _TRAINING = {
     type=click.FloatRange(0),
     help="Nats that each dimension of f and of z may take for nothing, against a "
     "posterior that collapses.  [default: 0]",
+)
+@click.option(
+    "--independence-weight",
+    type=click.FloatRange(0),
+    help="Nats a frame for each unit of distance between the codes of one sequence and "
+    "those of all, against looks in z." + _OF_CONFIG,
 )
 @click.option(
     "--distribute",

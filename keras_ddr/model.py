@@ -66,12 +66,19 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
             `keras_ddr.likelihoods.Likelihood`.
         kl_weight: Factor on both KL terms; 1 is the ELBO.
+        static_kl_weight: Further factor on the KL of f. 1 is the ELBO of a set; N / T
+            that of a whole sequence of T frames, which has one f, divided among its
+            sets.
         kl_warmup: Training steps in which the factor rises in equal parts to
             `kl_weight`; 0 for none.
         free_bits: Nats that each dimension of f (of a sequence) and of z (of a frame)
             may take for nothing: training does not push a KL below, in the mean over a
             batch (Kingma et al. 2016, Appendix C.8; on several TensorFlow devices, over
             the part of each). 0 is the ELBO.
+        independence_weight: Nats that a frame pays for each unit of
+            `keras_ddr.objective.dependence` of z̃ on the sequence, in a batch (or the
+            part of a device); for data whose sequences show the same range of motion.
+            0 is the ELBO.
         seed: Non-negative integer that starts the random draws of f and z.
         **kwargs: As for `keras.Model`.
 
@@ -120,8 +127,10 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         dynamic_prior: str = "conditional",
         likelihood: str | Likelihood | dict[str, Any] = "bernoulli",
         kl_weight: float = 1.0,
+        static_kl_weight: float = 1.0,
         kl_warmup: int = 0,
         free_bits: float = 0.0,
+        independence_weight: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -138,7 +147,17 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             hidden_units=hidden_units,
         )
         checks.check_image_shape(image_shape)
-        checks.check_not_negative(kl_weight=kl_weight, free_bits=free_bits)
+        checks.check_not_negative(
+            kl_weight=kl_weight,
+            static_kl_weight=static_kl_weight,
+            free_bits=free_bits,
+            independence_weight=independence_weight,
+        )
+        if independence_weight and frames_per_set < 2:
+            raise InputError(
+                f"independence_weight={independence_weight} compares the frames of a "
+                "set; take frames_per_set of at least 2, or leave it at 0"
+            )
         if kl_warmup != 0:
             checks.check_sizes(kl_warmup=kl_warmup)
         super().__init__(**kwargs)
@@ -154,8 +173,10 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self.dynamic_frames = dynamic_frames
         self.dynamic_prior = dynamic_prior
         self.kl_weight = float(kl_weight)
+        self.static_kl_weight = float(static_kl_weight)
         self.kl_warmup = int(kl_warmup)
         self.free_bits = float(free_bits)
+        self.independence_weight = float(independence_weight)
         self.seed = int(seed)
         self.likelihood = likelihoods.get(likelihood)
         shared = {"dtype": self.dtype_policy}
@@ -250,8 +271,10 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             "dynamic_prior": self.dynamic_prior,
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
             "kl_weight": self.kl_weight,
+            "static_kl_weight": self.static_kl_weight,
             "kl_warmup": self.kl_warmup,
             "free_bits": self.free_bits,
+            "independence_weight": self.independence_weight,
             "seed": self.seed,
         }
 

@@ -19,22 +19,25 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "dependence"]
 
 
 class Objective(_Base):
     """Mixin of `DDR`: the loss and its parts.
 
-    The model sets `kl_weight`, `kl_warmup` and `free_bits`. They change what training
-    descends; the history always shows reconstruction + kl_weight · (KL z + KL f), so
-    that epochs and runs can be compared.
+    The model sets `kl_weight`, `static_kl_weight`, `kl_warmup`, `free_bits` and
+    `independence_weight`. They change what training descends; the history always shows
+    reconstruction + kl_weight · (KL z + static_kl_weight · KL f), so that epochs and
+    runs can be compared.
     """
 
     # What it needs of `DDR`.
     likelihood: Likelihood
     kl_weight: float
+    static_kl_weight: float
     kl_warmup: int
     free_bits: float
+    independence_weight: float
 
     def _make_trackers(self) -> None:
         self._reconstruction_tracker = keras.metrics.Mean("reconstruction_loss")
@@ -101,11 +104,12 @@ class Objective(_Base):
             y: Not used.
             y_pred: What `call` returned for `x`.
             sample_weight: `(B,)`, or `None` for equal weights; 0 leaves a set out.
-            training: Whether warm-up and free bits apply.
+            training: Whether warm-up, free bits and the penalty of dependence apply.
 
         Returns:
             float32 scalar in nats: the (weighted) mean over the sets of
-            reconstruction + kl_weight · (KL z + KL f).
+            reconstruction + kl_weight · (KL z + static_kl_weight · KL f), in training
+            + independence_weight · N · `dependence`.
         """
         if sample_weight is None:
             weight = ops.cast(ops.shape(x)[0], "float32")
@@ -137,7 +141,12 @@ class Objective(_Base):
         if training and self.kl_warmup:
             self._step.assign_add(1.0)
             kl_weight *= ops.minimum(self._step / self.kl_warmup, 1.0)
-        return reconstruction + kl_weight * (ops.sum(dynamic) + ops.sum(static))
+        kl = ops.sum(dynamic) + self.static_kl_weight * ops.sum(static)
+        loss = reconstruction + kl_weight * kl
+        if training and self.independence_weight:
+            relative = _relative_dynamics(y_pred)
+            loss += self.independence_weight * frames * dependence(relative, scale)
+        return loss
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Means of the loss and its parts over the batches so far.
@@ -146,8 +155,54 @@ class Objective(_Base):
         not Keras's own mean, in which a padded batch counts as a full one.
         """
         logs = super().get_metrics_result()
-        kl = logs["kl_static"] + logs["kl_dynamic"]
+        kl = logs["kl_dynamic"] + self.static_kl_weight * logs["kl_static"]
         return {**logs, "loss": logs["reconstruction_loss"] + self.kl_weight * kl}
+
+
+def dependence(dynamic: Tensor, weights: Tensor) -> Tensor:
+    """How much a frame's code says of which sequence it belongs to.
+
+    The energy distance of Székely and Rizzo (2013) between the codes of one sequence
+    and those of all, estimated from pairs of frames: the mean distance of two frames of
+    different sets less that of two frames of one set. Its expectation is 0 where all
+    sequences have the same distribution of codes, and positive otherwise.
+
+    Args:
+        dynamic: `(B, N, D)`, codes of N ≥ 2 frames of each of B ≥ 2 sets.
+        weights: Of the sets, `(B,)` or a scalar; 0 leaves a set out.
+
+    Returns:
+        float32 scalar, in units of the codes.
+    """
+    number = dynamic.shape[1]
+    weights = ops.ones_like(dynamic[:, 0, 0]) * ops.convert_to_tensor(weights)
+    # A set counts by its weight, two sets by the product of theirs.
+    own = ops.sum(_distances(dynamic, dynamic), axis=(1, 2))
+    within = ops.sum(weights * own) / (number * (number - 1))
+    codes = ops.reshape(dynamic, (-1, dynamic.shape[-1]))
+    of_codes = ops.repeat(weights, number)
+    total = ops.sum(of_codes[:, None] * of_codes * _distances(codes, codes))
+    across = total - ops.sum(ops.square(weights) * own)
+    pairs = ops.square(ops.sum(weights)) - ops.sum(ops.square(weights))
+    return across / ops.maximum(number**2 * pairs, 1e-12) - within / ops.maximum(
+        ops.sum(weights), 1e-12
+    )
+
+
+def _distances(one: Tensor, other: Tensor) -> Tensor:
+    """`(…, I, D)` and `(…, J, D)` to `(…, I, J)`; 0 has a gradient of 0."""
+    squares = ops.square(one[..., :, None, :] - other[..., None, :, :])
+    return ops.sqrt(ops.sum(squares, axis=-1) + 1e-12)
+
+
+def _relative_dynamics(outputs: Mapping[str, Tensor]) -> Tensor:
+    """z̃ of the posterior means, `(B, N, dynamic_dim)`."""
+    mean, prior_mean, prior_log_variance = (
+        ops.cast(outputs[name], "float32")
+        for name in ("dynamic_mean", "prior_mean", "prior_log_variance")
+    )
+    scale = ops.exp(-0.5 * prior_log_variance)
+    return (mean - prior_mean[:, None]) * scale[:, None]
 
 
 def _kl_terms(outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,6 @@
-"""KL warm-up and free bits change what training descends, and nothing else."""
+"""What training descends beside the ELBO, and that the history shows none of it."""
+
+import itertools
 
 import keras
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_ddr import DDR, DiagonalGaussian, InputError
+from keras_ddr.objective import dependence
 
 
 def _loss(model, sets, training=True, weights=None):
@@ -97,9 +100,95 @@ def test_fit_counts_its_steps_and_saves_them(small, sets, tmp_path):
     assert not loaded.warming_up
 
 
+def test_the_static_weight_is_of_the_kl_of_f_alone(small, sets):
+    plain = small()
+    plain.compile()
+    model = small(kl_weight=0.5, static_kl_weight=0.25)
+    model.compile()
+    model.set_weights(plain.get_weights())
+    recon, kl_z, kl_f = (
+        ops.convert_to_numpy(part).mean()
+        for part in plain.elbo_parts(sets, plain(sets))
+    )
+    expected = recon + 0.5 * (kl_z + 0.25 * kl_f)
+    for training in (True, False):
+        loss = _loss(model, sets, training=training)
+        assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def _plain_dependence(codes, weights):
+    """Mean distances from the definition, a pair at a time."""
+    found = {True: [], False: []}
+    for (b, n), (c, m) in itertools.product(np.ndindex(codes.shape[:2]), repeat=2):
+        if (b, n) != (c, m):
+            weight = weights[b] if b == c else weights[b] * weights[c]
+            distance = np.linalg.norm(codes[b, n].astype("float64") - codes[c, m])
+            found[b == c].append((weight, distance))
+    within, across = (
+        np.average([d for _, d in pairs], weights=[w for w, _ in pairs])
+        for pairs in (found[True], found[False])
+    )
+    return across - within
+
+
+def test_dependence_is_the_energy_distance():
+    random = np.random.default_rng(0)
+    codes = random.normal(size=(12, 3, 2)).astype("float32")
+    codes += random.normal(size=(12, 1, 2)).astype("float32")
+    even = float(dependence(ops.convert_to_tensor(codes), 1 / 12))
+    assert even == pytest.approx(_plain_dependence(codes, np.ones(12)), rel=1e-4)
+    weights = random.uniform(size=12).astype("float32")
+    weights[3] = 0.0
+    uneven = float(dependence(ops.convert_to_tensor(codes), weights))
+    assert uneven == pytest.approx(_plain_dependence(codes, weights), rel=1e-4)
+    codes[3] += 100.0
+    assert float(dependence(ops.convert_to_tensor(codes), weights)) == uneven
+
+
+def test_dependence_of_what_is_independent_is_0_in_the_mean():
+    codes = np.random.default_rng(0).normal(size=(400, 2, 2)).astype("float32")
+    assert abs(float(dependence(ops.convert_to_tensor(codes), 1.0))) < 0.1
+    codes[:, 1] = codes[:, 0]
+    # The mean distance of two points of a standard normal in two dimensions.
+    whole = float(dependence(ops.convert_to_tensor(codes), 1.0))
+    assert whole == pytest.approx(np.sqrt(np.pi), rel=0.05)
+
+
+def test_the_loss_has_the_dependence_of_the_relative_code(small, sets):
+    plain = small()
+    plain.compile()
+    model = small(independence_weight=7.0)
+    model.compile()
+    model.set_weights(plain.get_weights())
+    weights = np.arange(12.0, dtype="float32")
+    out = {name: ops.convert_to_numpy(value) for name, value in plain(sets).items()}
+    relative = out["dynamic_mean"] - out["prior_mean"][:, None]
+    relative /= np.exp(0.5 * out["prior_log_variance"])[:, None]
+    more = 7.0 * 3 * _plain_dependence(relative, weights)
+    assert abs(more) > 0.01
+    expected = _loss(plain, sets, weights=weights) + more
+    assert _loss(model, sets, weights=weights) == pytest.approx(expected, rel=1e-5)
+    untouched = _loss(model, sets, training=False, weights=weights)
+    assert untouched == pytest.approx(_loss(plain, sets, weights=weights), rel=1e-6)
+
+
+def test_training_with_the_penalty_makes_the_code_independent(small, sets):
+    def relative(**arguments):
+        keras.utils.set_random_seed(1)
+        model = small(**arguments)
+        model.compile(keras.optimizers.Adam(1e-2))
+        model.fit(sets, batch_size=12, epochs=60, verbose=0)
+        out = model(sets)
+        codes = ops.convert_to_numpy(out["dynamic_mean"] - out["prior_mean"][:, None])
+        codes /= np.exp(0.5 * ops.convert_to_numpy(out["prior_log_variance"]))[:, None]
+        return _plain_dependence(codes, np.ones(12)) / codes.std()
+
+    assert relative(independence_weight=100.0) < 0.5 * relative()
+
+
 def test_the_history_shows_the_elbo(small, sets):
     """So that it does not rise with the weight of the KL terms."""
-    model = small(kl_warmup=100, free_bits=1.0)
+    model = small(kl_warmup=100, free_bits=1.0, independence_weight=10.0)
     model.compile()
     logs = model.fit(sets, batch_size=4, epochs=1, verbose=0).history
     total = sum(logs[k][0] for k in ("reconstruction_loss", "kl_static", "kl_dynamic"))
@@ -130,6 +219,16 @@ def test_training_follows_what_was_asked(small, sets):
         ({"free_bits": -0.1}, "free_bits=-0.1"),
         ({"free_bits": float("nan")}, "free_bits=nan"),
         ({"kl_weight": float("inf")}, "kl_weight=inf"),
+        ({"static_kl_weight": -1.0}, "static_kl_weight=-1"),
+        ({"independence_weight": -1.0}, "independence_weight=-1"),
+        (
+            {
+                "independence_weight": 1.0,
+                "aggregation": "pooled",
+                "frames_per_set": 1,
+            },
+            "frames_per_set of at least 2",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, message):
