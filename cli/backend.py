@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ddr_cli.errors import Failure
+from ddr_cli.progress import Bar
 
 __all__ = [
     "BACKENDS",
@@ -65,8 +66,13 @@ def select_backend(name: str | None = None) -> None:
     os.environ["KERAS_BACKEND"] = name
     if "keras" not in sys.modules:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        bar = Bar()
+        # It takes seconds, and what comes after may be quiet as well.
+        bar.say(f"loading {name} …")
         with _silence():
             importlib.import_module("keras")
+            importlib.import_module("keras_ddr")
+        bar.clear()
 
 
 def seed_everything(seed: int) -> None:

@@ -2,6 +2,7 @@
 
 import click
 
+from ddr_cli.arguments import RUN, STORE
 from ddr_cli.backend import backend_option, select_backend
 from ddr_cli.progress import Counter
 
@@ -9,8 +10,8 @@ __all__ = ["encode"]
 
 
 @click.command(short_help="f and z of all sequences and frames, as .npz or .csv.")
-@click.argument("run", type=click.Path())
-@click.argument("store", type=click.Path())
+@click.argument("run", type=RUN)
+@click.argument("store", type=STORE)
 @click.argument("out", type=click.Path())
 @click.option(
     "--split",

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ddr_cli.arguments import RUN, STORE
 from ddr_cli.backend import backend_option, select_backend
 from ddr_cli.progress import Counter, duration
 
@@ -28,8 +29,8 @@ _COUNTED = {
 
 
 @click.command(short_help="What f and z know, and how well dynamics carry over.")
-@click.argument("run", type=click.Path())
-@click.argument("store", type=click.Path())
+@click.argument("run", type=RUN)
+@click.argument("store", type=STORE)
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),

@@ -2,14 +2,15 @@
 
 import click
 
+from ddr_cli.arguments import RUN, STORE
 from ddr_cli.backend import backend_option, select_backend
 
 __all__ = ["explore"]
 
 
 @click.command(short_help="A page to play with: z, identities and sequences.")
-@click.argument("run", type=click.Path())
-@click.argument("store", type=click.Path())
+@click.argument("run", type=RUN)
+@click.argument("store", type=STORE)
 @click.argument("out", type=click.Path())
 @click.option(
     "--sequences",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ddr_cli.arguments import RUN, STORE
 from ddr_cli.backend import (
     BACKENDS,
     backend_option,
@@ -40,12 +41,24 @@ _TRAINING = {
 }
 
 
-@click.command(short_help="Train a model on a frame store.")
-@click.argument("store", required=False, type=click.Path())
+class _Fit(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "unexpected extra argument" not in error.message:
+                raise
+            hint = "the folder of the new run goes after --out"
+            raise click.UsageError(f"{error.message}; {hint}", ctx) from None
+
+
+@click.command(cls=_Fit, short_help="Train a model on a frame store.")
+@click.argument("store", required=False, type=STORE)
 @click.option("--out", "out", metavar="RUN", help="Folder of the new run.")
 @click.option(
     "--resume",
     metavar="RUN",
+    type=RUN,
     help="Go on with a run as if it had never stopped; STORE is needed if it moved.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that exists at --out.")

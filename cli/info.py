@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from ddr_cli.arguments import STORE_OR_RUN
 from ddr_cli.backend import BACKENDS, backend_option, devices, select_backend
 from ddr_cli.errors import printable
 
@@ -24,7 +25,7 @@ _PACKAGES = (
 
 
 @click.command(short_help="Versions, backend and devices; what a store or run holds.")
-@click.argument("path", required=False, type=click.Path())
+@click.argument("path", required=False, type=STORE_OR_RUN)
 @click.option(
     "--preview",
     metavar="FILE",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ddr_cli.arguments import RUN, STORE
 from ddr_cli.backend import backend_option, select_backend
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def plot() -> None:
 def _arguments(command: _Command) -> _Command:
     for decorator in reversed(
         [
-            click.argument("run", type=click.Path()),
-            click.argument("store", type=click.Path()),
+            click.argument("run", type=RUN),
+            click.argument("store", type=STORE),
             click.argument("out", type=click.Path()),
         ]
     ):

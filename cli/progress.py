@@ -37,8 +37,15 @@ class Bar:
         # What is said matters more than the bar where the terminal is narrow.
         length = max(0, min(_BAR, width - len(text) - 1))
         full = round(min(1.0, share) * length)
-        line = f"{'━' * full}{'╌' * (length - full)} {text}".lstrip()
-        sys.stderr.write("\r\x1b[2K" + line[:width])
+        self._put(f"{'━' * full}{'╌' * (length - full)} {text}".lstrip()[:width])
+
+    def say(self, text: str) -> None:
+        """Show a text without a bar."""
+        if self.shown:
+            self._put(text[: shutil.get_terminal_size().columns - 1])
+
+    def _put(self, line: str) -> None:
+        sys.stderr.write("\r\x1b[2K" + line)
         sys.stderr.flush()
         self._on_screen = True
 

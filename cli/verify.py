@@ -4,6 +4,7 @@ import pathlib
 
 import click
 
+from ddr_cli.arguments import STORE_OR_RUN
 from ddr_cli.backend import select_backend
 from ddr_cli.errors import one_line
 from ddr_cli.progress import Counter
@@ -12,7 +13,7 @@ __all__ = ["verify"]
 
 
 @click.command(short_help="Whether a store or run is what was written, byte by byte.")
-@click.argument("path", type=click.Path())
+@click.argument("path", type=STORE_OR_RUN)
 @click.pass_context
 def verify(context: click.Context, path: str) -> None:
     """Read all files at PATH and compare them with the checksums noted on writing.

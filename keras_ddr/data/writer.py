@@ -549,8 +549,8 @@ def check_target(path: StrPath, overwrite: bool = False) -> None:
         return
     if not overwrite:
         raise InputError(
-            f"{path}: exists already; choose another name or overwrite it "
-            "(--overwrite, overwrite=True)"
+            f"{path}: exists already; choose another name or overwrite it with "
+            "--overwrite (in Python overwrite=True)"
         )
     if path.is_symlink() or not path.is_dir():
         raise InputError(
@@ -607,6 +607,41 @@ def _alive(name: str, owner: str) -> bool:
     return lives(owner)
 
 
+def checked_shares(splits: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:
+    """Shares of train, val and test as numbers.
+
+    Args:
+        splits: dict split -> share, or three shares in that order.
+
+    Returns:
+        `(3,)`, in [0, 1].
+
+    Raises:
+        InputError: if they are not three shares that sum to 1.
+    """
+    given = splits
+    if isinstance(splits, Mapping):
+        known = set(splits) <= set(SPLITS)
+        given = [splits.get(split, 0.0) for split in SPLITS] if known else []
+    try:
+        shares = np.asarray(given, "float64")
+    except (TypeError, ValueError):
+        shares = np.empty(0)
+    if (
+        shares.shape != (3,)
+        or not (shares >= 0).all()
+        or not np.isclose(shares.sum(), 1)
+    ):
+        if isinstance(splits, Mapping):
+            said = ", ".join(f"{name} {share}" for name, share in splits.items())
+        else:
+            said = " ".join(map(str, np.ravel(np.asarray(splits, object))))
+        raise InputError(
+            f"splits: {said} are not three shares (train, val, test) that sum to 1"
+        )
+    return shares
+
+
 def assign_splits(
     groups: Iterable[str],
     fractions: Mapping[str, float] | Iterable[float],
@@ -630,13 +665,8 @@ def assign_splits(
         InputError: if the fractions are not shares that sum to 1.
     """
     if not isinstance(fractions, Mapping):
-        fractions = dict(zip(SPLITS, fractions, strict=False))
-    unknown = set(fractions) - set(SPLITS)
-    shares = np.array([float(fractions.get(split, 0.0)) for split in SPLITS])
-    if unknown or (shares < 0).any() or not np.isclose(shares.sum(), 1.0):
-        raise InputError(
-            f"splits: {fractions!r} are not shares of train, val and test that sum to 1"
-        )
+        fractions = list(fractions)
+    shares = checked_shares(fractions)
     unique = sorted(set(groups))
     counts = split_counts(len(unique), shares)
     order = np.random.default_rng([int(seed), 0, 2]).permutation(len(unique))

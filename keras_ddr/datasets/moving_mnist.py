@@ -24,6 +24,7 @@ from keras_ddr.data.store import SPLITS
 from keras_ddr.data.writer import (
     SequenceRecord,
     assign_splits,
+    checked_shares,
     split_counts,
     write_store,
 )
@@ -125,7 +126,7 @@ def prepare(
     _check_whole("length", length, 2)
     _check_whole("digits", digits, 1, 3)
     _check_whole("seed", seed, 0)
-    shares = _checked_shares(splits)
+    shares = checked_shares(splits).tolist()
     arguments = {"source": str(source), "length": length, "digits": digits}
     if _is_published(source):
         if (length, digits) != (_LENGTH, _DIGITS):
@@ -580,18 +581,6 @@ def _existing(source: StrPath) -> Path:
             "(idx), a folder that holds them, or the word keras"
         )
     return path
-
-
-def _checked_shares(splits: ArrayLike) -> list[float]:
-    try:
-        shares = np.asarray(splits, float)
-    except (TypeError, ValueError):
-        shares = np.empty(0)
-    if shares.shape != (3,) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
-        raise InputError(
-            f"splits: {splits!r} are not three shares (train, val, test) that sum to 1"
-        )
-    return shares.tolist()
 
 
 def _check_whole(name: str, value: int, least: int, most: int | None = None) -> None:

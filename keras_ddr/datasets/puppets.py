@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.writer import SequenceRecord, write_store
+from keras_ddr.data.writer import SequenceRecord, checked_shares, write_store
 from keras_ddr.datasets.identities import choose_identities
 from keras_ddr.errors import InputError
 
@@ -121,11 +121,7 @@ def prepare(
             raise InputError(
                 f"{name}: {value!r} is not a whole number of at least 1; give one"
             )
-    shares = np.asarray(splits, float)
-    if shares.shape != (3,) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
-        raise InputError(
-            f"splits: {splits!r} are not three shares (train, val, test) that sum to 1"
-        )
+    shares = checked_shares(splits)
     chosen = choose_identities([6] * 4, identities, shares, seed)
     labels = {
         name: {"scope": "sequence", "kind": "categorical", "classes": list(classes)}

@@ -21,6 +21,7 @@ from keras_ddr.data import (
     assign_splits,
     write_store,
 )
+from keras_ddr.data.writer import checked_shares
 
 
 def _records(count=4, length=5, size=16, fill=None, **extra):
@@ -652,3 +653,29 @@ def test_from_arrays_refuses(tmp_path, arguments, message):
 def test_one_array_must_have_five_axes(tmp_path):
     with pytest.raises(InputError, match=r"\(S, T, H, W, C\)"):
         FrameStore.from_arrays(tmp_path / "s", np.zeros((3, 16, 16, 1), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        ((0.5, 0.5, 0.5), "splits: 0.5 0.5 0.5 are not three shares"),
+        ((0.5, 0.5), "splits: 0.5 0.5 are"),
+        ((0.5, -0.5, 1.0), "splits: 0.5 -0.5 1.0 are"),
+        ((1.0, 0.0, float("nan")), "splits: 1.0 0.0 nan are"),
+        (("a", 0.5, 0.5), "splits: a 0.5 0.5 are"),
+        ({"train": 0.5, "test": 0.4}, "splits: train 0.5, test 0.4 are"),
+        ({"train": 0.5, "rest": 0.5}, "splits: train 0.5, rest 0.5 are"),
+        (0.5, "splits: 0.5 are"),
+    ],
+)
+def test_shares_that_are_none_are_named_as_they_were_given(splits, said):
+    with pytest.raises(InputError) as caught:
+        checked_shares(splits)
+    assert said in str(caught.value)
+    assert "{" not in str(caught.value)
+
+
+def test_shares_are_taken_in_order_or_by_name():
+    by_name = checked_shares({"test": 0.25, "train": 0.75})
+    np.testing.assert_array_equal(by_name, [0.75, 0, 0.25])
+    np.testing.assert_array_equal(checked_shares([0.5, 0.25, 0.25]), [0.5, 0.25, 0.25])

@@ -1,0 +1,72 @@
+"""What can be said of arguments at once is said before Keras is loaded."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+_RUN = """
+import sys
+from ddr_cli.main import ddr
+try:
+    ddr(sys.argv[1:])
+except SystemExit as end:
+    print("code", end.code, "keras" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("fit none --out run", 1, "none: no such frame store"),
+        ("fit --resume none", 1, "none: no such run"),
+        ("encode none store out", 1, "none: no such run"),
+        ("evaluate run none", 1, "none: no such frame store"),
+        ("events run none out", 1, "none: no such frame store"),
+        ("explore none store out.html", 1, "none: no such run"),
+        ("plot swap run none out.png", 1, "none: no such frame store"),
+        ("info none", 1, "none: there is neither a frame store nor a run"),
+        ("verify none", 1, "none: there is neither a frame store nor a run"),
+        ("fit store run", 2, "the folder of the new run goes after --out"),
+    ],
+)
+def test_a_path_that_is_not_there_is_refused_at_once(tmp_path, command, code, message):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "store").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, *command.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["code", str(code), "False"], done.stderr
+    assert done.stderr.startswith("ddr: error: ") and message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_store_that_is_being_replaced_is_left_to_its_reader(tmp_path):
+    from ddr_cli.arguments import STORE
+
+    (tmp_path / ".store.old-1-2-abc").mkdir()
+    assert STORE.convert(str(tmp_path / "store"), None, None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="pty is of Unix")
+def test_a_terminal_shows_that_something_is_loaded(tmp_path):
+    import pty
+
+    shown, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "ddr_cli.main", "info"],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+        timeout=300,
+    )
+    os.close(terminal)
+    text = os.read(shown, 1000).decode()
+    os.close(shown)
+    assert done.returncode == 0 and "keras_ddr" in done.stdout
+    assert "loading " in text and text.endswith("\x1b[2K")
