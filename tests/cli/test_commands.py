@@ -172,7 +172,7 @@ def test_plots_of_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     assert fails(plot(run_folder, puppets, tmp_path / "no" / "a.png"), "does not exist")
     assert fails(plot(run_folder, tmp_path, good), "not a frame store")
     assert fails(plot(puppets, puppets, good), "no config.json")
-    assert fails(plot(tmp_path / "no.keras", puppets, good), "does not exist as a file")
+    assert fails(plot(tmp_path / "no.keras", puppets, good), "no.keras: no such run")
     (tmp_path / "bad.keras").write_text("hello")
     assert fails(plot(tmp_path / "bad.keras", puppets, good), "cannot be loaded")
     assert fails(plot(run_folder, puppets, good, "--sequence", "me"), "named 'me'")
