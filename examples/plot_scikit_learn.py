@@ -36,7 +36,7 @@ out.mkdir(parents=True, exist_ok=True)
 store = puppets.prepare(
     out / "store", identities=300, size=32, arms=8, legs=6, overwrite=True
 )
-steps, epochs = 100, 3
+steps, epochs = 200, 3
 keras.utils.set_random_seed(0)
 model = DDR.from_config_name("tiny", image_shape=store.frame_shape)
 rate = keras.optimizers.schedules.CosineDecay(
@@ -132,7 +132,9 @@ panels[0].axhline(1 / 6, color="0.6", linestyle="--", linewidth=1)
 panels[0].set(xscale="log", xticks=numbers, xticklabels=numbers, ylim=(0, 1.05))
 panels[0].minorticks_off()
 panels[0].set(xlabel="labelled puppets", ylabel="accuracy on test puppets")
-panels[0].legend(frameon=False, loc="lower right")
+panels[0].legend(
+    frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0
+)
 for axes, (name, values) in zip(panels[1:], predicted.items(), strict=True):
     jitter = np.random.default_rng(0).uniform(-4, 4, len(values))
     axes.scatter(test_angles + jitter, values, s=3, alpha=0.25, linewidths=0)
