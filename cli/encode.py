@@ -32,7 +32,15 @@ __all__ = ["encode"]
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Of the choice of these sets.",
+    help="Of the choice of these sets, and of --noise.",
+)
+@click.option(
+    "--noise",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Random noise on z, in standard deviations of its posterior: 0.25 hides much "
+    "of the looks that are left in z, 1 draws z from the posterior.",
 )
 @backend_option
 def encode(
@@ -42,6 +50,7 @@ def encode(
     split: str,
     sets: int,
     seed: int,
+    noise: float,
     backend: str | None,
 ) -> None:
     """Write the codes of the sequences of STORE to OUT.npz or OUT.csv.
@@ -58,4 +67,5 @@ def encode(
     check_output_path(out, SUFFIXES)
     model, store, split = open_both(run, store, split)
     progress = Counter("sequences encoded")
-    click.echo(write_codes(out, model, store, split, sets, seed, progress))
+    path = write_codes(out, model, store, split, sets, seed, progress, noise=noise)
+    click.echo(path)

@@ -46,6 +46,7 @@ def encode_sequences(
     progress: Progress | None = None,
     *,
     sequences: list[Sequence] | None = None,
+    noise: float = 0.0,
 ) -> Iterator[tuple[Sequence, Codes]]:
     """Encode the sequences of a store, one at a time.
 
@@ -57,6 +58,7 @@ def encode_sequences(
         seed: Of the choice of sets.
         progress: Called with (sequences done, all sequences), or `None`.
         sequences: List of `Sequence` to encode in place of a split.
+        noise: On z, against looks in it; see `DDR.encode`.
 
     Yields:
         (`Sequence`, `Codes`), in the order of the store or of `sequences`.
@@ -70,7 +72,7 @@ def encode_sequences(
     chosen = _chosen(model, store, split) if sequences is None else sequences
     for done, sequence in enumerate(chosen, start=1):
         frames = store.frames(sequence.index)
-        yield sequence, model.encode(frames, sets=sets, seed=seed)
+        yield sequence, model.encode(frames, sets=sets, seed=seed, noise=noise)
         if progress is not None:
             progress(done, len(chosen))
 
@@ -83,6 +85,8 @@ def write_codes(
     sets: int = 16,
     seed: int = 0,
     progress: Progress | None = None,
+    *,
+    noise: float = 0.0,
 ) -> Path:
     """Write f and z of every sequence and frame, with their variances and labels.
 
@@ -110,6 +114,7 @@ def write_codes(
         sets: Likewise.
         seed: Likewise.
         progress: Likewise.
+        noise: Likewise.
 
     Returns:
         `pathlib.Path` of the file.
@@ -120,7 +125,13 @@ def write_codes(
     path = check_output_path(path, SUFFIXES)
     chosen = _chosen(model, store, split)
     encoded = encode_sequences(
-        model, store, sets=sets, seed=seed, progress=progress, sequences=chosen
+        model,
+        store,
+        sets=sets,
+        seed=seed,
+        progress=progress,
+        sequences=chosen,
+        noise=noise,
     )
     if path.suffix.lower() == ".csv":
         _write_csv(path, model, store, encoded)

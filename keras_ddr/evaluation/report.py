@@ -52,7 +52,7 @@ METRICS = (
 )
 """Names of what `evaluate` can measure; "judge" includes the MSD score."""
 
-_ENCODING = ("sets", "combine", "frames_per_set")
+_ENCODING = ("sets", "combine", "frames_per_set", "noise")
 _CODED = {"reconstruction", "probes", "swap", "verification", "axis", "judge"}
 _CODED_FIT = {"probes", "axis"}  # those that are fitted on codes
 

@@ -28,6 +28,14 @@ def test_encode(ddr_here, run_folder, puppets, tmp_path):
     with open(tmp_path / "codes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert np.allclose([float(row["z_2"]) for row in rows], codes[:, 1])
+    noisy = tmp_path / "noisy.npz"
+    options = ["--split", "test", "--noise", 2]
+    assert ddr_here("encode", run_folder, puppets, noisy, *options).exit_code == 0
+    with np.load(noisy) as archive:
+        scores = (archive["dynamic_mean"] - codes) / np.sqrt(
+            archive["dynamic_variance"]
+        )
+    assert 1.8 < scores.std() < 2.2
     assert fails(
         ddr_here("encode", run_folder, puppets, tmp_path / "a.txt"), "one of .npz"
     )

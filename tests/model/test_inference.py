@@ -66,6 +66,36 @@ def test_standardized_is_the_standard_score(small, sequence):
     np.testing.assert_allclose(codes.standardized, expected, rtol=1e-5)
 
 
+def test_noise_is_that_of_the_posterior(small, rng):
+    model = small()
+    frames = rng.integers(0, 256, (2, 300, 16, 16, 3), "uint8")
+    plain = model.encode(frames[0])
+    noisy = model.encode(frames[0], noise=0.5)
+    scores = (noisy.dynamic.mean - plain.dynamic.mean) / plain.dynamic.stddev
+    # Bounds of five standard errors of 600 values.
+    assert abs(scores.mean()) < 0.11 and abs(scores.std() - 0.5) < 0.08
+    for part in ("static", "prior"):
+        np.testing.assert_array_equal(
+            getattr(noisy, part).mean, getattr(plain, part).mean
+        )
+    np.testing.assert_array_equal(noisy.dynamic.variance, plain.dynamic.variance)
+    again = model.encode(frames[0], noise=0.5)
+    np.testing.assert_array_equal(again.dynamic.mean, noisy.dynamic.mean)
+    twice = model.encode(frames[0], noise=1.0)
+    np.testing.assert_allclose(
+        twice.dynamic.mean - plain.dynamic.mean,
+        2 * (noisy.dynamic.mean - plain.dynamic.mean),
+        atol=1e-5,
+    )
+    # What two sequences have in common at a place must not survive in its noise.
+    other = model.encode(frames[1], noise=0.5)
+    others = other.dynamic.mean - model.encode(frames[1]).dynamic.mean
+    correlation = np.corrcoef(scores.ravel(), others.ravel())[0, 1]
+    assert abs(correlation) < 0.25
+    with pytest.raises(InputError, match="noise=-1"):
+        model.encode(frames[0], noise=-1)
+
+
 def test_combining_sets(small, sequence):
     model = small(aggregation="mean")
     members = _choose_sets(70, 3, 5, 0, disjoint=False)
