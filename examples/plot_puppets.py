@@ -53,8 +53,8 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 # model is told about the difference between f and z.
 
 steps, epochs = 100, 5
-train = FrameSets(store, frames_per_set=3, batch_size=32, steps=steps)
-val = FrameSets(store, frames_per_set=3, batch_size=32, split="val", fixed=True)
+train = FrameSets(store, batch_size=32, steps=steps)
+val = FrameSets(store, batch_size=32, split="val", fixed=True)
 (batch,) = train[0]
 print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 

@@ -465,6 +465,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
                 "(frames go in x, as sets of shape (sets, frames, height, width, "
                 "channels))"
             )
+        if getattr(x, "adapts", False):
+            x = x.with_frames_per_set(self.set_size)
         exact = self.aggregation == "concat" or self.dynamic_frames == "distinct"
         least = 1 if self.aggregation == "pooled" else 2
         number = self.set_size if exact else None

@@ -51,7 +51,8 @@ class FrameSets(keras.utils.PyDataset):
 
     Args:
         store: a `FrameStore`, or the path of one.
-        frames_per_set: N, at least 1.
+        frames_per_set: N, at least 1; `None` for as many as the model takes that is
+            given these sets (`DDR.fit`, `evaluate`, `predict`), and 3 until then.
         batch_size: B, sets in a batch.
         sets_per_sequence: sets drawn of each sequence in an epoch, on average.
         split: "train", "val", "test" or "all".
@@ -87,7 +88,7 @@ class FrameSets(keras.utils.PyDataset):
     def __init__(
         self,
         store: FrameStore | StrPath,
-        frames_per_set: int = 3,
+        frames_per_set: int | None = None,
         batch_size: int = 120,
         sets_per_sequence: int = 1,
         split: str = "train",
@@ -108,6 +109,9 @@ class FrameSets(keras.utils.PyDataset):
             )
         # One worker is what keeps Keras from starting its enqueuer.
         super().__init__(workers=1, **kwargs)
+        self.adapts = frames_per_set is None
+        if frames_per_set is None:
+            frames_per_set = 3
         for name, value in {
             "frames_per_set": frames_per_set,
             "batch_size": batch_size,
@@ -195,22 +199,37 @@ class FrameSets(keras.utils.PyDataset):
         Returns:
             A new `FrameSets` at the same epoch.
         """
+        return self._like(steps=steps)
+
+    def with_frames_per_set(self, number: int) -> FrameSets:
+        """Return sets like these with another N.
+
+        Args:
+            number: N.
+
+        Returns:
+            A new `FrameSets` at the same epoch.
+        """
+        return self._like(frames_per_set=number)
+
+    def _like(self, **changes: Any) -> FrameSets:
         workers, ahead = self._read_ahead
-        sets = FrameSets(
-            self.store,
-            self.frames_per_set,
-            self.batch_size,
-            self.sets_per_sequence,
-            self.split,
-            self.seed,
-            steps,
-            self.fixed,
-            self.pad,
-            self.shard,
-            self.first,
-            workers=workers,
-            max_queue_size=ahead,
-        )
+        arguments = {
+            "store": self.store,
+            "frames_per_set": None if self.adapts else self.frames_per_set,
+            "batch_size": self.batch_size,
+            "sets_per_sequence": self.sets_per_sequence,
+            "split": self.split,
+            "seed": self.seed,
+            "steps": self.steps,
+            "fixed": self.fixed,
+            "pad": self.pad,
+            "shard": self.shard,
+            "first": self.first,
+            "workers": workers,
+            "max_queue_size": ahead,
+        }
+        sets = FrameSets(**{**arguments, **changes})
         sets.set_epoch(self._epoch)
         return sets
 

@@ -250,6 +250,28 @@ def test_backup_and_restore_equals_not_stopped(small, store, tmp_path):
     _assert_equal_weights(other, whole)
 
 
+def test_sets_have_as_many_frames_as_the_model_takes(small, store):
+    """Unless a number was asked for, which the model then accepts or refuses."""
+    model = small(dynamic_frames="distinct", frames_per_set=2)
+    model.compile()
+    train = FrameSets(store, batch_size=4)
+    given = FrameSets(store, 4, batch_size=4)
+    _fit(model, train, batch_size=None, validation_data=train)
+    fixed = FrameSets(store, batch_size=4, fixed=True)
+    assert fixed.frames_per_set == 3 and fixed.adapts and not given.adapts
+    loss = model.evaluate(fixed, verbose=0)
+    asked = FrameSets(store, 4, batch_size=4, fixed=True)
+    assert loss == model.evaluate(asked, verbose=0)
+    assert model.predict(fixed, verbose=0)["reconstruction"].shape[1] == 2
+    with pytest.raises(InputError, match="4"):
+        model.fit(FrameSets(store, 3, batch_size=4), verbose=0)
+    # In the same epoch and with the same options.
+    train.set_epoch(7)
+    adapted = train.with_steps(2).with_frames_per_set(4)
+    assert (adapted.epoch, adapted.steps, adapted.frames_per_set) == (7, 2, 4)
+    assert train.with_steps(2).adapts and not adapted.adapts
+
+
 @pytest.mark.parametrize("steps_per_epoch", [2, 5])
 def test_steps_per_epoch_with_any_length(small, store, steps_per_epoch):
     """Fewer or more steps than batches (3): still the same from run to run."""
