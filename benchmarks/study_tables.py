@@ -45,6 +45,17 @@ def _ratio(row):
     return swapped / own if swapped is not None and own else None
 
 
+def _sequence_elbo(row):
+    """Nats a frame of T frames with one f, from the ELBO of sets of N."""
+    names = ("likelihood.elbo", "likelihood.kl_static")
+    elbo, static = (_number(row, name) for name in names)
+    if elbo is None or row["model.likelihood"] != "bernoulli":
+        return None
+    share = int(row["model.frames_per_set"]) / _LENGTHS[row["data"]]
+    return elbo + static * (1 - share)
+
+
+_LENGTHS = {"puppets": 96, "sprites": 178}
 # Heading, of what row, decimals, and which direction is good (0 for neither).
 MEASURES = {
     "attributes, f": (_probes("sequence", "f", "accuracy"), 3, 1),
@@ -62,6 +73,7 @@ MEASURES = {
     "EER z̃": (_column("verification.z~.value"), 3, 1),
     "MSD": (_column("msd.mean"), 3, 1),
     "ELBO": (_column("likelihood.elbo"), 1, 1),
+    "ELBO, sequence": (_sequence_elbo, 1, 1),
     "KL f": (_column("likelihood.kl_static"), 1, 0),
     "KL z": (_column("likelihood.kl_dynamic"), 1, 0),
     "train s": (_column("seconds.train"), 0, 0),
@@ -83,7 +95,8 @@ reverse for pose. Mean squared errors are of the same frames: f of A with z of B
 pose (z as it is, or carried over as z̃) and with A's own z. EER is the equal error rate
 of "is it the same one?" (.5 is chance). ELBO and KL are nats a frame, KL f divided by
 the frames of a set; ELBOs of different likelihoods, and of different N, are of
-different things."""
+different things. ELBO, sequence counts the KL of f once for all frames of a sequence,
+and can be compared between all settings with the Bernoulli likelihood."""
 
 
 def summary(rows, measure):
