@@ -78,6 +78,11 @@ _COUNTED = {
     help="Training steps of the judge.  [default: 1000]",
 )
 @click.option(
+    "--noise",
+    type=click.FloatRange(0),
+    help="Measure codes as ddr encode --noise writes them.  [default: 0]",
+)
+@click.option(
     "--out",
     metavar="FILE.json",
     type=click.Path(),
@@ -101,6 +106,7 @@ def evaluate(
     attributes: tuple[str, ...],
     action: tuple[str, ...],
     judge_steps: int | None,
+    noise: float | None,
     out: str | None,
     seed: int,
     backend: str | None,
@@ -138,6 +144,8 @@ def evaluate(
     options: dict[str, Any] = {}
     if judge_steps is not None:
         options["judge_steps"] = judge_steps
+    if noise is not None:
+        options["encoding"] = {"noise": noise}
     report = evaluation.evaluate(
         model,
         store,

@@ -174,9 +174,9 @@ def evaluate(
         action: Names of the frame labels that make the judge's action together;
             "animation" and "direction", or else "pose", where `None`.
         judge_steps: Training steps of the judge.
-        encoding: Dict of `sets`, `combine` and `frames_per_set` of `DDR.encode`, where
-            f is to be found in another way than by default. "likelihood" does not
-            depend on it.
+        encoding: Dict of `sets`, `combine`, `frames_per_set` and `noise` of
+            `DDR.encode`, where f and z are to be found in another way than by default.
+            "likelihood" does not depend on it.
         progress: Called with (done, all) as sequences are encoded and, in the stages
             "likelihood" and "judge", as log-likelihoods are found and the judge is
             trained; or `None`.

@@ -50,6 +50,15 @@ def test_evaluate_everything(ddr_here, run_folder, puppets, tmp_path):
     again = json.loads((tmp_path / "b.json").read_text())
     assert again["swap"] == metrics["swap"]
     assert again["swap_intervals"] == metrics["swap_intervals"]
+    # So much noise leaves nothing of the looks, and nothing of the angles.
+    assert (
+        ddr_here("evaluate", run_folder, puppets, *options, "--noise", 1000).exit_code
+        == 0
+    )
+    noisy = json.loads((tmp_path / "b.json").read_text())
+    assert noisy["details"]["encoding"] == {"noise": 1000}
+    assert noisy["swap"]["swap"] > again["swap"]["swap"]
+    assert noisy["swap"]["mean_image"] == again["swap"]["mean_image"]
 
 
 def test_help_names_what_there_is(ddr_here):
