@@ -136,7 +136,7 @@ def write(rows, plan, folder, split):
             for name in order
             if name == base or plan["settings"][name]["group"] == group
         }
-        lines += ["", f"## {group.capitalize()}", "", *_table(named)]
+        lines += ["", f"## {group[0].upper()}{group[1:]}", "", *_table(named)]
     # Those that were encoded in more than one way.
     several = [n for n in order if sum(name == n for name, _ in of_ways) > 1]
     ways = {

@@ -27,6 +27,7 @@ def _load():
 
 
 study = _load()
+study_tables = importlib.import_module("study_tables")  # beside it
 PLAN = json.loads(study.SETTINGS.read_text(encoding="utf-8"))
 # What each word of a setting's name stands for.
 WORDS = {
@@ -262,6 +263,21 @@ def test_tables_and_figures_come_from_the_csv(finished, capsys, tmp_path):
     assert "## Encoding, `mean`" in text and "| `n_2` | 2 |" in text
     for name in ("val-settings.png", "val-encoding.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted(study.SETTINGS.parent.glob("*/*.csv")),
+    ids=lambda p: f"{p.parent.name}",
+)
+def test_committed_tables_come_from_the_committed_rows(file, tmp_path):
+    rows = study.read_rows(file)
+    study.check_rows(file, rows, PLAN, file.parent.name)
+    page, *_ = study_tables.write(rows, PLAN, tmp_path, file.stem)
+    assert page.read_bytes() == file.with_suffix(".md").read_bytes()
+    # Nothing of the machine that made them.
+    text = file.read_text(encoding="utf-8")
+    assert "/tmp" not in text and "/home" not in text
 
 
 def test_test_is_read_at_the_end(small, finished, capsys):
