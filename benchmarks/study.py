@@ -82,13 +82,12 @@ def arguments(plan, data, name):
 def encodings_of(plan, data, name):
     """Ways of encoding to measure a setting with: name → arguments of `DDR.encode`."""
     ways = {DEFAULT: {}}
-    if name in plan["data"][data].get("encoded", ()):
-        model, _ = arguments(plan, data, name)
-        ways |= {
-            way: options
-            for way, options in plan["encodings"].items()
-            if model["aggregation"] != "concat" or "frames_per_set" not in options
-        }
+    chosen = plan["data"][data].get("encoded", {}).get(name, ())
+    model, _ = arguments(plan, data, name)
+    for way, options in plan["encodings"].items():
+        possible = model["aggregation"] != "concat" or "frames_per_set" not in options
+        if possible and (chosen == "all" or way in chosen):
+            ways[way] = options
     return ways
 
 

@@ -134,7 +134,7 @@ def _small_plan():
         # Without the judge, whose programs take a third of the time to make.
         "evaluation": {"metrics": METRICS[:-1], "samples": 4, "pairs": 20},
         "seeds": [0, 1],
-        "encoded": ["mean"],
+        "encoded": {"mean": "all"},
     }
     names = ("paper", "mean")
     return {
