@@ -39,6 +39,14 @@ def _column(name):
     return lambda row: _number(row, name)
 
 
+def _thousandths(name):
+    def measure(row):
+        value = _number(row, name)
+        return None if value is None else 1000 * value
+
+    return measure
+
+
 def _ratio(row):
     swapped = _number(row, "swap.swap_prior")
     own = _number(row, "swap.reconstruction")
@@ -58,45 +66,38 @@ def _sequence_elbo(row):
 _LENGTHS = {"puppets": 96, "sprites": 178}
 # Heading, of what row, decimals, and which direction is good (0 for neither).
 MEASURES = {
-    "attributes, f": (_probes("sequence", "f", "accuracy"), 3, 1),
-    "attributes, z": (_probes("sequence", "z", "accuracy"), 3, -1),
-    "attributes, z̃": (_probes("sequence", "z~", "accuracy"), 3, -1),
-    "pose, z": (_column("probes.pose.z.value"), 3, 1),
-    "pose, z̃": (_column("probes.pose.z~.value"), 3, 1),
-    "angles R², z̃": (_probes("frame", "z~", "r2"), 3, 1),
-    "pose, f": (_column("probes.pose.f.value"), 3, -1),
-    "reconstruction mse": (_column("swap.reconstruction"), 4, -1),
-    "swap mse, z": (_column("swap.swap"), 4, -1),
-    "swap mse, z̃": (_column("swap.swap_prior"), 4, -1),
-    "swap z̃ / reconstruction": (_ratio, 2, -1),
-    "EER f": (_column("verification.f.value"), 3, -1),
+    "f: attributes": (_probes("sequence", "f", "accuracy"), 3, 1),
+    "z̃: attributes": (_probes("sequence", "z~", "accuracy"), 3, -1),
+    "z̃: pose": (_column("probes.pose.z~.value"), 3, 1),
+    "z̃: angles": (_probes("frame", "z~", "r2"), 3, 1),
+    "reconstruction": (_thousandths("swap.reconstruction"), 2, -1),
+    "swap z": (_thousandths("swap.swap"), 2, -1),
+    "swap z̃": (_thousandths("swap.swap_prior"), 2, -1),
+    "ratio": (_ratio, 2, -1),
     "EER z̃": (_column("verification.z~.value"), 3, 1),
     "MSD": (_column("msd.mean"), 3, 1),
-    "ELBO": (_column("likelihood.elbo"), 1, 1),
-    "ELBO, sequence": (_sequence_elbo, 1, 1),
+    "ELBO": (_sequence_elbo, 1, 1),
     "KL f": (_column("likelihood.kl_static"), 1, 0),
     "KL z": (_column("likelihood.kl_dynamic"), 1, 0),
-    "train s": (_column("seconds.train"), 0, 0),
 }
 """Heading → (function of a row, decimals, 1 where more is better and −1 where less)."""
 
 _SHOWN = (
-    "attributes, f",
-    "attributes, z̃",
-    "pose, z̃",
-    "reconstruction mse",
-    "swap mse, z̃",
-    "swap z̃ / reconstruction",
+    "f: attributes",
+    "z̃: attributes",
+    "z̃: pose",
+    "reconstruction",
+    "swap z̃",
+    "ratio",
 )
 _NOTES = """\
-Means over seeds ± the standard deviation between them (none with one seed). f should
-know the attributes, and z̃, the standard score of z under p(z | f), should not; the
-reverse for pose. Mean squared errors are of the same frames: f of A with z of B in A's
-pose (z as it is, or carried over as z̃) and with A's own z. EER is the equal error rate
-of "is it the same one?" (.5 is chance). ELBO and KL are nats a frame, KL f divided by
-the frames of a set; ELBOs of different likelihoods, and of different N, are of
-different things. ELBO, sequence counts the KL of f once for all frames of a sequence,
-and can be compared between all settings with the Bernoulli likelihood."""
+Means over seeds ± the standard deviation between them (none with one seed); the CSV has
+more, with intervals. f should know the attributes, and z̃, the standard score of z under
+p(z | f), should not; z̃ should know the pose. The mean squared errors, in thousandths, are
+of the same frames: reconstruction with f and z of A; swap with f of A and z of B in A's
+pose, as it is or carried over as z̃; ratio is that of swap z̃ to reconstruction. EER is the
+equal error rate of "is it the same one?" from z̃ (.5 is chance). ELBO is that of whole
+sequences, which have one f, in nats a frame; KL f is divided by the frames of a set."""
 
 
 def summary(rows, measure):
@@ -188,8 +189,14 @@ def _table(named):
 def _cell(mean, spread, digits):
     if mean is None:
         return ""
-    text = f"{mean:.{digits}f}"
-    return text if spread is None else f"{text} ± {spread:.{digits}f}"
+    text = _plain(mean, digits)
+    return text if spread is None else f"{text} ± {_plain(spread, digits)}"
+
+
+def _plain(value, digits):
+    """Without the zero before the point."""
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
 def _figure(named):

@@ -259,7 +259,7 @@ def test_tables_and_figures_come_from_the_csv(finished, capsys, tmp_path):
     command = ["puppets", str(tmp_path), "--settings", str(plan), "--tables"]
     assert study.main(command) == 0
     text = (tmp_path / "val.md").read_text(encoding="utf-8")
-    assert "| `paper` | 2 |" in text and "| 0.5000 ± 0.3536 |" in text
+    assert "| `paper` | 2 |" in text and "| 500.00 ± 353.55 |" in text
     assert "## Encoding, `mean`" in text and "| `n_2` | 2 |" in text
     for name in ("val-settings.png", "val-encoding.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
