@@ -91,13 +91,14 @@ _SHOWN = (
     "ratio",
 )
 _NOTES = """\
-Means over seeds ± the standard deviation between them (none with one seed); the CSV has
-more, with intervals. f should know the attributes, and z̃, the standard score of z under
-p(z | f), should not; z̃ should know the pose. The mean squared errors, in thousandths, are
-of the same frames: reconstruction with f and z of A; swap with f of A and z of B in A's
-pose, as it is or carried over as z̃; ratio is that of swap z̃ to reconstruction. EER is the
-equal error rate of "is it the same one?" from z̃ (.5 is chance). ELBO is that of whole
-sequences, which have one f, in nats a frame; KL f is divided by the frames of a set."""
+Means over seeds ± the standard deviation between them (none with one seed); the CSV
+has more, with intervals. f should know the attributes, and z̃, the standard score of z
+under p(z | f), should not; z̃ should know the pose. The mean squared errors, in
+thousandths, are of the same frames: reconstruction with f and z of A; swap with f of A
+and z of B in A's pose, as it is or carried over as z̃; ratio is that of swap z̃ to
+reconstruction. EER is the equal error rate of "is it the same one?" from z̃ (.5 is
+chance). ELBO is that of whole sequences, which have one f, in nats a frame; KL f is
+divided by the frames of a set."""
 
 
 def summary(rows, measure):
