@@ -41,6 +41,7 @@ WORDS = {
     "kl_weight_4": {"kl_weight": 4.0},
     "kl_z_2": {"kl_weight": 2.0, "static_kl_weight": 0.5},
     "kl_z_4": {"kl_weight": 4.0, "static_kl_weight": 0.25},
+    "kl_z_8": {"kl_weight": 8.0, "static_kl_weight": 0.125},
     "kl_f_0.3": {"static_kl_weight": 0.3},
     "kl_f_0.03": {"static_kl_weight": 0.03},
     "independence_10": {"independence_weight": 10.0},
