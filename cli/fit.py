@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CONFIG_NAMES", "fit"]
 
 # Written out, so that help and usage errors need no keras; a test compares.
-CONFIG_NAMES = ("mmnist", "sprites", "affwild", "small", "tiny")
+CONFIG_NAMES = ("mmnist", "sprites", "affwild", "recommended", "small", "tiny")
 _WIDE = 192  # filters that are slow without a GPU
 _OF_CONFIG = "  [default: the configuration's]"
 
@@ -66,7 +66,7 @@ class _Fit(click.Command):
     "--config",
     type=click.Choice(CONFIG_NAMES),
     help="Architecture and training settings: the paper's for mmnist, sprites and "
-    "affwild; small and tiny suit a CPU.  [default: small]",
+    "affwild; recommended, small and tiny suit a CPU.  [default: small]",
 )
 @click.option(
     "--steps",

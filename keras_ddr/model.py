@@ -212,7 +212,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         """Make a model from a named configuration.
 
         Args:
-            name: "mmnist", "sprites" or "affwild" (the paper's), "small" or "tiny".
+            name: "mmnist", "sprites" or "affwild" (the paper's), "recommended",
+                "small" or "tiny".
             channels: C of the frames, if it is not the configuration's.
             **overrides: Any argument of `DDR`.
 
