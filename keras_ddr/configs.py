@@ -32,8 +32,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "training": {**_PAPER_TRAINING, "steps": 60_000},
     },
     "recommended": {
-        "about": "What the study found best at the widths of small, in the same time: "
-        "sets of six frames, and a KL of z that counts four times.",
+        "about": "What the study has found best so far at the widths of small, in the "
+        "same time: sets of six frames, and a KL of z that counts twice.",
         "model": {
             "image_shape": (64, 64, 3),
             "static_dim": 64,
@@ -42,8 +42,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "pair_filters": 96,
             "hidden_units": 256,
             "aggregation": "mean",
-            "kl_weight": 4.0,
-            "static_kl_weight": 0.25,
+            "kl_weight": 2.0,
+            "static_kl_weight": 0.5,
         },
         "training": {
             "batch_size": 20,
