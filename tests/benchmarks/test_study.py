@@ -22,6 +22,7 @@ _FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "study.py"
 def _load():
     spec = importlib.util.spec_from_file_location("study", _FILE)
     module = importlib.util.module_from_spec(spec)
+    sys.modules["study"] = module  # processes that it starts look for it there
     spec.loader.exec_module(module)
     return module
 

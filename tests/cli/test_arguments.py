@@ -69,4 +69,5 @@ def test_a_terminal_shows_that_something_is_loaded(tmp_path):
     text = os.read(shown, 1000).decode()
     os.close(shown)
     assert done.returncode == 0 and "keras_ddr" in done.stdout
-    assert "loading " in text and text.endswith("\x1b[2K")
+    # What comes after it may be a library's own.
+    assert "\x1b[2K" in text[text.index("loading ") :]

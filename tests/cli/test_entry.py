@@ -77,7 +77,12 @@ def test_help_lists_the_configurations_and_likelihoods_there_are(ddr_here):
         (["--verbose"], "--verbose"),
     ],
 )
-def test_usage_errors_are_one_line_and_exit_2(ddr_here, arguments, message):
+def test_usage_errors_are_one_line_and_exit_2(
+    ddr_here, arguments, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("R", "S"):
+        (tmp_path / name).mkdir()
     result = ddr_here(*arguments)
     assert result.exit_code == 2
     assert message in one_line(result.stderr)
@@ -91,7 +96,8 @@ def test_errors_are_one_line_and_debug_shows_the_traceback(ddr_here, tmp_path):
     result = ddr_here("info", tmp_path / "missing")
     assert result.exit_code == 1
     assert "missing" in one_line(result.stderr)
-    result = ddr_here("--debug", "info", tmp_path / "missing")
+    (tmp_path / "empty").mkdir()
+    result = ddr_here("--debug", "info", tmp_path / "empty")
     assert type(result.exception).__name__ == "InputError"
 
 
