@@ -148,7 +148,7 @@ class _Numbers:
 
     frames_per_set, static_dim, dynamic_dim = 3, 2, 32
 
-    def encode(self, frames, sets, seed):
+    def encode(self, frames, sets, seed, noise):
         random = np.random.default_rng(len(frames))
         return Codes(
             *(
