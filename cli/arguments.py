@@ -8,7 +8,7 @@ import click
 
 from ddr_cli.errors import Failure, one_line
 
-__all__ = ["RUN", "STORE", "STORE_OR_RUN"]
+__all__ = ["MODEL", "RUN", "STORE", "STORE_OR_RUN"]
 
 
 class _Existing(click.Path):
@@ -41,7 +41,8 @@ def _being_replaced(path: pathlib.Path) -> bool:
 
 
 STORE = _Existing("no such frame store; make one with ddr preprocess")
-RUN = _Existing("no such run; make one with ddr fit, or give a .keras file")
+RUN = _Existing("no such run; start one with ddr fit STORE --out RUN")
+MODEL = _Existing("no such run; make one with ddr fit, or give a .keras file")
 STORE_OR_RUN = _Existing(
     "there is neither a frame store nor a run; make them with ddr preprocess and "
     "ddr fit"

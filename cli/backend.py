@@ -69,10 +69,12 @@ def select_backend(name: str | None = None) -> None:
         bar = Bar()
         # It takes seconds, and what comes after may be quiet as well.
         bar.say(f"loading {name} …")
-        with _silence():
-            importlib.import_module("keras")
-            importlib.import_module("keras_ddr")
-        bar.clear()
+        try:
+            with _silence():
+                importlib.import_module("keras")
+                importlib.import_module("keras_ddr")
+        finally:
+            bar.clear()
 
 
 def seed_everything(seed: int) -> None:

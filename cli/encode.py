@@ -2,7 +2,7 @@
 
 import click
 
-from ddr_cli.arguments import RUN, STORE
+from ddr_cli.arguments import MODEL, STORE
 from ddr_cli.backend import backend_option, select_backend
 from ddr_cli.progress import Counter
 
@@ -10,7 +10,7 @@ __all__ = ["encode"]
 
 
 @click.command(short_help="f and z of all sequences and frames, as .npz or .csv.")
-@click.argument("run", type=RUN)
+@click.argument("run", type=MODEL)
 @click.argument("store", type=STORE)
 @click.argument("out", type=click.Path())
 @click.option(

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ddr_cli.arguments import RUN, STORE
+from ddr_cli.arguments import MODEL, STORE
 from ddr_cli.backend import backend_option, select_backend
 from ddr_cli.progress import Counter, duration
 
@@ -29,7 +29,7 @@ _COUNTED = {
 
 
 @click.command(short_help="What f and z know, and how well dynamics carry over.")
-@click.argument("run", type=RUN)
+@click.argument("run", type=MODEL)
 @click.argument("store", type=STORE)
 @click.option(
     "--split",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.arguments import RUN, STORE
+from ddr_cli.arguments import MODEL, STORE
 from ddr_cli.backend import backend_option, select_backend
 from ddr_cli.progress import Counter
 
@@ -18,7 +18,7 @@ __all__ = ["events"]
 
 
 @click.command(short_help="Peaks and valleys of z: a first list of moments to look at.")
-@click.argument("run", type=RUN)
+@click.argument("run", type=MODEL)
 @click.argument("store", type=STORE)
 @click.argument("out", type=click.Path())
 @click.option(

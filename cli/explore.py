@@ -2,14 +2,14 @@
 
 import click
 
-from ddr_cli.arguments import RUN, STORE
+from ddr_cli.arguments import MODEL, STORE
 from ddr_cli.backend import backend_option, select_backend
 
 __all__ = ["explore"]
 
 
 @click.command(short_help="A page to play with: z, identities and sequences.")
-@click.argument("run", type=RUN)
+@click.argument("run", type=MODEL)
 @click.argument("store", type=STORE)
 @click.argument("out", type=click.Path())
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ddr_cli.arguments import RUN, STORE
+from ddr_cli.arguments import MODEL, STORE
 from ddr_cli.backend import backend_option, select_backend
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def plot() -> None:
 def _arguments(command: _Command) -> _Command:
     for decorator in reversed(
         [
-            click.argument("run", type=RUN),
+            click.argument("run", type=MODEL),
             click.argument("store", type=STORE),
             click.argument("out", type=click.Path()),
         ]
