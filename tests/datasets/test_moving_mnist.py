@@ -443,7 +443,11 @@ def test_bad_arguments(tmp_path, root):
     }.items():
         for value in values:
             message = _refused(tmp_path, root, **{name: value})
-            assert message.startswith(f"{name}: {value!r}")
+            # Shares are named as they are typed: 0.8 0.1 0.2.
+            typed = repr(value)
+            if name == "splits":
+                typed = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            assert message.startswith(f"{name}: {typed}")
     _write_digits(root, 10)
     assert "too few to give val" in _refused(tmp_path, root)
     _prepare(tmp_path, root, splits=(1, 0, 0))
