@@ -48,6 +48,7 @@ WORDS = {
     "independence_10": {"independence_weight": 10.0},
     "independence_100": {"independence_weight": 100.0},
     "warmup_500": {"kl_warmup": 500},
+    "warmup_1000": {"kl_warmup": 1000},
     "free_bits_0.1": {"free_bits": 0.1},
     "free_bits_0.5": {"free_bits": 0.5},
     "continuous_bernoulli": {"likelihood": "continuous_bernoulli"},
