@@ -77,7 +77,7 @@ store = puppets.prepare(
 keras.utils.set_random_seed(0)
 model = DDR.from_config_name("tiny", image_shape=store.frame_shape)
 model.compile(keras.optimizers.Adam(2e-3))
-model.fit(FrameSets(store, batch_size=32, steps=50), epochs=2, verbose=2)
+model.fit(FrameSets(store, batch_size=16, steps=50), epochs=2, verbose=2)
 model.save(out / "model.keras")
 
 # %%

@@ -6,7 +6,13 @@ import pytest
 from keras_ddr import runs
 from keras_ddr.datasets import puppets
 
-MODEL = {"static_dim": 4, "filters": 8, "pair_filters": 8, "hidden_units": 16}
+MODEL = {
+    "frames_per_set": 3,
+    "static_dim": 4,
+    "filters": 8,
+    "pair_filters": 8,
+    "hidden_units": 16,
+}
 TRAINING = {"batch_size": 4, "steps": 8, "save_every": 2}
 
 

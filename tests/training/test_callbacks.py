@@ -100,7 +100,8 @@ def test_another_model_and_damage_are_refused(store, tmp_path):
 def test_the_checkpoint_of_a_run_is_refused(store, tmp_path):
     from keras_ddr import runs
 
-    run = runs.Run.create(tmp_path / "run", store, "tiny", model=SIZES)
+    model = {**SIZES, "frames_per_set": 3}
+    run = runs.Run.create(tmp_path / "run", store, "tiny", model=model)
     (run.path / "checkpoint" / "epoch-000000.keras").rename(
         run.path / "checkpoint" / "epoch-000002.keras"
     )
