@@ -59,7 +59,8 @@ class _Fit(click.Command):
     "--resume",
     metavar="RUN",
     type=RUN,
-    help="Go on with a run as if it had never stopped; STORE is needed if it moved.",
+    help="Go on with a run as if it had never stopped, on its own backend unless "
+    "--backend names another; STORE is needed if it moved.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that exists at --out.")
 @click.option(

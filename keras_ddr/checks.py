@@ -170,14 +170,15 @@ def _check_batch(
 
 
 def check_sequence(
-    frames: ArrayLike, image_shape: ImageShape, number: int
+    frames: ArrayLike, image_shape: ImageShape, number: int, least: int | None = None
 ) -> NDArray[np.float32]:
     """Check the frames of one sequence and scale them.
 
     Args:
         frames: `(T, H, W, C)`, integers 0 to 255 or floats in [0, 1].
         image_shape: `(H, W, C)` of the model.
-        number: The fewest frames that the model can take.
+        number: The fewest frames that can be taken.
+        least: The fewest if another `frames_per_set` were asked for.
 
     Returns:
         float32 array in [0, 1], same shape.
@@ -192,9 +193,12 @@ def check_sequence(
             f"(T, {', '.join(map(str, image_shape))})"
         )
     if len(frames) < number:
+        other = ""
+        if least is not None and least <= len(frames):
+            other = f", or give frames_per_set={len(frames)}"
         raise InputError(
             f"frames holds {len(frames)} frames; this model compares {number}, so a "
-            f"sequence needs at least {number}"
+            f"sequence needs at least {number}{other}"
         )
     check_values(frames, "frames")
     scale = 255.0 if np.issubdtype(frames.dtype, np.integer) else 1.0

@@ -115,7 +115,8 @@ class Inference:
         checks.check_sizes(sets=sets)
         checks.check_not_negative(noise=noise)
         number = self._number(frames_per_set)
-        frames = checks.check_sequence(frames, self.image_shape, number)
+        least = {"concat": None, "mean": 2, "pooled": 1}[self.aggregation]
+        frames = checks.check_sequence(frames, self.image_shape, number, least)
         features = self._programs.features(frames)
         disjoint = combine == "product"
         members = _choose_sets(len(frames), number, sets, seed, disjoint)

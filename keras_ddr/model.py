@@ -40,6 +40,22 @@ DYNAMIC_FRAMES = ("shared", "distinct")
 DYNAMIC_PRIORS = ("conditional", "standard")
 
 
+def _without_backend(part: Any) -> Any:
+    """A configuration whose optimizers are those of Keras.
+
+    On PyTorch Keras writes optimizers as classes of that backend, which no other one
+    can use.
+    """
+    if isinstance(part, list):
+        return [_without_backend(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    part = {name: _without_backend(item) for name, item in part.items()}
+    if str(part.get("module")).startswith("keras.src.backend.torch.optimizers"):
+        part.update(module="keras.optimizers", registered_name=None)
+    return part
+
+
 @keras.saving.register_keras_serializable(package="keras_ddr")
 class DDR(TrainStep, Objective, Inference, keras.Model):
     """Learns f of a sequence and z of each frame from N frames in no order.
@@ -317,10 +333,13 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             # Keras would write what "auto" meant on this backend, and another one
             # that loads the file would run slowly.
             config["jit_compile"] = self._requested_jit_compile
+            config = _without_backend(config)
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as before saving; Keras asks for this where compile is overridden."""
+        # Files of older versions name classes of PyTorch's.
+        config = _without_backend(config)
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def call(self, frames: Tensor, training: bool | None = None) -> dict[str, Tensor]:

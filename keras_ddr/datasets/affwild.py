@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets import clips, options, pipeline, videos
+from keras_ddr.datasets import clips, execution, options, pipeline, videos
 from keras_ddr.datasets.annotations import align, read_annotation
 from keras_ddr.datasets.layouts import (
     files_in,
@@ -162,7 +162,7 @@ def prepare(
     options.check_numbers(size=size, margin=margin)
     pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, max_gap)
-    sources, remarks = find_sources(root)
+    sources, remarks = find_sources(execution.place_for(dask, root))
     detector = None
     for place, source in enumerate(sources):
         if source.details["boxes"] or source.details["problem"]:
@@ -260,7 +260,7 @@ def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
             "the folder with the videos, boxes and annotations of Aff-Wild"
         )
     people, without = _people_of(found)
-    sources, unclear = [], []
+    sources, unclear, copies = [], [], []
     for key, paths in found.videos.items():
         path, problem = only_one(paths, "videos", same_content)
         name = os.path.relpath(paths[0], root).replace(os.sep, "/")
@@ -276,6 +276,7 @@ def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
             stamp = pipeline.fingerprint(paths)
             sources.append(pipeline.Source(name, path, stamp, name, details=details))
             continue
+        copies += paths[1:]
         chosen, left_out = _joined(people[key])
         unclear += [found.first_file(key + _tail(side)) for side in left_out]
         for side, (boxes, marks) in sorted(chosen.items()):
@@ -285,7 +286,10 @@ def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
             )
     sources.sort(key=lambda source: natural_key(source.name))
     orphans = [found.first_file(key) for key in without]
-    return sources, _remarks(root, sources, orphans, unclear)
+    remarks = _remarks(root, sources, orphans, unclear)
+    if copies:
+        remarks.append(f"{several(copies)}: a copy of another video, left out")
+    return sources, remarks
 
 
 def _search(root: Path) -> _Found:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets import clips, options, pipeline
+from keras_ddr.datasets import clips, execution, options, pipeline
 from keras_ddr.datasets.annotations import bad_lines, mark
 from keras_ddr.datasets.layouts import (
     files_in,
@@ -133,7 +133,8 @@ def prepare(
     options.check(channels=channels)
     options.check_numbers(size=size, margin=0)
     clips.check_lengths(min_length, max_length, long, max_gap)
-    root = Path(root)
+    given = root
+    root = Path(execution.place_for(dask, root))
     people = find_people(root)
     found, remarks = find_annotations(root, people)
     columns, chosen, more = _matched(people, found)
@@ -181,7 +182,7 @@ def prepare(
         frame_shape=(int(size), int(size), int(channels)),
         labels=_label_info(columns),
         what="folder of pictures",
-        arguments={**reading, "root": str(root), "splits": list(splits)},
+        arguments={**reading, "root": str(given), "splits": list(splits)},
         licence=LICENCE,
         seed=seed,
         splits=splits,

@@ -82,8 +82,8 @@ def check_lengths(
             )
     if max_length is not None and max_length < min_length:
         raise InputError(
-            f"max_length: {max_length} is below min_length {min_length}; no sequence "
-            "could be both"
+            f"min_length: {min_length} is above max_length {max_length}; no sequence "
+            "could be both: change one of them"
         )
     if long not in LONG:
         raise InputError(f"long: {long!r} is none of {', '.join(LONG)}; use one")

@@ -1,5 +1,7 @@
 """Many tasks at once: here, in processes of this machine, or on a cluster."""
 
+from __future__ import annotations
+
 import contextlib
 import multiprocessing
 import multiprocessing.connection
@@ -9,14 +11,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
 
 # What is done with the name, the result and the problem of a task.
 _Finished: TypeAlias = Callable[[str, Any, str | None], None]
 
-__all__ = ["run"]
+_PATIENCE = 60  # seconds for the first worker of a cluster to come
+
+__all__ = ["place_for", "run"]
 
 
 def run(
@@ -69,6 +76,20 @@ def run(
                     "the process that read it died (damaged, or too large for the "
                     "memory)",
                 )
+
+
+def place_for(dask: str | None, path: StrPath) -> str:
+    """A path as those find it who work on it.
+
+    Args:
+        dask: address of a Dask scheduler, whose workers run in folders of their own, or
+            None.
+        path: file or folder.
+
+    Returns:
+        str; absolute where a cluster works.
+    """
+    return os.fspath(path) if dask is None else os.path.abspath(path)
 
 
 class _Here(Executor):
@@ -193,6 +214,13 @@ def _dask(address: str) -> Iterator[Executor]:
         raise InputError(
             'dask: the package distributed is missing; pip install "keras_ddr[cluster]"'
         ) from None
+    scheme, _, place = address.rpartition("://")
+    if scheme not in ("", "tcp", "tls", "ucx", "ws", "wss") or ":" not in place:
+        # A client that is made with such an address cannot be closed at once.
+        raise InputError(
+            f"dask: {address!r} is no address of a scheduler; give one such as "
+            "tcp://HOST:8786, which `dask scheduler` prints"
+        )
     try:
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
@@ -202,4 +230,11 @@ def _dask(address: str) -> Iterator[Executor]:
             "`dask scheduler`, and workers with `dask worker`"
         ) from None
     with client:
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError:
+            raise InputError(
+                f"dask: no worker has come to {address} in {_PATIENCE} s; start some "
+                f"with `dask worker {address}`"
+            ) from None
         yield client.get_executor(retries=1)

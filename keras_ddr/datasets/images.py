@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.datasets import clips, options, pipeline
+from keras_ddr.datasets import clips, execution, options, pipeline
 from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.videos import cut_tracks
@@ -104,7 +104,7 @@ def prepare(
     options.check_numbers(size=size, margin=margin)
     pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, 0)
-    folders = find_folders(root)
+    folders = find_folders(execution.place_for(dask, root))
     user_labels = None
     if labels is not None:
         places = {

@@ -367,7 +367,8 @@ def _read_all(
     def begun(name: str) -> bool:
         return _remove_begun(folder / keys[name])
 
-    tasks = {s.name: (read, s, options, str(folder / keys[s.name])) for s in todo}
+    place = Path(execution.place_for(dask, folder))
+    tasks = {s.name: (read, s, options, str(place / keys[s.name])) for s in todo}
     execution.run(_work, tasks, finished, begun, workers, dask)
     return [
         (s, _Summary.of(folder / keys[s.name], skipped.get(s.name))) for s in sources

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets import clips, options, pipeline
+from keras_ddr.datasets import clips, execution, options, pipeline
 from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.errors import InputError
@@ -151,7 +151,9 @@ def prepare(
     return pipeline.build(
         store_path,
         [
-            pipeline.Source(name, path, pipeline.fingerprint([path]))
+            pipeline.Source(
+                name, execution.place_for(dask, path), pipeline.fingerprint([path])
+            )
             for name, path in videos
         ],
         read_video,

@@ -88,6 +88,7 @@ def _train(
     if step:
         report(
             f"going on after epoch {progress.epoch}, step {step} of {training['steps']}"
+            + (": nothing is left to do" if step >= training["steps"] else "")
         )
     if run.config.get("backend") != keras.backend.backend():
         report(

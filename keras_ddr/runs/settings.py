@@ -73,6 +73,11 @@ def _checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name}={value!r}; it must be an integer from 1 to {_MOST}"
             )
         settings[name] = int(value)
+    if settings["accumulate"] > settings["steps"]:
+        raise InputError(
+            f"accumulate={settings['accumulate']} is above steps={settings['steps']}, "
+            "so that the weights would never change; use fewer, or more steps"
+        )
     rate = settings["learning_rate"]
     if not _is_number(rate) or not 0 < rate < math.inf:
         raise InputError(f"learning_rate={rate!r}; it must be a number above 0")

@@ -126,7 +126,13 @@ def _find(store: FrameStore, item: int | str | Sequence, min_length: int) -> Seq
     elif isinstance(item, str):
         found = [s for s in store.sequences if s.name == item]
         if not found:
-            raise InputError(f"{store.path} has no sequence named {item!r}")
+            names = [sequence.name for sequence in store.sequences]
+            near = [name for name in names if item.lower() in name.lower()] or names
+            more = f" and {len(near) - 3} more" if len(near) > 3 else ""
+            raise InputError(
+                f"{store.path} has no sequence named {item!r}; there are "
+                f"{', '.join(near[:3])}{more}"
+            )
         item = found[0]
     if item.length < min_length:
         raise InputError(

@@ -156,7 +156,7 @@ def test_one_sequence_of_each_split(ddr_here, run_folder, puppets, tmp_path):
     assert result.exit_code == 0, result.output
     for line in (
         "  swap error: swapping takes at least two sequences",
-        "  verification: verification takes at least two persons",
+        "  verification: takes at least two persons on the split",
         "  hair: the label does not vary among the fitted items",
         "  judge: the store has no sequence label that varies in training",
     ):
@@ -185,7 +185,7 @@ def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     short = FrameStore.from_arrays(
         tmp_path / "F", [frames[0][:2]] * 2, splits=["train", "test"]
     ).path
-    assert fails(ddr_here("evaluate", run_folder, short), "at least 3 frames")
+    assert fails(ddr_here("evaluate", run_folder, short), "at least 6 frames")
     same = ddr_here("evaluate", run_folder, puppets, "--split", "train")
     assert same.exit_code == 2 and "--fit-split" in same.stderr
     clip = FrameStore.from_arrays(tmp_path / "C", frames[:1], splits=["train"]).path

@@ -10,12 +10,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
-from keras_ddr.datasets import pipeline
+from keras_ddr.datasets import execution, images, pipeline
 from readers import read_script
 
 LABELS = {"level": {"scope": "frame", "kind": "continuous"}}
@@ -322,7 +323,7 @@ def test_persons_groups_and_the_users_splits(tmp_path, write):
     assert set(split.values()) == {"train", "val", "test"}
 
 
-def test_a_cluster_does_the_same_work(tmp_path, write):
+def test_a_cluster_does_the_same_work(tmp_path, write, monkeypatch):
     distributed = pytest.importorskip("distributed")
     sources = write(
         **{f"v{n:02}": f"frames {n + 2}" for n in range(6)}, v06="refuse", v07="raise"
@@ -341,14 +342,41 @@ def test_a_cluster_does_the_same_work(tmp_path, write):
             store = _build(
                 tmp_path, sources, dask=cluster.scheduler_address, overwrite=True
             )
-    assert _content(store.path) == here
-    assert sum("skipped" in str(w.message) for w in warned) == 2
+        assert _content(store.path) == here
+        assert sum("skipped" in str(w.message) for w in warned) == 2
+        # Workers that run in a folder of their own find what is given from here.
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "elsewhere").mkdir()
+        with distributed.Client(cluster) as client:
+            client.run(os.chdir, str(tmp_path / "elsewhere"))
+        (tmp_path / "pictures").mkdir()
+        for number in range(4):
+            picture = np.full((20, 20, 3), 40 * number, np.uint8)
+            cv2.imwrite(f"pictures/{number}.png", picture)
+        options = {"size": 16, "crop": "none", "min_length": 2, "splits": (1, 0, 0)}
+        for name, dask in (("near", None), ("far", cluster.scheduler_address)):
+            images.prepare(name, "pictures", dask=dask, **options)
+        assert _content(tmp_path / "far") == _content(tmp_path / "near")
+        assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_cluster_that_is_not_there(tmp_path, write):
     pytest.importorskip("distributed")
     with pytest.raises(InputError, match="dask: no scheduler answers at tcp://127"):
         _build(tmp_path, write(a="frames 2"), dask="tcp://127.0.0.1:9")
+    for address in ("127.0.0.1", "foo://x:1", "tcp://127.0.0.1"):
+        with pytest.raises(InputError, match="is no address of a scheduler"):
+            _build(tmp_path, write(a="frames 2"), dask=address)
+
+
+def test_a_cluster_without_workers(tmp_path, write, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(execution, "_PATIENCE", 1)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        with pytest.raises(
+            InputError, match="no worker has come to .* in 1 s; start some"
+        ):
+            _build(tmp_path, write(a="frames 2"), dask=cluster.scheduler_address)
 
 
 def test_a_full_disk_is_one_line(tmp_path, write):

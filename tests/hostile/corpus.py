@@ -245,6 +245,7 @@ class Originals:
             self.store,
             "tiny",
             model={
+                "frames_per_set": 3,
                 "static_dim": 2,
                 "filters": 2,
                 "pair_filters": 2,

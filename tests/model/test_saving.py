@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -36,6 +37,78 @@ print(json.dumps({
     "log_likelihood": log_likelihood.value,
 }))
 """
+
+
+# A step on the backend that is set, of a model that another one has saved. What was
+# written before the optimizer was named by Keras's name is read, too.
+_TRAINER = """
+import json, pathlib, sys, zipfile
+path, writes, hidden = sys.argv[1:]
+class Hidden:  # as if it were not installed
+    def find_spec(self, name, *_):
+        if name.split(".")[0] == hidden:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Hidden())
+import numpy as np, keras
+from keras_ddr import DDR
+frames = np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16, 1), "uint8")
+if writes:
+    model = DDR((16, 16, 1), static_dim=2, filters=2, pair_filters=2, hidden_units=4)
+    model.compile(keras.optimizers.Adam(1e-3, clipnorm=1.0))
+    model.fit(frames, epochs=3, verbose=0)
+    model.save(path)
+else:
+    model = keras.models.load_model(path)
+before = [np.array(keras.ops.convert_to_numpy(v)) for v in model.optimizer.variables]
+history = model.fit(frames, verbose=0).history
+print(json.dumps({
+    "optimizer": [type(model.optimizer).__name__, model.optimizer.clipnorm],
+    "steps": int(model.optimizer.iterations),
+    "moments": float(sum(abs(v).sum() for v in before[2:])),
+    "loss": history["loss"],
+}))
+"""
+
+
+def _train(backend, path, writes="", hidden=""):
+    result = subprocess.run(
+        [sys.executable, "-c", _TRAINER, str(path), writes, hidden],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("writer", _BACKENDS)
+def test_training_goes_on_on_every_backend(writer, tmp_path):
+    path = tmp_path / "model.keras"
+    written = _train(writer, path, writes="yes")
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    optimizer = config["compile_config"]["optimizer"]
+    assert optimizer["module"] == "keras.optimizers"
+    # Others look for TensorFlow by themselves, and would break without an answer.
+    hidden = "torch" if writer == "torch" else ""
+    for backend in {*_BACKENDS} - {writer}:
+        found = _train(backend, path, hidden=hidden)
+        assert found["optimizer"] == ["Adam", 1.0] and found["steps"] == 4
+        assert found["moments"] == pytest.approx(written["moments"], rel=1e-5)
+        assert np.isfinite(found["loss"]).all()
+
+
+def test_an_optimizer_named_by_its_backend_is_read(small, sets, tmp_path):
+    """As files were written on PyTorch before."""
+    model = small()
+    model.compile(keras.optimizers.SGD(1e-3, clipnorm=2.0))
+    model.fit(sets, epochs=1, verbose=0)
+    config = model.get_compile_config()
+    config["optimizer"]["module"] = "keras.src.backend.torch.optimizers.torch_sgd"
+    config["optimizer"]["registered_name"] = "SGD"
+    model.compile_from_config(config)
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+    assert model.optimizer.clipnorm == 2.0
 
 
 @pytest.mark.parametrize("aggregation", ["concat", "mean"])
