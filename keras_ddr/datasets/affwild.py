@@ -260,7 +260,7 @@ def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
             "the folder with the videos, boxes and annotations of Aff-Wild"
         )
     people, without = _people_of(found)
-    sources, unclear, copies = [], [], []
+    sources, unclear = [], []
     for key, paths in found.videos.items():
         path, problem = only_one(paths, "videos", same_content)
         name = os.path.relpath(paths[0], root).replace(os.sep, "/")
@@ -276,7 +276,6 @@ def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
             stamp = pipeline.fingerprint(paths)
             sources.append(pipeline.Source(name, path, stamp, name, details=details))
             continue
-        copies += paths[1:]
         chosen, left_out = _joined(people[key])
         unclear += [found.first_file(key + _tail(side)) for side in left_out]
         for side, (boxes, marks) in sorted(chosen.items()):
@@ -286,10 +285,7 @@ def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
             )
     sources.sort(key=lambda source: natural_key(source.name))
     orphans = [found.first_file(key) for key in without]
-    remarks = _remarks(root, sources, orphans, unclear)
-    if copies:
-        remarks.append(f"{several(copies)}: a copy of another video, left out")
-    return sources, remarks
+    return sources, _remarks(root, sources, orphans, unclear)
 
 
 def _search(root: Path) -> _Found:

@@ -170,6 +170,10 @@ def test_the_number_of_frames_at_encoding_may_be_another(small, sets):
         model.encode(frames, frames_per_set=9)
     with pytest.raises(InputError, match="frames_per_set=1;"):
         model.encode(frames, frames_per_set=1)
+    with pytest.raises(InputError, match="at least 3, or give frames_per_set=2$"):
+        model.encode(frames[:2])
+    with pytest.raises(InputError, match="at least 3$"):
+        small().encode(frames[:2])
     with pytest.raises(InputError, match="with aggregation 'concat'"):
         small().encode(frames, frames_per_set=4)
 

@@ -84,7 +84,7 @@ def test_pictures_of_all_kinds(model, store, tmp_path):
 
 
 def test_what_is_refused(model, store, tmp_path):
-    with pytest.raises(InputError, match="no sequence named 'me'"):
+    with pytest.raises(InputError, match="no sequence named 'me'; there are "):
         plot_dynamics(model, store, "me")
     with pytest.raises(InputError, match="component=2; z has 2 components"):
         plot_dynamics(model, store, 0, 2)
