@@ -100,8 +100,8 @@ rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
 )
 model.compile(keras.optimizers.Adam(rate, global_clipnorm=1e3))
-train = FrameSets(store, batch_size=16, steps=steps)
-val = FrameSets(store, batch_size=16, split="val", fixed=True)
+train = FrameSets(store, batch_size=32, steps=steps)
+val = FrameSets(store, batch_size=32, split="val", fixed=True)
 model.fit(train, validation_data=val, epochs=epochs, verbose=2)
 
 # %%

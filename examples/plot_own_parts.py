@@ -150,7 +150,7 @@ for name, kind, likelihood in (
         0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
     )
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1e3))
-    sets = FrameSets(store, batch_size=16, steps=steps)
+    sets = FrameSets(store, batch_size=32, steps=steps)
     history = model.fit(sets, epochs=epochs, verbose=0).history
     model.save(out / "model.keras")
     models[name] = keras.saving.load_model(out / "model.keras")

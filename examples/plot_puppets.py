@@ -48,13 +48,13 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 # One row is one sequence. For a store of your own arrays there is
 # ``FrameStore.from_arrays(folder, list_of_arrays)``.
 #
-# The model is not fed whole sequences but *sets* of six frames, drawn at random from
-# each of 16 sequences. Two frames of a set differ in z only, and this is all that the
+# The model is not fed whole sequences but *sets* of three frames, drawn at random from
+# each of 32 sequences. Two frames of a set differ in z only, and this is all that the
 # model is told about the difference between f and z.
 
 steps, epochs = 100, 5
-train = FrameSets(store, batch_size=16, steps=steps)
-val = FrameSets(store, batch_size=16, split="val", fixed=True)
+train = FrameSets(store, batch_size=32, steps=steps)
+val = FrameSets(store, batch_size=32, split="val", fixed=True)
 (batch,) = train[0]
 print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 
@@ -62,7 +62,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 # Training
 # --------
 # The loss is built in: it is the negative of the variational bound (ELBO), in nats a
-# set of six frames. The configuration ``tiny`` is for a minute on a CPU, ``small``
+# set of three frames. The configuration ``tiny`` is for a minute on a CPU, ``small``
 # for a quarter of an hour; ``sprites`` and others are the paper's and want a GPU. Few
 # steps go furthest with a high learning rate that rises first and then falls.
 
@@ -78,7 +78,7 @@ model.save(out / "model.keras")
 # %%
 # The history holds the loss and its three parts. ``reconstruction_loss`` says how badly
 # frames are rebuilt from their codes. ``kl_static`` and ``kl_dynamic`` say how many
-# nats f and the six z carry: a code whose part stays at 0 is not used. On the left,
+# nats f and the three z carry: a code whose part stays at 0 is not used. On the left,
 # training and validation stay together: what was learned holds for puppets that were
 # not trained on.
 
@@ -88,7 +88,7 @@ left.plot(number, history["loss"], marker="o", label="train")
 left.plot(number, history["val_loss"], marker="s", label="validation")
 left.set(xlabel="epoch", ylabel="loss (nats a set)", xticks=number)
 right.plot(number, history["val_kl_static"], marker="o", label="f")
-right.plot(number, history["val_kl_dynamic"], marker="s", label="z of six frames")
+right.plot(number, history["val_kl_dynamic"], marker="s", label="z of three frames")
 right.set(xlabel="epoch", ylabel="KL from the prior (nats)", xticks=number)
 for axes in (left, right):
     axes.spines[["top", "right"]].set_visible(False)

@@ -43,7 +43,7 @@ rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
 )
 model.compile(keras.optimizers.Adam(rate, global_clipnorm=1e3))
-model.fit(FrameSets(store, batch_size=16, steps=steps), epochs=epochs, verbose=2)
+model.fit(FrameSets(store, batch_size=32, steps=steps), epochs=epochs, verbose=2)
 
 # %%
 # A question about sequences

@@ -185,7 +185,7 @@ def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     short = FrameStore.from_arrays(
         tmp_path / "F", [frames[0][:2]] * 2, splits=["train", "test"]
     ).path
-    assert fails(ddr_here("evaluate", run_folder, short), "at least 6 frames")
+    assert fails(ddr_here("evaluate", run_folder, short), "at least 3 frames")
     same = ddr_here("evaluate", run_folder, puppets, "--split", "train")
     assert same.exit_code == 2 and "--fit-split" in same.stderr
     clip = FrameStore.from_arrays(tmp_path / "C", frames[:1], splits=["train"]).path
