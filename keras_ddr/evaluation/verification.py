@@ -215,7 +215,7 @@ def _choose_pairs(
             "no person has two sequences, nor one that is long enough to be halved"
         )
     if len(members) < 2:
-        raise InputError("takes at least two persons on the split")
+        raise InputError("at least two persons are needed")
     genuine: list[tuple[np.integer, np.integer]] = []
     while len(genuine) < pairs:
         rows = members[usable[generator.integers(len(usable))]]

@@ -156,7 +156,7 @@ def test_one_sequence_of_each_split(ddr_here, run_folder, puppets, tmp_path):
     assert result.exit_code == 0, result.output
     for line in (
         "  swap error: swapping takes at least two sequences",
-        "  verification: takes at least two persons on the split",
+        "  verification: at least two persons are needed",
         "  hair: the label does not vary among the fitted items",
         "  judge: the store has no sequence label that varies in training",
     ):
