@@ -63,7 +63,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 # --------
 # The loss is built in: it is the negative of the variational bound (ELBO), in nats a
 # set of three frames. The configuration ``tiny`` is for a minute on a CPU, ``small``
-# for a quarter of an hour; ``sprites`` and others are the paper's and want a GPU. Few
+# for twenty minutes; ``sprites`` and others are the paper's and want a GPU. Few
 # steps go furthest with a high learning rate that rises first and then falls.
 
 keras.utils.set_random_seed(0)

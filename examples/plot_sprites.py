@@ -63,7 +63,7 @@ if sheets:
 # Training
 # --------
 # Nothing but the data differs from the puppets. Two minutes of ``small`` would give
-# blurred figures and the fifteen it is made for sharp ones, so this is ``tiny`` again;
+# blurred figures and the twenty it is made for sharper ones, so this is ``tiny`` again;
 # see the results in the documentation for what longer training reaches.
 
 if sheets:

@@ -51,7 +51,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "training": {**_SHORT_TRAINING, "batch_size": 20, "steps": 30_000},
     },
     "small": {
-        "about": "For two CPU cores: about a quarter of an hour of training.",
+        "about": "For two CPU cores: about twenty minutes of training.",
         "model": {"image_shape": (64, 64, 3), **_SMALL, **_RECOMMENDED},
         "training": {**_SHORT_TRAINING, "batch_size": 20, "steps": 3_000},
     },
