@@ -45,8 +45,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "training": {**_PAPER_TRAINING, "steps": 60_000},
     },
     "recommended": {
-        "about": "The model of small, trained ten times as long: on a GPU, or for more "
-        "than two hours on two CPU cores.",
+        "about": "The model of small, trained ten times as long: on a GPU, or for "
+        "more than three hours on two CPU cores.",
         "model": {"image_shape": (64, 64, 3), **_SMALL, **_RECOMMENDED},
         "training": {**_SHORT_TRAINING, "batch_size": 20, "steps": 30_000},
     },
