@@ -268,7 +268,7 @@ def test_what_is_refused(tmp_path, prepare, detector_model):
         ("size", 40),
         ("margin", float("nan")),
         ("min_length", 0),
-        ("max_length", 2),
+        ("max_length", 0),
         ("long", "cut"),
         ("splits", (1, 1, 1)),
     ):
