@@ -51,12 +51,22 @@ def _valid_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
     if 2 * x.shape[-3] * x.shape[-2] * outputs < height * width * inputs:
         kernel = ops.reshape(ops.transpose(kernel, (2, 0, 1, 3)), (inputs, -1))
         # Split, not sliced: gradients are then put side by side, not padded and added.
-        products = ops.split(ops.matmul(x, kernel), len(taps), axis=-1)
+        products = ops.split(_product(x, kernel), len(taps), axis=-1)
         return sum(
             shifted(part, i, j) for part, (i, j) in zip(products, taps, strict=True)
         )
     patches = ops.concatenate([shifted(x, i, j) for i, j in taps], axis=-1)
-    return ops.matmul(patches, ops.reshape(kernel, (-1, outputs)))
+    return _product(patches, ops.reshape(kernel, (-1, outputs)))
+
+
+def _product(maps: Tensor, kernel: Tensor) -> Tensor:
+    """Channels times a matrix, of all places at once.
+
+    XLA copies a map of four axes, turned, for the gradient of the matrix; one of two it
+    takes as it is.
+    """
+    flat = ops.reshape(maps, (-1, maps.shape[-1]))
+    return ops.reshape(ops.matmul(flat, kernel), (-1, *maps.shape[1:-1], kernel.shape[-1]))
 
 
 def _pad(x: Tensor, before: int, after: int) -> Tensor:

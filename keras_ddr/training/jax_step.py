@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import keras
 
+from keras_ddr.training.memory import keep_freed_memory
+
 if TYPE_CHECKING:
     # What it is mixed into.
     from keras import Model as _Base
@@ -20,6 +22,11 @@ __all__ = ["TrainStep"]
 
 class TrainStep(_Base):
     """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # JAX starts its threads with its first array: later is too late for them.
+        keep_freed_memory(of_threads=True)
+        super().__init__(*args, **kwargs)
 
     def train_step(
         self, state: tuple[Any, ...], data: Any
