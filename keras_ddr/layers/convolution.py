@@ -66,7 +66,8 @@ def _product(maps: Tensor, kernel: Tensor) -> Tensor:
     takes as it is.
     """
     flat = ops.reshape(maps, (-1, maps.shape[-1]))
-    return ops.reshape(ops.matmul(flat, kernel), (-1, *maps.shape[1:-1], kernel.shape[-1]))
+    shape = (-1, *maps.shape[1:-1], kernel.shape[-1])
+    return ops.reshape(ops.matmul(flat, kernel), shape)
 
 
 def _pad(x: Tensor, before: int, after: int) -> Tensor:

@@ -18,9 +18,9 @@ def keep_freed_memory(of_threads: bool = False) -> bool:
     their pages back to the system and gets them again, zeroed, one fault a page: on
     PyTorch, whose tensors on a CPU come from malloc, that takes a fifth of a step. On
     TensorFlow it takes up to half of one, because its datasets of generators set a low
-    limit for the whole process when the first is made: call this after that. On JAX, whose
-    own threads get one block for all temporary values of a step and give it back, it
-    takes a fifth. Nothing is done on other systems, nor where the environment sets
+    limit for the whole process when the first is made: call this after that. On JAX it
+    takes a fifth: its own threads get one block for all temporary values of a step and
+    give it back. Nothing is done on other systems, nor where the environment sets
     malloc's behaviour.
 
     Args:
