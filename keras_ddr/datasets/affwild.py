@@ -419,6 +419,19 @@ def _remarks(
         remarks.append(
             f"{several(bare)}: no annotations, so valence and arousal are NaN"
         )
+    for kind in KINDS:
+        # A video may have one of the two.
+        bare = [
+            source.name
+            for source in sources
+            if source.details["marks"]
+            and kind not in source.details["marks"]
+            and not source.details["notes"]
+        ]
+        if bare:
+            remarks.append(
+                f"{several(bare)}: no annotations of {kind}, so its {kind} is NaN"
+            )
     return remarks
 
 

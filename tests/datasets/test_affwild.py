@@ -564,6 +564,12 @@ def test_files_without_video_and_videos_without_files_are_named_once(tmp_path, r
     sources = {s.source: s.index for s in store.sequences}
     labels = store.frame_labels(sources["videos/test/2.avi"])
     assert np.isnan(labels["valence"]).all() and np.isnan(labels["arousal"]).all()
+    # One of the two is missing.
+    _write_marks(root / MARKS, "3", valence=[0] * 8)
+    store, (message,) = _prepare(tmp_path, root, overwrite=True)
+    assert message == (
+        "videos/train/3.avi: no annotations of arousal, so its arousal is NaN"
+    )
     # Nothing at all is said once.
     shutil.rmtree(root / MARKS)
     _, (message,) = _prepare(tmp_path, root, overwrite=True)
