@@ -23,6 +23,11 @@ __all__ = ["TrainStep"]
 class TrainStep(_Base):
     """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
 
+    @property
+    def distribute_strategy(self) -> Any:
+        """TensorFlow's strategy, which is also what Keras hands its datasets to."""
+        return _Untuned(super().distribute_strategy)
+
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Take one step on a batch and return the running means of the loss parts.
 
@@ -47,6 +52,29 @@ class TrainStep(_Base):
         self.optimizer.apply(_clipped_together(gradients, self.optimizer), weights)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(x)[0])
         return self.compute_metrics(x, y, y_pred, sample_weight)
+
+
+class _Untuned:
+    """A strategy whose datasets are not tuned while they run.
+
+    The thread that tunes a dataset sleeps for twice as long each time, up to a minute,
+    and the end of `fit` waits for it to wake up, which may double the time of a short
+    training. There is nothing to tune in a generator. Who gives a `tf.data.Dataset`
+    that should be tuned sets its option `autotune.enabled`.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self._strategy = strategy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strategy, name)
+
+    def experimental_distribute_dataset(self, dataset: tf.data.Dataset) -> Any:
+        if dataset.options().autotune.enabled is None:
+            options = tf.data.Options()
+            options.autotune.enabled = False
+            dataset = dataset.with_options(options)
+        return self._strategy.experimental_distribute_dataset(dataset)
 
 
 @tf.autograph.experimental.do_not_convert

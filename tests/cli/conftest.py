@@ -18,7 +18,7 @@ from ddr_cli.main import ddr
 ddr.main({arguments!r})
 """
 # Set by the tests themselves, or by TensorFlow when they import it.
-UNSET = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
+UNSET = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 
 
 def _heed_interrupts():

@@ -10,6 +10,7 @@ import pytest
 from keras import ops
 
 from keras_ddr import DDR
+from keras_ddr.data import FrameSets, FrameStore
 
 SMALL = {"static_dim": 4, "filters": 8, "pair_filters": 8, "hidden_units": 8}
 
@@ -126,3 +127,37 @@ def test_freed_memory_is_kept_unless_the_user_says_how(tmp_path, code):
     # 10 arrays of 128 MB are at least 640 faults of 2 MB pages, and none where kept.
     assert found[0][1] < 100 < found[1][1]
     assert code == _TRAINED or found[1][0] == "False"
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="datasets of TensorFlow only"
+)
+def test_datasets_are_not_tuned_unless_the_user_says_so(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    from keras_ddr.training import tensorflow_step
+
+    class Seen(tensorflow_step._Untuned):
+        def experimental_distribute_dataset(self, dataset):
+            dataset = super().experimental_distribute_dataset(dataset)
+            seen.append(dataset.options().autotune.enabled)
+            return dataset
+
+    monkeypatch.setattr(tensorflow_step, "_Untuned", Seen)
+    frames = np.zeros((4, 3, 32, 32, 3), "uint8")
+    sets = FrameSets(FrameStore.from_arrays(tmp_path / "s", frames), 3, 2)
+    tuned = tf.data.Options()
+    tuned.autotune.enabled = True
+    own = tf.data.Dataset.from_tensor_slices((frames,)).batch(2)
+    model = DDR((32, 32, 3), **SMALL)
+    model.compile("adam")
+    for data, expected in (
+        (sets, False),
+        (frames, False),
+        (own, False),
+        (own.with_options(tuned), True),
+    ):
+        seen = []
+        model.fit(data, verbose=0)
+        model.evaluate(data, verbose=0)
+        assert seen == [expected, expected]
