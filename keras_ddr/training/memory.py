@@ -17,7 +17,7 @@ def keep_freed_memory(of_threads: bool = False) -> bool:
     Maps of a few dozen megabytes come and go in every step. Left alone, glibc gives
     their pages back to the system and gets them again, zeroed, one fault a page: on
     PyTorch, whose tensors on a CPU come from malloc, that takes a fifth of a step. On
-    TensorFlow it takes up to half of one, because its datasets of generators set a low
+    TensorFlow it takes a few hundredths, because its datasets of generators set a low
     limit for the whole process when the first is made: call this after that. On JAX it
     takes a fifth: its own threads get one block for all temporary values of a step and
     give it back. Nothing is done on other systems, nor where the environment sets
