@@ -36,6 +36,13 @@ class FitProgress(keras.callbacks.Callback):
         self._first = self._step = step
         self.steps = steps
         self._began = time.monotonic()
+        self.said_first = ""  # once training begins, which may be refused before
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Say what is trained."""
+        if self.said_first:
+            click.echo(self.said_first)
+        self.said_first = ""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the time."""

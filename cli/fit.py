@@ -253,17 +253,16 @@ def train(
     from ddr_cli.callbacks import FitProgress
     from keras_ddr import runs
 
-    training = run.config["training"]
+    training, filters = run.config["training"], run.config["model"]["filters"]
     progress = FitProgress(run.step(), steps or training["steps"])
-    click.echo(
+    progress.said_first = (
         f"training {run.path} on {keras.backend.backend()}: {progress.steps} steps of "
         f"{training['batch_size']} sets of {run.config['model']['frames_per_set']} "
         "frames"
     )
-    filters = run.config["model"]["filters"]
     if filters >= _WIDE and all(name.startswith("cpu") for name in devices()):
-        click.echo(
-            f"note: no GPU is found, and with {filters} filters a step may take "
+        progress.said_first += (
+            f"\nnote: no GPU is found, and with {filters} filters a step may take "
             "minutes without one; --config small is meant for CPUs"
         )
     try:

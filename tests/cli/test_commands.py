@@ -86,7 +86,8 @@ def test_fit_shows_every_part_of_the_loss(ddr_here, puppets, small, tmp_path):
     assert fails(ddr_here("fit", puppets, "--out", out, *small), "exists")
     result = ddr_here("fit", "--resume", out)
     assert result.exit_code == 0, result.output
-    assert "going on after epoch 2, step 4 of 4" in result.output
+    assert "going on after epoch 2, step 4 of 4: nothing is left" in result.output
+    assert "training" not in result.output
 
 
 def test_fit_speaks_within_an_epoch_where_there_is_no_terminal(

@@ -65,6 +65,7 @@ def test_a_run_has_one_writer_at_a_time(ddr_elsewhere, puppets, small, tmp_path)
     for command in (["fit", "--resume", "R"], new):
         result = ddr_elsewhere(*command)
         assert result.returncode == 1
+        assert result.stdout == ""
         [line] = result.stderr.splitlines()
         assert line.startswith("ddr: error: R is being trained by another process now")
     assert first.poll() is None
