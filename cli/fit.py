@@ -311,7 +311,8 @@ def _create(
     config = settings.pop("config") or "small"
     seed = settings.pop("seed") or 0
     batch_size = settings["batch_size"] or configs.get(config)["training"]["batch_size"]
-    choose_devices(distribute, batch_size)  # refuses before a run is made
+    # Refuses before a run is made.
+    choose_devices(distribute, batch_size, settings["accumulate"] or 1)
     # Initial weights come from the global random state, which is a command's to set.
     seed_everything(seed)
     return runs.Run.create(

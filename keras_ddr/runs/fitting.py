@@ -69,8 +69,9 @@ def fit(
     store = origin.same_store(run, store)
     with run.alone(), StopRequest().listening() as request:
         _change_steps(run, steps)
-        batch_size = run.config["training"]["batch_size"]
-        with on_devices(distribute, batch_size, report):
+        training = run.config["training"]
+        batch_size, accumulate = training["batch_size"], training["accumulate"]
+        with on_devices(distribute, batch_size, report, accumulate):
             _train(run, store, callbacks, verbose, report, request)
     return run
 

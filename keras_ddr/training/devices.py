@@ -14,13 +14,21 @@ __all__ = ["DISTRIBUTE", "choose_devices", "on_devices"]
 DISTRIBUTE = ("none", "auto")
 """Ways to use devices: one of them, or all of this host."""
 
+NOT_ACCUMULATED = (
+    "Keras cannot average gradients over steps on several devices of TensorFlow"
+)
+"""What `tf.distribute` refuses in the middle of a step, said before."""
+
 # Encoding and decoding run in chunks of 16 sets and of 64 frames.
 _MOST = 16
 
 
 @contextlib.contextmanager
 def on_devices(
-    distribute: str, batch_size: int, report: Callable[[str], object] | None = None
+    distribute: str,
+    batch_size: int,
+    report: Callable[[str], object] | None = None,
+    accumulate: int = 1,
 ) -> Iterator[int]:
     """Have models that are made or loaded within use several devices.
 
@@ -33,6 +41,7 @@ def on_devices(
         distribute: "none" or "auto"; with "auto" and one device nothing is done.
         batch_size: Sets of a batch; a multiple of the number of devices.
         report: Called with a line of text, or `None`.
+        accumulate: Steps whose gradients are averaged.
 
     Yields:
         Number of devices.
@@ -40,7 +49,7 @@ def on_devices(
     Raises:
         InputError: The backend cannot, or the batch cannot be shared equally.
     """
-    devices = choose_devices(distribute, batch_size)
+    devices = choose_devices(distribute, batch_size, accumulate)
     if report is not None and distribute != "none":
         report(f"devices: {', '.join(devices)}")
     if len(devices) < 2:
@@ -51,12 +60,13 @@ def on_devices(
         yield len(devices)
 
 
-def choose_devices(distribute: str, batch_size: int) -> list[str]:
+def choose_devices(distribute: str, batch_size: int, accumulate: int = 1) -> list[str]:
     """Names of the devices that `on_devices` uses.
 
     Args:
         distribute: As for `on_devices`.
         batch_size: As for `on_devices`.
+        accumulate: As for `on_devices`.
 
     Returns:
         List of names; empty with "none".
@@ -82,6 +92,11 @@ def choose_devices(distribute: str, batch_size: int) -> list[str]:
         raise InputError(
             f"batch_size: {batch_size} sets cannot be shared equally by {count} "
             f"devices; give a multiple of {count}"
+        )
+    if backend == "tensorflow" and count > 1 and accumulate > 1:
+        raise InputError(
+            f"accumulate: {NOT_ACCUMULATED}, and there are {count}; choose the backend "
+            "jax, or leave one of the two out"
         )
     return devices[:count]
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from keras_ddr.errors import InputError
+from keras_ddr.training.devices import NOT_ACCUMULATED
 from keras_ddr.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -27,6 +29,16 @@ class TrainStep(_Base):
     def distribute_strategy(self) -> Any:
         """TensorFlow's strategy, which is also what Keras hands its datasets to."""
         return _Untuned(super().distribute_strategy)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As in Keras, but for what it would refuse in the middle of a step.
+
+        Raises:
+            InputError: Gradients are to be averaged over steps on several devices.
+        """
+        super().compile(*args, **kwargs)
+        if _replicas() > 1 and self.optimizer.gradient_accumulation_steps:
+            raise InputError(f"gradient_accumulation_steps: {NOT_ACCUMULATED}")
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Take one step on a batch and return the running means of the loss parts.
@@ -77,6 +89,10 @@ class _Untuned:
         return self._strategy.experimental_distribute_dataset(dataset)
 
 
+def _replicas() -> int:
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
 @tf.autograph.experimental.do_not_convert
 def _keep_freed_memory() -> None:
     keep_freed_memory()
@@ -88,7 +104,7 @@ def _share(x: Tensor, sample_weight: Tensor | None) -> Tensor:
     `compute_loss` is a mean over the sets of a replica, and gradients are summed over
     replicas.
     """
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+    if _replicas() == 1:
         return 1.0
     weight = tf.cast(tf.shape(x)[0], tf.float32)
     if sample_weight is not None:
@@ -105,12 +121,12 @@ def _clipped_together(
 
     Keras would clip those of each replica and then sum them.
     """
-    count = tf.distribute.get_strategy().num_replicas_in_sync
+    count = _replicas()
     clips = any(
         getattr(optimizer, name, None)
         for name in ("clipnorm", "global_clipnorm", "clipvalue")
     )
-    if count == 1 or not clips or optimizer.gradient_accumulation_steps:
+    if count == 1 or not clips:
         return gradients
     context = tf.distribute.get_replica_context()
     gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)

@@ -29,7 +29,7 @@ if keras.backend.backend() == "tensorflow":
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * 2,
     )
-from keras_ddr import DDR
+from keras_ddr import DDR, InputError
 from keras_ddr.data import FrameSets, FrameStore
 from keras_ddr.runs import Run, fit
 from keras_ddr.training.devices import on_devices
@@ -54,13 +54,24 @@ for way in ("none", "auto"):
         model = DDR(
             store.frame_shape, static_dim=4, filters=8, pair_filters=8, hidden_units=8
         )
-        model.compile(keras.optimizers.Adam(1e-3))
+        # TensorFlow cannot on two devices, and says so.
+        both = keras.optimizers.Adam(1e-3, gradient_accumulation_steps=2)
+        refused = ""
+        if keras.backend.backend() == "jax":
+            model.compile(both)
+        else:
+            try:
+                model.compile(both)
+            except InputError as error:
+                refused = str(error)
+            model.compile(keras.optimizers.Adam(1e-3))
         # 10 sequences: the last batch has 2.
         sets = FrameSets(store, 3, 4, seed=1, pad=way == "auto")
         ragged = model.fit(sets, epochs=2, validation_data=sets, verbose=0).history
     weights = run.model("last").get_weights()
     found[way] = {
         "lines": lines,
+        "refused": refused,
         "history": [
             [row[name] for name in sorted(row) if name != "seconds"]
             for row in run.history()
@@ -103,6 +114,8 @@ def test_two_devices_give_what_one_gives(store, tmp_path, backend):
     found = json.loads(result.stdout.splitlines()[-1])
     [line] = [line for line in found["auto"]["lines"] if line.startswith("devices: ")]
     assert line.count(":0") == line.count(":1") == 1
+    refused = "gradient_accumulation_steps" if backend == "tensorflow" else ""
+    assert found["auto"]["refused"].partition(":")[0] == refused
     for name in ("history", "ragged", "weights"):
         one, two = (np.array(found[way][name], float) for way in ("none", "auto"))
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4, err_msg=name)
@@ -149,6 +162,15 @@ def test_one_device_and_what_is_refused(monkeypatch):
     lines = []
     with devices.on_devices("auto", 3, lines.append) as count:
         assert count == 1  # tests run on one
+    backend = keras.backend.backend()
+    two = (lambda: ["cpu:0", "cpu:1"], None)
+    monkeypatch.setitem(devices._SCOPES, backend, two)
+    assert len(devices.choose_devices("auto", 4)) == 2
+    if backend == "tensorflow":
+        with pytest.raises(InputError, match="accumulate: Keras cannot"):
+            devices.choose_devices("auto", 4, accumulate=2)
+    else:
+        assert len(devices.choose_devices("auto", 4, accumulate=2)) == 2
     assert len(lines) == 1 and lines[0].startswith("devices: ")
 
 
