@@ -262,8 +262,8 @@ def train(
     )
     if filters >= _WIDE and all(name.startswith("cpu") for name in devices()):
         progress.said_first += (
-            f"\nnote: no GPU is found, and with {filters} filters a step may take "
-            "minutes without one; --config small is meant for CPUs"
+            f"\nnote: no GPU is found, and with {filters} filters a step takes "
+            "long without one; --config small is meant for CPUs"
         )
     try:
         runs.fit(

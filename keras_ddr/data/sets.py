@@ -161,8 +161,8 @@ class FrameSets(keras.utils.PyDataset):
             raise InputError(
                 f"{self.store.path}: {len(short)} of {len(chosen)} sequences have "
                 f"fewer frames than the {self.frames_per_set} of a set: {names}{more}; "
-                "leave them out of the store, or use fewer frames a set "
-                "(--frames-per-set)"
+                "leave them out of the store (ddr preprocess … --min-length "
+                f"{self.frames_per_set}), or use fewer frames a set (--frames-per-set)"
             )
         self._sequences = np.array([s.index for s in chosen])
         self._lengths = np.array([s.length for s in chosen])
