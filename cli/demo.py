@@ -40,7 +40,7 @@ _IDENTITIES = 600
 @click.option(
     "--steps", type=click.IntRange(1), help="Training steps.  [default: of config tiny]"
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @backend_option
 def demo(
     out: pathlib.Path,

@@ -29,7 +29,7 @@ __all__ = ["encode"]
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     default=0,
     show_default=True,
     help="Of the choice of these sets, and of --noise.",

@@ -23,7 +23,10 @@ class Failure(click.ClickException):
         if isinstance(error, OSError) and error.strerror:
             name = f"{error.filename}: " if error.filename else ""
             return cls(f"{name}{error.strerror}")
-        if isinstance(error, MemoryError):
+        # TensorFlow, JAX and PyTorch each have their own.
+        text = f"{type(error).__name__} {error}".lower()
+        full = ("resourceexhausted", "resource_exhausted", "out of memory")
+        if isinstance(error, MemoryError) or any(name in text for name in full):
             return cls("out of memory; use a smaller --batch-size or model")
         return cls(
             f"{type(error).__name__}: {error} "

@@ -90,7 +90,7 @@ _COUNTED = {
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     default=0,
     show_default=True,
     help="Of every choice made here.",

@@ -77,7 +77,7 @@ __all__ = ["events"]
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     default=0,
     show_default=True,
     help="Of the choice of sequences and of the frames that f is taken from.",

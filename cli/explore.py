@@ -40,7 +40,7 @@ __all__ = ["explore"]
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     default=0,
     show_default=True,
     help="Of the random choice of sequences.",

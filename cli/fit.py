@@ -116,7 +116,7 @@ class _Fit(click.Command):
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     help="Of initial weights, frame sets and draws.  [default: 0]",
 )
 @click.option(

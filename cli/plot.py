@@ -48,7 +48,7 @@ def _arguments(command: _Command) -> _Command:
             ),
             click.option(
                 "--seed",
-                type=click.IntRange(0),
+                type=click.IntRange(0, 2**31 - 1),
                 default=0,
                 show_default=True,
                 help="Of the random choice of sequences and frames.",

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 seed_option = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace a store that exists at STORE."

@@ -102,7 +102,9 @@ class SaveAndResume(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keep the row of the epoch and save."""
         values = {name: float(value) for name, value in (logs or {}).items()}
-        self._rows = [*self._rows[:epoch], values]
+        # Rows of epochs that `initial_epoch` left out are empty.
+        before = [*self._rows[:epoch], *[{}] * (epoch - len(self._rows))]
+        self._rows = [*before, values]
         self._gather()
         if (epoch + 1) % self._every == 0 or epoch + 1 == self.params["epochs"]:
             progress = Progress(epoch + 1, history=self._rows)

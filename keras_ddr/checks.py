@@ -20,6 +20,7 @@ __all__ = [
     "check_choice",
     "check_image_shape",
     "check_not_negative",
+    "check_seed",
     "check_sequence",
     "check_sets",
     "check_sizes",
@@ -36,6 +37,14 @@ def check_sizes(least: int = 1, **sizes: int) -> None:
             raise InputError(
                 f"{name}={size!r}; it must be an integer of at least {least}"
             )
+
+
+def check_seed(**seeds: int) -> None:
+    """Refuse whatever cannot be a seed on every backend, by its name."""
+    check_sizes(0, **seeds)
+    for name, seed in seeds.items():
+        if seed >= 2**31:
+            raise InputError(f"{name}={seed}; it must be below 2**31")
 
 
 def check_choice(choices: Sequence[str], **values: str) -> None:

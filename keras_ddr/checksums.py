@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from keras_ddr.typing import Progress, StrPath
 
@@ -141,20 +143,26 @@ def _summed(
     return total.hexdigest()
 
 
-def json_text(content: Mapping[str, Any], **arguments: Any) -> str:
+def json_text(content: Mapping[str, Any]) -> str:
     """JSON that holds its own checksum.
 
     Args:
-        content: Dict without the key "checksum".
-        **arguments: As for `json.dumps`.
+        content: Dict without the key "checksum"; NumPy's numbers and arrays become
+            Python's, and what JSON does not know becomes text.
 
     Returns:
         The text of the file, in ASCII.
     """
     content = {**content, KEY: _NONE}
-    text = json.dumps(content, indent=2, **arguments) + "\n"
+    text = json.dumps(content, indent=2, default=_plain) + "\n"
     found = hashlib.sha256(text.encode("ascii")).hexdigest()
     return text.removesuffix(_JSON_END) + _JSON_END.replace(_NONE, found)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    return value.tolist() if isinstance(value, np.ndarray) else str(value)
 
 
 def check_json(path: StrPath) -> bool | None:

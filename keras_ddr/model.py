@@ -163,6 +163,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             hidden_units=hidden_units,
         )
         checks.check_image_shape(image_shape)
+        checks.check_seed(seed=seed)
         checks.check_not_negative(
             kl_weight=kl_weight,
             static_kl_weight=static_kl_weight,
@@ -179,12 +180,12 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         super().__init__(**kwargs)
         height, width, channels = (int(size) for size in image_shape)
         self.image_shape = height, width, channels
-        self.static_dim = static_dim
-        self.dynamic_dim = dynamic_dim
-        self.frames_per_set = frames_per_set
-        self.filters = filters
-        self.pair_filters = pair_filters
-        self.hidden_units = hidden_units
+        self.static_dim = static_dim = int(static_dim)  # NumPy's are taken as well
+        self.dynamic_dim = dynamic_dim = int(dynamic_dim)
+        self.frames_per_set = frames_per_set = int(frames_per_set)
+        self.filters = filters = int(filters)
+        self.pair_filters = pair_filters = int(pair_filters)
+        self.hidden_units = hidden_units = int(hidden_units)
         self.aggregation = aggregation
         self.dynamic_frames = dynamic_frames
         self.dynamic_prior = dynamic_prior

@@ -42,6 +42,7 @@ _MAY_IMPORT = {
     "data": {"checksums", "errors", "files", "version"},
     "checksums": set(),
     "runs": {
+        "checks",
         "checksums",
         "configs",
         "data",

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SequenceRecord", "StoreWriter", "assign_splits", "write_store"]
 
+_MOST_CLASSES = 100_000  # of a frame label of numbers; their names stand in meta.json
 _FILES = {"frames.npy", "sequences.csv", "labels.npz", "meta.json"}
 # Temporary folders of this process that are being written now.
 _active: set[str] = set()
@@ -361,6 +362,12 @@ class StoreWriter:
                         f"numbers from 0 to {'…' if top is None else top - 1}, or "
                         f"{missing} where missing"
                     )
+                if top is None and values.size and values.max() >= _MOST_CLASSES:
+                    raise InputError(
+                        f"sequence {record.name!r}: label {label!r} holds "
+                        f"{values.max()}, which would make as many classes; give "
+                        "floats for what is a number"
+                    )
                 values = values.astype(np.int32)
             elif label == "source_frame":
                 values = values.astype(np.int64)
@@ -422,7 +429,7 @@ class StoreWriter:
                     part = np.full(
                         row["length"],
                         np.nan if missing is None else missing,
-                        np.float32 if missing is None else np.int32,
+                        np.int32 if info["kind"] == "categorical" else np.float32,
                     )
                 parts.append(part)
             arrays[label] = np.concatenate(parts)
@@ -478,7 +485,7 @@ class StoreWriter:
             "labels": self.labels,
         }
         with open(self._folder / "meta.json", "w", encoding="utf-8") as file:
-            file.write(checksums.json_text(meta, default=_plain))
+            file.write(checksums.json_text(meta))
             _sync(file)
 
     def _publish(self) -> None:
@@ -594,9 +601,11 @@ def recover(path: StrPath) -> bool:
 def _strange_entry(folder: Path) -> str | None:
     """Name something in a folder that overwriting a store must not delete."""
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in _FILES:
+        hidden, is_folder = entry.name.startswith("."), entry.is_dir()
+        if entry.name in _FILES or (hidden and not is_folder):
             continue
-        if not entry.is_dir() or entry.is_symlink() or _strange_entry(entry):
+        # A hidden folder is that of a program which keeps something, such as .git.
+        if not is_folder or hidden or entry.is_symlink() or _strange_entry(entry):
             return entry.name
     return None
 
@@ -872,14 +881,6 @@ def _checked_label(name: str, info: Mapping[str, Any]) -> LabelInfo:
         "unit": info.get("unit"),
         "missing": missing,
     }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return str(value)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -43,8 +43,9 @@ def pieces(
         length: number of frames T of the run.
         min_length: a shorter run gives nothing.
         max_length: most frames of a sequence, or None for any number.
-        long: of a longer run, "split" makes equal parts, "first" takes its beginning,
-            "thin" takes frames at equal distances over all of it.
+        long: of a longer run, "split" makes equal parts (where these would be shorter
+            than `min_length`, parts of `max_length`, and the end is left), "first"
+            takes its beginning, "thin" takes frames at equal distances over all of it.
 
     Returns:
         List of integer arrays of positions in the run.
@@ -57,8 +58,11 @@ def pieces(
         return [np.arange(max_length)]
     if long == "thin":
         return [np.rint(np.linspace(0, length - 1, max_length)).astype(np.int64)]
-    parts = np.array_split(np.arange(length), math.ceil(length / max_length))
-    return [part for part in parts if len(part) >= min_length]
+    count = math.ceil(length / max_length)
+    if length // count < min_length:
+        count = length // max_length
+        length = count * max_length
+    return np.array_split(np.arange(length), count)
 
 
 def check_lengths(

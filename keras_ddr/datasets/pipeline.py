@@ -443,8 +443,12 @@ def _work(
             },
         }
         (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
-        with contextlib.suppress(FileExistsError):
+        try:
             os.rename(temporary, folder)
+        except OSError:
+            # Another worker that was taken for lost was faster.
+            if not folder.is_dir():
+                raise
         return None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -352,6 +352,8 @@ def _matrix(codes: ArrayLike, argument: str) -> NDArray[np.float64]:
 
 def _targets(labels: ArrayLike, kind: str, period: float) -> NDArray[np.float64]:
     labels = np.asarray(labels, dtype="float64")
+    if not np.isfinite(labels).all():
+        raise InputError("values of this label are NaN or infinite")
     if kind == "continuous":
         return labels[:, None]
     angles = labels * (2 * math.pi / period)

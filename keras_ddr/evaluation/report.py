@@ -27,6 +27,8 @@ from keras_ddr.evaluation.table import table
 from keras_ddr.evaluation.targets import choose_targets
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from keras_ddr.data.store import FrameStore
     from keras_ddr.evaluation.axis import AxisScore
     from keras_ddr.evaluation.probes import ProbeScore
@@ -368,9 +370,11 @@ def _probe_label(
 def _axis(
     model: DDR, fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
 ) -> dict[str, AxisScore]:
-    names = axis.frame_factors(measured_labels(fit.store), model.dynamic_dim)
+    labels = measured_labels(fit.store)
+    names = axis.frame_factors(labels, model.dynamic_dim)
     factors = {
-        part: {name: part.frame_values(name) for name in names} for part in (fit, test)
+        part: {name: _known(part.frame_values(name), labels[name]) for name in names}
+        for part in (fit, test)
     }
     scores = {}
     for code in ("z", "z~"):
@@ -383,6 +387,14 @@ def _axis(
         )
     skipped += [Skipped(f"axis of {n}", "the factor does not vary") for n in constant]
     return scores
+
+
+def _known(values: NDArray[Any], info: LabelInfo) -> NDArray[np.float64]:
+    """Values with NaN where they stand for none, or are infinite."""
+    values = np.asarray(values, np.float64)
+    missing = info.get("missing")
+    unknown = ~np.isfinite(values) | (False if missing is None else values == missing)
+    return np.where(unknown, np.nan, values)
 
 
 def _plain(score: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_ddr.errors import InputError, LossNotFinite
-from keras_ddr.runs import origin
+from keras_ddr.runs import origin, settings
 from keras_ddr.runs.checkpoints import MetricsRestorer, Progress
 from keras_ddr.runs.folder import Run
 from keras_ddr.runs.history import COLUMNS
@@ -141,7 +141,7 @@ def _plan(
         Number of epochs, steps of each, and how many of them are done.
     """
     left = steps - (step - done)
-    if done and left > 0:
+    if done and left > done:
         length = min(save_every, left)
         yield 1, length, done
         left -= length
@@ -156,15 +156,17 @@ def _change_steps(run: Run, steps: int | None) -> None:
     training = run.config["training"]
     if steps is None or steps == training["steps"]:
         return
+    changed = settings.checked_training({**training, "steps": steps})
     if training["schedule"] != "constant":
         raise InputError(
             f"steps={steps}; {run.path} has a cosine schedule, which ends at step "
             f"{training['steps']}: start a new run for another number of steps"
         )
     done = run.step()
-    if steps < max(1, done):
+    # In the middle of an epoch there has to be a step that ends it.
+    if steps < max(1, done + run.within_epoch()):
         raise InputError(f"steps={steps}; {run.path} is already at step {done}")
-    training["steps"] = int(steps)
+    run.config["training"] = changed
     run.write_config()
 
 

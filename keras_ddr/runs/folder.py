@@ -98,7 +98,7 @@ class Run:
             **configs.get(config)["model"],
             "image_shape": store.frame_shape,
             **settings.given(model),
-            "seed": seed,
+            "seed": training["seed"],
         }
         network = settings.new_model(arguments, training)
         run = cls(
@@ -220,6 +220,12 @@ class Run:
         checkpoint = self.checkpoint()
         epoch, batch = (checkpoint and place(checkpoint)) or (0, 0)
         return self._step_at(epoch, batch, self.history())
+
+    def within_epoch(self) -> bool:
+        """Whether the newest checkpoint is one in the middle of an epoch."""
+        checkpoint = self.checkpoint()
+        _, batch = (checkpoint and place(checkpoint)) or (0, 0)
+        return batch > 0
 
     @staticmethod
     def _step_at(epoch: int, batch: int, rows: list[Row]) -> int:

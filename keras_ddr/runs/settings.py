@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ddr import checksums
+from keras_ddr import checks, checksums
 from keras_ddr.errors import InputError
 from keras_ddr.files import read_json
 from keras_ddr.model import DDR
@@ -59,12 +59,12 @@ def training_settings(
     Raises:
         InputError: One of them cannot be used.
     """
-    return _checked_training(
+    return checked_training(
         {**defaults, "save_every": 500, **given(overrides), "seed": seed}
     )
 
 
-def _checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
+def checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     settings = {"clipnorm": None, "accumulate": 1, **settings}
     for name in ("batch_size", "steps", "save_every", "accumulate"):
         value = settings[name]
@@ -92,9 +92,8 @@ def _checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
             f"schedule={settings['schedule']!r}; use one of {', '.join(SCHEDULES)}"
         )
     seed = settings["seed"]
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed={seed!r}; it must be an integer of at least 0")
-    return settings
+    checks.check_seed(seed=seed)
+    return {**settings, "seed": int(seed)}
 
 
 def _is_number(value: object) -> bool:
@@ -186,7 +185,7 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
         if not isinstance(config[key], dict):
             raise InputError(f"{file} has no table {key!r}; restore it")
     try:
-        _checked_training(config["training"])
+        checked_training(config["training"])
     except KeyError as error:
         raise InputError(f"{file} lacks {error} for the training; restore it") from None
     except InputError as error:

@@ -37,7 +37,7 @@ class TrainStep(_Base):
             InputError: Gradients are to be averaged over steps on several devices.
         """
         super().compile(*args, **kwargs)
-        if _replicas() > 1 and self.optimizer.gradient_accumulation_steps:
+        if _replicas() > 1 and _inner(self.optimizer).gradient_accumulation_steps:
             raise InputError(f"gradient_accumulation_steps: {NOT_ACCUMULATED}")
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
@@ -98,6 +98,11 @@ def _keep_freed_memory() -> None:
     keep_freed_memory()
 
 
+def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """What half precision wraps into one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def _share(x: Tensor, sample_weight: Tensor | None) -> Tensor:
     """What the loss of this replica counts in that of the batch that it is a part of.
 
@@ -121,13 +126,15 @@ def _clipped_together(
 
     Keras would clip those of each replica and then sum them.
     """
-    count = _replicas()
+    count, inner = _replicas(), _inner(optimizer)
     clips = any(
-        getattr(optimizer, name, None)
+        getattr(inner, name, None)
         for name in ("clipnorm", "global_clipnorm", "clipvalue")
     )
     if count == 1 or not clips:
         return gradients
     context = tf.distribute.get_replica_context()
     gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-    return [part / count for part in optimizer._clip_gradients(gradients)]
+    scale = 1.0 if inner is optimizer else tf.convert_to_tensor(optimizer.dynamic_scale)
+    clipped = inner._clip_gradients([part / scale for part in gradients])
+    return [part * (scale / count) for part in clipped]

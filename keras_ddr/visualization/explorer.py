@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
+from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
 from keras_ddr.visualization import selection
 
@@ -31,7 +32,8 @@ __all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
 SUFFIXES = (".html",)
 """Suffixes of the page."""
 
-_COLUMNS = 16  # frames side by side in an atlas
+_COLUMNS = 16  # frames side by side in an atlas, if they are not wide
+_SIDE = 16_383  # pixels of a WebP picture
 _LIMIT = 10_000_000  # bytes of a page
 _TILES = 3000  # decoded pictures of all planes together
 _GRIDS = (21, 19, 17, 15, 13, 11, 9, 7, 5)
@@ -59,7 +61,7 @@ def explorer_page(
         model: A trained `DDR`.
         store: `FrameStore` with frames of the model's image shape.
         sequences: How many sequences, or a list of their names or indices.
-        frames: Most frames of each, evenly spread.
+        frames: Most frames of each, evenly spread; 4080 of 64x64 fit.
         split: Split that a number of sequences is taken from; `None` for all.
         seed: Of a random choice of sequences; evenly spread where `None`.
 
@@ -67,14 +69,23 @@ def explorer_page(
         HTML as text, at most 10 MB for 8 sequences of 64x64 frames.
 
     Raises:
-        InputError: A sequence is not in the store or does not fit the model.
+        InputError: A sequence is not in the store or does not fit the model, or frames
+            are too many for one picture.
     """
+    side = max(model.image_shape[:2])
+    columns = max(1, min(_COLUMNS, _SIDE // side))
+    most = columns * (_SIDE // side)
     shown = selection.pick_sequences(
         store, sequences, split, model.frames_per_set, seed
     )
     encoded = []
     for sequence in shown:
         positions = selection.pick_frames(sequence, frames)
+        if len(positions) > most:
+            raise InputError(
+                f"frames: {len(positions)} of {sequence.name!r} do not fit into one "
+                f"picture; give at most {most}"
+            )
         originals, codes, rows = selection.encode_shown(
             model, store, sequence, positions
         )
@@ -84,6 +95,7 @@ def explorer_page(
     limit = float(np.clip(np.quantile(np.abs(scores), 0.99), 2.0, 4.0))
     pairs = _pairs(model.dynamic_dim)
     wanted = _TILES / (len(shown) * len(pairs))
+    wanted = min(wanted, (_SIDE // side) ** (1 if pairs[0][1] is None else 2))
     grid = next(
         (g for g in _GRIDS if (g if pairs[0][1] is None else g * g) <= wanted),
         _GRIDS[-1],
@@ -107,12 +119,12 @@ def explorer_page(
             "pairs": pairs,
             "grid": grid,
             "limit": limit,
-            "columns": _COLUMNS,
+            "columns": columns,
             "sequences": [
                 {
                     **facts,
-                    "originals": _atlas(atlas["originals"], _COLUMNS, quality),
-                    "rebuilt": _atlas(atlas["rebuilt"], _COLUMNS, quality),
+                    "originals": _atlas(atlas["originals"], columns, quality),
+                    "rebuilt": _atlas(atlas["rebuilt"], columns, quality),
                     "planes": [_atlas(p, grid, quality) for p in atlas["planes"]],
                 }
                 for facts, atlas in zip(about, pictures, strict=True)
@@ -183,14 +195,17 @@ def _about(
         info = store.label_info[name]
         labels[name] = [_plain(values[p], info) for p in positions]
     for name, value in sequence.labels.items():
-        if value is not None:
+        if isinstance(value, str) or (value is not None and math.isfinite(value)):
             labels[name] = [value] * len(positions)
     return {
         "name": sequence.name,
         "frames": len(positions),
         "z": np.round(scores.astype(float), 4).tolist(),
         "number": known["source_frame"][positions].tolist(),
-        "time": [_plain(t, {}) for t in known["time"][positions]],
+        "time": [
+            round(float(t), 3) if math.isfinite(t) else None
+            for t in known["time"][positions]
+        ],
         "labels": labels,
     }
 

@@ -69,6 +69,7 @@ def test_help_lists_the_configurations_and_likelihoods_there_are(ddr_here):
         (["fit", "S", "--out", "R", "--backend", "theano"], "'theano' is not one of"),
         (["fit", "S", "--out", "R", "--steps", "0"], "--steps"),
         (["fit", "S", "--out", "R", "--lr", "0"], "--lr"),
+        (["fit", "S", "--out", "R", "--seed", "3000000000"], "--seed"),
         (["fit", "--resume", "R", "--lr", "0.1", "--seed", "2"], "--lr, --seed cannot"),
         (["fit", "--resume", "R", "--overwrite"], "--overwrite cannot be changed"),
         (["plot", "swap", "R"], "Missing argument 'STORE'"),
@@ -107,7 +108,13 @@ def test_an_error_nobody_expected_is_one_line_too():
     text = one_line(Failure.of(RuntimeError("a\n  b")).format_message())
     assert text.startswith("RuntimeError: a b (not expected; ddr --debug")
     assert Failure.of(OSError(28, "No space left", "f")).message == "f: No space left"
-    assert "--batch-size" in Failure.of(MemoryError()).message
+    full = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes."
+    for error in (
+        MemoryError(),
+        RuntimeError(full),
+        RuntimeError("CUDA out of memory"),
+    ):
+        assert "--batch-size" in Failure.of(error).message
 
 
 def test_a_backend_that_is_not_installed_is_named(ddr_elsewhere, puppets):

@@ -679,3 +679,36 @@ def test_shares_are_taken_in_order_or_by_name():
     by_name = checked_shares({"test": 0.25, "train": 0.75})
     np.testing.assert_array_equal(by_name, [0.75, 0, 0.25])
     np.testing.assert_array_equal(checked_shares([0.5, 0.25, 0.25]), [0.5, 0.25, 0.25])
+
+
+def test_numbers_that_are_no_classes_are_refused(tmp_path):
+    seconds = [np.full(2, 1_700_000_000)]
+    frames = np.zeros((1, 2, 16, 16, 3), "uint8")
+    with pytest.raises(InputError, match="'when' holds 1700000000.* give floats"):
+        FrameStore.from_arrays(tmp_path / "S", frames, labels={"when": seconds})
+    assert not (tmp_path / "S").exists()
+
+
+def test_a_sequence_without_a_label_has_the_sign_for_none(tmp_path):
+    frames = np.zeros((2, 16, 16, 3), "uint8")
+    store = write_store(
+        tmp_path / "S",
+        [
+            SequenceRecord("a", frames, frame_labels={"pain": np.array([0.5, 1])}),
+            SequenceRecord("b", frames),
+        ],
+        labels={"pain": {"kind": "continuous", "scope": "frame", "missing": -0.5}},
+    )
+    assert store.frame_labels(1)["pain"].tolist() == [-0.5, -0.5]
+    assert store.frame_labels(1)["pain"].dtype == np.float32
+
+
+def test_what_another_program_keeps_is_not_overwritten(tmp_path):
+    path = tmp_path / "S"
+    write_store(path, _records())
+    (path / ".git").mkdir()
+    (path / ".DS_Store").write_bytes(b"")
+    with pytest.raises(InputError, match="holds '.git'"):
+        write_store(path, _records(), overwrite=True)
+    (path / ".git").rmdir()
+    write_store(path, _records(), overwrite=True)

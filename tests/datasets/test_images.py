@@ -3,6 +3,8 @@
 import csv
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 
 import cv2
@@ -530,3 +532,20 @@ def test_a_detector_in_a_folder_of_any_name(tmp_path, portrait, find, detector_m
     _save(tmp_path / "a" / "1.png", _scaled(portrait, 320))
     boxes, _ = find(tmp_path / "a", detector_model=folder / "ä 1.onnx")
     assert list(boxes) == ["1.png"]
+
+
+def test_a_script_that_imports_the_model(tmp_path):
+    """Workers run the script again, but for what is under the guard."""
+    for name in ("a", "b"):
+        _fill(tmp_path / "P" / name, range(1, 5))
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from keras_ddr import DDR, layers\n"
+        "from keras_ddr.datasets import images\n"
+        "if __name__ == '__main__':\n"
+        "    print(len(images.prepare('S', 'P', size=16, workers=2)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.stdout.strip() == "2", result.stderr[-2000:]

@@ -135,6 +135,12 @@ def test_pieces_and_runs(rng):
             assert bool(parts) == (length >= 20)
             if long == "split" and parts:
                 assert np.concatenate(parts).tolist() == list(range(length))
+    # Where equal parts are too short, what is longer than one gives one all the same.
+    for length, minimum, maximum in ((35, 20, 30), (421, 20, 20), (11, 6, 10)):
+        parts = pieces(length, minimum, maximum)
+        assert [len(part) for part in parts] == [maximum] * (length // maximum)
+        found = np.concatenate(parts).tolist()
+        assert found == list(range(len(found)))
     numbers = np.flatnonzero(rng.random(300) < 0.3)
     found = runs(numbers, 2)
     assert np.concatenate([numbers[run] for run in found]).tolist() == numbers.tolist()

@@ -155,6 +155,8 @@ def test_what_cannot_be_probed_is_refused(rng):
         probe(codes, labels, codes[:0], labels[:0], "continuous")
     with pytest.raises(InputError, match="NaN"):
         probe(codes * np.nan, labels, codes, labels, "continuous")
+    with pytest.raises(InputError, match="NaN or infinite"):
+        probe(codes, np.append(labels[1:], np.inf), codes, labels, "continuous")
     with pytest.raises(InputError, match="kind='ordinal'"):
         probe(codes, labels, codes, labels, "ordinal")
     with pytest.raises(InputError, match="estimator='forest'"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR, InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, SequenceRecord, write_store
 from keras_ddr.evaluation import METRICS, evaluate
 from keras_ddr.evaluation.reconstruction import reconstruction_errors
 
@@ -296,3 +296,31 @@ def test_a_way_of_encoding_that_cannot_be_used_is_refused(model, store):
         evaluate(model, store, encoding={"frames_per_set": 4})
     with pytest.raises(InputError, match="no sequence of at least 13 frames"):
         evaluate(model, store, encoding={"frames_per_set": 13})
+
+
+def test_values_that_stand_for_none_are_no_factors(model, store, tmp_path):
+    def scores(gap):
+        generator = np.random.default_rng(0)
+        values = generator.uniform(-1, 1, (2, 12, 12)).astype("float32")
+        values[:, :, ::3] = gap
+        names = ["a", "b"]
+        missing = None if np.isnan(gap) else gap
+        made = write_store(
+            tmp_path / f"S{gap}",
+            [
+                SequenceRecord(
+                    f"s{k}",
+                    store.frames(k),
+                    split=("train", "test")[k % 2],
+                    frame_labels={n: values[i, k] for i, n in enumerate(names)},
+                )
+                for k in range(12)
+            ],
+            labels={
+                n: {"kind": "continuous", "scope": "frame", "missing": missing}
+                for n in names
+            },
+        )
+        return evaluate(model, made, metrics="axis").to_dict()["axis"]
+
+    assert scores(-5.0) == scores(np.nan)

@@ -150,3 +150,13 @@ def test_a_moved_store_is_known_by_its_frames(create, store, tmp_path):
     )
     with pytest.raises(InputError, match="is not the store"):
         runs.fit(run.path, other, **fit_arguments)
+
+
+def test_numbers_of_numpy_are_taken(create):
+    number = np.int64(3)
+    run = create(model={"static_dim": number}, seed=number, training={"steps": number})
+    config = runs.Run.open(run.path).config
+    assert config["model"]["static_dim"] == config["training"]["seed"] == 3
+    for seed in (-1, 2**31, 0.5):
+        with pytest.raises(InputError, match="seed="):
+            create("other", seed=seed)

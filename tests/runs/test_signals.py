@@ -104,8 +104,15 @@ def test_more_steps_after_a_stop_in_the_last_epoch(create):
     runs.fit(long, **fit_arguments)
     short = create("short", training={**training, "steps": 4})
     assert stop(short, signal.SIGTERM, 3) == 3
-    with pytest.raises(InputError, match="already at step 3"):
-        runs.fit(short.path, steps=2, **fit_arguments)
+    before = (short.path / "config.json").read_bytes()
+    for steps, message in (
+        (2, "already at step 3"),
+        (3, "already at step 3"),  # in the middle of an epoch, which must have an end
+        (10**10, "steps=10000000000; it must be"),
+    ):
+        with pytest.raises(InputError, match=message):
+            runs.fit(short.path, steps=steps, **fit_arguments)
+        assert (short.path / "config.json").read_bytes() == before
     runs.fit(short.path, steps=8, **fit_arguments)
     assert_same(runs.Run.open(short.path), long)
 

@@ -112,3 +112,20 @@ def test_the_checkpoint_of_a_run_is_refused(store, tmp_path):
 def test_what_cannot_be_is_refused(tmp_path):
     with pytest.raises(InputError, match="every=0"):
         SaveAndResume(tmp_path, every=0)
+
+
+def test_epochs_that_were_left_out(store, tmp_path):
+    def run(stop):
+        model, resume = make(), SaveAndResume(tmp_path / "kept")
+        model.fit(
+            FrameSets(store, batch_size=2, steps=3),
+            initial_epoch=2,
+            epochs=5,
+            verbose=0,
+            callbacks=[resume, Interrupt(stop)],
+        )
+        return resume.history
+
+    with pytest.raises(KeyboardInterrupt):
+        run(5)
+    assert len(run(0)["loss"]) == 3

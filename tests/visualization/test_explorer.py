@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from keras_ddr import DDR, InputError
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, FrameStore, SequenceRecord, write_store
 from keras_ddr.datasets import puppets
 from keras_ddr.visualization.explorer import explorer_page, save_explorer
 
@@ -291,3 +291,22 @@ def test_what_is_refused(model, store, tmp_path):
         save_explorer("", tmp_path / "no" / "a.html")
     with pytest.raises(InputError, match="no sequence named"):
         explorer_page(model, store, ["me"])
+    # 16 columns and 511 rows of 32 pixels are what a WebP picture takes.
+    frames = np.zeros((1, 16 * 511 + 1, 32, 32, 3), "uint8")
+    long = FrameStore.from_arrays(tmp_path / "long", frames)
+    with pytest.raises(InputError, match="frames: 8177 of .* at most 8176"):
+        explorer_page(model, long, 1, frames=10_000)
+
+
+def test_times_and_labels_of_any_size(model, store, tmp_path):
+    record = SequenceRecord(
+        "late",
+        store.frames(0)[:3],
+        labels={"odds": float("inf")},
+        frame_labels={"time": np.array([12345.678, 12345.718, np.nan])},
+    )
+    labels = {"odds": {"kind": "continuous", "scope": "sequence"}}
+    late = write_store(tmp_path / "late", [record], labels=labels)
+    shown = _json(explorer_page(model, late, 1))["sequences"][0]
+    assert shown["time"] == [12345.678, 12345.718, None]
+    assert "odds" not in shown["labels"]
