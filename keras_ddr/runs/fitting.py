@@ -70,7 +70,7 @@ def fit(
     with run.alone(), StopRequest().listening() as request:
         _change_steps(run, steps)
         training = run.config["training"]
-        batch_size, accumulate = training["batch_size"], training["accumulate"]
+        batch_size, accumulate = training["batch_size"], training.get("accumulate", 1)
         with on_devices(distribute, batch_size, report, accumulate):
             _train(run, store, callbacks, verbose, report, request)
     return run
