@@ -12,7 +12,9 @@ number of threads multiplies large matrices, measured in the same rounds.
 Entrants: `ddr:BACKEND`, this package; `stock:BACKEND`, stock Keras layers and training
 step; `torch` and `tensorflow`, without Keras. Those whose backend is not installed are
 left out. Every round trains on fresh random frames; a step includes what a user's loop
-includes: handing over uint8 frames, the loss, and the optimizer.
+includes: handing over uint8 frames, the loss, and the optimizer. `--mixed-precision`
+is for entrants of Keras and the floor; others stay in float32. On an NVIDIA GPU
+float32 is computed as TF32 where the library does so by itself.
 """
 
 import argparse
@@ -33,7 +35,8 @@ ENTRANTS = (
     "tensorflow",
     "floor",
 )
-_FLOPS_OF_PRODUCT = 2 * 2048**3
+# Rows and columns of the matrices of the floor.
+_SIZE, _SIZE_ON_GPU = 2048, 8192
 
 
 def step_flops(width, static_dim, frames, number):
@@ -55,11 +58,18 @@ def step_flops(width, static_dim, frames, number):
 
 
 def make(name, arguments):
-    """The training function of an entrant and its number of weights."""
+    """The training function of an entrant and its number of weights.
+
+    For the floor it is the number of operations of a matrix product instead.
+    """
     sizes = arguments.width, arguments.static_dim, arguments.frames_per_set
     if name == "floor":
-        return _multiply, 0
-    kind, _, _ = name.partition(":")
+        return _multiply(arguments)
+    kind, _, backend = name.partition(":")
+    if backend and arguments.mixed_precision:
+        import keras
+
+        keras.mixed_precision.set_global_policy(arguments.mixed_precision)
     if kind == "ddr":
         return _ddr(*sizes, arguments)
     module = {"stock": "stock_keras"}.get(kind, f"plain_{kind}")
@@ -72,8 +82,6 @@ def _ddr(width, static_dim, number, arguments):
     import keras_ddr
 
     keras.utils.set_random_seed(0)
-    if arguments.mixed_precision:
-        keras.mixed_precision.set_global_policy(arguments.mixed_precision)
     model = keras_ddr.DDR(
         static_dim=static_dim,
         frames_per_set=number,
@@ -90,14 +98,26 @@ def _ddr(width, static_dim, number, arguments):
     return train, model.count_params()
 
 
-def _multiply(frames, batch):
+def _multiply(arguments):
     """As many large matrix products as there are batches, with the fastest library."""
     import torch
 
-    a = torch.rand(2048, 2048)
-    for _ in range(0, len(frames), batch):
-        a @ a
-    return float("nan")
+    # What every backend does with float32 on a GPU: in convolutions, or everywhere.
+    torch.backends.cuda.matmul.allow_tf32 = True
+    gpu = torch.cuda.is_available()
+    half = (arguments.mixed_precision or "").removeprefix("mixed_")
+    kind = getattr(torch, half) if half else torch.float32
+    size = _SIZE_ON_GPU if gpu else _SIZE
+    a = torch.rand(size, size, device="cuda" if gpu else "cpu").to(kind)
+
+    def multiply(frames, batch):
+        for _ in range(0, len(frames), batch):
+            a @ a
+        if gpu:
+            torch.cuda.synchronize()
+        return float("nan")
+
+    return multiply, 2 * size**3
 
 
 def serve(name, arguments):
@@ -181,7 +201,8 @@ def race(width, arguments):
     medians = {}
     for entrant in entrants:
         if entrant.name == "floor":
-            scale = flops / _FLOPS_OF_PRODUCT
+            scale = flops / entrant.weights
+            entrant.weights = 0
             entrant.seconds = [scale * seconds for seconds in entrant.seconds]
         medians[entrant.name] = statistics.median(entrant.seconds)
     print(

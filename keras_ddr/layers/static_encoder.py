@@ -142,13 +142,16 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         return ops.concatenate(pairs, axis=-1)
 
     def _average_pairs(self, first: Tensor, second: Tensor, number: int) -> Tensor:
+        # In half precision a sum of many pairs loses digits, and what JAX 0.11 compiles
+        # for a CPU gives NaN.
+        first, second = ops.cast(first, "float32"), ops.cast(second, "float32")
         total = 0.0
         for shift in range(1, number):
             # Every ordered pair i ≠ j comes once over the N − 1 cyclic shifts.
             total = total + ops.sum(
                 ops.relu(first + ops.roll(second, shift, axis=1)), axis=1
             )
-        return total / (number * (number - 1))
+        return ops.cast(total / (number * (number - 1)), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again."""

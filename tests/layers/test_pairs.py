@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -83,3 +84,18 @@ def test_mean_takes_any_number_of_frames(rng):
     for number in (2, 3, 7):
         mean, _ = layer(rng.standard_normal((2, number, 4, 4, 3), dtype="float32"))
         assert tuple(mean.shape) == (2, 4)
+
+
+@pytest.mark.parametrize("aggregation", ["concat", "mean"])
+def test_compiled_half_precision_gives_the_codes_of_float32(rng, aggregation):
+    """JAX 0.11, for a CPU, made infinities of rolled sums in bfloat16."""
+    features = rng.standard_normal((6, 3, 4, 4, 48), dtype="float32")
+    exact = PairwiseStaticEncoder(4, 48, 5, aggregation)
+    half = PairwiseStaticEncoder(4, 48, 5, aggregation, dtype="mixed_bfloat16")
+    models = []
+    for layer in (exact, half):
+        inputs = keras.Input(features.shape[1:])
+        models.append(keras.Model(inputs, layer(inputs)))
+    models[1].set_weights(models[0].get_weights())
+    found = [model.predict(features, verbose=0)[0] for model in models]
+    np.testing.assert_allclose(found[1], found[0], rtol=0.1, atol=0.05)
