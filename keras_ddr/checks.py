@@ -24,6 +24,7 @@ __all__ = [
     "check_sequence",
     "check_sets",
     "check_sizes",
+    "least_frames",
 ]
 
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
@@ -37,6 +38,11 @@ def check_sizes(least: int = 1, **sizes: int) -> None:
             raise InputError(
                 f"{name}={size!r}; it must be an integer of at least {least}"
             )
+
+
+def least_frames(aggregation: str | None) -> int:
+    """Fewest frames of a set: two to compare, or one where single frames are pooled."""
+    return 1 if aggregation == "pooled" else 2
 
 
 def check_seed(**seeds: int) -> None:

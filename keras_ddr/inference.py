@@ -142,7 +142,7 @@ class Inference:
                 f"frames_per_set={frames_per_set!r}; with aggregation 'concat' it is "
                 f"the {self.frames_per_set} of training"
             )
-        least = 1 if self.aggregation == "pooled" else 2
+        least = checks.least_frames(self.aggregation)
         checks.check_sizes(least, frames_per_set=frames_per_set)
         return frames_per_set
 

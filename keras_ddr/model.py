@@ -153,7 +153,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         checks.check_choice(AGGREGATIONS, aggregation=aggregation)
         checks.check_choice(DYNAMIC_FRAMES, dynamic_frames=dynamic_frames)
         checks.check_choice(DYNAMIC_PRIORS, dynamic_prior=dynamic_prior)
-        least = 1 if aggregation == "pooled" else 2
+        least = checks.least_frames(aggregation)
         checks.check_sizes(least, frames_per_set=frames_per_set)
         checks.check_sizes(
             static_dim=static_dim,
@@ -489,7 +489,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         if getattr(x, "adapts", False):
             x = x.with_frames_per_set(self.set_size)
         exact = self.aggregation == "concat" or self.dynamic_frames == "distinct"
-        least = 1 if self.aggregation == "pooled" else 2
+        least = checks.least_frames(self.aggregation)
         number = self.set_size if exact else None
         return checks.check_sets(x, self.image_shape, number, argument, least)
 

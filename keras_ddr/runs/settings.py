@@ -191,7 +191,7 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     number = config["model"].get("frames_per_set")
-    least = 1 if config["model"].get("aggregation") == "pooled" else 2
+    least = checks.least_frames(config["model"].get("aggregation"))
     if type(number) is not int or number < least:
         raise InputError(
             f"{file} has frames_per_set {str(number)[:40]}, but it is a whole number "
