@@ -270,6 +270,8 @@ def main():
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # As in the commands of the package, on all kinds of processors.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if arguments.serve:
         return serve(arguments.serve)
     for part in arguments.only:

@@ -3,17 +3,19 @@
     python benchmarks/memory.py STORE
     python benchmarks/memory.py STORE --backend jax --limit 3
 
-Trains in processes of their own, each from a cold page cache: free, in a control group
-of so many GB in which the page cache counts, and free once more. Prints the most memory
-that is not of files (the store is read through a memory map, so that its pages are the
-page cache's, which the system takes back as it likes), and the steps a second of both
-halves. Linux only; the limit needs leave to make a control group, which root has.
+Trains in processes of their own, each from a cold page cache: free, and in a control
+group of so many GB in which the page cache counts, in turns. Prints the most memory
+that is not of files (the store is read through a memory map, its pages are the page
+cache's, which the system takes back as it likes), the steps a second of both halves,
+and the ratio of the medians. Linux only; the limit needs leave to make a control group,
+which root has.
 """
 
 import argparse
 import csv
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -91,18 +93,30 @@ def main():
     parser.add_argument("--config", default="small", help="(%(default)s)")
     parser.add_argument("--backend", help="tensorflow, jax or torch")
     parser.add_argument("--limit", type=float, default=3.0, help="GB (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
     arguments = parser.parse_args()
     group = control_group(arguments.limit)
-    ways = {"free": None, f"{arguments.limit:g} GB": group, "free again": None}
+    ways = {"free": None, f"{arguments.limit:g} GB": group}
+    if group is None:
+        ways = {"free": None}
     print(f"ddr fit --config {arguments.config}, {2 * HALF} steps, cold page cache")
     print(f"{'limit':12} {'steps a second':>16} {'MB beyond the page cache':>26}")
+    found = {name: [] for name in ways}
     try:
-        for name, chosen in ways.items():
-            if name.endswith("GB") and chosen is None:
-                continue
-            rates, most = train(arguments, chosen)
-            shown = ", ".join(f"{rate:.2f}" for rate in rates)
-            print(f"{name:12} {shown:>16} {most:26.0f}", flush=True)
+        for _ in range(arguments.rounds):
+            for name, chosen in ways.items():
+                rates, most = train(arguments, chosen)
+                found[name].append(rates)
+                shown = ", ".join(f"{rate:.2f}" for rate in rates)
+                print(f"{name:12} {shown:>16} {most:26.0f}", flush=True)
+        if group is not None:
+            halves = [
+                statistics.median(limited) / statistics.median(free)
+                for free, limited in zip(
+                    *(zip(*rates, strict=True) for rates in found.values()), strict=True
+                )
+            ]
+            print("limited / free: " + ", ".join(f"{ratio:.2f}" for ratio in halves))
     finally:
         if group is not None:
             group.rmdir()

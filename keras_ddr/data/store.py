@@ -331,7 +331,7 @@ class FrameStore:
         pixels = self._pixels(number)
         if indices is None:
             return np.array(pixels[start : start + sequence.length])
-        return _gather(pixels, start + _checked(indices, sequence))
+        return self._shards[number].gather(start + _checked(indices, sequence))
 
     def gather(self, sequences: ArrayLike, indices: ArrayLike) -> NDArray[np.uint8]:
         """Read the same number of frames of several sequences.
@@ -351,12 +351,13 @@ class FrameStore:
             sequence = self.sequences[i]
             numbers[b], start = self._places[sequence.index]
             rows[b] = start + _checked(indices[b], sequence)
+        self._pixels(0)
         if len(self._shards) == 1:
-            return _gather(self._pixels(0), rows)
+            return self._shards[0].gather(rows)
         batch = np.empty((*indices.shape, *self.frame_shape), np.uint8)
         for number in np.unique(numbers):
             chosen = numbers == number
-            batch[chosen] = _gather(self._pixels(number), rows[chosen])
+            batch[chosen] = self._shards[number].gather(rows[chosen])
         return batch
 
     def frame_labels(self, i: int) -> dict[str, NDArray[Any]]:
@@ -480,6 +481,7 @@ class _Shard:
     def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
         self._pixels: NDArray[np.uint8] | None = None
+        self._file: _File | None = None
         self._labels: dict[str, NDArray[Any]] | None = None
         for name in ("frames.npy", "sequences.csv", "labels.npz", "meta.json"):
             if not (self.path / name).is_file():
@@ -594,7 +596,28 @@ class _Shard:
                 )
             pixels = np.memmap(file, np.uint8, "r", begin, shape)
             self._pixels, self.pixels_offset = pixels.view(np.ndarray), begin
+            self._file = _File(file) if hasattr(os, "preadv") else None
         return self._pixels
+
+    def gather(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Copy frames from anywhere, in ascending order for the sake of the disk.
+
+        Read, where the system can, and not copied from the memory map: a page that a
+        map lacks brings megabytes around it, which a store larger than memory drops
+        again before they are needed.
+        """
+        pixels, flat = self.pixels(), rows.reshape(-1)
+        result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)
+        order = np.argsort(flat, kind="stable")
+        if self._file is not None:
+            size, content = pixels[0].size, result.reshape(-1).data
+            for place in order.tolist():
+                begin = self.pixels_offset + int(flat[place]) * size
+                self._file.read(content[place * size : (place + 1) * size], begin)
+        else:
+            for place in order:
+                result[place] = pixels[flat[place]]
+        return result.reshape(*rows.shape, *pixels.shape[1:])
 
     def frame_labels(self) -> dict[str, NDArray[Any]]:
         if self._labels is None:
@@ -602,7 +625,7 @@ class _Shard:
         return self._labels
 
     def close(self) -> None:
-        self._pixels = None
+        self._pixels = self._file = None
 
     def _read_sequences(self) -> list[_Row]:
         file = self.path / "sequences.csv"
@@ -814,7 +837,27 @@ class _Shard:
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory map must not travel to another process as an array.
-        return {**self.__dict__, "_pixels": None, "_labels": None}
+        return {**self.__dict__, "_pixels": None, "_file": None, "_labels": None}
+
+
+class _File:
+    """A file that is read from any place, by several threads if need be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._number = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._number)
+
+    def read(self, content: memoryview, begin: int) -> None:
+        """Fill the memory with what begins at this byte."""
+        while len(content):
+            count = os.preadv(self._number, [content], begin)
+            if not count:
+                raise InputError(
+                    f"{self.path}: has become shorter since it was opened; make the "
+                    "store again"
+                )
+            content, begin = content[count:], begin + count
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -868,15 +911,6 @@ def _checked(indices: ArrayLike, sequence: Sequence) -> NDArray[np.integer]:
             f"{indices.min()} to {indices.max()} were asked for"
         )
     return indices
-
-
-def _gather(pixels: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Copy rows of a memory map, in ascending order for the sake of the disk."""
-    flat = rows.reshape(-1)
-    result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)
-    for place in np.argsort(flat, kind="stable"):
-        result[place] = pixels[flat[place]]
-    return result.reshape(*rows.shape, *pixels.shape[1:])
 
 
 def _merge_label_info(shards: list[_Shard]) -> dict[str, LabelInfo]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import pickle
 import shutil
 import signal
@@ -110,6 +111,37 @@ def test_gather_equals_frames(store):
     assert batch.shape == (3, 2, 16, 32, 3)
     np.testing.assert_array_equal(batch[0], frames[2][[6, 1]])
     np.testing.assert_array_equal(batch[1], frames[0][[0, 3]])
+
+
+def test_gather_without_reads_at_a_place_copies_from_the_map(store, monkeypatch):
+    store, frames = store
+    sequences, indices = [2, 0, 2], [[6, 1], [0, 3], [1, 1]]
+    expected = store.gather(sequences, indices)
+    monkeypatch.delattr(os, "preadv", raising=False)
+    mapped = FrameStore.open(store.path)
+    np.testing.assert_array_equal(mapped.gather(sequences, indices), expected)
+    np.testing.assert_array_equal(mapped.frames(2, [6, 1]), frames[2][[6, 1]])
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="the system has no preadv")
+def test_a_file_that_became_shorter_is_named(store):
+    store, _ = store
+    os.truncate(store.path / "frames.npy", store.frames_offset + 100)
+    with pytest.raises(InputError, match="frames.npy: has become shorter"):
+        store.gather([2], [[6]])
+
+
+def test_a_closed_store_keeps_no_file_open(store):
+    store, _ = store
+    files = pathlib.Path("/proc/self/fd")
+    if not files.is_dir():
+        pytest.skip("the system does not list open files")
+    path = str(store.path / "frames.npy")
+    store.gather([0], [[0]])
+    opened = [f for f in files.iterdir() if os.path.realpath(f) == path]
+    assert opened
+    store._release()
+    assert not [f for f in files.iterdir() if os.path.realpath(f) == path]
 
 
 def test_pickled_store_reads_the_same(store):
