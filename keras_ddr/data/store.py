@@ -1,4 +1,4 @@
-"""Frame stores: sequences of video frames in a folder, read through a memory map."""
+"""Frame stores: sequences of video frames in a folder, read where they stand in it."""
 
 from __future__ import annotations
 
