@@ -81,36 +81,30 @@ def sets(arguments):
 
 def encode(arguments):
     """Seconds of encoding T frames."""
-    import keras
     import numpy as np
 
     from keras_ddr import DDR
 
     model = DDR.from_config_name("small")
-    number = model.frames_per_set
-    lengths = (100, 200, 400, 800, 1600)
+    model.compile()
+    number, batch = model.frames_per_set, 32
+    covered = number * batch
+    lengths = (100, covered, 400, 800, 1600)
     frames = random_frames(lengths[-1], 64, 64, 3)
     functions = {
         length: lambda n=length: model.encode(frames[:n]) for length in lengths
     }
-    # The training forward pass, with all that it computes: over sets that cover the
-    # frames once, and 16 times, so that f is known from as many sets of every frame.
-    sets = random_frames(64, number, 64, 64, 3)
-    program = keras.Model(
-        symbol := keras.Input(sets.shape[1:], dtype="uint8"), model(symbol)
-    )
 
-    def forward(length, times):
+    # What a training step computes before its gradient, over sets that hold every frame
+    # once, and 16 times, so that f is known from as many sets of every frame.
+    def forward(times):
         generator = np.random.default_rng(0)
-        order = [generator.permutation(length) for _ in range(times)]
-        cover = np.concatenate([o[: length // number * number] for o in order])
-        cover = cover.reshape(-1, number)
-        for start in range(0, len(cover), 64):
-            part = np.resize(cover[start : start + 64], (64, number))
-            program.predict_on_batch(frames[part])
+        for _ in range(times):
+            cover = generator.permutation(covered).reshape(batch, number)
+            model.test_on_batch(frames[cover])
 
     for times in (1, 16):
-        functions[f"cover {times}"] = lambda n=times: forward(200, n)
+        functions[f"cover {times}"] = lambda n=times: forward(n)
     seconds = in_turns(functions, arguments.rounds)
     print("\nencoding T frames with 16 sets, configuration small")
     print(f"{'T':>5} {'seconds':>24} {'milliseconds a frame':>21}")
@@ -118,10 +112,12 @@ def encode(arguments):
         values = seconds[length]
         each = 1e3 * statistics.median(values) / length
         print(f"{length:5} {spread(values):>24} {each:21.2f}")
-    print(f"200 frames through the training forward pass, in sets of {number}:")
+    print(
+        f"{covered} frames through the forward pass of training, in sets of {number}:"
+    )
     for times in (1, 16):
         values = seconds[f"cover {times}"]
-        ratio = statistics.median(values) / statistics.median(seconds[200])
+        ratio = statistics.median(values) / statistics.median(seconds[covered])
         print(f"  every frame in {times:2}: {spread(values)} s, {ratio:.1f} × as long")
 
 
