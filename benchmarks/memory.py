@@ -5,10 +5,9 @@
 
 Trains in processes of their own, each from a cold page cache: free, and in a control
 group of so many GB in which the page cache counts, in turns. Prints the most memory
-that is not of files (those of the store are the page
-cache's, which the system takes back as it likes), the steps a second of both halves,
-and the ratio of the medians. Linux only; the limit needs leave to make a control group,
-which root has.
+that is not of files (those of the store are the page cache's, which the system takes
+back as it likes), the steps a second of both halves, and the ratio of the medians.
+Linux only; the limit needs leave to make a control group, which root has.
 """
 
 import argparse
