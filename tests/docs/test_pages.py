@@ -101,8 +101,10 @@ def test_tests_that_are_named_exist(name):
 
 @pytest.mark.parametrize("name", _NAMES)
 def test_options_in_text_exist(name):
-    """An option in running text is one of `ddr`, of git, of pip or of pytest."""
+    """An option in running text is one of `ddr`, of a benchmark, of pip or another."""
     options = set(_options(ddr)) | {"--index-url", "--logdir"}
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        options |= set(re.findall(r'"(--[a-z][\w-]*)"', script.read_text("utf-8")))
     text = (ROOT / name).read_text(encoding="utf-8")
     for code in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text):
         for option in re.findall(r"(?:^| )(--[a-z][\w-]*)", code):
