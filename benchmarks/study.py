@@ -55,6 +55,7 @@ _INCIDENTAL = ("versions.", "seconds.")
 _RELATIVE = ("swap", "reconstruction.mse", "likelihood")
 _JUDGED = ("judge.", "msd.")
 _JUDGE_TOLERANCE = 0.05
+_JUDGES = {}
 
 
 # --- the list of settings ----------------------------------------------------------
@@ -265,7 +266,11 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
             store,
             split,
             encoding=encodings[way],
-            **(evaluated if default else {"metrics": _ENCODED_METRICS}),
+            **(
+                {**evaluated, "judge": judge_of(store, split, evaluated)}
+                if default
+                else {"metrics": _ENCODED_METRICS}
+            ),
         )
         content = report.to_dict()
         content["skipped"] = {
@@ -287,6 +292,25 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
         }
     del network
     gc.collect()
+
+
+def judge_of(store, split, evaluated):
+    """The judge that `evaluate` would train, once for all models of this process."""
+    from keras_ddr.evaluation import train_judge
+    from keras_ddr.evaluation.judge import STEPS
+    from keras_ddr.evaluation.targets import choose_targets
+
+    key = str(store.path), split
+    if key not in _JUDGES:
+        train = store.select("train")
+        attributes, action = choose_targets(store, train, store.select(split))
+        _JUDGES[key] = train_judge(
+            store,
+            train,
+            [*attributes, action],
+            steps=evaluated.get("judge_steps", STEPS),
+        )
+    return _JUDGES[key]
 
 
 def _threads():

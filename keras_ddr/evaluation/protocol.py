@@ -123,12 +123,13 @@ def judge_model(
     *,
     attributes: Collection[str] | None = None,
     action: Collection[str] | None = None,
+    judge: Judge | None = None,
     steps: int = STEPS,
     frames: int = 2000,
     seed: int = 0,
     done: Progress | None = None,
 ) -> JudgeScore:
-    """Train a judge and let it judge.
+    """Train a judge, unless there is one, and let it judge.
 
     Args:
         model: `DDR`.
@@ -136,6 +137,8 @@ def judge_model(
         test: `EncodedSplit` to judge, encoded.
         attributes: As for `targets.choose_targets`.
         action: As for `targets.choose_targets`.
+        judge: `Judge` that was trained before; `attributes`, `action` and `steps` are
+            not used then.
         steps: Training steps.
         frames: Largest number of frames that are judged in each setting.
         seed: Of every choice.
@@ -147,15 +150,16 @@ def judge_model(
     Raises:
         InputError: There are no labels to judge by.
     """
-    attributes, action = choose_targets(
-        fit.store, fit.sequences, test.sequences, attributes, action
-    )
-    targets = [*attributes, action]
-    # Refuses test frames without labels before the judge is trained.
-    _choose_frames(test, targets, frames, seed)
-    judge = train_judge(
-        fit.store, fit.sequences, targets, steps=steps, seed=seed, done=done
-    )
+    if judge is None:
+        attributes, action = choose_targets(
+            fit.store, fit.sequences, test.sequences, attributes, action
+        )
+        targets = [*attributes, action]
+        # Refuses test frames without labels before the judge is trained.
+        _choose_frames(test, targets, frames, seed)
+        judge = train_judge(
+            fit.store, fit.sequences, targets, steps=steps, seed=seed, done=done
+        )
     return judge_codes(judge, model, test, frames=frames, seed=seed)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.data.store import FrameStore
     from keras_ddr.evaluation.axis import AxisScore
+    from keras_ddr.evaluation.judge import Judge
     from keras_ddr.evaluation.probes import ProbeScore
     from keras_ddr.evaluation.protocol import JudgeScore
     from keras_ddr.evaluation.swap import SwapScore
@@ -148,6 +149,7 @@ def evaluate(
     attributes: Collection[str] | None = None,
     action: Collection[str] | None = None,
     judge_steps: int = STEPS,
+    judge: Judge | None = None,
     encoding: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     stage: Callable[[str], object] | None = None,
@@ -176,6 +178,9 @@ def evaluate(
         action: Names of the frame labels that make the judge's action together;
             "animation" and "direction", or else "pose", where `None`.
         judge_steps: Training steps of the judge.
+        judge: `Judge` that `train_judge` has trained on this store, so that several
+            models are seen by the same one; `None` trains one. It has its own targets:
+            `attributes`, `action` and `judge_steps` are not used.
         encoding: Dict of `sets`, `combine`, `frames_per_set` and `noise` of
             `DDR.encode`, where f and z are to be found in another way than by default.
             "likelihood" does not depend on it.
@@ -209,7 +214,7 @@ def evaluate(
     }
     fit, test = splits[fit_split], splits[split]
     stage = stage or (lambda name: None)
-    if "judge" in metrics and (attributes or action):
+    if "judge" in metrics and judge is None and (attributes or action):
         # What was asked for by name is refused at once, not skipped at the end.
         choose_targets(store, fit.sequences, test.sequences, attributes, action)
     coded = [test] if _CODED & metrics else []
@@ -243,6 +248,7 @@ def evaluate(
             test,
             attributes=attributes,
             action=action,
+            judge=judge,
             steps=judge_steps,
             seed=seed,
             done=progress,
@@ -260,7 +266,7 @@ def evaluate(
             what = "swap error" if name == "swap" else name
             skipped.append(Skipped(what, str(error)))
     probed = found.pop("probes")
-    judge = found["judge"]
+    judged = found["judge"]
     info = measured_labels(store)
     details = {
         "split": split,
@@ -279,7 +285,7 @@ def evaluate(
         scopes={label: info[label]["scope"] for label in probed or {}},
         skipped=skipped,
         details=details,
-        msd=None if judge is None else MSDScore.of(judge),
+        msd=None if judged is None else MSDScore.of(judged),
         **found,
     )
 

@@ -71,6 +71,25 @@ def test_a_judge_learns_and_is_frozen(many):
     np.testing.assert_allclose(few["pose"], found["pose"][-5:], atol=1e-5)
 
 
+def test_one_judge_for_several_models(store, model):
+    attributes, action = choose_targets(store, store.select("train"))
+    judge = train_judge(store, store.select("train"), [*attributes, action], steps=3)
+    options = {"metrics": ["judge"], "judge_steps": 3}
+    own = evaluate(model, store, **options).judge
+    given = evaluate(model, store, **options, judge=judge).judge
+    # Up to rounding within the two trainings.
+    for name, score in own.held_out.items():
+        other = given.held_out[name].entropies
+        assert other.conditional == pytest.approx(score.entropies.conditional, rel=1e-4)
+    judge.predict = lambda images: {
+        target.name: np.eye(len(target.classes))[np.zeros(len(images), int)]
+        for target in judge.targets
+    }
+    sure = evaluate(model, store, **options, judge=judge).judge
+    assert sure.steps == 3
+    assert all(score.entropies.conditional == 0 for score in sure.swapped.values())
+
+
 def test_the_seed_decides_on_the_judge(store):
     # Equal results of one seed: test_report.
     _, action = choose_targets(store, store.select("train"))
