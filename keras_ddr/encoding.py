@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
+from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing, this_process
 

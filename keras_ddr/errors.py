@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["InputError", "LossNotFinite"]
+__all__ = ["InputError", "LossNotFinite", "reason_of"]
 
 
 class InputError(ValueError):
@@ -60,3 +60,15 @@ class LossNotFinite(InputError):
             f"try a smaller learning rate, {advice}, or float32 where precision was "
             "halved"
         )
+
+
+def reason_of(error: BaseException) -> str:
+    """What another package's error says, as a part of one line.
+
+    Args:
+        error: Any.
+
+    Returns:
+        At most 200 characters of its message, or its name where it has none.
+    """
+    return " ".join(str(error).split())[:200] or type(error).__name__

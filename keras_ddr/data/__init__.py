@@ -2,13 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from keras_ddr.data.splits import assign_splits
 from keras_ddr.data.store import FrameStore, Sequence
-from keras_ddr.data.writer import (
-    SequenceRecord,
-    StoreWriter,
-    assign_splits,
-    write_store,
-)
+from keras_ddr.data.writer import SequenceRecord, StoreWriter, write_store
 
 if TYPE_CHECKING:
     from keras_ddr.data.sets import FrameSets

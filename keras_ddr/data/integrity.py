@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_ddr import checksums
-from keras_ddr.data.store import HEADER_SIZE, FrameStore
+from keras_ddr.data.format import HEADER_SIZE
+from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:

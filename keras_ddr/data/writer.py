@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import os
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 
 from keras_ddr import checksums
-from keras_ddr.data.store import (
+from keras_ddr.data.format import (
     COLUMNS,
     FORMAT,
     FORMAT_VERSION,
@@ -27,25 +24,23 @@ from keras_ddr.data.store import (
     LABEL_PREFIX,
     SCOPES,
     SPLITS,
-    FrameStore,
-    release,
+    shape_text,
 )
+from keras_ddr.data.place import Place, check_target
+from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, cannot_write, lives, locked, this_process
+from keras_ddr.files import NO_SPACE, cannot_write
 from keras_ddr.version import __version__
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from keras_ddr.data.store import _Row
+    from keras_ddr.data.format import Row
     from keras_ddr.typing import ImageShape, LabelInfo, LabelValue, StrPath
 
-__all__ = ["SequenceRecord", "StoreWriter", "assign_splits", "write_store"]
+__all__ = ["SequenceRecord", "StoreWriter", "write_store"]
 
 _MOST_CLASSES = 100_000  # of a frame label of numbers; their names stand in meta.json
-_FILES = {"frames.npy", "sequences.csv", "labels.npz", "meta.json"}
-# Temporary folders of this process that are being written now.
-_active: set[str] = set()
 
 
 @dataclass
@@ -161,24 +156,19 @@ class StoreWriter:
         self.licence = licence
         self.overwrite = overwrite
         self.num_frames = 0
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         self._names: set[str] = set()
         self._sides: dict[tuple[str, str], str] = {}
         self._frame_labels: list[dict[str, NDArray[Any]]] = []
         self._digest = hashlib.sha256()
         self._file: BinaryIO | None = None
-        self._folder = self.path.parent / (
-            f".{self.path.name}.tmp-{this_process()}-{uuid.uuid4().hex[:8]}"
-        )
-        self._lock = contextlib.ExitStack()
+        self._place = Place(self.path, overwrite)
+        self._folder = self._place.folder
 
     def __enter__(self) -> Self:
         check_target(self.path, self.overwrite)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.enter_context(_alone(self.path))
-            _active.add(self._folder.name)
-            self._folder.mkdir()
+            self._place.make()
             self._file = open(self._folder / "frames.npy", "wb")
             self._file.write(b" " * HEADER_SIZE)
         except BaseException as error:
@@ -205,8 +195,7 @@ class StoreWriter:
         if error is not None:
             self._discard()
             self._translate(error)
-        _active.discard(self._folder.name)
-        self._lock.close()
+        self._place.close()
 
     def append(self, record: SequenceRecord) -> None:
         """Append one sequence.
@@ -248,13 +237,13 @@ class StoreWriter:
             )
         if frames.shape[1:] != self.frame_shape:
             raise InputError(
-                f"sequence {record.name!r}: frames are {_shape(frames.shape[1:])}, "
-                f"but those of the store are {_shape(self.frame_shape)}; bring all "
+                f"sequence {record.name!r}: frames are {shape_text(frames.shape[1:])}, "
+                f"but those of the store are {shape_text(self.frame_shape)}; bring all "
                 "to one size"
             )
         return np.ascontiguousarray(frames)
 
-    def _checked_row(self, record: SequenceRecord, length: int) -> _Row:
+    def _checked_row(self, record: SequenceRecord, length: int) -> Row:
         name = str(record.name)
         if not name or name in self._names:
             raise InputError(
@@ -396,7 +385,7 @@ class StoreWriter:
         self._write_frame_labels()
         self._write_sequences()
         self._write_meta(self.frame_shape)
-        self._publish()
+        self._place.publish()
 
     def _describe_classes(self) -> None:
         for label, info in self.labels.items():
@@ -488,36 +477,13 @@ class StoreWriter:
             file.write(checksums.json_text(meta))
             _sync(file)
 
-    def _publish(self) -> None:
-        check_target(self.path, self.overwrite)
-        if not self.path.exists():
-            os.rename(self._folder, self.path)
-            return
-        release(self.path)
-        name = f".{self.path.name}.old-{this_process()}-{uuid.uuid4().hex[:8]}"
-        old = self.path.parent / name
-        _active.add(name)
-        try:
-            os.rename(self.path, old)
-            os.rename(self._folder, self.path)
-        except BaseException:
-            if old.exists() and not self.path.exists():
-                os.rename(old, self.path)
-            raise
-        finally:
-            _active.discard(name)
-        shutil.rmtree(old, ignore_errors=True)
-
     def _discard(self) -> None:
         if self._file is not None:
             try:
                 self._file.close()
             except OSError:
                 pass
-        if self._folder.name in _active:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            _active.discard(self._folder.name)
-        self._lock.close()
+        self._place.discard()
 
     def _translate(self, error: BaseException) -> None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
@@ -528,330 +494,11 @@ class StoreWriter:
             ) from error
 
 
-def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
-    """One process at a time writes a store."""
-    return locked(
-        path.with_name(f".{path.name}.lock"),
-        f"{path}: is being made by another process now; wait for it, or choose "
-        "another name",
-        keep=False,
-    )
-
-
-def check_target(path: StrPath, overwrite: bool = False) -> None:
-    """Refuse a place where a store cannot be written.
-
-    Args:
-        path: where the store is to be.
-        overwrite: whether an older store may be replaced.
-
-    Raises:
-        InputError: something is there that is not to be replaced, or is no store.
-    """
-    path = Path(path)
-    if not path.name:
-        raise InputError(f"{path}: is not a name for a store; choose another")
-    recover(path)
-    if not os.path.lexists(path):
-        return
-    if not overwrite:
-        raise InputError(
-            f"{path}: exists already; choose another name or overwrite it with "
-            "--overwrite (in Python overwrite=True)"
-        )
-    if path.is_symlink() or not path.is_dir():
-        raise InputError(
-            f"{path}: is not a folder and is not overwritten; choose another name"
-        )
-    strange = _strange_entry(path)
-    if strange is not None:
-        raise InputError(
-            f"{path}: holds {strange!r}, which is no part of a frame store, so it is "
-            "not overwritten; move it away or choose another name"
-        )
-
-
-def recover(path: StrPath) -> bool:
-    """Clear up what killed writers of `path` left behind.
-
-    Unfinished folders go. A whole store that was just being replaced comes back if
-    `path` has no store now. Folders of living writers are left alone.
-
-    Returns:
-        Whether a living writer is just replacing it.
-    """
-    path = Path(path)
-    replaced = False
-    for kind in ("old", "tmp"):
-        prefix = f".{path.name}.{kind}-"
-        try:
-            found = [f for f in path.parent.iterdir() if f.name.startswith(prefix)]
-        except OSError:
-            return False
-        for folder in found:
-            if _alive(folder.name, folder.name[len(prefix) :]):
-                replaced = replaced or kind == "old"
-            elif kind == "old" and not os.path.lexists(path):
-                os.rename(folder, path)
-            else:
-                shutil.rmtree(folder, ignore_errors=True)
-    return replaced
-
-
-def _strange_entry(folder: Path) -> str | None:
-    """Name something in a folder that overwriting a store must not delete."""
-    for entry in sorted(folder.iterdir()):
-        hidden, is_folder = entry.name.startswith("."), entry.is_dir()
-        if entry.name in _FILES or (hidden and not is_folder):
-            continue
-        # A hidden folder is that of a program which keeps something, such as .git.
-        if not is_folder or hidden or entry.is_symlink() or _strange_entry(entry):
-            return entry.name
-    return None
-
-
-def _alive(name: str, owner: str) -> bool:
-    if owner.startswith(f"{this_process()}-"):
-        return name in _active
-    return lives(owner)
-
-
-def checked_shares(splits: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:
-    """Shares of train, val and test as numbers.
-
-    Args:
-        splits: dict split -> share, or three shares in that order.
-
-    Returns:
-        `(3,)`, in [0, 1].
-
-    Raises:
-        InputError: if they are not three shares that sum to 1.
-    """
-    given = splits
-    if isinstance(splits, Mapping):
-        known = set(splits) <= set(SPLITS)
-        given = [splits.get(split, 0.0) for split in SPLITS] if known else []
-    try:
-        shares = np.asarray(given, "float64")
-    except (TypeError, ValueError):
-        shares = np.empty(0)
-    if (
-        shares.shape != (3,)
-        or not (shares >= 0).all()
-        or not np.isclose(shares.sum(), 1)
-    ):
-        if isinstance(splits, Mapping):
-            said = ", ".join(f"{name} {share}" for name, share in splits.items())
-        else:
-            said = " ".join(map(str, np.ravel(np.asarray(splits, object))))
-        raise InputError(
-            f"splits: {said} are not three shares (train, val, test) that sum to 1"
-        )
-    return shares
-
-
-def assign_splits(
-    groups: Iterable[str],
-    fractions: Mapping[str, float] | Iterable[float],
-    seed: int = 0,
-) -> list[str]:
-    """Deal groups out to train, val and test at random.
-
-    Args:
-        groups: list of group names, one for each sequence (its person, else its
-            source, else its name). Equal names stay together.
-        fractions: dict split -> share of the groups, such as
-            {"train": .8, "val": .1, "test": .1}, or the three shares in that order.
-            They sum to 1.
-        seed: the same seed and set of groups give the same splits.
-
-    Returns:
-        List of split names, one for each entry of `groups`. Every split with a share
-        above 0 gets a group where there are enough.
-
-    Raises:
-        InputError: if the fractions are not shares that sum to 1.
-    """
-    if not isinstance(fractions, Mapping):
-        fractions = list(fractions)
-    shares = checked_shares(fractions)
-    unique = sorted(set(groups))
-    counts = split_counts(len(unique), shares)
-    order = np.random.default_rng([int(seed), 0, 2]).permutation(len(unique))
-    sides = np.repeat(SPLITS, counts)
-    side_of = {
-        unique[place]: str(side) for place, side in zip(order, sides, strict=True)
-    }
-    return [side_of[group] for group in groups]
-
-
-def split_counts(number: int, shares: ArrayLike) -> list[int]:
-    """Round shares of `number` to whole counts, none of them 0 where avoidable.
-
-    Args:
-        number: how many there are to deal out.
-        shares: three shares that sum to 1 (any positive scale will do).
-
-    Returns:
-        List of three counts that sum to `number`.
-    """
-    shares = np.asarray(shares, float)
-    exact = number * shares / shares.sum()
-    counts = np.floor(exact).astype(int)
-    for place in np.argsort(counts - exact, kind="stable")[: number - counts.sum()]:
-        counts[place] += 1
-    for place in np.flatnonzero((counts == 0) & (shares > 0)):
-        if counts.max() > 1:
-            counts[counts.argmax()] -= 1
-            counts[place] += 1
-    return [int(count) for count in counts]
-
-
-def records_from_arrays(
-    sequences: Iterable[ArrayLike],
-    names: Iterable[str] | None,
-    splits: Iterable[str] | Mapping[str, float] | None,
-    labels: Mapping[str, Iterable[Any]] | None,
-    persons: Iterable[str] | None,
-    sources: Iterable[str] | None,
-    seed: int,
-) -> tuple[Iterator[SequenceRecord], dict[str, dict[str, Any]]]:
-    """Turn the arguments of `FrameStore.from_arrays` into records and label info."""
-    if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
-        raise InputError(
-            f"sequences: one array must be (S, T, H, W, C), not {sequences.shape}; "
-            "give a list for sequences of different lengths"
-        )
-    sequences = list(sequences)
-    count = len(sequences)
-    if names is None:
-        names = [f"sequence-{number}" for number in range(count)]
-    names = _listed("names", names, count)
-    blank = [""] * count
-    persons = _listed("persons", blank if persons is None else persons, count)
-    sources = _listed("sources", blank if sources is None else sources, count)
-    if splits is None:
-        splits = ["train"] * count
-    elif isinstance(splits, Mapping):
-        # Sequences of one person stay together, and so do those of one source.
-        groups = joined_groups(names, persons, sources)
-        splits = assign_splits(groups, splits, seed)
-    sides = _listed("splits", splits, count)
-    info: dict[str, dict[str, Any]] = {}
-    sequence_labels: dict[str, list[LabelValue]] = {}
-    frame_labels: dict[str, list[NDArray[Any]]] = {}
-    for label, given in (labels or {}).items():
-        values = _listed(f"labels: {label}", given, count)
-        if all(np.ndim(value) == 0 for value in values):
-            known: list[LabelValue] = [_scalar(value) for value in values]
-            text = any(isinstance(value, str) for value in known)
-            if text:
-                known = [None if value is None else str(value) for value in known]
-            sequence_labels[label] = known
-            info[label] = {
-                "scope": "sequence",
-                "kind": "categorical" if text else "continuous",
-            }
-        else:
-            arrays = [np.asarray(value) for value in values]
-            classes = None
-            if any(array.dtype.kind in "US" for array in arrays):
-                classes = sorted({str(v) for array in arrays for v in array.ravel()})
-                arrays = [
-                    np.array([classes.index(str(v)) for v in array], np.int32)
-                    for array in arrays
-                ]
-            whole = all(array.dtype.kind in "iub" for array in arrays)
-            frame_labels[label] = arrays
-            info[label] = {
-                "scope": "frame",
-                "kind": "categorical" if whole else "continuous",
-                "classes": classes,
-            }
-
-    def records() -> Iterator[SequenceRecord]:
-        each = zip(sequences, names, sides, persons, sources, strict=True)
-        for number, (frames, name, split, person, source) in enumerate(each):
-            yield SequenceRecord(
-                name=str(name),
-                frames=_as_uint8(frames, name),
-                split=str(split),
-                person=str(person),
-                source=str(source),
-                labels={k: v[number] for k, v in sequence_labels.items()},
-                frame_labels={k: v[number] for k, v in frame_labels.items()},
-            )
-
-    return records(), info
-
-
-def joined_groups(
-    names: Iterable[str], persons: Iterable[str], sources: Iterable[str]
-) -> list[str]:
-    """Join what must be in one split.
-
-    Args:
-        names: S different names.
-        persons: S persons, or "" where not known.
-        sources: S sources, or "".
-
-    Returns:
-        List of S group names: equal for those that share a person or a source with
-        each other, directly or through others.
-    """
-    group_of = {}
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def find(key: tuple[str, str]) -> tuple[str, str]:
-        while parent.setdefault(key, key) != key:
-            key = parent[key]
-        return key
-
-    for name, person, source in zip(names, persons, sources, strict=True):
-        keys = [("name", str(name))]
-        keys += [("person", str(person))] if person else []
-        keys += [("source", str(source))] if source else []
-        for key in keys[1:]:
-            parent[find(key)] = find(keys[0])
-    for name in names:
-        group_of[name] = "{} {}".format(*find(("name", str(name))))
-    return [group_of[name] for name in names]
-
-
-def _listed(argument: str, values: Iterable[Any], count: int) -> list[Any]:
-    values = list(values)
-    if len(values) != count:
-        raise InputError(
-            f"{argument}: {len(values)} values for {count} sequences; give one each"
-        )
-    return values
-
-
-def _scalar(value: Any) -> LabelValue:
-    value = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
-    if value is None or value == "" or value != value:
-        return None
-    return value if isinstance(value, str) else float(value)
-
-
-def _as_uint8(frames: ArrayLike, name: str) -> NDArray[Any]:
-    frames = np.asarray(frames)
-    if frames.dtype.kind != "f":
-        return frames
-    if frames.size and not (frames.min() >= 0 and frames.max() <= 1):
-        raise InputError(
-            f"sequence {str(name)!r}: floats must be in [0, 1], but are not (or not "
-            "finite); scale them, or give uint8"
-        )
-    return np.rint(frames * 255).astype(np.uint8)
-
-
 def _checked_shape(shape: Iterable[int], what: str) -> ImageShape:
     shape = tuple(int(size) for size in shape)
     if len(shape) != 3 or min(shape) < 1 or shape[0] % 16 or shape[1] % 16:
         raise InputError(
-            f"{what}: frames of {_shape(shape)} cannot be stored; height and width "
+            f"{what}: frames of {shape_text(shape)} cannot be stored; height and width "
             "must be multiples of 16, channels last"
         )
     return shape
@@ -881,10 +528,6 @@ def _checked_label(name: str, info: Mapping[str, Any]) -> LabelInfo:
         "unit": info.get("unit"),
         "missing": missing,
     }
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(str(size) for size in shape)
 
 
 def _sync(file: IO[bytes] | IO[str]) -> None:

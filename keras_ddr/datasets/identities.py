@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.data.writer import split_counts
+from keras_ddr.data.splits import split_counts
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:

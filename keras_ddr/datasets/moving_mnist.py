@@ -20,15 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.store import SPLITS
-from keras_ddr.data.writer import (
-    SequenceRecord,
-    assign_splits,
-    checked_shares,
-    split_counts,
-    write_store,
-)
-from keras_ddr.errors import InputError
+from keras_ddr.data.format import SPLITS
+from keras_ddr.data.splits import assign_splits, checked_shares, split_counts
+from keras_ddr.data.writer import SequenceRecord, write_store
+from keras_ddr.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -448,7 +443,7 @@ def _mapped(path: StrPath) -> np.memmap[Any, np.dtype[Any]]:
     # NumPy's parser may raise anything on a broken header.
     except Exception as error:
         raise InputError(
-            f"{path}: cannot be read as an array ({_reason(error)}); give the "
+            f"{path}: cannot be read as an array ({reason_of(error)}); give the "
             "published mnist_test_seq.npy, whole"
         ) from error
 
@@ -461,7 +456,7 @@ def _keras_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     # Keras raises plain Exceptions where a download fails.
     except Exception as error:
         raise InputError(
-            f"source: Keras could not load MNIST ({_reason(error)}); try again when "
+            f"source: Keras could not load MNIST ({reason_of(error)}); try again when "
             "there is a connection, or give a folder with the idx files"
         ) from error
     images, classes = zip(train, test, strict=True)
@@ -564,7 +559,7 @@ def _read(path: StrPath, size: int = -1) -> bytes:
             return file.read(size)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
-            f"{path}: cannot be read ({_reason(error)}); get the file again"
+            f"{path}: cannot be read ({reason_of(error)}); get the file again"
         ) from error
 
 
@@ -591,7 +586,3 @@ def _check_whole(name: str, value: int, least: int, most: int | None = None) -> 
     if not fits:
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise InputError(f"{name}: {value!r} is not a whole number {limits}; give one")
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

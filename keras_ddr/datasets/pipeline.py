@@ -25,14 +25,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias
 
 import numpy as np
 
-from keras_ddr.data.store import FRAME_LABELS
-from keras_ddr.data.writer import (
-    SequenceRecord,
-    assign_splits,
-    check_target,
-    joined_groups,
-    write_store,
-)
+from keras_ddr.data.format import FRAME_LABELS
+from keras_ddr.data.place import check_target
+from keras_ddr.data.splits import assign_splits, joined_groups
+from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets import execution
 from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, locked, replacing

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.writer import SequenceRecord, checked_shares, write_store
+from keras_ddr.data.splits import checked_shares
+from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
 from keras_ddr.errors import InputError
 

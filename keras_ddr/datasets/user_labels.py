@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.data.store import SPLITS
+from keras_ddr.data.format import SPLITS
 from keras_ddr.datasets.layouts import id_of
 from keras_ddr.errors import InputError
 from keras_ddr.files import bounded_lines

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_ddr.data.store import CROP_LABELS, FRAME_LABELS
+from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import DPI, drawable, styled

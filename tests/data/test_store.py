@@ -22,7 +22,7 @@ from keras_ddr.data import (
     assign_splits,
     write_store,
 )
-from keras_ddr.data.writer import checked_shares
+from keras_ddr.data.splits import checked_shares
 
 
 def _records(count=4, length=5, size=16, fill=None, **extra):

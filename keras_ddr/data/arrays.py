@@ -1,0 +1,125 @@
+"""Records of a store from arrays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_ddr.data.splits import assign_splits, joined_groups
+from keras_ddr.data.writer import SequenceRecord
+from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import LabelValue
+
+__all__ = ["records_from_arrays"]
+
+
+def records_from_arrays(
+    sequences: Iterable[ArrayLike],
+    names: Iterable[str] | None,
+    splits: Iterable[str] | Mapping[str, float] | None,
+    labels: Mapping[str, Iterable[Any]] | None,
+    persons: Iterable[str] | None,
+    sources: Iterable[str] | None,
+    seed: int,
+) -> tuple[Iterator[SequenceRecord], dict[str, dict[str, Any]]]:
+    """Turn the arguments of `FrameStore.from_arrays` into records and label info."""
+    if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
+        raise InputError(
+            f"sequences: one array must be (S, T, H, W, C), not {sequences.shape}; "
+            "give a list for sequences of different lengths"
+        )
+    sequences = list(sequences)
+    count = len(sequences)
+    if names is None:
+        names = [f"sequence-{number}" for number in range(count)]
+    names = _listed("names", names, count)
+    blank = [""] * count
+    persons = _listed("persons", blank if persons is None else persons, count)
+    sources = _listed("sources", blank if sources is None else sources, count)
+    if splits is None:
+        splits = ["train"] * count
+    elif isinstance(splits, Mapping):
+        # Sequences of one person stay together, and so do those of one source.
+        groups = joined_groups(names, persons, sources)
+        splits = assign_splits(groups, splits, seed)
+    sides = _listed("splits", splits, count)
+    info: dict[str, dict[str, Any]] = {}
+    sequence_labels: dict[str, list[LabelValue]] = {}
+    frame_labels: dict[str, list[NDArray[Any]]] = {}
+    for label, given in (labels or {}).items():
+        values = _listed(f"labels: {label}", given, count)
+        if all(np.ndim(value) == 0 for value in values):
+            known: list[LabelValue] = [_scalar(value) for value in values]
+            text = any(isinstance(value, str) for value in known)
+            if text:
+                known = [None if value is None else str(value) for value in known]
+            sequence_labels[label] = known
+            info[label] = {
+                "scope": "sequence",
+                "kind": "categorical" if text else "continuous",
+            }
+        else:
+            arrays = [np.asarray(value) for value in values]
+            classes = None
+            if any(array.dtype.kind in "US" for array in arrays):
+                classes = sorted({str(v) for array in arrays for v in array.ravel()})
+                arrays = [
+                    np.array([classes.index(str(v)) for v in array], np.int32)
+                    for array in arrays
+                ]
+            whole = all(array.dtype.kind in "iub" for array in arrays)
+            frame_labels[label] = arrays
+            info[label] = {
+                "scope": "frame",
+                "kind": "categorical" if whole else "continuous",
+                "classes": classes,
+            }
+
+    def records() -> Iterator[SequenceRecord]:
+        each = zip(sequences, names, sides, persons, sources, strict=True)
+        for number, (frames, name, split, person, source) in enumerate(each):
+            yield SequenceRecord(
+                name=str(name),
+                frames=_as_uint8(frames, name),
+                split=str(split),
+                person=str(person),
+                source=str(source),
+                labels={k: v[number] for k, v in sequence_labels.items()},
+                frame_labels={k: v[number] for k, v in frame_labels.items()},
+            )
+
+    return records(), info
+
+
+def _listed(argument: str, values: Iterable[Any], count: int) -> list[Any]:
+    values = list(values)
+    if len(values) != count:
+        raise InputError(
+            f"{argument}: {len(values)} values for {count} sequences; give one each"
+        )
+    return values
+
+
+def _scalar(value: Any) -> LabelValue:
+    value = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
+    if value is None or value == "" or value != value:
+        return None
+    return value if isinstance(value, str) else float(value)
+
+
+def _as_uint8(frames: ArrayLike, name: str) -> NDArray[Any]:
+    frames = np.asarray(frames)
+    if frames.dtype.kind != "f":
+        return frames
+    if frames.size and not (frames.min() >= 0 and frames.max() <= 1):
+        raise InputError(
+            f"sequence {str(name)!r}: floats must be in [0, 1], but are not (or not "
+            "finite); scale them, or give uint8"
+        )
+    return np.rint(frames * 255).astype(np.uint8)

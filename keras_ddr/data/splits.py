@@ -1,0 +1,141 @@
+"""Which sequences are to train, to validate and to test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_ddr.data.format import SPLITS
+from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["assign_splits", "checked_shares", "joined_groups", "split_counts"]
+
+
+def checked_shares(splits: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:
+    """Shares of train, val and test as numbers.
+
+    Args:
+        splits: dict split -> share, or three shares in that order.
+
+    Returns:
+        `(3,)`, in [0, 1].
+
+    Raises:
+        InputError: if they are not three shares that sum to 1.
+    """
+    given = splits
+    if isinstance(splits, Mapping):
+        known = set(splits) <= set(SPLITS)
+        given = [splits.get(split, 0.0) for split in SPLITS] if known else []
+    try:
+        shares = np.asarray(given, "float64")
+    except (TypeError, ValueError):
+        shares = np.empty(0)
+    if (
+        shares.shape != (3,)
+        or not (shares >= 0).all()
+        or not np.isclose(shares.sum(), 1)
+    ):
+        if isinstance(splits, Mapping):
+            said = ", ".join(f"{name} {share}" for name, share in splits.items())
+        else:
+            said = " ".join(map(str, np.ravel(np.asarray(splits, object))))
+        raise InputError(
+            f"splits: {said} are not three shares (train, val, test) that sum to 1"
+        )
+    return shares
+
+
+def assign_splits(
+    groups: Iterable[str],
+    fractions: Mapping[str, float] | Iterable[float],
+    seed: int = 0,
+) -> list[str]:
+    """Deal groups out to train, val and test at random.
+
+    Args:
+        groups: list of group names, one for each sequence (its person, else its
+            source, else its name). Equal names stay together.
+        fractions: dict split -> share of the groups, such as
+            {"train": .8, "val": .1, "test": .1}, or the three shares in that order.
+            They sum to 1.
+        seed: the same seed and set of groups give the same splits.
+
+    Returns:
+        List of split names, one for each entry of `groups`. Every split with a share
+        above 0 gets a group where there are enough.
+
+    Raises:
+        InputError: if the fractions are not shares that sum to 1.
+    """
+    if not isinstance(fractions, Mapping):
+        fractions = list(fractions)
+    shares = checked_shares(fractions)
+    unique = sorted(set(groups))
+    counts = split_counts(len(unique), shares)
+    order = np.random.default_rng([int(seed), 0, 2]).permutation(len(unique))
+    sides = np.repeat(SPLITS, counts)
+    side_of = {
+        unique[place]: str(side) for place, side in zip(order, sides, strict=True)
+    }
+    return [side_of[group] for group in groups]
+
+
+def split_counts(number: int, shares: ArrayLike) -> list[int]:
+    """Round shares of `number` to whole counts, none of them 0 where avoidable.
+
+    Args:
+        number: how many there are to deal out.
+        shares: three shares that sum to 1 (any positive scale will do).
+
+    Returns:
+        List of three counts that sum to `number`.
+    """
+    shares = np.asarray(shares, float)
+    exact = number * shares / shares.sum()
+    counts = np.floor(exact).astype(int)
+    for place in np.argsort(counts - exact, kind="stable")[: number - counts.sum()]:
+        counts[place] += 1
+    for place in np.flatnonzero((counts == 0) & (shares > 0)):
+        if counts.max() > 1:
+            counts[counts.argmax()] -= 1
+            counts[place] += 1
+    return [int(count) for count in counts]
+
+
+def joined_groups(
+    names: Iterable[str], persons: Iterable[str], sources: Iterable[str]
+) -> list[str]:
+    """Join what must be in one split.
+
+    Args:
+        names: S different names.
+        persons: S persons, or "" where not known.
+        sources: S sources, or "".
+
+    Returns:
+        List of S group names: equal for those that share a person or a source with
+        each other, directly or through others.
+    """
+    group_of = {}
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def find(key: tuple[str, str]) -> tuple[str, str]:
+        while parent.setdefault(key, key) != key:
+            key = parent[key]
+        return key
+
+    for name, person, source in zip(names, persons, sources, strict=True):
+        keys = [("name", str(name))]
+        keys += [("person", str(person))] if person else []
+        keys += [("source", str(source))] if source else []
+        for key in keys[1:]:
+            parent[find(key)] = find(keys[0])
+    for name in names:
+        group_of[name] = "{} {}".format(*find(("name", str(name))))
+    return [group_of[name] for name in names]
