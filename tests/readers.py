@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from keras_ddr import InputError
-from keras_ddr.datasets.pipeline import Clip, Reading
+from keras_ddr.datasets.parts import Clip, Reading
 
 
 def read_script(source, options, spool):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets import clips, execution, options, pipeline, videos
+from keras_ddr.datasets import clips, execution, options, parts, pipeline, videos
 from keras_ddr.datasets.annotations import align, read_annotation
 from keras_ddr.datasets.layouts import (
     files_in,
@@ -235,14 +235,14 @@ class _Found:
         return [*self.boxes.get(key, []), *sum(self.marks_of(key).values(), [])][0]
 
 
-def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
+def find_sources(root: StrPath) -> tuple[list[parts.Source], list[str]]:
     """List the videos, or their people, with all that belongs to them.
 
     Args:
         root: see `prepare`.
 
     Returns:
-        List of `pipeline.Source` in natural order, and a list of remarks for the user.
+        List of `parts.Source` in natural order, and a list of remarks for the user.
         `details` of a source holds "boxes" (folder or None), "marks" (kind -> file),
         "side" ("", "left" or "right"), "problem" (why it cannot be read, or "") and
         "notes".
@@ -273,8 +273,8 @@ def find_sources(root: StrPath) -> tuple[list[pipeline.Source], list[str]]:
                 "notes": [],
             }
             details["problem"] = problem
-            stamp = pipeline.fingerprint(paths)
-            sources.append(pipeline.Source(name, path, stamp, name, details=details))
+            stamp = parts.fingerprint(paths)
+            sources.append(parts.Source(name, path, stamp, name, details=details))
             continue
         chosen, left_out = _joined(people[key])
         unclear += [found.first_file(key + _tail(side)) for side in left_out]
@@ -358,7 +358,7 @@ def _source(
     side: str,
     boxes: list[str],
     marks: Mapping[str, list[str]],
-) -> pipeline.Source:
+) -> parts.Source:
     problem, notes, chosen = "", [], {}
     folder = None
     if boxes:
@@ -370,10 +370,10 @@ def _source(
         else:
             chosen[kind] = file
     used = [path, *chosen.values(), *files_in(folder)]
-    return pipeline.Source(
+    return parts.Source(
         name,
         path,
-        pipeline.fingerprint(used),
+        parts.fingerprint(used),
         group,
         details={
             "boxes": folder,
@@ -386,7 +386,7 @@ def _source(
 
 
 def _remarks(
-    root: Path, sources: list[pipeline.Source], orphans: list[str], unclear: list[str]
+    root: Path, sources: list[parts.Source], orphans: list[str], unclear: list[str]
 ) -> list[str]:
     remarks = []
     if orphans:
@@ -453,18 +453,18 @@ def _tail(side: str) -> str:
 
 
 def read_video(
-    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
-) -> pipeline.Reading:
+    source: parts.Source, reading: Mapping[str, Any], spool: parts.Spool
+) -> parts.Reading:
     """Read one person of one video into clips.
 
     Args:
-        source: `pipeline.Source` of `find_sources`; "detector" in its details says how
+        source: `parts.Source` of `find_sources`; "detector" in its details says how
             faces are found where there are no boxes.
         reading: dict of options, see `prepare`.
-        spool: `pipeline.Spool` for the crops.
+        spool: `parts.Spool` for the crops.
 
     Returns:
-        `pipeline.Reading`.
+        `parts.Reading`.
     """
     about = source.details
     if about["problem"]:
@@ -483,7 +483,7 @@ def read_video(
         missing = "no face was found"
     if video.summary():
         notes.insert(0, video.summary())
-    result = pipeline.Reading(
+    result = parts.Reading(
         clips=videos.cut_tracks(tracks, reading),
         frames_declared=video.declared,
         frames_read=video.read,
@@ -511,7 +511,7 @@ def _read_boxed(
     video: Video,
     folder: str,
     reading: Mapping[str, Any],
-    spool: pipeline.Spool,
+    spool: parts.Spool,
     notes: list[str],
 ) -> tuple[Track, tuple[list[int], list[int]]]:
     """Crop the boxed frames of a video.
@@ -594,7 +594,7 @@ def _read_searched(
     video: Video,
     about: Mapping[str, Any],
     reading: Mapping[str, Any],
-    spool: pipeline.Spool,
+    spool: parts.Spool,
 ) -> tuple[list[Track], int]:
     """Find the face of a person of whom there are no boxes."""
     width = 1

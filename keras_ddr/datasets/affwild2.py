@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets import clips, execution, options, pipeline
+from keras_ddr.datasets import clips, execution, options, parts, pipeline
 from keras_ddr.datasets.annotations import bad_lines, mark
 from keras_ddr.datasets.layouts import (
     files_in,
@@ -154,10 +154,10 @@ def prepare(
         base, _ = split_side(key)
         name = os.path.relpath(folder, root).replace(os.sep, "/")
         sources.append(
-            pipeline.Source(
+            parts.Source(
                 name if name != "." else key,
                 folder,
-                pipeline.fingerprint([*files_in(folder), *chosen[key].values()]),
+                parts.fingerprint([*files_in(folder), *chosen[key].values()]),
                 base,
                 details={"marks": chosen[key], "problem": problem},
             )
@@ -393,18 +393,18 @@ def _agree(kind: str, names: list[str], others: list[str]) -> bool:
 
 
 def read_faces(
-    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
-) -> pipeline.Reading:
+    source: parts.Source, reading: Mapping[str, Any], spool: parts.Spool
+) -> parts.Reading:
     """Read the pictures of one person into clips.
 
     Args:
-        source: `pipeline.Source`: a folder, with "marks" (kind -> annotation) and
+        source: `parts.Source`: a folder, with "marks" (kind -> annotation) and
             "problem" in its details.
         reading: dict of options, see `prepare`.
-        spool: `pipeline.Spool` for the frames.
+        spool: `parts.Spool` for the frames.
 
     Returns:
-        `pipeline.Reading`.
+        `parts.Reading`.
     """
     if source.details["problem"]:
         raise InputError(source.details["problem"])
@@ -438,7 +438,7 @@ def read_faces(
         path = source.details["marks"].get(kind)
         labels.update(_labels(path, kind, names, numbers, notes))
     runs = clips.runs(numbers, reading["max_gap"])
-    result = pipeline.Reading(
+    result = parts.Reading(
         frames_read=len(paths),
         frames_found=len(numbers),
         notes=" ".join("; ".join(notes).split()),
@@ -452,7 +452,7 @@ def read_faces(
         ):
             part = part + run.start
             result.clips.append(
-                pipeline.Clip(
+                parts.Clip(
                     rows[part],
                     {name: values[part] for name, values in labels.items()},
                 )

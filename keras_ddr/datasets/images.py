@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.datasets import clips, execution, options, pipeline
+from keras_ddr.datasets import clips, execution, options, parts, pipeline
 from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.videos import cut_tracks
@@ -131,10 +131,10 @@ def prepare(
     return pipeline.build(
         store_path,
         [
-            pipeline.Source(
+            parts.Source(
                 name,
                 path,
-                pipeline.fingerprint(os.path.join(path, file) for file in files),
+                parts.fingerprint(os.path.join(path, file) for file in files),
                 details=files,
             )
             for name, path, files in folders
@@ -194,17 +194,17 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
 
 
 def read_folder(
-    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
-) -> pipeline.Reading:
+    source: parts.Source, reading: Mapping[str, Any], spool: parts.Spool
+) -> parts.Reading:
     """Read one folder of pictures into clips.
 
     Args:
-        source: `pipeline.Source`, its details the file names in order.
+        source: `parts.Source`, its details the file names in order.
         reading: dict of options, see `prepare`.
-        spool: `pipeline.Spool` for the crops.
+        spool: `parts.Spool` for the crops.
 
     Returns:
-        `pipeline.Reading`.
+        `parts.Reading`.
     """
     cut = _FaceCutter(reading) if reading["crop"] == "face" else None
     track, problems, read = [], [], 0
@@ -223,7 +223,7 @@ def read_folder(
             continue
         row = spool.add(options.coloured(crop, reading["channels"]))
         track.append((row, number, np.nan, face))
-    result = pipeline.Reading(
+    result = parts.Reading(
         cut_tracks([track], reading), read, len(track), frames_broken=len(problems)
     )
     notes = []

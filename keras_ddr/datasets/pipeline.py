@@ -11,17 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
-import json
 import os
-import shutil
-import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,28 +25,34 @@ from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets import execution
+from keras_ddr.datasets.parts import (
+    Reading,
+    Source,
+    Summary,
+    clips_of,
+    key_of,
+    parts_folder,
+    pixels_of,
+    remove_begun,
+    remove_parts,
+    work,
+)
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, locked, replacing
+from keras_ddr.files import NO_SPACE, replacing
 from keras_ddr.media.video import SUFFIXES
-from keras_ddr.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore
+    from keras_ddr.datasets.parts import Read
     from keras_ddr.datasets.user_labels import UserLabels
     from keras_ddr.typing import ImageShape, LabelValue, Progress, StrPath
 
-    _Read: TypeAlias = "Callable[[Source, Mapping[str, Any], Spool], Reading]"
 
 __all__ = [
-    "Clip",
-    "Reading",
-    "Source",
-    "Spool",
     "build",
     "check_new",
-    "fingerprint",
     "report_path",
 ]
 
@@ -66,119 +67,6 @@ _REPORT = (
     "skipped",
     "notes",
 )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Something that sequences are cut from.
-
-    Attributes:
-        name: unique; it stays with the sequences as their `source`.
-        path: file or folder.
-        stamp: what changes when the source does; see `fingerprint`.
-        group: sources of one group go to one split; default each its own.
-        person: who is shown, or "".
-        details: whatever else the reading needs; plain values.
-    """
-
-    name: str
-    path: str
-    stamp: str = ""
-    group: str = ""
-    person: str = ""
-    details: Any = None
-
-
-@dataclass
-class Clip:
-    """A sequence found in a source.
-
-    Attributes:
-        rows: (T,) the frames, as `Spool.add` numbered them.
-        frame_labels: label name -> array (T,).
-        name: added to the name of the source where it gives several people.
-    """
-
-    rows: NDArray[np.integer]
-    frame_labels: dict[str, NDArray[Any]]
-    name: str = ""
-
-
-@dataclass
-class Reading:
-    """What came of reading a source.
-
-    Attributes:
-        clips: list of `Clip`.
-        frames_read: frames that were looked at.
-        frames_found: of them, frames that show what was looked for.
-        skipped: why there is no sequence, or "".
-        notes: what else its owner should know, or "".
-        frames_declared: frames that its header promises, or None.
-        frames_broken: frames that could not be decoded.
-        failed: whether it could not be read to its end, so that another run tries it
-            again; set by the pipeline.
-    """
-
-    clips: list[Clip] = field(default_factory=list)
-    frames_read: int = 0
-    frames_found: int = 0
-    skipped: str = ""
-    notes: str = ""
-    frames_declared: int | None = None
-    frames_broken: int = 0
-    failed: bool = False
-
-
-class Spool:
-    """Crops on their way to the disk, so that a source may be longer than memory."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.failed = False
-        self._file = file
-        self._shape: tuple[int, ...] | None = None
-        self._count = 0
-
-    def add(self, image: NDArray[np.uint8]) -> int:
-        """Write one frame.
-
-        Args:
-            image: uint8 (H, W, C), of one shape within a source.
-
-        Returns:
-            Its number, from 0.
-        """
-        try:
-            self._file.write(np.ascontiguousarray(image).data)
-        except OSError:
-            self.failed = True
-            raise
-        self._shape = image.shape
-        self._count += 1
-        return self._count - 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(T, H, W, C) of what was written."""
-        return (self._count, *(self._shape or (1, 1, 1)))
-
-
-def fingerprint(paths: Iterable[StrPath]) -> str:
-    """Sizes and times of change of files, as a short text.
-
-    Args:
-        paths: iterable of files; those that are missing count as such.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            about = os.stat(path)
-            line = f"{path!s}|{about.st_size}|{about.st_mtime_ns}"
-        # A ValueError: the name holds a NUL.
-        except (OSError, ValueError):
-            line = f"{path!s}|missing"
-        digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
-    return digest.hexdigest()
 
 
 def report_path(store_path: StrPath) -> Path:
@@ -205,7 +93,7 @@ def check_new(store_path: StrPath, overwrite: bool, splits: Sequence[float]) -> 
 def build(
     store_path: StrPath,
     sources: Sequence[Source],
-    read: _Read,
+    read: Read,
     options: Mapping[str, Any],
     *,
     dataset: str,
@@ -267,10 +155,10 @@ def build(
                     "here; rename it"
                 )
     report = _checked_report_path(store_path)
-    with _parts_folder(store_path) as folder:
+    with parts_folder(store_path) as folder:
         # Another run may have made it just now.
         check_target(store_path, overwrite)
-        keys = {s.name: _key(s, read, options, frame_shape) for s in sources}
+        keys = {s.name: key_of(s, read, options, frame_shape) for s in sources}
         if len(keys) < len(sources):
             raise ValueError("sources need different names")
         with _one_line(store_path):
@@ -284,7 +172,7 @@ def build(
                 report = report.with_name(f"{store_path.name}.failed.report.csv")
             with _one_line(store_path), replacing(report) as temporary:
                 _write_report(temporary, parts)
-            _remove_parts(folder)
+            remove_parts(folder)
             raise InputError(
                 f"{store_path}: no {what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
@@ -304,45 +192,20 @@ def build(
                 licence=licence,
                 overwrite=overwrite,
             )
-        _remove_parts(folder)
+        remove_parts(folder)
     return store
-
-
-@contextlib.contextmanager
-def _parts_folder(store_path: Path) -> Iterator[Path]:
-    """The folder of the parts, for one run at a time."""
-    folder = store_path.with_name(f".{store_path.name}.parts")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{store_path}: cannot be made there ({error.strerror}); choose another "
-            "place"
-        ) from error
-    busy = (
-        f"{store_path}: is being made by another process now; wait for it, or choose "
-        "another name"
-    )
-    with locked(folder / "lock", busy):
-        try:
-            yield folder
-        finally:
-            with contextlib.suppress(OSError):
-                if [path.name for path in folder.iterdir()] == ["lock"]:
-                    (folder / "lock").unlink()
-                folder.rmdir()
 
 
 def _read_all(
     sources: Sequence[Source],
     keys: Mapping[str, str],
     folder: Path,
-    read: _Read,
+    read: Read,
     options: Mapping[str, Any],
     workers: int,
     dask: str | None,
     progress: Progress | None,
-) -> list[tuple[Source, _Summary]]:
+) -> list[tuple[Source, Summary]]:
     """Read what is not read yet; returns (source, summary) for all."""
     skipped = {}
     todo = [s for s in sources if not (folder / keys[s.name]).is_dir()]
@@ -361,13 +224,13 @@ def _read_all(
             progress(done, len(sources))
 
     def begun(name: str) -> bool:
-        return _remove_begun(folder / keys[name])
+        return remove_begun(folder / keys[name])
 
     place = Path(execution.place_for(dask, folder))
     tasks = {s.name: (read, s, options, str(place / keys[s.name])) for s in todo}
-    execution.run(_work, tasks, finished, begun, workers, dask)
+    execution.run(work, tasks, finished, begun, workers, dask)
     return [
-        (s, _Summary.of(folder / keys[s.name], skipped.get(s.name))) for s in sources
+        (s, Summary.of(folder / keys[s.name], skipped.get(s.name))) for s in sources
     ]
 
 
@@ -389,149 +252,7 @@ def _checked_report_path(store_path: Path) -> Path:
     return path
 
 
-def _key(
-    source: Source, read: _Read, options: Mapping[str, Any], frame_shape: ImageShape
-) -> str:
-    """Name of a part: other for another source, other options or another version."""
-    about = [
-        __version__,
-        f"{read.__module__}.{read.__qualname__}",
-        options,
-        list(frame_shape),
-        asdict(source),
-    ]
-    text = json.dumps(about, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _work(
-    read: _Read, source: Source, options: Mapping[str, Any], folder: StrPath
-) -> Reading | None:
-    """Read one source into a part, in whatever process.
-
-    Returns:
-        None, or a `Reading` where nothing was kept because the source is broken: it is
-        tried again the next time.
-    """
-    folder = Path(folder)
-    temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.mkdir(parents=True)
-        with open(temporary / "frames.bin", "wb") as file:
-            spool = Spool(file)
-            reading = _try(read, source, options, spool)
-        if reading.failed:
-            return reading
-        arrays: dict[str, Any] = {}
-        for number, clip in enumerate(reading.clips):
-            arrays[f"{number}/rows"] = np.asarray(clip.rows, np.int64)
-            for label, values in clip.frame_labels.items():
-                arrays[f"{number}/label/{label}"] = np.asarray(values)
-        np.savez(temporary / "clips.npz", **arrays)
-        about = {
-            "shape": spool.shape,
-            "names": [clip.name for clip in reading.clips],
-            "lengths": [len(clip.rows) for clip in reading.clips],
-            **{
-                name: getattr(reading, name)
-                for name in _Summary.__dataclass_fields__
-                if name not in ("names", "lengths")
-            },
-        }
-        (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
-        try:
-            os.rename(temporary, folder)
-        except OSError:
-            # Another worker that was taken for lost was faster.
-            if not folder.is_dir():
-                raise
-        return None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _try(
-    read: _Read, source: Source, options: Mapping[str, Any], spool: Spool
-) -> Reading:
-    """Read a source; what is wrong with it becomes the reason to skip it."""
-    try:
-        return read(source, options, spool)
-    except OSError as error:
-        # Of our own files, which concern all sources.
-        if error.errno in NO_SPACE or spool.failed:
-            raise
-        reason = f"{error.filename or source.path}: {error.strerror}"
-    except InputError as error:
-        reason = str(error)
-    except MemoryError:
-        reason = f"{source.path}: needs more memory than there is"
-    # A decoder may raise anything on a broken file, which must not cost the others.
-    except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        reason = f"{source.path}: cannot be read ({text[:300]})"
-    return Reading(skipped=reason, failed=True)
-
-
-def _remove_parts(folder: Path) -> None:
-    """Remove all parts; half of one must never be taken for a part."""
-    with contextlib.suppress(OSError):
-        for part in list(folder.iterdir()):
-            if part.is_dir() and ".tmp-" not in part.name:
-                os.rename(
-                    part, part.with_name(f"{part.name}.tmp-{uuid.uuid4().hex[:8]}")
-                )
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_begun(folder: Path) -> bool:
-    """Remove what an unfinished reading left, and say whether there was any."""
-    begun = list(folder.parent.glob(f"{folder.name}.tmp-*"))
-    for path in begun:
-        shutil.rmtree(path, ignore_errors=True)
-    return bool(begun)
-
-
-@dataclass
-class _Summary:
-    """What must be known of all parts at once; see `Reading`."""
-
-    lengths: list[int]
-    names: list[str]
-    frames_declared: int | None
-    frames_read: int
-    frames_broken: int
-    frames_found: int
-    skipped: str
-    notes: str
-
-    @classmethod
-    def of(cls, folder: Path, skipped: Reading | None) -> Self:
-        if skipped is not None:
-            about = {**asdict(skipped), "lengths": [], "names": []}
-        else:
-            about = json.loads((folder / "part.json").read_text(encoding="utf-8"))
-        return cls(**{name: about[name] for name in cls.__dataclass_fields__})
-
-
-def _clips(folder: Path, names: list[str]) -> Iterator[Clip]:
-    """The clips of a part."""
-    with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
-        for number, name in enumerate(names):
-            prefix = f"{number}/label/"
-            labels = {
-                key[len(prefix) :]: arrays[key]
-                for key in arrays.files
-                if key.startswith(prefix)
-            }
-            yield Clip(arrays[f"{number}/rows"], labels, name)
-
-
-def _pixels(folder: Path) -> NDArray[np.uint8]:
-    shape = json.loads((folder / "part.json").read_text(encoding="utf-8"))["shape"]
-    return np.memmap(folder / "frames.bin", np.uint8, "r", shape=tuple(shape))
-
-
-def _write_report(path: Path, parts: list[tuple[Source, _Summary]]) -> None:
+def _write_report(path: Path, parts: list[tuple[Source, Summary]]) -> None:
     with open(
         path, "w", newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:
@@ -553,7 +274,7 @@ def _write_report(path: Path, parts: list[tuple[Source, _Summary]]) -> None:
             )
 
 
-def _tell(parts: list[tuple[Source, _Summary]]) -> None:
+def _tell(parts: list[tuple[Source, Summary]]) -> None:
     for source, part in parts:
         for text, verb in ((part.skipped, "skipped: "), (part.notes, "")):
             if text:
@@ -568,7 +289,7 @@ def _cut(line: str) -> str:
     return line if len(line) <= 1000 else f"{line[:700]} … {line[-250:]}"
 
 
-def _reasons(parts: list[tuple[Source, _Summary]]) -> str:
+def _reasons(parts: list[tuple[Source, Summary]]) -> str:
     reasons = [
         p.skipped if p.skipped.startswith(s.path) else f"{s.name}: {p.skipped}"
         for s, p in parts
@@ -579,7 +300,7 @@ def _reasons(parts: list[tuple[Source, _Summary]]) -> str:
 
 
 def _records(
-    parts: list[tuple[Source, _Summary]],
+    parts: list[tuple[Source, Summary]],
     folder: Path,
     keys: Mapping[str, str],
     labels: Mapping[str, Mapping[str, Any]],
@@ -614,9 +335,9 @@ def _records(
             used, persons, groups, fixed, strict=True
         ):
             place = folder / keys[source.name]
-            pixels = _pixels(place)
+            pixels = pixels_of(place)
             counts: Counter[str] = Counter()
-            for clip in _clips(place, part.names):
+            for clip in clips_of(place, part.names):
                 counts[clip.name] += 1
                 frame_labels = dict(clip.frame_labels)
                 sequence_labels: dict[str, LabelValue] = {}
@@ -639,7 +360,7 @@ def _records(
 
 
 def _warn_of_frames(
-    user_labels: UserLabels, used: list[tuple[Source, _Summary]]
+    user_labels: UserLabels, used: list[tuple[Source, Summary]]
 ) -> None:
     """Say which labels are for frames that their source has not."""
     beyond = [

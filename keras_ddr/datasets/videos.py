@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets import clips, execution, options, pipeline
+from keras_ddr.datasets import clips, execution, options, parts, pipeline
 from keras_ddr.datasets.layouts import find_files
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.errors import InputError
@@ -151,8 +151,8 @@ def prepare(
     return pipeline.build(
         store_path,
         [
-            pipeline.Source(
-                name, execution.place_for(dask, path), pipeline.fingerprint([path])
+            parts.Source(
+                name, execution.place_for(dask, path), parts.fingerprint([path])
             )
             for name, path in videos
         ],
@@ -234,17 +234,17 @@ def _described(source: StrPath | Sequence[StrPath]) -> str | list[str]:
 
 
 def read_video(
-    source: pipeline.Source, reading: Mapping[str, Any], spool: pipeline.Spool
-) -> pipeline.Reading:
+    source: parts.Source, reading: Mapping[str, Any], spool: parts.Spool
+) -> parts.Reading:
     """Read one video into clips.
 
     Args:
-        source: `pipeline.Source`.
+        source: `parts.Source`.
         reading: dict of options, see `prepare`.
-        spool: `pipeline.Spool` for the crops.
+        spool: `parts.Spool` for the crops.
 
     Returns:
-        `pipeline.Reading`.
+        `parts.Reading`.
     """
     video = Video(source.path, reading["fps"], options.threads())
     tracks: Mapping[int, _Places]
@@ -259,7 +259,7 @@ def read_video(
     else:
         tracks, found = _read_frames(video, reading, spool)
         chosen, several, missing = tracks.values(), False, "all frames are blank"
-    result = pipeline.Reading(
+    result = parts.Reading(
         frames_declared=video.declared,
         frames_read=video.read,
         frames_broken=video.broken,
@@ -280,14 +280,14 @@ def read_video(
 
 
 def read_faces(
-    video: Iterable[Frame], reading: Mapping[str, Any], spool: pipeline.Spool
+    video: Iterable[Frame], reading: Mapping[str, Any], spool: parts.Spool
 ) -> tuple[dict[int, Track], int]:
     """Find, follow and crop everyone in a video.
 
     Args:
         video: iterable of `Frame`.
         reading: dict of options.
-        spool: `pipeline.Spool` for the crops.
+        spool: `parts.Spool` for the crops.
 
     Returns:
         Dict person -> list of (row of the spool, frame number, time, face (15,)), and
@@ -325,7 +325,7 @@ def read_faces(
 
 
 def _read_frames(
-    video: Iterable[Frame], reading: Mapping[str, Any], spool: pipeline.Spool
+    video: Iterable[Frame], reading: Mapping[str, Any], spool: parts.Spool
 ) -> tuple[dict[int, list[tuple[int, int, float, None]]], int]:
     tracks: dict[int, list[tuple[int, int, float, None]]] = {}
     shot_number = 0
@@ -343,7 +343,7 @@ def _read_frames(
 
 def cut_tracks(
     tracks: Iterable[_Places], reading: Mapping[str, Any], several: bool = False
-) -> list[pipeline.Clip]:
+) -> list[parts.Clip]:
     """Cut tracks into clips of the lengths that are asked for.
 
     Args:
@@ -352,7 +352,7 @@ def cut_tracks(
         several: whether the clips' names say which person it is.
 
     Returns:
-        List of `pipeline.Clip`.
+        List of `parts.Clip`.
     """
     made = []
     for number, track in enumerate(tracks, start=1):
@@ -368,5 +368,5 @@ def cut_tracks(
                 for name, values in zip(COLUMNS, np.array(faces).T, strict=True):
                     labels[name] = values.astype(np.float32)
             name = f"person{number}-" if several else ""
-            made.append(pipeline.Clip(np.array(rows), labels, name))
+            made.append(parts.Clip(np.array(rows), labels, name))
     return made

@@ -16,7 +16,7 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
-from keras_ddr.datasets import execution, images, pipeline
+from keras_ddr.datasets import execution, images, parts, pipeline
 from readers import read_script
 
 LABELS = {"level": {"scope": "frame", "kind": "continuous"}}
@@ -32,7 +32,7 @@ def write(tmp_path):
             (folder / name).write_text(script)
         names = sorted(os.listdir(folder))
         return [
-            pipeline.Source(n, str(folder / n), pipeline.fingerprint([folder / n]))
+            parts.Source(n, str(folder / n), parts.fingerprint([folder / n]))
             for n in names
         ]
 
@@ -153,12 +153,12 @@ def _start(tmp_path, workers):
         "import sys\n"
         f"sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})\n"
         "from pathlib import Path\n"
-        "from keras_ddr.datasets import pipeline\n"
+        "from keras_ddr.datasets import parts, pipeline\n"
         "from readers import read_script\n"
         "def main(folder, workers):\n"
         "    names = sorted(p.name for p in (folder / 'sources').iterdir())\n"
         "    paths = {n: str(folder / 'sources' / n) for n in names}\n"
-        "    sources = [pipeline.Source(n, p, pipeline.fingerprint([p]))\n"
+        "    sources = [parts.Source(n, p, parts.fingerprint([p]))\n"
         "               for n, p in paths.items()]\n"
         "    pipeline.build(folder / 'S', sources, read_script,\n"
         "        {'log': str(folder / 'log')}, dataset='scripts',\n"
@@ -397,11 +397,11 @@ def test_a_full_disk_is_one_line(tmp_path, write):
 
 def test_fingerprints_change_with_the_file(tmp_path):
     path = tmp_path / "a"
-    missing = pipeline.fingerprint([path])
+    missing = parts.fingerprint([path])
     path.write_text("1")
-    first = pipeline.fingerprint([path])
+    first = parts.fingerprint([path])
     os.utime(path, ns=(1, 1))
-    assert len({missing, first, pipeline.fingerprint([path])}) == 3
+    assert len({missing, first, parts.fingerprint([path])}) == 3
 
 
 def test_rows_out_of_order_and_with_gaps_are_taken(tmp_path):
