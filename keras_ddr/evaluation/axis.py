@@ -62,10 +62,6 @@ class AxisScore:
     informativeness: dict[str, float]
     importance: list[list[float]]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dict of plain Python values."""
-        return dataclasses.asdict(self)
-
 
 def frame_factors(labels: Mapping[str, LabelInfo], dynamic_dim: int) -> list[str]:
     """Names of the factors of frames that the components of z may stand for.

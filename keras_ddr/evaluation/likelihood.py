@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
@@ -61,10 +61,6 @@ class LikelihoodScore:
     sampled_elbo: float
     sampled_sets: int
     samples: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dict of plain Python values."""
-        return dataclasses.asdict(self)
 
 
 def measure_likelihood(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -52,10 +52,6 @@ class MSDScore:
             for settings in (judge.fixed_dynamics, judge.fixed_dynamics_raw)
         )
         return cls(static, dynamic, raw, (static + dynamic) / 2)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dict of plain Python values."""
-        return dataclasses.asdict(self)
 
 
 def msd_score(kept: ArrayLike, others: ArrayLike, chances: ArrayLike) -> float:

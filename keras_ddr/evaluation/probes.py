@@ -85,10 +85,6 @@ class ProbeScore:
     interval: Interval | None = None
     concordance_interval: Interval | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dict of plain Python values."""
-        return dataclasses.asdict(self)
-
 
 def probe(
     fit_codes: ArrayLike,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import entr
@@ -110,10 +110,6 @@ class JudgeScore:
     swapped: dict[str, TargetScore] | None
     ceiling: float | None
     steps: int | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as nested dicts of plain Python values."""
-        return dataclasses.asdict(self)
 
 
 def judge_model(

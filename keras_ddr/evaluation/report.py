@@ -107,27 +107,13 @@ class EvaluationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as nested dicts of plain values, ready for JSON."""
-        return {
-            "details": self.details,
-            "likelihood": _plain(self.likelihood),
-            "reconstruction": _plain(self.reconstruction),
-            "probes": None
-            if self.probes is None
-            else {
-                label: {
-                    "scope": self.scopes[label],
-                    **{code: score.to_dict() for code, score in scores.items()},
-                }
-                for label, scores in self.probes.items()
-            },
-            "swap": _plain(self.swap),
-            "swap_intervals": self.swap.intervals if self.swap else None,
-            "verification": _plain(self.verification),
-            "axis": _plain(self.axis),
-            "judge": _plain(self.judge),
-            "msd": _plain(self.msd),
-            "skipped": [dataclasses.asdict(item) for item in self.skipped],
-        }
+        content = dataclasses.asdict(self)
+        details, skipped, scopes = map(content.pop, ("details", "skipped", "scopes"))
+        for label, scores in (content["probes"] or {}).items():
+            content["probes"][label] = {"scope": scopes[label], **scores}
+        swapped = content["swap"]
+        content["swap_intervals"] = swapped and swapped.pop("intervals")
+        return {"details": details, **content, "skipped": skipped}
 
     def table(self) -> str:
         """The metrics as plain text, each beside what guessing gives."""
@@ -401,9 +387,3 @@ def _known(values: NDArray[Any], info: LabelInfo) -> NDArray[np.float64]:
     missing = info.get("missing")
     unknown = ~np.isfinite(values) | (False if missing is None else values == missing)
     return np.where(unknown, np.nan, values)
-
-
-def _plain(score: Any) -> Any:
-    if isinstance(score, dict):
-        return {code: part.to_dict() for code, part in score.items()}
-    return None if score is None else score.to_dict()

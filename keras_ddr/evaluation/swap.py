@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,12 +43,6 @@ class SwapScore:
     mean_image: float
     pairs: int
     intervals: dict[str, Interval | None] = dataclasses.field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The errors and the number of pairs, as plain Python values."""
-        content = dataclasses.asdict(self)
-        del content["intervals"]
-        return content
 
 
 def swap_error(

@@ -7,7 +7,7 @@ is where as many impostors are accepted as true pairs are refused.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,10 +44,6 @@ class VerificationScore:
     genuine: int
     impostors: int
     persons: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dict of plain Python values."""
-        return dataclasses.asdict(self)
 
 
 def verify(
