@@ -90,6 +90,8 @@ _SHOWN = (
     "swap z̃",
     "ratio",
 )
+# A factor is a distance here, so that a bad setting does not hide the others.
+_LOGARITHMIC = ("reconstruction", "swap z̃")
 _NOTES = """\
 Means over seeds ± the standard deviation between them (none with one seed); the CSV
 has more, with intervals. f should know the attributes, and z̃, the standard score of z
@@ -204,6 +206,7 @@ def _figure(named):
     """Dots for the seeds, a bar for their mean, a line for the first row's mean."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     from keras_ddr.visualization.style import FADED, INK, STYLE
 
@@ -229,7 +232,12 @@ def _figure(named):
             panel.set_title(heading + arrow)
             panel.tick_params(width=0.5, length=2)
             panel.grid(axis="y", linewidth=0.2)
+            if heading in _LOGARITHMIC:
+                panel.set_xscale("log")
+                panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                panel.xaxis.set_minor_formatter(NullFormatter())
         panels[0].set_yticks(places, list(named))
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(len(named) - 0.4, -0.6)
         figure.tight_layout()
     return figure

@@ -26,6 +26,7 @@ extensions = [
     "mathml",
     "names",
     "reference",
+    "study_figures",
 ]
 exclude_patterns = ["_build", "**/README.md"]
 nitpicky = True
