@@ -39,8 +39,8 @@ __all__ = ["encode"]
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
-    help="Random noise on z in standard deviations of its posterior, against looks "
-    "that can be guessed from z; 1 draws z from the posterior.",
+    help="Random noise on z in standard deviations of its posterior, against "
+    "appearance that can be guessed from z; 1 draws z from the posterior.",
 )
 @backend_option
 def encode(

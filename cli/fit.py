@@ -67,7 +67,7 @@ class _Fit(click.Command):
     "--config",
     type=click.Choice(CONFIG_NAMES),
     help="Architecture and training settings: the paper's for mmnist, sprites and "
-    "affwild; recommended, small and tiny suit a CPU.  [default: small]",
+    "affwild; small and tiny suit a CPU, recommended a GPU.  [default: small]",
 )
 @click.option(
     "--steps",
@@ -182,7 +182,7 @@ class _Fit(click.Command):
 @click.option(
     "--kl-warmup",
     type=click.IntRange(0),
-    help="Steps in which this factor rises from 0, against a posterior that collapses "
+    help="Steps in which --kl-weight rises from 0, against a posterior that collapses "
     "early.  [default: 0]",
 )
 @click.option(
@@ -195,7 +195,7 @@ class _Fit(click.Command):
     "--independence-weight",
     type=click.FloatRange(0),
     help="Nats a frame for each unit of distance between the codes of one sequence and "
-    "those of all, against looks in z." + _OF_CONFIG,
+    "those of all, against appearance in z." + _OF_CONFIG,
 )
 @click.option(
     "--distribute",

@@ -13,6 +13,7 @@ from keras_ddr.errors import InputError
 from keras_ddr.files import locked
 from keras_ddr.model_files import check_model_file
 from keras_ddr.runs.checkpoints import Checkpoints, Progress
+from keras_ddr.training.callbacks import check_weights
 
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
@@ -44,6 +45,7 @@ class SaveAndResume(keras.callbacks.Callback):
     Raises:
         InputError: The checkpoint is damaged or of another model, or another process
             uses the folder.
+        LossNotFinite: A weight became NaN or infinite; the checkpoint before it stays.
 
     Example::
 
@@ -66,6 +68,7 @@ class SaveAndResume(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Load the newest checkpoint, where there is one."""
         checkpoints, model = self._checkpoints, self.model
+        model._initial_epoch = 0  # of a training that was interrupted
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock = locked(
             checkpoints.folder / ".lock",
@@ -101,6 +104,7 @@ class SaveAndResume(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keep the row of the epoch and save."""
+        check_weights(self.model, epoch + 1, self.params.get("steps") or 0)
         values = {name: float(value) for name, value in (logs or {}).items()}
         # Rows of epochs that `initial_epoch` left out are empty.
         before = [*self._rows[:epoch], *[{}] * (epoch - len(self._rows))]

@@ -26,7 +26,6 @@ __all__ = [
     "bounded_lines",
     "cannot_write",
     "check_output_path",
-    "is_temporary",
     "lives",
     "locked",
     "natural_key",
@@ -176,11 +175,6 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
         if refusal and (full or named == str(temporary)):
             raise refusal from error
         raise
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a file has a name that `replacing` gives until it is whole."""
-    return name.startswith(".") and ".tmp-" in name
 
 
 def _remove_leftovers(path: pathlib.Path) -> None:

@@ -430,6 +430,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
                 x = x.with_steps(kwargs.pop("steps_per_epoch"))
             added.append(EpochSetter(x))
         callbacks = _with_first(added, callbacks)
+        # A callback that restores sets it; of an interrupted training it would stay.
+        self._initial_epoch = 0
         return super().fit(
             x,
             batch_size=batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import warnings
@@ -66,7 +67,7 @@ class FrameStore:
     Attributes:
         path: `pathlib.Path` of the folder.
         meta: what `meta.json` holds; for a folder of stores, that of the first one
-            with the labels of all.
+            with the labels of all, and a sha256 of those of all.
         dataset: name of the dataset, `meta["dataset"]`.
         frame_shape: (H, W, C).
         num_frames: frames of all sequences together.
@@ -95,6 +96,9 @@ class FrameStore:
         self.meta = dict(shards[0].meta)
         self.label_info = _merge_label_info(shards)
         self.meta["labels"] = self.label_info
+        if len(shards) > 1:
+            sums = "\n".join(str(shard.meta.get("sha256")) for shard in shards)
+            self.meta["sha256"] = hashlib.sha256(sums.encode()).hexdigest()
         self.dataset = self.meta.get("dataset", "")
         self.sequences: list[Sequence] = []
         self._places: list[tuple[int, int]] = []

@@ -36,7 +36,7 @@ def load_digits(source: StrPath) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
     Args:
         source: an idx file of images, a folder of idx files, or "keras", as in
-            `prepare`.
+            `moving_mnist.prepare`.
 
     Returns:
         Images uint8 (M, 28, 28), 0 for the background, and classes uint8 (M,), 0 to

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CANVAS",
-    "DIGIT",
     "EXTENT",
     "SPEED",
     "generate",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from keras_ddr.evaluation.targets import Target
     from keras_ddr.typing import ImageShape, Progress, Tensor
 
-__all__ = ["STEPS", "Judge", "train_judge"]
+__all__ = ["STEPS", "Judge", "check_judge", "train_judge"]
 
 STEPS = 1000
 """Training steps of a judge."""
@@ -117,6 +117,40 @@ def train_judge(
     )
     network.trainable = False
     return Judge(targets, network, steps)
+
+
+def check_judge(judge: Judge, store: FrameStore, sequences: list[Sequence]) -> None:
+    """Refuse a judge that cannot name what is on frames.
+
+    Args:
+        judge: `Judge`.
+        store: `FrameStore`.
+        sequences: List of `Sequence` to be judged.
+
+    Raises:
+        InputError: Frames have another size, labels are missing, or there are classes
+            that it does not know.
+    """
+    shape = tuple(judge.network.input_shape[1:])
+    if shape != store.frame_shape:
+        raise InputError(
+            f"judge: it was trained on frames {shape}, but those of {store.path} are "
+            f"{store.frame_shape}; train one on this store"
+        )
+    for target in judge.targets:
+        for label in target.labels:
+            info = store.label_info.get(label)
+            if info is None or info["scope"] != target.scope:
+                raise InputError(
+                    f"judge: it names {label!r}, but {store.path} has no such label of "
+                    f"a {target.scope}; train one on this store"
+                )
+        unknown = target.classes_in(store, sequences) - set(target.classes)
+        if unknown:
+            raise InputError(
+                f"judge: it does not know {target.name} {sorted(unknown)[0]!r}; choose "
+                "its targets for all sequences that it is to judge"
+            )
 
 
 def _network(image_shape: ImageShape, targets: list[Target], seed: int) -> keras.Model:

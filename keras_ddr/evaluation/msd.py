@@ -34,7 +34,7 @@ class MSDScore:
 
     @classmethod
     def of(cls, judge: JudgeScore) -> Self:
-        """The scores that follow from a `judge.JudgeScore`."""
+        """The scores that follow from a `protocol.JudgeScore`."""
         attributes = list(judge.attributes)
 
         def score(

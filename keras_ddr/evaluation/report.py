@@ -16,7 +16,7 @@ from keras_ddr.evaluation.encoded import (
     measured_labels,
     select_sequences,
 )
-from keras_ddr.evaluation.judge import STEPS
+from keras_ddr.evaluation.judge import STEPS, check_judge
 from keras_ddr.evaluation.likelihood import LikelihoodScore, measure_likelihood
 from keras_ddr.evaluation.msd import MSDScore
 from keras_ddr.evaluation.reconstruction import (
@@ -56,6 +56,20 @@ METRICS = (
 """Names of what `evaluate` can measure; "judge" includes the MSD score."""
 
 _ENCODING = ("sets", "combine", "frames_per_set", "noise")
+# Parts of a report as a dict, in this order.
+_SECTIONS = (
+    "details",
+    "likelihood",
+    "reconstruction",
+    "probes",
+    "swap",
+    "swap_intervals",
+    "verification",
+    "axis",
+    "judge",
+    "msd",
+    "skipped",
+)
 _CODED = {"reconstruction", "probes", "swap", "verification", "axis", "judge"}
 _CODED_FIT = {"probes", "axis"}  # those that are fitted on codes
 
@@ -108,12 +122,11 @@ class EvaluationReport:
     def to_dict(self) -> dict[str, Any]:
         """Everything as nested dicts of plain values, ready for JSON."""
         content = dataclasses.asdict(self)
-        details, skipped, scopes = map(content.pop, ("details", "skipped", "scopes"))
         for label, scores in (content["probes"] or {}).items():
-            content["probes"][label] = {"scope": scopes[label], **scores}
+            content["probes"][label] = {"scope": self.scopes[label], **scores}
         swapped = content["swap"]
         content["swap_intervals"] = swapped and swapped.pop("intervals")
-        return {"details": details, **content, "skipped": skipped}
+        return {name: content[name] for name in _SECTIONS}
 
     def table(self) -> str:
         """The metrics as plain text, each beside what guessing gives."""
@@ -165,7 +178,8 @@ def evaluate(
             "animation" and "direction", or else "pose", where `None`.
         judge_steps: Training steps of the judge.
         judge: `Judge` that `train_judge` has trained on this store, so that several
-            models are seen by the same one; `None` trains one. It has its own targets:
+            models are seen by the same one; `None` trains one. It has its own targets
+            (from `targets.choose_targets` with the sequences of both splits), so that
             `attributes`, `action` and `judge_steps` are not used.
         encoding: Dict of `sets`, `combine`, `frames_per_set` and `noise` of
             `DDR.encode`, where f and z are to be found in another way than by default.
@@ -181,8 +195,8 @@ def evaluate(
 
     Raises:
         InputError: A split is empty, or holds no sequence that is long enough, a
-            metric is not known, `encoding` cannot be used, or the store has no such
-            `attributes` or `action`.
+            metric is not known, `encoding` cannot be used, the store has no such
+            `attributes` or `action`, or `judge` is not of its labels and frames.
     """
     metrics = _check_metrics(metrics)
     encoding = _check_encoding(encoding)
@@ -200,8 +214,10 @@ def evaluate(
     }
     fit, test = splits[fit_split], splits[split]
     stage = stage or (lambda name: None)
-    if "judge" in metrics and judge is None and (attributes or action):
-        # What was asked for by name is refused at once, not skipped at the end.
+    # What was asked for by name is refused at once, not skipped at the end.
+    if "judge" in metrics and judge is not None:
+        check_judge(judge, store, test.sequences)
+    elif "judge" in metrics and (attributes or action):
         choose_targets(store, fit.sequences, test.sequences, attributes, action)
     coded = [test] if _CODED & metrics else []
     if _CODED_FIT & metrics:

@@ -51,6 +51,10 @@ class Target:
         names = _names(store, sequence, self.labels, self.scope)
         return np.array([number.get(name, -1) for name in names])
 
+    def classes_in(self, store: FrameStore, sequences: Iterable[Sequence]) -> set[str]:
+        """Names of the classes that occur in sequences, known or not."""
+        return _found(store, sequences, self.labels, self.scope)
+
 
 def choose_targets(
     store: FrameStore,

@@ -14,14 +14,18 @@ import keras
 
 from keras_ddr import checksums
 from keras_ddr.errors import InputError
-from keras_ddr.files import is_temporary, replacing
+from keras_ddr.files import replacing
 
 if TYPE_CHECKING:
     from keras_ddr.model import DDR
 
-__all__ = ["Checkpoints", "MetricsRestorer", "Progress", "place"]
+__all__ = ["Checkpoints", "MetricsRestorer", "Progress", "is_leftover", "place"]
 
 _NAME = re.compile(r"epoch-([0-9]{6,9})(?:-step-([0-9]{6,9}))?\.keras")
+# What is written under a temporary name in the folders of runs and checkpoints.
+_LEFTOVER = re.compile(
+    r"\.(epoch-[0-9]+(-step-[0-9]+)?|step-[0-9]+|config|history|model|new)\.tmp-.*"
+)
 _MEMBER = "progress.json"
 _MOST_TEXT = 16 << 20  # bytes of it
 
@@ -102,7 +106,7 @@ class Checkpoints:
     def remove_leftovers(self) -> None:
         """Remove what a process left that was killed while it saved."""
         for file in self.folder.iterdir():
-            if is_temporary(file.name):
+            if is_leftover(file.name):
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     @staticmethod
@@ -142,6 +146,11 @@ class Checkpoints:
                 f"{path}: its {_MEMBER} is damaged ({error}); restore it"
             ) from None
         return progress
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder is what a run leaves that is killed while it writes."""
+    return _LEFTOVER.fullmatch(name) is not None
 
 
 def place(path: Path) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from keras_ddr.runs.checkpoints import MetricsRestorer, Progress
 from keras_ddr.runs.folder import Run
 from keras_ddr.runs.history import COLUMNS
 from keras_ddr.runs.signals import Stopped, StopRequest
+from keras_ddr.training.callbacks import check_weights
 from keras_ddr.training.devices import on_devices
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def fit(
             made with where `None`.
         steps: Train to this step instead of the configured one. Possible with a
             constant learning rate only: a cosine decay depends on its last step.
-        callbacks: More Keras callbacks; they see an epoch after it was saved.
+        callbacks: More Keras callbacks; they see an epoch after it was saved. One that
+            sets `stop_training` ends this call; `fit` goes on from there when it is
+            called again.
         verbose: As for `keras.Model.fit`.
         report: Called with a line of text now and then, or `None`.
         distribute: "none" for one device, "auto" for all of this host, see
@@ -68,24 +71,27 @@ def fit(
     report = report or (lambda line: None)
     store = origin.same_store(run, store)
     with run.alone(), StopRequest().listening() as request:
-        _change_steps(run, steps)
-        training = run.config["training"]
+        training = _with_steps(run, steps)
         batch_size, accumulate = training["batch_size"], training.get("accumulate", 1)
         with on_devices(distribute, batch_size, report, accumulate):
-            _train(run, store, callbacks, verbose, report, request)
+            _train(run, store, training, _Parts(callbacks), verbose, report, request)
     return run
 
 
 def _train(
     run: Run,
     store: FrameStore,
-    callbacks: Iterable[keras.callbacks.Callback],
+    training: dict[str, Any],
+    callbacks: _Parts,
     verbose: int | str,
     report: Callable[[str], object],
     request: StopRequest,
 ) -> None:
     model, progress, step = run.restore()
-    training = run.config["training"]
+    if training != run.config["training"]:
+        # Now that nothing can be refused any more.
+        run.config["training"] = training
+        run.write_config()
     if step:
         report(
             f"going on after epoch {progress.epoch}, step {step} of {training['steps']}"
@@ -115,7 +121,7 @@ def _train(
                 callbacks=[
                     MetricsRestorer(progress.metrics if done else []),
                     recorder,
-                    *callbacks,
+                    callbacks,
                 ],
                 verbose=verbose,
             )
@@ -123,7 +129,11 @@ def _train(
             step = recorder.began_at + error.step if error.step else recorder.step
             kept = f"the checkpoint of step {run.step()} is kept"
             raise error.in_run(run.path, step, kept) from None
+        if model.stop_training:
+            report(f"a callback ended the training at step {recorder.step}")
+            break
         epoch += number
+    callbacks.end()
 
 
 def _plan(
@@ -152,10 +162,11 @@ def _plan(
         yield 1, rest, 0
 
 
-def _change_steps(run: Run, steps: int | None) -> None:
-    training = run.config["training"]
+def _with_steps(run: Run, steps: int | None) -> dict[str, Any]:
+    """The settings of the training, with another last step if that is asked for."""
+    training: dict[str, Any] = run.config["training"]
     if steps is None or steps == training["steps"]:
-        return
+        return training
     changed = settings.checked_training({**training, "steps": steps})
     if training["schedule"] != "constant":
         raise InputError(
@@ -166,8 +177,30 @@ def _change_steps(run: Run, steps: int | None) -> None:
     # In the middle of an epoch there has to be a step that ends it.
     if steps < max(1, done + run.within_epoch()):
         raise InputError(f"steps={steps}; {run.path} is already at step {done}")
-    run.config["training"] = changed
-    run.write_config()
+    return changed
+
+
+class _Parts(keras.callbacks.CallbackList):
+    """Shows the parts of a training, each a `fit` of Keras, to callbacks as one."""
+
+    def __init__(self, callbacks: Iterable[keras.callbacks.Callback]) -> None:
+        super().__init__(list(callbacks))
+        self._async_train = self._async_test = False  # threads would outlive a part
+        self._begun = False
+        self._last: dict[str, Any] | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if not self._begun:
+            self._begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._last = logs
+
+    def end(self) -> None:
+        """After the last part."""
+        if self._begun:
+            super().on_train_end(self._last)
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -214,12 +247,14 @@ class _Recorder(keras.callbacks.Callback):
         # After its last step the epoch ends with a checkpoint anyway.
         if self._request.signal is not None and in_epoch < length:
             seconds = time.perf_counter() - self._began
+            check_weights(self.model, self._epoch + 1, self.step - self.began_at)
             progress = Progress.within(self.model, self._epoch, in_epoch, seconds)
             self._run.checkpoints.save(self.model, progress)
             raise Stopped(self._request.signal, self.step)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         model, epoch = self.model, epoch + 1
+        check_weights(model, epoch, self.step - self.began_at)
         values = {name: float(value) for name, value in (logs or {}).items()}
         row = dict.fromkeys(COLUMNS)
         row.update({name: value for name, value in values.items() if name in row})

@@ -14,9 +14,9 @@ import keras
 from keras_ddr import checksums, configs
 from keras_ddr.data import FrameSets
 from keras_ddr.errors import InputError
-from keras_ddr.files import is_temporary, locked, replacing, this_process
+from keras_ddr.files import locked, replacing, this_process
 from keras_ddr.runs import history, origin, settings
-from keras_ddr.runs.checkpoints import Checkpoints, Progress, place
+from keras_ddr.runs.checkpoints import Checkpoints, Progress, is_leftover, place
 from keras_ddr.runs.models import load_file
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ def _unfinished(path: pathlib.Path) -> bool:
     known = {".lock", "checkpoint", "samples", "checkpoint/epoch-000000.keras"}
     found = [file.relative_to(path) for file in path.rglob("*")]
     return all(
-        file.as_posix() in known or any(map(is_temporary, file.parts)) for file in found
+        file.as_posix() in known or any(map(is_leftover, file.parts)) for file in found
     )
 
 

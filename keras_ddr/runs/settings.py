@@ -57,8 +57,14 @@ def training_settings(
         Dict.
 
     Raises:
-        InputError: One of them cannot be used.
+        InputError: One of them cannot be used, or is not known.
     """
+    known = {*defaults, "save_every", "clipnorm", "accumulate"}
+    for name in given(overrides):
+        if name not in known:
+            raise InputError(
+                f"training: {name!r} is not known; use {', '.join(sorted(known))}"
+            )
     return checked_training(
         {**defaults, "save_every": 500, **given(overrides), "seed": seed}
     )

@@ -6,10 +6,11 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_ddr.errors import LossNotFinite
 
-__all__ = ["EpochSetter", "LossWatch"]
+__all__ = ["EpochSetter", "LossWatch", "check_weights"]
 
 # Reading a loss waits for the device; by then these steps are already on their way.
 _BEHIND = 16
@@ -103,3 +104,23 @@ class LossWatch(keras.callbacks.Callback):
                 f"{self._epoch}): {_REMEDIES}",
                 stacklevel=2,
             )
+
+
+def check_weights(model: keras.Model, epoch: int, step: int) -> None:
+    """Refuse weights that must not take the place of good ones in a checkpoint.
+
+    The last step before it may have broken them without any loss having shown it.
+
+    Args:
+        model: `DDR`.
+        epoch: That `LossNotFinite` is to name.
+        step: As `epoch`.
+
+    Raises:
+        LossNotFinite: A trainable weight is NaN or infinite.
+    """
+    for weight in model.trainable_variables:
+        value = keras.ops.convert_to_numpy(weight)
+        if not np.isfinite(value).all():
+            wrong = float(value[~np.isfinite(value)][0])
+            raise LossNotFinite(epoch, step, {f"weight {weight.path}": wrong})

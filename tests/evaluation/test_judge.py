@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
 from keras_ddr.evaluation import entropies, evaluate, msd_score, train_judge
+from keras_ddr.evaluation.judge import check_judge
 from keras_ddr.evaluation.targets import choose_targets, look_alike_ceiling
 
 
@@ -88,6 +90,28 @@ def test_one_judge_for_several_models(store, model):
     sure = evaluate(model, store, **options, judge=judge).judge
     assert sure.steps == 3
     assert all(score.entropies.conditional == 0 for score in sure.swapped.values())
+
+
+def test_a_judge_of_another_store(store, model, tmp_path):
+    attributes, action = choose_targets(store, store.select("train"))
+    train = store.select("train")
+    small = FrameStore.from_arrays(
+        tmp_path / "small", np.zeros((2, 3, 16, 16, 3), "uint8"), splits=["val", "test"]
+    )
+    plain = FrameStore.from_arrays(
+        tmp_path / "plain",
+        np.zeros((3, 3, *store.frame_shape), "uint8"),
+        splits=["train", "val", "test"],
+    )
+    judge = train_judge(store, train, [*attributes, action], steps=1)
+    with pytest.raises(InputError, match="it names .* has no such label"):
+        evaluate(model, plain, metrics="judge", judge=judge)
+    with pytest.raises(InputError, match=r"trained on frames \(\d+, \d+, 3\)"):
+        check_judge(judge, small, small.select("test"))
+    part = dataclasses.replace(action, classes=action.classes[1:])
+    judge = train_judge(store, train, [*attributes, part], steps=1)
+    with pytest.raises(InputError, match=f"does not know pose '{action.classes[0]}'"):
+        evaluate(model, store, metrics="judge", judge=judge)
 
 
 def test_the_seed_decides_on_the_judge(store):

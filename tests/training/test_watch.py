@@ -126,6 +126,40 @@ def test_a_run_keeps_its_last_good_checkpoint(tmp_path):
     assert [row["step"] for row in run.history()] == [4, 8, 12]
 
 
+def test_weights_that_broke_in_the_last_step_are_not_saved(tmp_path):
+    """No validation shows it, and the loss of that step was finite."""
+    from keras_ddr.callbacks import SaveAndResume
+
+    model = _model()
+    resume = SaveAndResume(tmp_path / "kept")
+    with pytest.raises(LossNotFinite, match="step 4 of epoch 2.*weight .* is nan"):
+        model.fit(
+            _sets(8),
+            batch_size=2,
+            epochs=3,
+            verbose=0,
+            shuffle=False,
+            callbacks=[Break(8, "prior"), resume],
+        )
+    assert [path.name for path in (tmp_path / "kept").glob("*.keras")] == [
+        "epoch-000001.keras"
+    ]
+    # Another training does not begin where that one was.
+    again = _model()
+    again.fit(_sets(2), batch_size=2, verbose=0, callbacks=[resume, Break(9, "prior")])
+    history = model.fit(_sets(2), batch_size=2, epochs=2, verbose=0, callbacks=[Heal()])
+    assert len(history.epoch) == 2
+
+
+class Heal(keras.callbacks.Callback):
+    """Puts zeros in place of what is not finite."""
+
+    def on_train_begin(self, logs=None):
+        for weight in self.model.trainable_variables:
+            value = keras.ops.convert_to_numpy(weight)
+            weight.assign(np.nan_to_num(value, nan=0.0))
+
+
 def _warnings(model, data, **arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
