@@ -296,6 +296,7 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
 
 def judge_of(store, split, evaluated):
     """The judge that `evaluate` would train, once for all models of this process."""
+    from keras_ddr import InputError
     from keras_ddr.evaluation import train_judge
     from keras_ddr.evaluation.judge import STEPS
     from keras_ddr.evaluation.targets import choose_targets
@@ -303,7 +304,10 @@ def judge_of(store, split, evaluated):
     key = str(store.path), split
     if key not in _JUDGES:
         train = store.select("train")
-        attributes, action = choose_targets(store, train, store.select(split))
+        try:
+            attributes, action = choose_targets(store, train, store.select(split))
+        except InputError:  # `evaluate` says why there is none
+            return None
         _JUDGES[key] = train_judge(
             store,
             train,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, reason_of
 from keras_ddr.files import locked
 from keras_ddr.model_files import check_model_file
 from keras_ddr.runs.checkpoints import Checkpoints, Progress
@@ -92,10 +92,9 @@ class SaveAndResume(keras.callbacks.Callback):
             model.load_weights(newest)
         # Keras and h5py may raise anything where weights do not fit.
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
-                f"{newest} does not fit this model and its optimizer ({reason[:200]}); "
-                "make them as before, or choose another folder"
+                f"{newest} does not fit this model and its optimizer "
+                f"({reason_of(error)}); make them as before, or choose another folder"
             ) from error
         self._rows = progress.history
         self._gather()

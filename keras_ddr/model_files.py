@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import keras
 
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, reason_of
 from keras_ddr.model import DDR
 
 if TYPE_CHECKING:
@@ -59,9 +59,8 @@ def check_model_file(path: StrPath) -> None:
             )
     # Parsers of archives, JSON and HDF5 may raise anything on a broken file.
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path} cannot be loaded as a model: {reason[:300]}; restore it"
+            f"{path} cannot be loaded as a model: {reason_of(error)}; restore it"
         ) from error
 
 

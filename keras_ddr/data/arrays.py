@@ -28,7 +28,24 @@ def records_from_arrays(
     sources: Iterable[str] | None,
     seed: int,
 ) -> tuple[Iterator[SequenceRecord], dict[str, dict[str, Any]]]:
-    """Turn the arguments of `FrameStore.from_arrays` into records and label info."""
+    """Turn the arguments of `FrameStore.from_arrays` into records and label info.
+
+    Args:
+        sequences: As there.
+        names: As there.
+        splits: As there.
+        labels: As there.
+        persons: As there.
+        sources: As there.
+        seed: As there.
+
+    Returns:
+        Iterator of `SequenceRecord`, and label name → description for `write_store`.
+
+    Raises:
+        InputError: Arguments do not belong together; of frames that are no pictures
+            when the iterator comes to them.
+    """
     if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
         raise InputError(
             f"sequences: one array must be (S, T, H, W, C), not {sequences.shape}; "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 if TYPE_CHECKING:
     from keras_ddr.typing import LabelInfo, LabelValue
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "SPLITS"]
+__all__ = ["FILES", "FORMAT", "FORMAT_VERSION", "SPLITS"]
 
 FORMAT = "keras_ddr frame store"
 """What meta.json calls a frame store."""
@@ -16,6 +16,8 @@ FORMAT_VERSION = 1
 """Version of the format that is written here."""
 SPLITS = ("train", "val", "test")
 """Names of the splits."""
+FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
+"""Names of the files of a store."""
 HEADER_SIZE = 192
 """Bytes before the pixels in a frames.npy that is written here."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_ddr import checksums
-from keras_ddr.data.format import HEADER_SIZE
+from keras_ddr.data.format import FILES, HEADER_SIZE
 from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
 
@@ -62,7 +62,7 @@ def _compare(
     folder: Path, found: checksums.Findings, report: Callable[[int], None]
 ) -> None:
     file = folder / "meta.json"
-    for name in ("meta.json", "frames.npy", "sequences.csv", "labels.npz"):
+    for name in FILES:
         if not (folder / name).is_file():
             found.problems.append(f"{folder / name}: is missing; {_REMEDY}")
     if found.problems:

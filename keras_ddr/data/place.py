@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_ddr.data.format import FILES
 from keras_ddr.data.store import release
 from keras_ddr.errors import InputError
 from keras_ddr.files import lives, locked, this_process
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "check_target", "recover"]
 
-_FILES = {"frames.npy", "sequences.csv", "labels.npz", "meta.json"}
 # Temporary folders of this process that are being written now.
 _active: set[str] = set()
 
 
 class Place:
     """The path of a store in the making, and the hidden folder where it grows.
+
+    Args:
+        path: `pathlib.Path` of the store.
+        overwrite: Whether an older store may be replaced.
 
     Attributes:
         path: What the store will be called.
@@ -38,7 +42,11 @@ class Place:
         self._lock = contextlib.ExitStack()
 
     def make(self) -> None:
-        """Make the folder; one process at a time makes the store of a path."""
+        """Make the folder; one process at a time makes the store of a path.
+
+        Raises:
+            InputError: Another process is making it.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.enter_context(
             locked(
@@ -52,7 +60,12 @@ class Place:
         self.folder.mkdir()
 
     def publish(self) -> None:
-        """Give the folder the name of the store; an older store goes at the end."""
+        """Give the folder the name of the store; an older store goes at the end.
+
+        Raises:
+            InputError: Something is there now that is not to be replaced.
+            OSError: It cannot be renamed; the older store is back then.
+        """
         check_target(self.path, self._overwrite)
         if not self.path.exists():
             os.rename(self.folder, self.path)
@@ -151,7 +164,7 @@ def _strange_entry(folder: Path) -> str | None:
     """Name something in a folder that overwriting a store must not delete."""
     for entry in sorted(folder.iterdir()):
         hidden, is_folder = entry.name.startswith("."), entry.is_dir()
-        if entry.name in _FILES or (hidden and not is_folder):
+        if entry.name in FILES or (hidden and not is_folder):
             continue
         # A hidden folder is that of a program which keeps something, such as .git.
         if not is_folder or hidden or entry.is_symlink() or _strange_entry(entry):

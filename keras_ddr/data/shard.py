@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_ddr.data.format import (
     COLUMNS,
+    FILES,
     FORMAT,
     FORMAT_VERSION,
     FRAME_LABELS,
@@ -37,14 +38,30 @@ __all__ = ["Shard"]
 
 
 class Shard:
-    """One store folder: its checked tables and lazily opened arrays."""
+    """One store folder: its checked tables and lazily opened arrays.
+
+    Args:
+        path: Of the folder.
+
+    Attributes:
+        path: `pathlib.Path`.
+        meta: Dict of meta.json.
+        label_info: As in `FrameStore`.
+        rows: List of `format.Row`, in the order of sequences.csv.
+        num_frames: T.
+        frame_shape: `(H, W, C)`.
+        pixels_offset: Bytes before the pixels in frames.npy.
+
+    Raises:
+        InputError: A file is missing or malformed; the message names it.
+    """
 
     def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
         self._pixels: NDArray[np.uint8] | None = None
         self._file: _File | None = None
         self._labels: dict[str, NDArray[Any]] | None = None
-        for name in ("frames.npy", "sequences.csv", "labels.npz", "meta.json"):
+        for name in FILES:
             if not (self.path / name).is_file():
                 raise InputError(
                     f"{self.path / name}: is missing, so the store is damaged or "
@@ -167,6 +184,12 @@ class Shard:
         Read, where the system can, and not copied from the memory map: a page that a
         map lacks brings megabytes around it, which a store larger than memory drops
         again before they are needed.
+
+        Args:
+            rows: Frame numbers in [0, T), of any shape.
+
+        Returns:
+            uint8 `(*rows.shape, H, W, C)`.
         """
         pixels, flat = self.pixels(), rows.reshape(-1)
         result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)
@@ -182,7 +205,7 @@ class Shard:
         return result.reshape(*rows.shape, *pixels.shape[1:])
 
     def frame_labels(self) -> dict[str, NDArray[Any]]:
-        """The labels of all frames: name → `(T,)`."""
+        """The labels of all frames: name → `(T,)`, which cannot be written to."""
         if self._labels is None:
             self._labels = self._read_frame_labels(values=True)
         return self._labels

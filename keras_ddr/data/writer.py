@@ -163,13 +163,12 @@ class StoreWriter:
         self._digest = hashlib.sha256()
         self._file: BinaryIO | None = None
         self._place = Place(self.path, overwrite)
-        self._folder = self._place.folder
 
     def __enter__(self) -> Self:
         check_target(self.path, self.overwrite)
         try:
             self._place.make()
-            self._file = open(self._folder / "frames.npy", "wb")
+            self._file = open(self._place.folder / "frames.npy", "wb")
             self._file.write(b" " * HEADER_SIZE)
         except BaseException as error:
             self._discard()
@@ -192,10 +191,11 @@ class StoreWriter:
             self._discard()
             self._translate(problem)
             raise
-        if error is not None:
+        if error is None:
+            self._place.close()
+        else:
             self._discard()
             self._translate(error)
-        self._place.close()
 
     def append(self, record: SequenceRecord) -> None:
         """Append one sequence.
@@ -422,14 +422,14 @@ class StoreWriter:
                     )
                 parts.append(part)
             arrays[label] = np.concatenate(parts)
-        with open(self._folder / "labels.npz", "wb") as file:
+        with open(self._place.folder / "labels.npz", "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             _sync(file)
 
     def _write_sequences(self) -> None:
         names = [n for n, i in self.labels.items() if i["scope"] == "sequence"]
         with open(
-            self._folder / "sequences.csv",
+            self._place.folder / "sequences.csv",
             "w",
             newline="",
             encoding="utf-8",
@@ -464,16 +464,16 @@ class StoreWriter:
             "sha256": self._digest.hexdigest(),
             "checksums": {
                 "frames.npy header": checksums.digest(
-                    self._folder / "frames.npy", 0, HEADER_SIZE
+                    self._place.folder / "frames.npy", 0, HEADER_SIZE
                 ),
                 **{
-                    name: checksums.digest(self._folder / name)
+                    name: checksums.digest(self._place.folder / name)
                     for name in ("sequences.csv", "labels.npz")
                 },
             },
             "labels": self.labels,
         }
-        with open(self._folder / "meta.json", "w", encoding="utf-8") as file:
+        with open(self._place.folder / "meta.json", "w", encoding="utf-8") as file:
             file.write(checksums.json_text(meta))
             _sync(file)
 

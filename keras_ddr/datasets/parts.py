@@ -129,6 +129,9 @@ def fingerprint(paths: Iterable[StrPath]) -> str:
 
     Args:
         paths: iterable of files; those that are missing count as such.
+
+    Returns:
+        Hexadecimal digits.
     """
     digest = hashlib.sha256()
     for path in paths:
@@ -284,6 +287,7 @@ class Summary:
 
     @classmethod
     def of(cls, folder: Path, skipped: Reading | None) -> Self:
+        """That of a part, or of a reading that gave none."""
         if skipped is not None:
             about = {**asdict(skipped), "lengths": [], "names": []}
         else:
@@ -305,5 +309,6 @@ def clips_of(folder: Path, names: list[str]) -> Iterator[Clip]:
 
 
 def pixels_of(folder: Path) -> NDArray[np.uint8]:
+    """The frames of a part `(T, H, W, C)`, as a memory map."""
     shape = json.loads((folder / "part.json").read_text(encoding="utf-8"))["shape"]
     return np.memmap(folder / "frames.bin", np.uint8, "r", shape=tuple(shape))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,10 +64,10 @@ def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
         if isinstance(error, UnidentifiedImageError):
             reason = "not a picture" if size else "empty"
         else:
-            reason = error.strerror or " ".join(str(error).split())[:200]
+            reason = error.strerror or reason_of(error)
     # A decoder may raise anything on a broken file.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason_of(error)
     raise InputError(f"{path}: cannot be read ({reason}); replace or remove it")
 
 

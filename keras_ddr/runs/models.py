@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, reason_of
 from keras_ddr.model_files import check_model_file
 
 if TYPE_CHECKING:
@@ -68,9 +68,8 @@ def load_file(path: pathlib.Path) -> DDR:
         return keras.models.load_model(path, safe_mode=True)
     # Keras and its backends may raise anything on a broken file.
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path} cannot be loaded as a model: {reason[:300]}; restore it"
+            f"{path} cannot be loaded as a model: {reason_of(error)}; restore it"
         ) from error
 
 

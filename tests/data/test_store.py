@@ -192,6 +192,12 @@ def test_folder_of_stores_is_one_store(tmp_path):
     batch = store.gather([5, 0], [[0], [1]])
     assert batch[:, 0, 0, 0, 0].tolist() == [10, 2]
     store.verify()
+    # Its checksum is that of all of them.
+    before = store.meta["sha256"]
+    assert FrameStore.open(tmp_path / "all").meta["sha256"] == before
+    records = _records(3, fill=11, person="p10", labels={"k": "x"})
+    write_store(tmp_path / "all" / "part10", records, overwrite=True)
+    assert FrameStore.open(tmp_path / "all").meta["sha256"] != before
 
 
 def test_shards_with_other_labels(tmp_path):
@@ -527,7 +533,7 @@ def test_killed_between_the_two_renames(tmp_path):
     path = tmp_path / "store"
     write_store(path, _records(fill=7))
     with StoreWriter(tmp_path / "other") as writer:
-        owner = writer._folder.name.split(".tmp-")[1].split("-")[0]
+        owner = writer._place.folder.name.split(".tmp-")[1].split("-")[0]
         writer.append(_record())
     # A process number above every limit is nobody's.
     path.rename(tmp_path / f".store.old-{owner}-999999999-abcd")
@@ -542,7 +548,7 @@ def test_opened_between_the_two_renames_of_a_living_writer(tmp_path):
     path = tmp_path / "store"
     write_store(path, _records(fill=7))
     with StoreWriter(tmp_path / "other") as writer:
-        owner = writer._folder.name.split(".tmp-")[1].split("-")[0]
+        owner = writer._place.folder.name.split(".tmp-")[1].split("-")[0]
         writer.append(_record())
     old = path.rename(tmp_path / f".store.old-{owner}-{os.getppid()}-abcd")
     back = threading.Timer(0.2, old.rename, [path])

@@ -142,6 +142,7 @@ def test_a_folder_that_exists_is_refused(create, tmp_path):
         ({"training": {"clipnorm": -1.0}}, "clipnorm=-1.0"),
         ({"training": {"accumulate": 9, "steps": 8}}, "would never change"),
         ({"training": {"clipnorm": math.inf}}, "clipnorm=inf"),
+        ({"training": {"lr": 1e-2}}, "'lr' is not known; use .*learning_rate"),
         ({"model": {"aggregation": "sum"}}, "aggregation"),
         ({"model": {"frames_per_set": 13}}, "12"),
         ({"seed": -1}, "seed=-1"),

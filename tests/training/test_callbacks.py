@@ -53,6 +53,16 @@ def script(store, folder, stop=0, epochs=4, **arguments):
     return model, resume
 
 
+def test_only_its_own_leftovers_are_removed(store, tmp_path):
+    """The folder may be one in which a store is being made."""
+    theirs = tmp_path / ".store.tmp-elsewhere-7-1a2b3c4d"
+    theirs.mkdir()
+    ours = tmp_path / ".epoch-000001.tmp-elsewhere-7.keras"
+    ours.touch()
+    script(store, tmp_path, epochs=1)
+    assert theirs.is_dir() and not ours.exists()
+
+
 @pytest.mark.parametrize(("every", "stops"), [(1, (5, 4)), (3, (5, 11))])
 def test_it_ends_as_if_never_stopped(store, tmp_path, every, stops):
     whole, kept = script(store, tmp_path / "whole")
