@@ -27,7 +27,10 @@ class Failure(click.ClickException):
         text = f"{type(error).__name__} {error}".lower()
         full = ("resourceexhausted", "resource_exhausted", "out of memory")
         if isinstance(error, MemoryError) or any(name in text for name in full):
-            return cls("out of memory; use a smaller --batch-size or model")
+            return cls(
+                "out of memory; use a smaller model, or with ddr fit a smaller "
+                "--batch-size"
+            )
         return cls(
             f"{type(error).__name__}: {error} "
             "(not expected; ddr --debug COMMAND shows where)"

@@ -161,9 +161,10 @@ def evaluate(
         **options,
     )
     stages.end()
-    click.echo(f"\n{report.table()}")
     if out is not None:
         write_json(out, report.to_dict())
+    click.echo(f"\n{report.table()}")
+    if out is not None:
         click.echo(f"\nmetrics: {out}")
 
 

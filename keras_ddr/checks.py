@@ -217,4 +217,6 @@ def check_sequence(
         )
     check_values(frames, "frames")
     scale = 255.0 if np.issubdtype(frames.dtype, np.integer) else 1.0
-    return frames.astype(np.float32) / np.float32(scale)
+    floats = frames.astype(np.float32)
+    floats /= np.float32(scale)
+    return floats

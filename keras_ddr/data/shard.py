@@ -69,6 +69,11 @@ class Shard:
                 )
         self.meta = self._read_meta()
         self.label_info = self._read_label_info()
+        self._classes = {
+            name: frozenset(info["classes"])
+            for name, info in self.label_info.items()
+            if info["classes"] is not None
+        }
         pixels = self.pixels()
         self.num_frames, height, width, channels = pixels.shape
         self.frame_shape: ImageShape = height, width, channels
@@ -284,7 +289,7 @@ class Shard:
             if text is None or text == "":
                 labels[name] = None
             elif info["kind"] == "categorical":
-                if info["classes"] is not None and text not in info["classes"]:
+                if name in self._classes and text not in self._classes[name]:
                     raise InputError(
                         f"{file}: line {line} has {text!r} for {name}, which is not "
                         "among the classes in meta.json; make the store again"

@@ -127,6 +127,7 @@ def joined_groups(
 
     def find(key: tuple[str, str]) -> tuple[str, str]:
         while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]  # half the way for the next one
             key = parent[key]
         return key
 

@@ -439,7 +439,8 @@ def read_faces(
         labels.update(_labels(path, kind, names, numbers, notes))
     runs = clips.runs(numbers, reading["max_gap"])
     result = parts.Reading(
-        frames_read=len(paths),
+        frames_read=len(paths) - len(broken),
+        frames_broken=len(broken),
         frames_found=len(numbers),
         notes=" ".join("; ".join(notes).split()),
     )

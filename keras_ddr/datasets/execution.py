@@ -8,8 +8,14 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,7 +36,7 @@ def run(
     work: Callable[..., Any],
     tasks: Mapping[str, tuple[Any, ...]],
     finished: _Finished,
-    begun: Callable[[str], bool],
+    begun: Callable[[Iterable[str]], list[str]],
     workers: int = 0,
     dask: str | None = None,
 ) -> None:
@@ -41,9 +47,9 @@ def run(
         tasks: dict name -> arguments of `work`.
         finished: called as finished(name, result, problem) in any order; problem is
             None, or one line on why there is no result.
-        begun: called as begun(name) after a process has died and before tasks are
-            given to processes: whether the task was begun and not finished. It clears
-            up what such a task left.
+        begun: called as begun(names) after a process has died and before tasks are
+            given to processes: which of them were begun and not finished. It clears up
+            what such a task left.
         workers: number of processes, or 0 to work in this one.
         dask: address of a Dask scheduler to work on instead.
 
@@ -111,7 +117,7 @@ def _in_processes(
     work: Callable[..., Any],
     tasks: Mapping[str, tuple[Any, ...]],
     finished: _Finished,
-    begun: Callable[[str], bool],
+    begun: Callable[[Iterable[str]], list[str]],
     workers: int,
 ) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
     """Work with processes.
@@ -120,8 +126,7 @@ def _in_processes(
         Tasks that were under way when a process died, and those not yet begun.
     """
     others = set(multiprocessing.active_children())
-    for name in tasks:
-        begun(name)
+    begun(tasks)
     with _light_workers():
         executor = ProcessPoolExecutor(
             min(workers, len(tasks)),
@@ -136,7 +141,7 @@ def _in_processes(
                 process.terminate()
             raise
         executor.shutdown()
-    suspects = {name: tasks[name] for name in left if begun(name)}
+    suspects = {name: tasks[name] for name in begun(left)}
     if left and not suspects:
         raise InputError(
             "workers: the processes end before they begin; in a script, call this "
@@ -164,6 +169,12 @@ def _collect(
             result = future.result()
         except BrokenProcessPool:
             left.append(name)
+        except CancelledError:
+            # Not the source's fault: a store of the others must not take its place.
+            raise InputError(
+                "dask: the connection to the scheduler was lost; run the same again "
+                "to go on"
+            ) from None
         except OSError:
             raise
         # Whatever a cluster says of a worker that was lost.

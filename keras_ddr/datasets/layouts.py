@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import os
 import unicodedata
+import warnings
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,22 @@ def walk_folders(
 
     Yields:
         (folder, sorted names of its files), folders in natural order.
+
+    Raises:
+        InputError: the folder itself cannot be read.
+
+    Warns:
+        UserWarning: for a folder in it that cannot be read.
     """
+
+    def problem(error: OSError) -> None:
+        said = f"{error.filename}: cannot be read ({error.strerror})"
+        if str(error.filename) == str(root):
+            raise InputError(f"{said}; allow that, or give another folder")
+        warnings.warn(f"{said}; what is in it is left out", stacklevel=3)
+
     known = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, onerror=problem, followlinks=True):
         about = os.stat(folder)
         if (about.st_dev, about.st_ino) in known:
             folders.clear()

@@ -220,6 +220,10 @@ def work(
             },
         }
         (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
+        for path in temporary.iterdir():
+            # A part that is there is not looked into again: also after a power cut.
+            with open(path, "rb+") as written:
+                os.fsync(written.fileno())
         try:
             os.rename(temporary, folder)
         except OSError:
@@ -264,12 +268,19 @@ def remove_parts(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_begun(folder: Path) -> bool:
-    """Remove what an unfinished reading left, and say whether there was any."""
-    begun = list(folder.parent.glob(f"{folder.name}.tmp-*"))
-    for path in begun:
-        shutil.rmtree(path, ignore_errors=True)
-    return bool(begun)
+def remove_begun(folder: Path) -> set[str]:
+    """Remove what unfinished readings left in the folder of the parts.
+
+    Returns:
+        Names of the parts that they were to become.
+    """
+    found = set()
+    for path in list(folder.iterdir()):
+        name, mark, _ = path.name.partition(".tmp-")
+        if mark:
+            shutil.rmtree(path, ignore_errors=True)
+            found.add(name)
+    return found
 
 
 @dataclass

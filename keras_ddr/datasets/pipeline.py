@@ -14,7 +14,7 @@ import csv
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,8 +223,9 @@ def _read_all(
         if progress is not None:
             progress(done, len(sources))
 
-    def begun(name: str) -> bool:
-        return remove_begun(folder / keys[name])
+    def begun(names: Iterable[str]) -> list[str]:
+        found = remove_begun(folder)
+        return [name for name in names if keys[name] in found]
 
     place = Path(execution.place_for(dask, folder))
     tasks = {s.name: (read, s, options, str(place / keys[s.name])) for s in todo}
@@ -392,7 +393,9 @@ def _titles(names: list[str]) -> dict[str, str]:
         for name in names
     }
     counts = Counter(short.values())
-    return {name: s if counts[s] == 1 else name for name, s in short.items()}
+    titles = {name: s if counts[s] == 1 else name for name, s in short.items()}
+    # A name may be what another one is without its suffix.
+    return titles if len(set(titles.values())) == len(names) else {n: n for n in names}
 
 
 @contextlib.contextmanager

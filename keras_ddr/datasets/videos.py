@@ -219,7 +219,9 @@ def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
 def _named(paths: list[str]) -> list[tuple[str, str]]:
     if not paths:
         raise InputError("source: lists no video; give at least one path")
-    paths = list(dict.fromkeys(os.path.normpath(path) for path in paths))
+    # The same file may be named from here and from the root.
+    known = {os.path.abspath(path): os.path.normpath(path) for path in paths}
+    paths = list(known.values())
     names = [os.path.basename(path) for path in paths]
     if len(set(names)) < len(names):
         top = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])

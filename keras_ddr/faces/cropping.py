@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["crop_aligned", "crop_square", "shrink"]
 
+# Times as long as wide: a picture that is more than that is made small first.
+_LONG = 8
 # Where eyes (right, left), nose and corners of the mouth (right, left) of an upright
 # face lie in the unit square: the usual template of face recognition (112 pixels).
 _TEMPLATE = (
@@ -169,6 +171,11 @@ def crop_whole(
         top, left = (height - side) // 2, (width - side) // 2
         return shrink(image[top : top + side, left : left + side], size)
     side = max(height, width)
+    if side > _LONG * min(height, width):
+        # Bars around a long strip could be larger than the memory.
+        width, height = (max(1, round(n * size / side)) for n in (width, height))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        side = size
     above, before = (side - height) // 2, (side - width) // 2
     borders = above, side - height - above, before, side - width - before
     if any(borders):

@@ -131,7 +131,8 @@ def follow(
             if i not in seen:
                 track.missed += 1
             ended = track.missed > max_gap
-            yield from track.ready(ended)
+            # Beside a gap smoothing ends, so that nothing is waited for in it.
+            yield from track.ready(ended=track.missed > 0)
             if not ended:
                 kept.append(track)
         tracks = kept

@@ -223,7 +223,7 @@ class Video:
             self.read += 1
             self._time = time
             number, failures = place, 0
-            if kept and self.fps:
+            if kept and self.fps and not math.isnan(time):
                 # After a gap the count of time starts anew.
                 due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
             image = orientation.apply(_three_channels(image), turn)

@@ -95,15 +95,22 @@ def plot_latent(
     present, known = points[~missing], values[~missing]
     classes = [s.name for s in shown] if label is None else info.get("classes")
     if classes and len(classes) <= 2 * len(_COLOURS):
+        handles, named = [], []
         for k in np.unique(known).astype(int):
-            axes.scatter(
+            name = drawable(classes[k]).replace("$", r"\$")
+            drawn = axes.scatter(
                 *present[known == k].T,
                 color=_COLOURS[k % len(_COLOURS)],
                 marker=_SHAPES[(k + k // len(_COLOURS)) % len(_SHAPES)],
-                label=drawable(classes[k]).replace("$", r"\$"),
+                label=name,
                 **style,
             )
+            handles.append(drawn)
+            named.append(name)
+        # Of labels that it collects itself matplotlib leaves out those with "_".
         axes.legend(
+            handles,
+            named,
             title=label,
             loc="upper left",
             bbox_to_anchor=(1.02, 1.02),
@@ -126,7 +133,9 @@ def plot_latent(
         )
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
         unit = f" ({info['unit']})" if info.get("unit") else ""
-        bar.set_label(f"{label}{unit}" + (" (class number)" if classes else ""))
+        bar.set_label(
+            f"{label or 'sequence'}{unit}" + (" (class number)" if classes else "")
+        )
         bar.outline.set_visible(False)
     tilde = r"\tilde{z}" if standardized else "z"
     if model.dynamic_dim == 1:

@@ -106,7 +106,8 @@ def encode_shown(
         `(frames, codes, rows)`: frames that were encoded, their `Codes`, and the rows
         of both that belong to `positions`.
     """
-    around = _spread(sequence.length, min(_CONTEXT, sequence.length))
+    number = max(_CONTEXT, model.frames_per_set)
+    around = _spread(sequence.length, min(number, sequence.length))
     used = np.union1d(around, positions)
     frames = store.frames(sequence.index, used)
     return frames, model.encode(frames), np.searchsorted(used, positions)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -367,6 +368,39 @@ def test_a_cluster_that_is_not_there(tmp_path, write):
     for address in ("127.0.0.1", "foo://x:1", "tcp://127.0.0.1"):
         with pytest.raises(InputError, match="is no address of a scheduler"):
             _build(tmp_path, write(a="frames 2"), dask=address)
+
+
+def test_titles_without_suffixes_stay_different():
+    names = ["a.avi", "b.mp4", "c.mp4"]
+    assert list(pipeline._titles(names).values()) == ["a", "b", "c"]
+    names = ["a.avi", "a.mp4", "b.mp4"]
+    assert list(pipeline._titles(names).values()) == ["a.avi", "a.mp4", "b"]
+    names = ["a.avi", "a.mp4", "a.mp4.mp4"]
+    assert list(pipeline._titles(names).values()) == names
+
+
+def test_a_scheduler_that_is_lost_makes_no_store(tmp_path, write):
+    distributed = pytest.importorskip("distributed")
+    store = _build(tmp_path, write(a="frames 3"))
+    before = _content(store.path)
+    folder = str(Path(__file__).resolve().parents[1])
+    cluster = distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        env={"PYTHONPATH": folder, "KERAS_DDR_WORKER": "1"},
+    )
+    sources = write(a="frames 3", b="sleep 60")
+    timer = threading.Timer(5, cluster.close)
+    timer.start()
+    try:
+        with pytest.raises(InputError, match="dask: the connection .* was lost"):
+            _build(tmp_path, sources, dask=cluster.scheduler_address, overwrite=True)
+    finally:
+        timer.join()
+        cluster.close()
+    assert _content(store.path) == before
 
 
 def test_a_cluster_without_workers(tmp_path, write, monkeypatch):

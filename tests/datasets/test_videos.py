@@ -68,6 +68,10 @@ def test_a_folder_a_list_and_single_files(tmp_path, prepare):
     (tmp_path / "list.txt").write_text("videos/b/10.avi\n\nvideos/a.avi\n")
     listed = [s.source for s in prepare(tmp_path / "list.txt").sequences]
     assert listed == ["10.avi", "a.avi"]
+    # The same file named from here and from the root.
+    (tmp_path / "twice.txt").write_text(f"videos/a.avi\n{root / 'a.avi'}\n")
+    (only,) = prepare(tmp_path / "twice.txt").sequences
+    assert only.source == "a.avi"
     shutil.copy(root / "a.avi", root / "b" / "a.avi")
     same = prepare([root / "a.avi", root / "b" / "a.avi"])
     assert [s.source for s in same.sequences] == ["a.avi", "b/a.avi"]

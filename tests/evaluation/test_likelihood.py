@@ -62,6 +62,14 @@ def test_likelihood(model, store):
         samples=40,
         done=lambda *call: calls.append(call),
     )
+    few = sequences[:8]
+    frames = store.gather(
+        [s.index for s in few], choose_sets(few, model.frames_per_set)
+    )
+    found = elbo_of_sets(model, frames, np.random.default_rng([0, 1]))
+    in_nats_a_frame = (found @ [1, -1, -1]).mean() / model.frames_per_set
+    of_few = measure_likelihood(model, store, few, sampled=1, samples=2)
+    assert of_few.elbo == pytest.approx(in_nats_a_frame, rel=1e-5)
     parts = score.log_prob - score.kl_dynamic - score.kl_static
     assert score.elbo == pytest.approx(parts)
     assert (score.sets, score.sampled_sets) == (len(sequences), 4)

@@ -117,3 +117,12 @@ def test_whole_frames_are_squared(rng):
     tall = crop_whole(wide.transpose(1, 0, 2), 64, "none")
     assert (tall == barred.transpose(1, 0, 2)).all()
     assert crop_whole(wide[:1, :1], 16, "none").shape == (16, 16, 3)
+
+
+def test_a_long_strip_takes_no_more_memory_than_itself():
+    """Bars around it would make it 30,000 times as large."""
+    strip = np.full((4, 120_000, 3), 200, np.uint8)
+    crop = crop_whole(strip, 64, "none")
+    assert crop.shape == (64, 64, 3)
+    assert (crop[31:33] == 200).any(axis=0).all() and not crop[:31].any()
+    assert not crop[33:].any()

@@ -162,6 +162,23 @@ def test_few_pictures_are_held():
     assert len(made) == 200 and most < 12
 
 
+def test_few_pictures_are_held_of_someone_who_is_away():
+    made, most = [], 0
+
+    def watched():
+        for shot in _shots(200):
+            made.append(weakref.ref(shot.frame))
+            yield shot
+
+    # Ten people, one after the other, who may all come back.
+    faces = [[_face(40 * (n // 10))] if n < 100 else [] for n in range(200)]
+    detector = _Detector(faces)
+    for sighting in follow(detect_faces(watched(), detector, 1), max_gap=150):
+        del sighting
+        most = max(most, sum(frame() is not None for frame in made))
+    assert len(made) == 200 and most < 12
+
+
 def test_smoothing_does_not_reach_across_gaps():
     faces = [[] if 10 <= n < 13 else [_face(50 + 3 * n)] for n in range(24)]
     (track,) = _followed(faces).values()

@@ -344,6 +344,16 @@ def test_missing_and_strange_time_stamps(tmp_path, monkeypatch, stamps, rate, ex
     assert np.allclose(times, expected, equal_nan=True)
 
 
+def test_a_frame_without_a_time_stops_no_others(tmp_path, monkeypatch):
+    """The rate is not known, and the second time stamp stands still."""
+    stamps = [0, 0, *(0.04 * n for n in range(2, 50))]
+    video = Video(_write(tmp_path / "a.avi", _flat(2)), fps=10)
+    monkeypatch.setattr(video, "_open", lambda cv2: _Stamped(stamps, 0))
+    kept = [frame.time for frame in video if frame.kept]
+    times = [time for time in kept if not np.isnan(time)]
+    assert len(times) == 20 and np.diff(times) == pytest.approx(0.1, abs=0.041)
+
+
 # Depth and colour (FC-06)
 
 

@@ -149,6 +149,49 @@ def test_sample(small):
     assert np.abs(images - model.sample(3, 5, seed=2)).max() > 0
 
 
+def test_samples_come_from_the_prior(small):
+    model = small()
+    model.sample()  # builds it
+    head = model.prior.head.dense
+    head.kernel.assign(np.zeros(head.kernel.shape))
+
+    def images(log_variance):
+        head.bias.assign(np.array([2.0, -1.0, log_variance, log_variance]))
+        return model.sample(2, 4, seed=3)
+
+    # The log-variance is bounded to −7, a deviation of .03.
+    narrow, wide = images(-1e4), images(3.0)
+    assert np.abs(narrow - narrow[:, :1]).max() < 0.1 * np.abs(wide - wide[:, :1]).max()
+    static = np.random.default_rng(3).standard_normal((2, 4), "float32")
+    expected = model.decode(static, np.broadcast_to([2.0, -1.0], (2, 2)))
+    far = np.abs(expected[0] - expected[1]).max()
+    assert np.abs(narrow[:, 0] - expected).max() < 0.2 * far
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "normal"])
+def test_images_are_the_means_of_the_likelihood(small, rng, likelihood):
+    model = small(likelihood=likelihood)
+    # More than are decoded at once.
+    f = rng.normal(0, 3, (70, 4)).astype("float32")
+    z = rng.normal(0, 3, (70, 2)).astype("float32")
+    outputs = ops.convert_to_numpy(model.frame_decoder(f, z[:, None]))[:, 0]
+    logits = 100 * outputs.astype("float64")
+    last = model.frame_decoder.deconvolutions[-1]
+    for weight in last.weights:
+        weight.assign(100 * ops.convert_to_numpy(weight))
+    images = model.decode(f, z)
+    half = 0.5 * logits
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = {
+            "bernoulli": 0.5 + 0.5 * np.tanh(half),
+            "continuous_bernoulli": 0.5 + 0.5 / np.tanh(half) - 1 / logits,
+        }
+    clear = np.abs(logits) > 0.1  # where the formula keeps its digits
+    assert clear.mean() > 0.5
+    expected = means.get(likelihood, means["bernoulli"])
+    np.testing.assert_allclose(images[clear], expected[clear], atol=2e-4)
+
+
 def test_swap(small, sequence):
     model = small()
     one, other = sequence[:10], sequence[10:25]

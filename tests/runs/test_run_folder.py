@@ -84,6 +84,82 @@ def test_the_norm_of_the_gradient_is_limited(create):
     assert moved(0) > 1e-3
 
 
+def test_the_limit_is_that_of_all_weights_together(create):
+    """Adam's first mean of the gradient is a tenth of what it was given."""
+    training = {"clipnorm": 1e-2, "steps": 1, "save_every": 1, "schedule": "constant"}
+    model = runs.fit(create(training=training), **fit_arguments).model("last")
+    means = [
+        keras.ops.convert_to_numpy(variable)
+        for variable in model.optimizer.variables
+        if "momentum" in variable.path
+    ]
+    assert len(means) == len(model.trainable_variables)
+    norm = np.sqrt(sum(np.sum(np.square(mean)) for mean in means))
+    assert norm == pytest.approx(0.1 * 1e-2, rel=1e-3)
+
+
+class Weights(keras.callbacks.Callback):
+    """The first weight after each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        weight = self.model.trainable_variables[0]
+        self.seen.append(keras.ops.convert_to_numpy(weight).copy())
+
+
+def test_the_gradients_of_several_steps_are_one(create):
+    weights = Weights()
+    training = {"accumulate": 3, "steps": 6, "save_every": 6, "schedule": "constant"}
+    run = create(training=training)
+    before = keras.ops.convert_to_numpy(run.model("last").trainable_variables[0])
+    runs.fit(run, callbacks=[weights], **fit_arguments)
+    changed = [
+        not np.array_equal(one, other)
+        for one, other in zip([before, *weights.seen], weights.seen, strict=False)
+    ]
+    assert changed == [False, False, True, False, False, True]
+
+
+def test_the_learning_rate_rises_and_falls(create):
+    training = {"schedule": "cosine", "learning_rate": 0.01, "steps": 20}
+    run = runs.fit(create(training={**training, "save_every": 1}), **fit_arguments)
+    rates = []
+    for step in range(1, 21):
+        if step < 2:  # a tenth of the steps
+            rates.append(0.001 + (0.01 - 0.001) * step / 2)
+        else:
+            rates.append(0.01 * 0.5 * (1 + np.cos(np.pi * (step - 2) / 18)))
+    found = [row["learning_rate"] for row in run.history()]
+    assert found == pytest.approx(rates, rel=1e-4, abs=1e-8)
+
+
+class Spoil(keras.callbacks.Callback):
+    """Adds noise to all weights after an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            random = np.random.default_rng(0)
+            for weight in self.model.trainable_variables:
+                value = keras.ops.convert_to_numpy(weight)
+                weight.assign(value + random.normal(0, 1, value.shape))
+
+
+def test_a_worse_model_does_not_take_the_place_of_the_best(create):
+    training = {"schedule": "constant", "learning_rate": 1e-4, "steps": 6}
+    run = create(training=training)
+    runs.fit(run, callbacks=[Spoil(2)], **fit_arguments)
+    assert [row["step"] for row in run.history()] == [2, 4, 6]
+    assert run.best()["step"] == 4
+    assert int(run.model().optimizer.iterations) == 4
+
+
 def test_model_is_the_best_on_val(create):
     # A learning rate this large makes some epochs worse than those before.
     training = {"schedule": "constant", "learning_rate": 0.05, "steps": 12}

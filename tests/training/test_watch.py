@@ -196,3 +196,30 @@ def test_nothing_is_said_where_codes_are_used():
             for batch in range(200):
                 watch.on_train_batch_end(batch, {"loss": 3.0})
             watch.on_epoch_end(epoch, {"kl_static": 4.0, "kl_dynamic": 1.5})
+
+
+def _watched(epochs, frames_per_set=3):
+    """What is said of epochs of (steps, KL of z in nats a set)."""
+    watch = LossWatch()
+    watch.set_model(_model(frames_per_set=frames_per_set))
+    watch.on_train_begin()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for epoch, (steps, kl) in enumerate(epochs):
+            watch.on_epoch_begin(epoch)
+            for batch in range(steps):
+                watch.on_train_batch_end(batch, {"loss": 3.0})
+            watch.on_epoch_end(epoch, {"kl_static": 4.0, "kl_dynamic": kl})
+    return [str(warning.message) for warning in caught]
+
+
+def test_the_kl_of_z_is_that_of_a_frame():
+    """0.12 nats of three frames are 0.04 of each, below the limit of 0.05."""
+    (said,) = _watched([(200, 0.12)])
+    assert "the KL of z is 0.040 nats a frame" in said
+    assert not _watched([(200, 0.18)])
+
+
+def test_a_code_that_was_used_between_begins_anew():
+    assert not _watched([(150, 0.0), (150, 1.5), (150, 0.0)])
+    assert len(_watched([(150, 0.0), (150, 0.0), (150, 0.0)])) == 1

@@ -59,6 +59,29 @@ def test_missing_values_are_grey_and_the_sequence_is_the_last_resort(
     save_figure(figure, tmp_path / "a.svg")
 
 
+def test_names_that_begin_with_a_line_and_many_sequences(model, store, tmp_path):
+    frames = store.frames(0)[:4]
+    few = write_store(
+        tmp_path / "few", [SequenceRecord(n, frames) for n in ("_MG_1", "a")]
+    )
+    legend = plot_latent(model, few).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["_MG_1", "a"]
+    many = write_store(
+        tmp_path / "many", [SequenceRecord(f"s{n}", frames) for n in range(15)]
+    )
+    figure = plot_latent(model, many, sequences=15)
+    assert figure.axes[1].get_ylabel() == "sequence (class number)"
+
+
+def test_a_model_of_large_sets(make_model, store, tmp_path):
+    """f of what is shown is found from as many frames as the model compares."""
+    frames = np.concatenate([store.frames(i) for i in range(7)])
+    one = write_store(tmp_path / "S", [SequenceRecord("a", frames)])
+    large = make_model(aggregation="pooled", frames_per_set=80)
+    points = _points(plot_latent(large, one, frames=5).axes[0])
+    assert len(points) == 5
+
+
 def test_a_single_component(make_model, store):
     model = make_model(dynamic_dim=1)
     figure = plot_latent(model, store, "arm_angle", [2])
