@@ -57,7 +57,7 @@ def test_frames_come_as_they_are(tmp_path, prepare):
     assert np.abs(grey[..., 0] - expected).max() <= 1
 
 
-def test_a_folder_a_list_and_single_files(tmp_path, prepare):
+def test_a_folder_a_list_and_single_files(tmp_path, prepare, monkeypatch):
     root = tmp_path / "videos"
     for name in ("b/10.avi", "b/9.AVI", "a.avi", "b/._9.avi", ".hidden/c.avi"):
         _write(root / name, _scene(20))
@@ -70,7 +70,8 @@ def test_a_folder_a_list_and_single_files(tmp_path, prepare):
     assert listed == ["10.avi", "a.avi"]
     # The same file named from here and from the root.
     (tmp_path / "twice.txt").write_text(f"videos/a.avi\n{root / 'a.avi'}\n")
-    (only,) = prepare(tmp_path / "twice.txt").sequences
+    monkeypatch.chdir(tmp_path)
+    (only,) = prepare("twice.txt").sequences
     assert only.source == "a.avi"
     shutil.copy(root / "a.avi", root / "b" / "a.avi")
     same = prepare([root / "a.avi", root / "b" / "a.avi"])
