@@ -1,17 +1,26 @@
 import subprocess
 import sys
-import time
 
 import pytest
 
 HELP = """
 import sys
+import click
 from click.testing import CliRunner
 from ddr_cli.main import ddr
-for command in ("", "fit", "plot", "plot swap", "preprocess", "info", "demo"):
-    result = CliRunner().invoke(ddr, [*command.split(), "--help"])
+
+def ask(command, words):
+    result = CliRunner().invoke(ddr, [*words, "--help"])
     assert result.exit_code == 0, result.output
+    number = 1
+    if isinstance(command, click.Group):
+        for name in command.list_commands(None):
+            number += ask(command.get_command(None, name), [*words, name])
+    return number
+
+assert ask(ddr, []) > 20
 heavy = {"keras", "keras_ddr", "numpy", "matplotlib", "tensorflow", "jax", "torch"}
+heavy |= {"scipy", "sklearn", "cv2"}
 print(sorted(heavy & set(sys.modules)))
 """
 
@@ -22,17 +31,8 @@ def one_line(text):
     return text
 
 
-def test_help_imports_nothing_heavy_and_is_quick():
-    seconds = []
-    for _ in range(3):
-        began = time.monotonic()
-        subprocess.run(
-            [sys.executable, "-m", "ddr_cli.main", "--help"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        seconds.append(time.monotonic() - began)
-    assert min(seconds) < 0.5
+def test_help_waits_for_nothing():
+    """No command imports what takes long before it is asked to do something."""
     found = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True)
     assert found.stdout == "[]\n", found.stderr
 

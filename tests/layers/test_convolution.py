@@ -11,7 +11,10 @@ from keras_ddr.layers import DownConvolution, UpConvolution, convolution
 
 def _assert_same(one, other, tolerance=1e-5):
     np.testing.assert_allclose(
-        ops.convert_to_numpy(one), ops.convert_to_numpy(other), atol=tolerance
+        ops.convert_to_numpy(one),
+        ops.convert_to_numpy(other),
+        rtol=1e-5,
+        atol=tolerance,
     )
 
 

@@ -2,7 +2,6 @@
 
 import os
 import struct
-import time
 import warnings
 import zlib
 
@@ -198,10 +197,8 @@ def test_pictures_that_would_fill_the_memory_are_refused(tmp_path, side):
     body = _chunk(b"IDAT", zlib.compress(bytes(100000))) + _chunk(b"IEND", b"")
     path.write_bytes(_png_header(side, side) + body)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
     with pytest.raises(InputError, match="a.png: cannot be read .*exceeds limit"):
         read_picture(path)
-    assert time.perf_counter() - start < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 

@@ -99,7 +99,6 @@ def test_evaluation_repeats_and_draws(small, sets):
     outputs = model(sets)
     at_the_means = float(model.compute_loss(sets, None, outputs))
     assert abs(one["loss"] - at_the_means) > 1e-5
-    assert one["loss"] == pytest.approx(model.test_on_batch(sets)[0], rel=1)
 
 
 def test_predict_gives_means_and_images(small, sets):

@@ -125,7 +125,7 @@ def test_freed_memory_is_kept_unless_the_user_says_how(tmp_path, code):
     if found[0][0] == "False":
         pytest.skip("this C library is not glibc")
     # 10 arrays of 128 MB are at least 640 faults of 2 MB pages, and none where kept.
-    assert found[0][1] < 100 < found[1][1]
+    assert 4 * found[0][1] < found[1][1]
     assert code == _TRAINED or found[1][0] == "False"
 
 

@@ -111,7 +111,7 @@ def browser(request, page):
 
 
 def _until(browser, script):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not browser.execute_script(script):
         assert time.monotonic() < end, script
         time.sleep(0.05)
