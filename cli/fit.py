@@ -195,7 +195,7 @@ class _Fit(click.Command):
     "--independence-weight",
     type=click.FloatRange(0),
     help="Nats a frame for each unit of distance between the codes of one sequence and "
-    "those of all, against appearance in z." + _OF_CONFIG,
+    "those of all; about 10 helps to find all of the dynamics." + _OF_CONFIG,
 )
 @click.option(
     "--distribute",
