@@ -193,7 +193,8 @@ def _cell(mean, spread, digits):
     if mean is None:
         return ""
     text = _plain(mean, digits)
-    return text if spread is None else f"{text} ± {_plain(spread, digits)}"
+    # With spaces that no line ends at.
+    return text if spread is None else f"{text}\xa0±\xa0{_plain(spread, digits)}"
 
 
 def _plain(value, digits):

@@ -261,7 +261,7 @@ def test_tables_and_figures_come_from_the_csv(finished, capsys, tmp_path):
     plan.write_text(json.dumps(_small_plan()), encoding="utf-8")
     command = ["puppets", str(tmp_path), "--settings", str(plan), "--tables"]
     assert study.main(command) == 0
-    text = (tmp_path / "val.md").read_text(encoding="utf-8")
+    text = (tmp_path / "val.md").read_text(encoding="utf-8").replace("\xa0", " ")
     assert "| `paper` | 2 |" in text and "| 500.00 ± 353.55 |" in text
     assert "## Encoding, `mean`" in text and "| `n_2` | 2 |" in text
     for name in ("val-settings.png", "val-encoding.png"):
