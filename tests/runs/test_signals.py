@@ -6,25 +6,11 @@ import subprocess
 import sys
 
 import keras
-import numpy as np
 import pytest
 from runs.test_resume import assert_same, fit_arguments
+from training.test_watch import Break
 
 from keras_ddr import InputError, LossNotFinite, runs
-
-
-class Break(keras.callbacks.Callback):
-    """Puts NaN into a weight after a step."""
-
-    def __init__(self, step):
-        super().__init__()
-        self.left = step
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if not self.left:
-            bias = self.model.prior.weights[-1]
-            bias.assign(np.full(bias.shape, np.nan, "float32"))
 
 
 class Send(keras.callbacks.Callback):
@@ -103,7 +89,9 @@ def test_a_signal_saves_no_broken_weights(create):
     """It comes before the loss that is not finite was looked at."""
     run = create(training=TRAINING)
     with pytest.raises(LossNotFinite, match="the checkpoint of step 0 is kept"):
-        runs.fit(run, callbacks=[Break(1), Send(signal.SIGTERM, 2)], **fit_arguments)
+        runs.fit(
+            run, callbacks=[Break(1, "prior"), Send(signal.SIGTERM, 2)], **fit_arguments
+        )
     assert run.checkpoint().name == "epoch-000000.keras"
 
 
