@@ -34,6 +34,15 @@ FORMAT = 1
 SCHEDULES = ("constant", "cosine")
 """Ways in which the learning rate may change."""
 
+_SETTINGS = (
+    "accumulate",
+    "batch_size",
+    "clipnorm",
+    "learning_rate",
+    "save_every",
+    "schedule",
+    "steps",
+)
 _MOST = 10**9  # steps, and sequences of a batch
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 
@@ -59,11 +68,10 @@ def training_settings(
     Raises:
         InputError: One of them cannot be used, or is not known.
     """
-    known = {*defaults, "save_every", "clipnorm", "accumulate"}
     for name in given(overrides):
-        if name not in known:
+        if name not in _SETTINGS:
             raise InputError(
-                f"training: {name!r} is not known; use {', '.join(sorted(known))}"
+                f"training: {name!r} is not known; use {', '.join(_SETTINGS)}"
             )
     return checked_training(
         {**defaults, "save_every": 500, **given(overrides), "seed": seed}
