@@ -58,7 +58,7 @@ def encode_sequences(
         seed: Of the choice of sets.
         progress: Called with (sequences done, all sequences), or `None`.
         sequences: List of `Sequence` to encode in place of a split.
-        noise: On z, against looks in it; see `DDR.encode`.
+        noise: On z, against appearance in it; see `DDR.encode`.
 
     Yields:
         (`Sequence`, `Codes`), in the order of the store or of `sequences`.

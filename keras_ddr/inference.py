@@ -101,7 +101,7 @@ class Inference:
                 not with aggregation "concat".
             noise: Posterior standard deviations of random noise on the mean of each z.
                 The decoder hardly sees what is finer than the posterior is wide, but
-                looks can be guessed from it. With 1, z is a draw of q(z | f, x). The
+                appearance can be guessed from it. With 1, z is a draw of q(z | f, x). The
                 same frames and seed give the same noise.
 
         Returns:
