@@ -101,8 +101,8 @@ class Inference:
                 not with aggregation "concat".
             noise: Posterior standard deviations of random noise on the mean of each z.
                 The decoder hardly sees what is finer than the posterior is wide, but
-                appearance can be guessed from it. With 1, z is a draw of q(z | f, x). The
-                same frames and seed give the same noise.
+                appearance can be guessed from it. With 1, z is a draw of q(z | f, x).
+                The same frames and seed give the same noise.
 
         Returns:
             `Codes`; z is conditioned on the mean of f.
