@@ -161,9 +161,11 @@ def evaluate(
         **options,
     )
     stages.end()
-    if out is not None:
-        write_json(out, report.to_dict())
-    click.echo(f"\n{report.table()}")
+    try:
+        if out is not None:
+            write_json(out, report.to_dict())
+    finally:  # also on a full disk
+        click.echo(f"\n{report.table()}")
     if out is not None:
         click.echo(f"\nmetrics: {out}")
 

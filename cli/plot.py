@@ -247,9 +247,9 @@ def dynamics(
 @click.option(
     "--align",
     type=click.Choice(["none", "prior"]),
-    default="none",
+    default="prior",
     show_default=True,
-    help="Take z as it is, or carry it over as its standard score under p(z|f).",
+    help="Carry z over as its standard score under p(z|f), or take it as it is (none).",
 )
 def swap(
     run: str,

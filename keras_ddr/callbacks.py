@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_ddr import checks
 from keras_ddr.errors import InputError, reason_of
 from keras_ddr.files import locked
 from keras_ddr.model_files import check_model_file
@@ -30,6 +32,10 @@ class SaveAndResume(keras.callbacks.Callback):
     again. What this takes is that the data of an epoch depend on its number alone,
     as those of `FrameSets` do (Keras's shuffling of arrays does not: pass
     `shuffle=False`), and that the model is made with the same arguments.
+
+    Other callbacks begin anew where the script is started again: `EarlyStopping`,
+    `ReduceLROnPlateau` and `ModelCheckpoint(save_best_only=True)` do not remember what
+    they have seen. A learning rate that is no schedule is that of the checkpoint.
 
     `keras.callbacks.BackupAndRestore` does the same, but for a process that dies while
     it saves, for the history, and for files that were damaged.
@@ -57,8 +63,7 @@ class SaveAndResume(keras.callbacks.Callback):
 
     def __init__(self, folder: StrPath, every: int = 1) -> None:
         super().__init__()
-        if not isinstance(every, int) or every < 1:
-            raise InputError(f"every={every!r}; it must be an integer of at least 1")
+        checks.check_sizes(every=every)
         self.history: dict[str, list[float]] = {}
         self._every = every
         self._rows: list[dict[str, float]] = []
@@ -88,14 +93,25 @@ class SaveAndResume(keras.callbacks.Callback):
                 f"{newest} is not of this callback (ddr fit --resume goes on with a "
                 "run); choose another folder"
             )
+        rate = _learning_rate(model)
         try:
-            model.load_weights(newest)
+            with warnings.catch_warnings():
+                # What Keras says where it leaves out the state of another optimizer.
+                warnings.filterwarnings("error", message="Skipping variable loading")
+                model.load_weights(newest)
         # Keras and h5py may raise anything where weights do not fit.
         except Exception as error:
             raise InputError(
                 f"{newest} does not fit this model and its optimizer "
                 f"({reason_of(error)}); make them as before, or choose another folder"
             ) from error
+        if rate != _learning_rate(model):
+            warnings.warn(
+                f"{newest} goes on with its learning rate of "
+                f"{_learning_rate(model):g}, not with {rate:g}; choose another folder "
+                "for a training of its own",
+                stacklevel=2,
+            )
         self._rows = progress.history
         self._gather()
         # Where Keras's own BackupAndRestore leaves it for `fit`, too.
@@ -122,3 +138,12 @@ class SaveAndResume(keras.callbacks.Callback):
     def _gather(self) -> None:
         names = dict.fromkeys(name for row in self._rows for name in row)
         self.history = {n: [row[n] for row in self._rows if n in row] for n in names}
+
+
+def _learning_rate(model: keras.Model) -> float | None:
+    """Of the optimizer; `None` for a schedule, which is not part of a checkpoint."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    rate = optimizer._learning_rate
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return None
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

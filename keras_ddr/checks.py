@@ -24,6 +24,7 @@ __all__ = [
     "check_sequence",
     "check_sets",
     "check_sizes",
+    "intensities",
     "least_frames",
 ]
 
@@ -181,13 +182,20 @@ def _check_batch(
         )
     if shape[0] == 0:
         raise InputError(f"{argument} is empty; give at least one set of frames")
-    check_values(keras.ops.convert_to_numpy(frames), argument)
+    check_values(_as_array(frames), argument)
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    """NumPy array; one that is one already, also in a file, is not copied."""
+    if not isinstance(values, np.ndarray) and keras.ops.is_tensor(values):
+        values = keras.ops.convert_to_numpy(values)
+    return np.asarray(values)
 
 
 def check_sequence(
     frames: ArrayLike, image_shape: ImageShape, number: int, least: int | None = None
-) -> NDArray[np.float32]:
-    """Check the frames of one sequence and scale them.
+) -> NDArray[Any]:
+    """Check the frames of one sequence.
 
     Args:
         frames: `(T, H, W, C)`, integers 0 to 255 or floats in [0, 1].
@@ -196,12 +204,12 @@ def check_sequence(
         least: The fewest if another `frames_per_set` were asked for.
 
     Returns:
-        float32 array in [0, 1], same shape.
+        NumPy array of them, as they are.
 
     Raises:
         InputError: A shape, type or value that the model cannot take.
     """
-    frames = np.asarray(frames)
+    frames = _as_array(frames)
     if frames.ndim != 4 or frames.shape[1:] != tuple(image_shape):
         raise InputError(
             f"frames has shape {frames.shape}; this model takes one sequence "
@@ -216,6 +224,11 @@ def check_sequence(
             f"sequence needs at least {number}{other}"
         )
     check_values(frames, "frames")
+    return frames
+
+
+def intensities(frames: NDArray[Any]) -> NDArray[np.float32]:
+    """Checked frames as float32 in [0, 1], same shape."""
     scale = 255.0 if np.issubdtype(frames.dtype, np.integer) else 1.0
     floats = frames.astype(np.float32)
     floats /= np.float32(scale)

@@ -182,6 +182,8 @@ def _write_csv(
                     *_texts(codes.static.mean),
                     *_texts(codes.static.variance),
                 ]
+                dynamic = (codes.dynamic.mean, codes.dynamic.variance)
+                dynamic += (codes.standardized,)
                 about = [sequence.name, sequence.split, sequence.person]
                 about.append(sequence.source)
                 for position in range(sequence.length):
@@ -191,9 +193,7 @@ def _write_csv(
                             position,
                             int(frame_labels["source_frame"][position]),
                             _text(frame_labels["time"][position]),
-                            *_texts(codes.dynamic.mean[position]),
-                            *_texts(codes.dynamic.variance[position]),
-                            *_texts(codes.standardized[position]),
+                            *(t for part in dynamic for t in _texts(part[position])),
                             *static,
                             *(
                                 _label_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -113,11 +113,12 @@ class Inference:
         if combine not in ("mixture", "product"):
             raise InputError(f"combine={combine!r}; use 'mixture' or 'product'")
         checks.check_sizes(sets=sets)
+        checks.check_seed(seed=seed)
         checks.check_not_negative(noise=noise)
         number = self._number(frames_per_set)
         least = {"concat": None, "mean": 2, "pooled": 1}[self.aggregation]
         frames = checks.check_sequence(frames, self.image_shape, number, least)
-        features = self._programs.features(frames)
+        features, checksum = self._features(frames)
         disjoint = combine == "product"
         members = _choose_sets(len(frames), number, sets, seed, disjoint)
         posteriors = DiagonalGaussian(*self._programs.static(features[members]))
@@ -126,12 +127,21 @@ class Inference:
         dynamic = DiagonalGaussian(*self._programs.dynamic(repeated, features))
         if noise:
             # Of the frames, so that no two sequences get the same noise.
-            generator = np.random.default_rng([seed, zlib.crc32(frames.tobytes())])
+            generator = np.random.default_rng([seed, checksum])
             drawn = generator.standard_normal(dynamic.mean.shape, "float32")
             dynamic = DiagonalGaussian(
                 dynamic.sample(np.float32(noise) * drawn), dynamic.log_variance
             )
         return Codes(static, dynamic, self.prior_of(static.mean))
+
+    def _features(self, frames: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
+        """Maps of frames, and a checksum of them; a chunk is scaled at a time."""
+        maps, checksum = [], 0
+        for start in range(0, len(frames), CHUNK):
+            chunk = checks.intensities(frames[start : start + CHUNK])
+            checksum = zlib.crc32(chunk.tobytes(), checksum)
+            maps.append(self._programs.features(chunk))
+        return np.concatenate(maps), checksum
 
     def _number(self, frames_per_set: int | None) -> int:
         """N of sets for encoding."""
@@ -158,6 +168,9 @@ class Inference:
         static = np.asarray(static, dtype="float32")
         flat = static.reshape(-1, self.static_dim)
         shape = (*static.shape[:-1], self.dynamic_dim)
+        if not len(flat):
+            nothing = np.zeros(shape, "float32")
+            return DiagonalGaussian(nothing, nothing)
         return DiagonalGaussian(
             *(part.reshape(shape) for part in self._programs.prior(flat))
         )
@@ -231,6 +244,7 @@ class Inference:
             Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
         """
         checks.check_sizes(sequences=sequences, frames=frames)
+        checks.check_seed(seed=seed)
         generator = np.random.default_rng(seed)
         static = generator.standard_normal((sequences, self.static_dim), "float32")
         noise = generator.standard_normal(
@@ -297,7 +311,10 @@ class Inference:
             InputError: The frames do not fit the model.
         """
         checks.check_sizes(samples=samples, dynamic_samples=dynamic_samples)
-        frames = checks.check_sequence(frames, self.image_shape, self.frames_per_set)
+        checks.check_seed(seed=seed)
+        frames = checks.intensities(
+            checks.check_sequence(frames, self.image_shape, self.frames_per_set)
+        )
         if self.aggregation == "concat" and len(frames) != self.frames_per_set:
             raise InputError(
                 f"frames holds {len(frames)} frames; a set has {self.frames_per_set}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_ddr import checks, configs, likelihoods
@@ -432,15 +433,19 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         callbacks = _with_first(added, callbacks)
         # A callback that restores sets it; of an interrupted training it would stay.
         self._initial_epoch = 0
-        return super().fit(
-            x,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            shuffle=shuffle,
-            **kwargs,
-        )
+        try:
+            return super().fit(
+                x,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=shuffle,
+                **kwargs,
+            )
+        finally:
+            if isinstance(callbacks, keras.callbacks.CallbackList):  # the caller's
+                del callbacks.callbacks[: len(added)]
 
     def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
         """ELBO and its parts, with draws that are the same at every call.
@@ -496,6 +501,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         return checks.check_sets(x, self.image_shape, number, argument, least)
 
     def _checked_validation(self, data: Any) -> Any:
+        if isinstance(data, list) and all(np.ndim(part) == 4 for part in data):
+            data = (data,)  # sets, as for x; Keras takes a list for a tuple
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x = self._checked(x, y, "validation_data")
         return x if sample_weight is None else (x, None, sample_weight)

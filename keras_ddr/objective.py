@@ -168,11 +168,11 @@ def dependence(dynamic: Tensor, weights: Tensor) -> Tensor:
     sequences have the same distribution of codes, and positive otherwise.
 
     Args:
-        dynamic: `(B, N, D)`, codes of N ≥ 2 frames of each of B ≥ 2 sets.
+        dynamic: `(B, N, D)`, codes of N ≥ 2 frames of each of B sets.
         weights: Of the sets, `(B,)` or a scalar; 0 leaves a set out.
 
     Returns:
-        float32 scalar, in units of the codes.
+        float32 scalar, in units of the codes; 0 where fewer than two sets count.
     """
     number = dynamic.shape[1]
     weights = ops.ones_like(dynamic[:, 0, 0]) * ops.convert_to_tensor(weights)
@@ -183,10 +183,13 @@ def dependence(dynamic: Tensor, weights: Tensor) -> Tensor:
     of_codes = ops.repeat(weights, number)
     total = ops.sum(of_codes[:, None] * of_codes * _distances(codes, codes))
     across = total - ops.sum(ops.square(weights) * own)
-    pairs = ops.square(ops.sum(weights)) - ops.sum(ops.square(weights))
-    return across / ops.maximum(number**2 * pairs, 1e-12) - within / ops.maximum(
-        ops.sum(weights), 1e-12
-    )
+    whole = ops.sum(weights)
+    pairs = ops.square(whole) - ops.sum(ops.square(weights))
+    # Of one set alone what is left of the differences are errors of rounding.
+    several = pairs > 1e-4 * ops.square(whole)
+    across /= ops.where(several, number**2 * pairs, 1.0)
+    within /= ops.where(several, whole, 1.0)
+    return ops.cast(several, across.dtype) * (across - within)
 
 
 def _distances(one: Tensor, other: Tensor) -> Tensor:

@@ -229,8 +229,9 @@ class FrameStore:
                 {"train": .8, "val": .1, "test": .1}, by which persons (else sources,
                 else sequences) are dealt out at random. Default: all "train".
             labels: label name -> S values (a sequence label) or S arrays of T values
-                each (a frame label). Strings are classes; integers of a frame label
-                are class numbers; floats are continuous and NaN is missing.
+                each (a frame label). Strings are classes, and so are integers of a
+                frame label; integers of a sequence label are numbers. Floats are
+                continuous and NaN is missing.
             persons: S names of the person shown.
             sources: S names of the source video.
             seed: of the random split.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.checks import check_sizes
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import axis, probes, protocol, swap, verification
 from keras_ddr.evaluation.encoded import (
@@ -72,6 +73,7 @@ _SECTIONS = (
 )
 _CODED = {"reconstruction", "probes", "swap", "verification", "axis", "judge"}
 _CODED_FIT = {"probes", "axis"}  # those that are fitted on codes
+_FITTED = {*_CODED_FIT, "judge"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +147,8 @@ def evaluate(
     max_frames: int = 20_000,
     pairs: int = 1000,
     samples: int = 64,
-    attributes: Collection[str] | None = None,
-    action: Collection[str] | None = None,
+    attributes: str | Collection[str] | None = None,
+    action: str | Collection[str] | None = None,
     judge_steps: int = STEPS,
     judge: Judge | None = None,
     encoding: Mapping[str, Any] | None = None,
@@ -163,7 +165,8 @@ def evaluate(
         model: A trained `DDR`.
         store: `FrameStore`.
         split: Split to score on; its persons are not those of `fit_split`.
-        fit_split: Split that probes, forests and the judge are fitted on.
+        fit_split: Split that probes, forests and the judge are fitted on. Where it
+            has no sequence they are skipped, and the mean image is that of `split`.
         sequences: Largest number of sequences of each split (a random choice), or
             `None` for all.
         seed: Of every choice made here.
@@ -174,8 +177,8 @@ def evaluate(
         samples: Draws of f for the log-likelihood.
         attributes: Names of the sequence labels that the judge names; all categorical
             ones where `None`.
-        action: Names of the frame labels that make the judge's action together;
-            "animation" and "direction", or else "pose", where `None`.
+        action: Names of the frame labels that make the judge's action together, or
+            one name; "animation" and "direction", or else "pose", where `None`.
         judge_steps: Training steps of the judge.
         judge: `Judge` that `train_judge` has trained on this store, so that several
             models are seen by the same one; `None` trains one. It has its own targets
@@ -194,30 +197,45 @@ def evaluate(
         `EvaluationReport`; what a store has no labels for is listed as skipped.
 
     Raises:
-        InputError: A split is empty, or holds no sequence that is long enough, a
-            metric is not known, `encoding` cannot be used, the store has no such
-            `attributes` or `action`, or `judge` is not of its labels and frames.
+        InputError: `split` is empty, or holds no sequence that is long enough, and so
+            is `fit_split` where all that was asked for is fitted on it; a number is
+            below 1, a metric is not known, `encoding` cannot be used, the store has no
+            such `attributes` or `action`, or `judge` is not of its labels and frames.
     """
     metrics = _check_metrics(metrics)
     encoding = _check_encoding(encoding)
+    check_sizes(
+        sequences=1 if sequences is None else sequences,
+        max_frames=max_frames,
+        pairs=pairs,
+        samples=samples,
+        judge_steps=judge_steps,
+    )
+    attributes, action = (
+        [names] if isinstance(names, str) else names for names in (attributes, action)
+    )
     generator = np.random.default_rng(seed)
     number = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
+    # A judge that is given was fitted before.
+    fitted = _FITTED if judge is None else _CODED_FIT
+    fitting = bool(store.select(fit_split, number)) or bool(metrics & fitted == metrics)
     parts = {
         name: choose_sequences(
             select_sequences(store, name, number), sequences, generator
         )
-        for name in dict.fromkeys([fit_split, split])
+        for name in dict.fromkeys([fit_split, split] if fitting else [split])
     }
     splits = {
         name: EncodedSplit(store, part, max_frames, generator)
         for name, part in parts.items()
     }
-    fit, test = splits[fit_split], splits[split]
+    test = splits[split]
+    fit = splits.get(fit_split, test)
     stage = stage or (lambda name: None)
     # What was asked for by name is refused at once, not skipped at the end.
     if "judge" in metrics and judge is not None:
         check_judge(judge, store, test.sequences)
-    elif "judge" in metrics and (attributes or action):
+    elif "judge" in metrics and (attributes or action) and fitting:
         choose_targets(store, fit.sequences, test.sequences, attributes, action)
     coded = [test] if _CODED & metrics else []
     if _CODED_FIT & metrics:
@@ -261,6 +279,10 @@ def evaluate(
     for name in METRICS:
         if name not in metrics:
             continue
+        if name in fitted and not fitting:
+            why = f"there is no sequence in the split {fit_split!r} to fit on"
+            skipped.append(Skipped(name, why))
+            continue
         stage(name)
         try:
             found[name] = measures[name](skipped)
@@ -274,9 +296,9 @@ def evaluate(
         "split": split,
         "fit_split": fit_split,
         "sequences": len(test.sequences),
-        "fit_sequences": len(fit.sequences),
+        "fit_sequences": len(fit.sequences) if fitting else 0,
         "frames": len(test.owner),
-        "fit_frames": len(fit.owner),
+        "fit_frames": len(fit.owner) if fitting else 0,
         "max_frames": max_frames,
         "seed": seed,
         "encoding": encoding,

@@ -43,10 +43,11 @@ def table(report: EvaluationReport) -> str:
         _msd(report.msd),
     ]
     details = report.details
+    fitted = details["fit_sequences"]
     lines = [
         f"Measured on {details['sequences']} sequences of {details['split']} "
-        f"({details['frames']} frames); fitted on {details['fit_sequences']} of "
-        f"{details['fit_split']}.",
+        f"({details['frames']} frames)"
+        + (f"; fitted on {fitted} of {details['fit_split']}." if fitted else "."),
         f"z~: standard score of z under p(z|f). {_PLUS_MINUS}",
     ]
     for section in sections:

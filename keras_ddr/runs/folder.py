@@ -14,7 +14,7 @@ import keras
 from keras_ddr import checksums, configs
 from keras_ddr.data import FrameSets
 from keras_ddr.errors import InputError
-from keras_ddr.files import locked, replacing, this_process
+from keras_ddr.files import locked, read_json, replacing, this_process
 from keras_ddr.runs import history, origin, settings
 from keras_ddr.runs.checkpoints import Checkpoints, Progress, is_leftover, place
 from keras_ddr.runs.models import load_file
@@ -113,8 +113,14 @@ class Run:
                 "versions": settings.versions(),
             },
         )
-        # Refuses sequences that are too short before anything is written.
+        # Refuses what would only fail in training before anything is written.
+        if tuple(network.image_shape) != tuple(store.frame_shape):
+            raise InputError(
+                f"image_shape={tuple(network.image_shape)}, but the frames of "
+                f"{store.path} are {tuple(store.frame_shape)}; leave it out"
+            )
         run.sets(store, steps=1)
+        run.validation_sets(store)
         existed = path.exists()
         path.mkdir(parents=True, exist_ok=True)
         with run.alone():
@@ -190,13 +196,19 @@ class Run:
         """
         if which not in ("best", "last"):
             raise InputError(f"which={which!r}; use 'best' or 'last'")
-        path = self.path / "model.keras" if which == "best" else self.checkpoint()
-        if not self.history() or path is None:
-            raise InputError(
-                f"{self.path} has no trained model yet; train it with "
-                f"ddr fit --resume {self.path}"
-            )
-        return load_file(path)
+        while True:
+            path = self.path / "model.keras" if which == "best" else self.checkpoint()
+            if not self.history() or path is None:
+                raise InputError(
+                    f"{self.path} has no trained model yet; train it with "
+                    f"ddr fit --resume {self.path}"
+                )
+            try:
+                return load_file(path)
+            except InputError:
+                # A training may have put a newer one in its place since.
+                if path.exists() or path == self.checkpoint() or which == "best":
+                    raise
 
     def checkpoint(self) -> pathlib.Path | None:
         """Path of the newest checkpoint, or `None`."""
@@ -349,13 +361,22 @@ def _check_free(path: pathlib.Path, overwrite: bool) -> None:
         return
     if not path.is_dir():
         raise InputError(f"{path} exists and is a file; choose another folder")
-    if not (path / "config.json").is_file():
+    if not _is_run(path):
         raise InputError(f"{path} exists and is not a run; choose another folder")
     if not overwrite:
         raise InputError(
             f"{path} exists; go on with --resume, replace it with --overwrite, or "
             "choose another folder"
         )
+
+
+def _is_run(path: pathlib.Path) -> bool:
+    """Whether its config.json is that of a run: other software has such files, too."""
+    try:
+        config = read_json(path / "config.json")
+    except InputError:
+        return False
+    return isinstance(config, dict) and {"format", "model", "training"} <= set(config)
 
 
 def _unfinished(path: pathlib.Path) -> bool:

@@ -53,6 +53,10 @@ def verify(path: StrPath, progress: Progress | None = None) -> checksums.Finding
     for file in models:
         try:
             findings.add(file, checksums.check_archive(file, report), again)
+        except FileNotFoundError:
+            # A training may have put a newer one in its place since.
+            if Checkpoints(file.parent).newest() is None:
+                findings.problems.append(f"{file}: is missing; {again}")
         except OSError as error:
             findings.problems.append(f"{file}: {error.strerror}; {again}")
     return findings

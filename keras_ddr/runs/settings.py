@@ -95,12 +95,13 @@ def checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     rate = settings["learning_rate"]
     if not _is_number(rate) or not 0 < rate < math.inf:
         raise InputError(f"learning_rate={rate!r}; it must be a number above 0")
+    settings["learning_rate"] = float(rate)
     clipnorm = settings["clipnorm"]
     if _is_number(clipnorm) and clipnorm == 0:
         clipnorm = None
     if clipnorm is not None and not (_is_number(clipnorm) and 0 < clipnorm < math.inf):
         raise InputError(f"clipnorm={clipnorm!r}; it must be a number above 0, or 0")
-    settings["clipnorm"] = clipnorm
+    settings["clipnorm"] = None if clipnorm is None else float(clipnorm)
     if settings["schedule"] not in SCHEDULES:
         raise InputError(
             f"schedule={settings['schedule']!r}; use one of {', '.join(SCHEDULES)}"
@@ -111,7 +112,8 @@ def checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float | np.integer | np.floating)
+    return number and not isinstance(value, bool)
 
 
 def new_model(arguments: Mapping[str, Any], training: Mapping[str, Any]) -> DDR:

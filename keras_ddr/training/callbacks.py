@@ -67,9 +67,10 @@ class LossWatch(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Look at a step some time ago: means stay NaN once they are."""
-        self._steps += 1
+        # Keras calls this once for several steps with `steps_per_execution`.
+        self._steps = batch + 1
         self._pending.append((self._steps, logs))
-        if len(self._pending) > _BEHIND:
+        while self._steps - self._pending[0][0] >= _BEHIND:
             self._check(*self._pending.popleft())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

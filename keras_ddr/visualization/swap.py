@@ -29,7 +29,7 @@ def plot_swap(
     identities: int | Iterable[int | str | Sequence] = 5,
     dynamics: int | Iterable[tuple[int | str | Sequence, int]] = 8,
     *,
-    align: str = "none",
+    align: str = "prior",
     split: str | None = None,
     seed: int = 0,
 ) -> Figure:
@@ -41,8 +41,8 @@ def plot_swap(
         identities: How many sequences give f, or a list of their names or indices.
         dynamics: How many frames give z, each of another sequence where there are
             enough, or a list of pairs (name or index of a sequence, position).
-        align: "none" takes z as it is, "prior" carries it over as its standard score
-            under p(z | f).
+        align: "prior" carries z over as its standard score under p(z | f), which is
+            what sequences have in common; "none" takes z as it is.
         split: Split that numbers of sequences are taken from; `None` for all.
         seed: Of the random choices.
 

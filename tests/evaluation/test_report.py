@@ -144,6 +144,30 @@ def test_a_split_without_sequences_is_refused(model, store, tmp_path):
     assert [item.what for item in report.skipped] == ["probes", "swap error"]
 
 
+def test_new_videos_need_nothing_to_fit_on(model, store, tmp_path):
+    frames = [store.frames(i) for i in range(4)]
+    pose = store.frame_labels(0)["pose"]
+    data = FrameStore.from_arrays(
+        tmp_path / "test-only",
+        frames,
+        splits={"train": 0, "val": 0, "test": 1},
+        labels={"pose": [pose] * 4},
+    )
+    report = evaluate(model, data, metrics="all", samples=2, pairs=20)
+    unfitted = "there is no sequence in the split 'train' to fit on"
+    assert {(item.what, item.reason) for item in report.skipped} == {
+        (name, unfitted) for name in ("probes", "axis", "judge")
+    }
+    assert report.details["fit_sequences"] == report.details["fit_frames"] == 0
+    assert "fitted" not in report.table().splitlines()[0]
+    # The rest is as it would be beside a split to fit on, but for the mean image.
+    alone = evaluate(model, data, fit_split="test", metrics="reconstruction")
+    assert report.reconstruction == alone.reconstruction
+    assert report.swap.pairs == 20
+    with pytest.raises(InputError, match="split 'train'; its splits are test"):
+        evaluate(model, data, metrics="probes")
+
+
 @pytest.fixture(scope="module")
 def everything(model, store):
     return evaluate(model, store, metrics="all", judge_steps=5, samples=8, pairs=50)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import keras
 import numpy as np
@@ -226,6 +227,32 @@ def test_bad_sequences(small, sequence):
         model.encode(sequence, combine="sum")
     with pytest.raises(InputError, match="sets=0"):
         model.encode(sequence, sets=0)
+    for call in (model.encode, model.log_likelihood):
+        with pytest.raises(InputError, match="seed=-1"):
+            call(sequence[:3], seed=-1)
+    with pytest.raises(InputError, match="seed=-1"):
+        model.sample(seed=-1)
+
+
+def test_tensors_are_taken_and_nothing_is_made_of_nothing(small, sequence):
+    model = small()
+    codes = model.encode(sequence)
+    again = model.encode(keras.ops.convert_to_tensor(sequence))
+    np.testing.assert_array_equal(again.dynamic.mean, codes.dynamic.mean)
+    assert model.prior_of(np.zeros((0, 4))).mean.shape == (0, 2)
+
+
+def test_encoding_takes_no_copy_of_a_long_sequence(small, rng):
+    model = small()
+    frames = rng.integers(0, 256, (20_000, 16, 16, 3), "uint8")
+    model.encode(frames[:100], noise=1.0)
+    tracemalloc.start()
+    codes = model.encode(frames, noise=1.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes.dynamic.mean.shape == (20_000, 2)
+    # Its maps are of 1 × 1 × 6 floats a frame; the frames as floats would be 61 MB.
+    assert peak < 4 * frames.size / 2
 
 
 def test_encoding_follows_the_weights(small, sets):

@@ -145,6 +145,17 @@ def test_dependence_is_the_energy_distance():
     assert float(dependence(ops.convert_to_tensor(codes), weights)) == uneven
 
 
+def test_one_set_alone_depends_on_nothing():
+    # What is left of the differences are errors of rounding, which must not be divided.
+    random = np.random.default_rng(0)
+    for weights in (1.0, [1.0], [0.0, 0.7, 0.0]):
+        sets = 1 if weights == 1.0 else len(weights)
+        for _ in range(20):
+            codes = random.normal(size=(sets, 6, 2)).astype("float32")
+            found = dependence(ops.convert_to_tensor(codes), np.float32(weights))
+            assert float(found) == 0.0
+
+
 def test_dependence_of_what_is_independent_is_0_in_the_mean():
     codes = np.random.default_rng(0).normal(size=(400, 2, 2)).astype("float32")
     assert abs(float(dependence(ops.convert_to_tensor(codes), 1.0))) < 0.1

@@ -1,10 +1,12 @@
 """`model.fit`: histories, data of every kind, exact continuation."""
 
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
 
-from keras_ddr import DDR, InputError
+from keras_ddr import DDR, InputError, checks
 from keras_ddr.data import FrameSets, FrameStore
 from keras_ddr.training import TrainStep
 
@@ -109,6 +111,44 @@ def test_predict_gives_means_and_images(small, sets):
     again = model.predict(sets, batch_size=12, verbose=0)
     for name in outputs:
         np.testing.assert_allclose(outputs[name], again[name], atol=1e-5)
+
+
+def test_a_list_of_sets_validates_as_it_trains(small, sets):
+    history = []
+    for given in (sets[:4], list(sets[:4])):
+        model = small()
+        model.compile()
+        history.append(_fit(model, given, epochs=1, validation_data=given))
+        keras.utils.set_random_seed(1)
+    assert "val_loss" in history[0]
+
+
+def test_a_list_of_callbacks_is_left_as_it_was(small, sets):
+    model = small()
+    model.compile()
+    callbacks = keras.callbacks.CallbackList(
+        [], add_history=True, model=model, epochs=1
+    )
+    before = list(callbacks.callbacks)
+    for _ in range(2):
+        _fit(model, sets, epochs=1, callbacks=callbacks)
+        assert callbacks.callbacks == before
+
+
+def test_arrays_in_files_are_not_copied_to_be_checked(small, tmp_path):
+    """Nor to be refused: sets may take more room than the memory has."""
+    path = tmp_path / "sets.npy"
+    shape = (40_000, 3, 16, 16, 3)
+    np.lib.format.open_memmap(path, "w+", "uint8", shape)
+    model = small()
+    model.compile()
+    tracemalloc.start()
+    with pytest.raises(InputError, match="y was given"):
+        model.fit(np.load(path, mmap_mode="r"), np.zeros(40_000))
+    checks.check_sets(np.load(path, mmap_mode="r"), (16, 16, 3), 3, "x")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6  # of 92 MB
 
 
 def test_generators_and_datasets(small, sets):

@@ -1,13 +1,15 @@
 import itertools
 import json
 import math
+import shutil
 
 import keras
 import numpy as np
 import pytest
 
-from keras_ddr import InputError, runs
+from keras_ddr import InputError, checksums, runs
 from keras_ddr.data import FrameStore
+from keras_ddr.runs import folder
 
 fit_arguments = {"verbose": 0, "report": None}
 
@@ -205,6 +207,65 @@ def test_a_folder_that_exists_is_refused(create, tmp_path):
     with pytest.raises(InputError, match="is not a run"):
         create("photos", overwrite=True)
     assert names_in(other) == ["a.txt"]
+
+
+def test_a_folder_of_other_software_is_not_overwritten(create, tmp_path):
+    """Many keep a config.json and checkpoints."""
+    other = tmp_path / "bert"
+    (other / "checkpoint").mkdir(parents=True)
+    (other / "config.json").write_text('{"model_type": "bert", "format": 1}')
+    with pytest.raises(InputError, match="is not a run"):
+        create("bert", overwrite=True)
+    assert names_in(other) == ["checkpoint", "config.json"]
+
+
+def test_what_would_only_fail_in_training_is_refused_before(create, tmp_path):
+    frames = np.zeros((3, 8, 32, 32, 3), "uint8")
+    data = [frames[0], frames[1], frames[2][:2]]
+    store = FrameStore.from_arrays(
+        tmp_path / "store", data, splits=["train", "val", "val"]
+    )
+    with pytest.raises(
+        InputError, match=r"fewer frames than the 3 of a set: sequence-2 \(2\)"
+    ):
+        create(data=store)
+    with pytest.raises(InputError, match=r"image_shape=\(16, 16, 3\), but the frames"):
+        create(model={"image_shape": (16, 16, 3)})
+    assert not (tmp_path / "run").exists()
+
+
+def test_numbers_of_numpy_are_settings(create):
+    rate, clipnorm = np.float32(0.5), np.int64(7)
+    run = create(training={"learning_rate": rate, "clipnorm": clipnorm})
+    assert run.config["training"]["learning_rate"] == 0.5
+    assert run.config["training"]["clipnorm"] == 7.0
+
+
+def test_a_checkpoint_that_was_replaced_meanwhile_is_no_damage(
+    whole, tmp_path, monkeypatch
+):
+    """A training saves a newer one while another process looks at the run."""
+    path = shutil.copytree(whole.path, tmp_path / "run")
+    run = runs.Run.open(path)
+    old = run.checkpoint()
+    new = old.with_name("epoch-000099.keras")
+
+    def replace(file, *_):
+        if old.exists() and file == old:
+            old.rename(new)
+
+    check = checksums.check_archive
+    monkeypatch.setattr(
+        checksums, "check_archive", lambda *a: (replace(*a), check(*a))[1]
+    )
+    assert not runs.verify(path).problems
+    assert new.exists()
+    new.rename(old)
+    load = folder.load_file
+    monkeypatch.setattr(
+        folder, "load_file", lambda file: (replace(file), load(file))[1]
+    )
+    assert run.model("last").count_params() == whole.model("best").count_params()
 
 
 @pytest.mark.parametrize(

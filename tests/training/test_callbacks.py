@@ -107,6 +107,22 @@ def test_another_model_and_damage_are_refused(store, tmp_path):
     assert file.read_bytes() == content
 
 
+def test_another_optimizer_is_refused_and_another_rate_told_of(store, tmp_path):
+    def run(optimizer, epochs):
+        model = make()
+        model.compile(optimizer)
+        resume = SaveAndResume(tmp_path)
+        data = FrameSets(store, batch_size=2, steps=3)
+        model.fit(data, epochs=epochs, verbose=0, callbacks=[resume])
+        return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+    run(keras.optimizers.Adam(1e-3), 1)
+    with pytest.warns(UserWarning, match="learning rate of 0.001, not with 0.0001"):
+        assert run(keras.optimizers.Adam(1e-4), 2) == pytest.approx(1e-3)
+    with pytest.raises(InputError, match="does not fit this model and its optimizer"):
+        run(keras.optimizers.SGD(1e-3), 3)
+
+
 def test_the_checkpoint_of_a_run_is_refused(store, tmp_path):
     from keras_ddr import runs
 

@@ -94,6 +94,19 @@ def test_after_the_last_step_of_an_epoch_the_validation_shows_it():
     assert set(error.value.values) == {"val_kl_dynamic"}
 
 
+def test_several_steps_an_execution_are_counted():
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch executes one step at a time")
+    model = _model()
+    model.compile("adam", steps_per_execution=4)
+    with pytest.raises(LossNotFinite) as error:
+        model.fit(
+            _sets(48), batch_size=1, verbose=0, callbacks=[Break(2, "static_encoder")]
+        )
+    # It broke after the second execution; the loss of the next is that of step 12.
+    assert error.value.step == 12
+
+
 def test_a_run_keeps_its_last_good_checkpoint(tmp_path):
     from keras_ddr.data import FrameStore
 

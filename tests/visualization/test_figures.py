@@ -90,6 +90,11 @@ def test_swap_combines_the_f_of_rows_with_the_z_of_columns(model, store, tmp_pat
         wanted = as_bytes(model.swap(identity, store.frames(3), align=align)[9])
         found = tile(matrix, 1, 1, 32, scale, 4).astype(int)
         assert abs(found - wanted).max() <= 1
+    default = plot_swap(model, store, [0, 1], [(2, 4), (3, 9), (4, 0)])
+    image = pixels(default, tmp_path / "default.png")
+    prior, none = (pixels(figures[a], tmp_path / "b.png") for a in ("prior", "none"))
+    np.testing.assert_array_equal(image, prior)
+    assert not np.array_equal(image, none)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
