@@ -139,6 +139,14 @@ def evaluate(
             f"--split and --fit-split are the same; {', '.join(fitted)} would be "
             "scored on what they were fitted on (--only reconstruction would not)"
         )
+    if metrics and "judge" not in metrics:
+        for option, value in (
+            ("--attribute", attributes),
+            ("--action", action),
+            ("--judge-steps", judge_steps),
+        ):
+            if value:
+                raise click.UsageError(f"{option} is of the judge; add --only judge")
     model, store, _ = open_both(run, store)
     stages = _Stages()
     options: dict[str, Any] = {}

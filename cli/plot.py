@@ -9,6 +9,7 @@ import click
 
 from ddr_cli.arguments import MODEL, STORE
 from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.preprocess_options import options_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,35 +30,32 @@ def plot() -> None:
     """
 
 
-def _arguments(command: _Command) -> _Command:
-    for decorator in reversed(
-        [
-            click.argument("run", type=MODEL),
-            click.argument("store", type=STORE),
-            click.argument("out", type=click.Path()),
-        ]
-    ):
-        command = decorator(command)
-    for decorator in reversed(
-        [
+def _arguments(split: bool = True) -> Callable[[_Command], _Command]:
+    decorators: list[Callable[[Any], Any]] = [
+        click.argument("run", type=MODEL),
+        click.argument("store", type=STORE),
+        click.argument("out", type=click.Path()),
+    ]
+    if split:
+        decorators.append(
             click.option(
                 "--split",
                 type=click.Choice(["train", "val", "test", "all"]),
                 help="Split that sequences are taken from.  [default: test, else val, "
                 "else train]",
-            ),
-            click.option(
-                "--seed",
-                type=click.IntRange(0, 2**31 - 1),
-                default=0,
-                show_default=True,
-                help="Of the random choice of sequences and frames.",
-            ),
-            backend_option,
-        ]
-    ):
-        command = decorator(command)
-    return command
+            )
+        )
+    decorators += [
+        click.option(
+            "--seed",
+            type=click.IntRange(0, 2**31 - 1),
+            default=0,
+            show_default=True,
+            help="Of every random choice.",
+        ),
+        backend_option,
+    ]
+    return options_of(*decorators)
 
 
 def _sequences(default: int, what: str) -> Callable[[_Command], _Command]:
@@ -82,7 +80,7 @@ def _sequences(default: int, what: str) -> Callable[[_Command], _Command]:
 
 
 @plot.command(short_help="Original frames over their reconstructions.")
-@_arguments
+@_arguments()
 @_sequences(4, "the pairs of rows")
 @click.option(
     "--frames",
@@ -113,7 +111,7 @@ def reconstruction(
 
 
 @plot.command(short_help="The plane of z, decoded for several identities.")
-@_arguments
+@_arguments()
 @_sequences(4, "the identities")
 @click.option(
     "--grid",
@@ -167,7 +165,7 @@ def manifold(
 
 
 @plot.command(short_help="A component of z over a sequence, with its extremes.")
-@_arguments
+@_arguments()
 @click.option(
     "--sequence",
     "name",
@@ -235,7 +233,7 @@ def dynamics(
 
 
 @plot.command(short_help="Identities of some sequences with dynamics of others.")
-@_arguments
+@_arguments()
 @_sequences(5, "the rows, which give f")
 @click.option(
     "--dynamics",
@@ -280,7 +278,7 @@ def swap(
 
 
 @plot.command(short_help="Frames that the model draws by itself.")
-@_arguments
+@_arguments(split=False)
 @click.option(
     "--sequences",
     type=click.IntRange(1),
@@ -301,19 +299,18 @@ def samples(
     out: str,
     sequences: int,
     frames: int,
-    split: str | None,
     seed: int,
     backend: str | None,
 ) -> None:
     """Draw new identities and their frames from the priors into OUT."""
-    model, store, split = _open(run, store, out, split, backend)
+    model, _, _ = _open(run, store, out, None, backend)
     from keras_ddr.visualization import plot_samples
 
     _save(plot_samples(model, sequences, frames, seed), out)
 
 
 @plot.command(short_help="Scatter of z, coloured by a label.")
-@_arguments
+@_arguments()
 @_sequences(8, "the points")
 @click.option(
     "--label",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ddr_cli.backend import select_backend
 from ddr_cli.preprocess_options import (
@@ -21,6 +22,7 @@ from ddr_cli.progress import Counter
 __all__ = ["COMMANDS"]
 
 _crop = ["face", "center", "none"]
+_OF_FACES = ("people", "align", "margin", "max_gap")
 _align = click.option(
     "--align",
     type=click.Choice(["box", "eyes"]),
@@ -139,6 +141,7 @@ COMMANDS = (affwild, affwild2, videos, images)
 
 def from_files(name: str, source: str, store: str, options: dict[str, Any]) -> None:
     """Run the data set of that name, with its progress, report and preview."""
+    _refuse_unused(options)
     select_backend()
     import importlib
 
@@ -158,3 +161,26 @@ def from_files(name: str, source: str, store: str, options: dict[str, Any]) -> N
                 f"{len(made)}"
             )
         show(made)
+
+
+def _refuse_unused(options: dict[str, Any]) -> None:
+    """Refuse options that were given and would change nothing."""
+    context = click.get_current_context()
+    given = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+    crop = options.get("crop", "face")
+    unused = [given[name] for name in _OF_FACES if crop != "face" and name in given]
+    if unused:
+        raise click.UsageError(
+            f"{', '.join(unused)}: changes nothing with --crop {crop}; add "
+            "--crop face, or leave it out"
+        )
+    if options["dask"] and "workers" in given:
+        raise click.UsageError(
+            "--workers: changes nothing with --dask, whose workers are those of the "
+            "cluster; leave it out"
+        )

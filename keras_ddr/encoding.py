@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
+import itertools
 import math
 import tempfile
 import warnings
@@ -16,7 +16,12 @@ import numpy as np
 
 from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
-from keras_ddr.files import check_output_path, replacing, this_process
+from keras_ddr.files import (
+    check_output_path,
+    replacing,
+    this_process,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,39 +175,33 @@ def _write_csv(
     header += ["time", *z, *(f"{n}_variance" for n in z)]
     header += [*(f"{n}_standardized" for n in z), *f, *(f"{n}_variance" for n in f)]
     header += [f"label:{name}" for name in labels]
+    rows = (row for each in encoded for row in _rows(store, *each, labels))
     with replacing(path) as temporary:
-        with open(
-            temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(header)
-            for sequence, codes in encoded:
-                frame_labels = store.frame_labels(sequence.index)
-                static = [
-                    *_texts(codes.static.mean),
-                    *_texts(codes.static.variance),
-                ]
-                dynamic = (codes.dynamic.mean, codes.dynamic.variance)
-                dynamic += (codes.standardized,)
-                about = [sequence.name, sequence.split, sequence.person]
-                about.append(sequence.source)
-                for position in range(sequence.length):
-                    table.writerow(
-                        [
-                            *about,
-                            position,
-                            int(frame_labels["source_frame"][position]),
-                            _text(frame_labels["time"][position]),
-                            *(t for part in dynamic for t in _texts(part[position])),
-                            *static,
-                            *(
-                                _label_text(
-                                    store, sequence, frame_labels, name, position
-                                )
-                                for name in labels
-                            ),
-                        ]
-                    )
+        write_table(temporary, itertools.chain([header], rows))
+
+
+def _rows(
+    store: FrameStore, sequence: Sequence, codes: Codes, labels: list[str]
+) -> Iterator[list[object]]:
+    """A row of the table for each frame of a sequence."""
+    frame_labels = store.frame_labels(sequence.index)
+    about = [sequence.name, sequence.split, sequence.person, sequence.source]
+    static = [*_texts(codes.static.mean), *_texts(codes.static.variance)]
+    # Each is computed of all frames.
+    parts = (codes.dynamic.mean, codes.dynamic.variance, codes.standardized)
+    for position in range(sequence.length):
+        yield [
+            *about,
+            position,
+            int(frame_labels["source_frame"][position]),
+            _text(frame_labels["time"][position]),
+            *(text for part in parts for text in _texts(part[position])),
+            *static,
+            *(
+                _label_text(store, sequence, frame_labels, name, position)
+                for name in labels
+            ),
+        ]
 
 
 def label_texts(

@@ -6,7 +6,6 @@ and valleys of the smoothed components of z.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from keras_ddr.errors import InputError
-from keras_ddr.files import check_output_path, replacing
+from keras_ddr.files import check_output_path, replacing, write_table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -225,27 +224,23 @@ def write_events(
     path = check_output_path(path, [".csv"])
     labels = labels or [{}] * len(events)
     names = list(dict.fromkeys(name for row in labels for name in row))
+    rows: list[list[object]] = [[*COLUMNS, *(f"label:{name}" for name in names)]]
+    rows += [
+        [
+            event.sequence,
+            event.source,
+            event.component + 1,
+            event.kind,
+            event.position,
+            event.source_frame,
+            "" if np.isnan(event.time) else f"{event.time:.3f}",
+            f"{event.z:.4f}",
+            f"{event.standardized:.4f}",
+            f"{event.prominence:.4f}",
+            *(row.get(name, "") for name in names),
+        ]
+        for event, row in zip(events, labels, strict=True)
+    ]
     with replacing(path) as temporary:
-        with open(
-            temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow([*COLUMNS, *(f"label:{name}" for name in names)])
-            for event, row in zip(events, labels, strict=True):
-                time = "" if np.isnan(event.time) else f"{event.time:.3f}"
-                table.writerow(
-                    [
-                        event.sequence,
-                        event.source,
-                        event.component + 1,
-                        event.kind,
-                        event.position,
-                        event.source_frame,
-                        time,
-                        f"{event.z:.4f}",
-                        f"{event.standardized:.4f}",
-                        f"{event.prominence:.4f}",
-                        *(row.get(name, "") for name in names),
-                    ]
-                )
+        write_table(temporary, rows)
     return path

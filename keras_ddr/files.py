@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import json
 import os
@@ -11,7 +12,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock, Timeout
@@ -25,6 +26,7 @@ __all__ = [
     "NO_SPACE",
     "bounded_lines",
     "cannot_write",
+    "check_expanded",
     "check_output_path",
     "lives",
     "locked",
@@ -32,8 +34,10 @@ __all__ = [
     "read_json",
     "read_text",
     "replacing",
+    "same_host",
     "this_process",
     "write_json",
+    "write_table",
 ]
 
 # Bytes of a text that is read at once, characters of a line of a table.
@@ -45,6 +49,19 @@ NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 """Error numbers of a full disk, quota or file-size limit."""
 # Of a folder that one may not write to.
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def check_expanded(path: StrPath) -> None:
+    """Refuse a path that begins with "~": shells do not replace it after "=".
+
+    Raises:
+        InputError: It does.
+    """
+    if pathlib.Path(path).parts[:1] == ("~",):
+        raise InputError(
+            f"{path}: ~ was not replaced by your home folder; write it out: "
+            f"{os.path.expanduser(path)}"
+        )
 
 
 def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
@@ -60,6 +77,7 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
     Raises:
         InputError: Another suffix, the folder is missing, or it is a folder itself.
     """
+    check_expanded(path)
     path = pathlib.Path(path)
     if path.suffix.lower() not in suffixes:
         choice = "one of " * (len(suffixes) > 1) + ", ".join(suffixes)
@@ -71,6 +89,10 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(
+            f"{path} is write-protected; choose another name, or make it writable"
+        )
     if not os.access(path.parent, os.W_OK):
         raise InputError(
             f"{path} cannot be written: the folder {path.parent} is read-only; choose "
@@ -157,7 +179,8 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
     Raises:
         InputError: The disk is full, or the folder read-only.
     """
-    path = pathlib.Path(path)
+    # What a link leads to is written, and the link stays.
+    path = pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
     temporary = path.with_name(f".{path.stem}.tmp-{this_process()}{path.suffix}")
     _remove_leftovers(path)
     try:
@@ -197,6 +220,11 @@ def this_process() -> str:
     return f"{host}-{os.getpid()}"
 
 
+def same_host(owner: str) -> bool:
+    """Whether `this_process` gave this on a machine of the name of this one."""
+    return owner.partition("-")[0] == this_process().partition("-")[0]
+
+
 def lives(owner: str) -> bool:
     """Whether a process may still be running.
 
@@ -206,9 +234,8 @@ def lives(owner: str) -> bool:
     Returns:
         False where there is certainly none.
     """
-    host, _, rest = owner.partition("-")
-    number = rest.partition("-")[0]
-    if not number.isdecimal() or host != this_process().partition("-")[0]:
+    number = owner.partition("-")[2].partition("-")[0]
+    if not number.isdecimal() or not same_host(owner):
         return True
     pid = int(number)
     if pid == os.getpid():
@@ -229,6 +256,24 @@ def lives(owner: str) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def write_table(path: StrPath, rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV in UTF-8 with Unix line ends.
+
+    Args:
+        path: File to write.
+        rows: Cells, those of the header first; texts may hold anything, line ends too.
+    """
+    with open(
+        path, "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        table = csv.writer(file, lineterminator="\n")
+        # Python leaves a lone carriage return bare, which readers take for a line end.
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in rows:
+            bare = any(isinstance(cell, str) and "\r" in cell for cell in row)
+            (quoted if bare else table).writerow(row)
 
 
 def write_json(path: StrPath, content: object) -> None:

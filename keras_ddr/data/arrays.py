@@ -86,8 +86,9 @@ def records_from_arrays(
             classes = None
             if any(array.dtype.kind in "US" for array in arrays):
                 classes = sorted({str(v) for array in arrays for v in array.ravel()})
+                place = {name: number for number, name in enumerate(classes)}
                 arrays = [
-                    np.array([classes.index(str(v)) for v in array], np.int32)
+                    np.array([place[str(v)] for v in array], np.int32)
                     for array in arrays
                 ]
             whole = all(array.dtype.kind in "iub" for array in arrays)

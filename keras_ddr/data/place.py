@@ -5,19 +5,33 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_ddr.data.format import FILES
+from keras_ddr.data.format import FILES, FORMAT
 from keras_ddr.data.store import release
 from keras_ddr.errors import InputError
-from keras_ddr.files import lives, locked, this_process
+from keras_ddr.files import (
+    check_expanded,
+    lives,
+    locked,
+    read_json,
+    same_host,
+    this_process,
+)
 
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
 __all__ = ["Place", "check_target", "recover"]
+
+# Files that file systems and their browsers leave behind.
+_OF_SYSTEMS = (".DS_Store", "._", ".nfs", ".fuse_hidden", ".directory")
+# Seconds after which what a process of another machine left is taken for dead: nobody
+# can ask whether that lives, and containers have another name each time.
+_FORGOTTEN = 86_400.0
 
 # Temporary folders of this process that are being written now.
 _active: set[str] = set()
@@ -110,6 +124,7 @@ def check_target(path: StrPath, overwrite: bool = False) -> None:
     Raises:
         InputError: something is there that is not to be replaced, or is no store.
     """
+    check_expanded(path)
     path = Path(path)
     if not path.name:
         raise InputError(f"{path}: is not a name for a store; choose another")
@@ -131,13 +146,24 @@ def check_target(path: StrPath, overwrite: bool = False) -> None:
             f"{path}: holds {strange!r}, which is no part of a frame store, so it is "
             "not overwritten; move it away or choose another name"
         )
+    try:
+        meta = read_json(path / "meta.json")
+    except InputError:
+        return  # a damaged store may be replaced
+    # Other programs have a meta.json, too.
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: its meta.json is not that of a frame store, so it is not "
+            "overwritten; move it away or choose another name"
+        )
 
 
 def recover(path: StrPath) -> bool:
     """Clear up what killed writers of `path` left behind.
 
-    Unfinished folders go. A whole store that was just being replaced comes back if
-    `path` has no store now. Folders of living writers are left alone.
+    Unfinished folders go, those of other machines after a day. A whole store that was
+    just being replaced comes back if `path` has no store now. Folders of living
+    writers are left alone.
 
     Returns:
         Whether a living writer is just replacing it.
@@ -151,7 +177,7 @@ def recover(path: StrPath) -> bool:
         except OSError:
             return False
         for folder in found:
-            if _alive(folder.name, folder.name[len(prefix) :]):
+            if _alive(folder, folder.name[len(prefix) :]):
                 replaced = replaced or kind == "old"
             elif kind == "old" and not os.path.lexists(path):
                 os.rename(folder, path)
@@ -163,16 +189,24 @@ def recover(path: StrPath) -> bool:
 def _strange_entry(folder: Path) -> str | None:
     """Name something in a folder that overwriting a store must not delete."""
     for entry in sorted(folder.iterdir()):
-        hidden, is_folder = entry.name.startswith("."), entry.is_dir()
-        if entry.name in FILES or (hidden and not is_folder):
-            continue
-        # A hidden folder is that of a program which keeps something, such as .git.
-        if not is_folder or hidden or entry.is_symlink() or _strange_entry(entry):
+        of_system = entry.name.startswith(_OF_SYSTEMS) and not entry.is_dir()
+        if not of_system and entry.name not in FILES:
             return entry.name
     return None
 
 
-def _alive(name: str, owner: str) -> bool:
+def _alive(folder: Path, owner: str) -> bool:
     if owner.startswith(f"{this_process()}-"):
-        return name in _active
-    return lives(owner)
+        return folder.name in _active
+    return lives(owner) and not _forgotten(folder, owner)
+
+
+def _forgotten(folder: Path, owner: str) -> bool:
+    """Whether it is of another machine, and nothing in it has changed for long."""
+    if same_host(owner):
+        return False
+    try:
+        changed = max(os.lstat(p).st_mtime for p in (folder, *folder.iterdir()))
+    except OSError:
+        return False
+    return time.time() - changed > _FORGOTTEN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import math
 import os
@@ -160,6 +161,11 @@ class Shard:
                     raise ValueError("it holds Python objects")
             # NumPy's parser may raise anything on a broken header.
             except Exception as error:
+                if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+                    raise InputError(
+                        f"{file}: too many files are open for so many stores in one "
+                        "folder; raise the limit (ulimit -n), or join them"
+                    ) from error
                 raise InputError(
                     f"{file}: is not a whole NumPy file of frames "
                     f"({reason_of(error)}); make the store again"

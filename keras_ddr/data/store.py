@@ -428,7 +428,8 @@ def _checked(indices: ArrayLike, sequence: Sequence) -> NDArray[np.integer]:
             f"sequence {sequence.name!r} has frames 0 to {sequence.length - 1}, but "
             f"{indices.min()} to {indices.max()} were asked for"
         )
-    return indices
+    # Those of small integers would not hold the frame numbers of a whole store.
+    return indices.astype(np.int64)
 
 
 def _merge_label_info(shards: list[Shard]) -> dict[str, LabelInfo]:

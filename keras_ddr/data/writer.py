@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,9 +27,10 @@ from keras_ddr.data.format import (
     shape_text,
 )
 from keras_ddr.data.place import Place, check_target
+from keras_ddr.data.shard import Shard
 from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, cannot_write
+from keras_ddr.files import NO_SPACE, cannot_write, write_table
 from keras_ddr.version import __version__
 
 if TYPE_CHECKING:
@@ -302,7 +303,7 @@ class StoreWriter:
                     f"sequence {name!r}: {value!r} is not a class of label {label!r}; "
                     "use one of its class names"
                 )
-        elif not isinstance(value, (int, float, np.integer, np.floating)):
+        elif not isinstance(value, (int, float, np.number, np.bool_)):
             raise InputError(
                 f"sequence {name!r}: {value!r} is not a number, but label {label!r} "
                 f"is {info['kind']}"
@@ -385,6 +386,8 @@ class StoreWriter:
         self._write_frame_labels()
         self._write_sequences()
         self._write_meta(self.frame_shape)
+        # What cannot be read again must not take the place of what could.
+        Shard(self._place.folder).close()
         self._place.publish()
 
     def _describe_classes(self) -> None:
@@ -428,21 +431,11 @@ class StoreWriter:
 
     def _write_sequences(self) -> None:
         names = [n for n, i in self.labels.items() if i["scope"] == "sequence"]
-        with open(
-            self._place.folder / "sequences.csv",
-            "w",
-            newline="",
-            encoding="utf-8",
-            errors="surrogateescape",
-        ) as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow([*COLUMNS, *(LABEL_PREFIX + name for name in names)])
-            for row in self._rows:
-                values = [row["labels"].get(name) for name in names]
-                # NaN is missing, too.
-                values = ["" if v is None or v != v else v for v in values]
-                cells = dict(row)
-                table.writerow([*(cells[column] for column in COLUMNS), *values])
+        path = self._place.folder / "sequences.csv"
+        header = [*COLUMNS, *(LABEL_PREFIX + name for name in names)]
+        rows = (_cells(row, names) for row in self._rows)
+        write_table(path, itertools.chain([header], rows))
+        with open(path, "rb+") as file:
             _sync(file)
 
     def _write_meta(self, frame_shape: ImageShape) -> None:
@@ -492,6 +485,16 @@ class StoreWriter:
                 "frames, so no store was made; free some space or choose another "
                 "place"
             ) from error
+
+
+def _cells(row: Row, names: list[str]) -> list[object]:
+    """A line of sequences.csv; what is missing or NaN is blank."""
+    cells = dict(row)
+    values = [row["labels"].get(name) for name in names]
+    # Python writes True, which is no number to a reader.
+    values = [float(v) if isinstance(v, bool | np.bool_) else v for v in values]
+    values = ["" if v is None or v != v else v for v in values]
+    return [*(cells[column] for column in COLUMNS), *values]
 
 
 def _checked_shape(shape: Iterable[int], what: str) -> ImageShape:

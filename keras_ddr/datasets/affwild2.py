@@ -132,6 +132,7 @@ def prepare(
     """
     options.check(channels=channels)
     options.check_numbers(size=size, margin=0)
+    pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, max_gap)
     given = root
     root = Path(execution.place_for(dask, root))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # What is done with the name, the result and the problem of a task.
 _Finished: TypeAlias = Callable[[str, Any, str | None], None]
 
+_MOST_WORKERS = 61  # that Windows can wait for
 _PATIENCE = 60  # seconds for the first worker of a cluster to come
 
 __all__ = ["place_for", "run"]
@@ -129,7 +130,7 @@ def _in_processes(
     begun(tasks)
     with _light_workers():
         executor = ProcessPoolExecutor(
-            min(workers, len(tasks)),
+            min(workers, len(tasks), _MOST_WORKERS),
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin_worker,
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.data.format import SPLITS
+from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, checked_shares, split_counts
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.mnist import DIGIT, LICENCE, existing, load_digits, unpacked
@@ -108,6 +109,7 @@ def prepare(
     _check_whole("digits", digits, 1, 3)
     _check_whole("seed", seed, 0)
     shares = checked_shares(splits).tolist()
+    check_target(store_path, overwrite)
     arguments = {"source": str(source), "length": length, "digits": digits}
     if _is_published(source):
         if (length, digits) != (_LENGTH, _DIGITS):

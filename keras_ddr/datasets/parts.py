@@ -309,14 +309,17 @@ class Summary:
 def clips_of(folder: Path, names: list[str]) -> Iterator[Clip]:
     """The clips of a part."""
     with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
-        for number, name in enumerate(names):
-            prefix = f"{number}/label/"
+        members: dict[str, list[str]] = {}
+        for key in arrays.files:
+            number, _, label = key.partition("/label/")
+            if label:
+                members.setdefault(number, []).append(label)
+        for position, name in enumerate(names):
             labels = {
-                key[len(prefix) :]: arrays[key]
-                for key in arrays.files
-                if key.startswith(prefix)
+                label: arrays[f"{position}/label/{label}"]
+                for label in members.get(str(position), [])
             }
-            yield Clip(arrays[f"{number}/rows"], labels, name)
+            yield Clip(arrays[f"{position}/rows"], labels, name)
 
 
 def pixels_of(folder: Path) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ result does not depend on who read what and when.
 from __future__ import annotations
 
 import contextlib
-import csv
+import itertools
 import os
 import warnings
 from collections import Counter
@@ -38,7 +38,7 @@ from keras_ddr.datasets.parts import (
     work,
 )
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, replacing
+from keras_ddr.files import NO_SPACE, replacing, write_table
 from keras_ddr.media.video import SUFFIXES
 
 if TYPE_CHECKING:
@@ -254,25 +254,21 @@ def _checked_report_path(store_path: Path) -> Path:
 
 
 def _write_report(path: Path, parts: list[tuple[Source, Summary]]) -> None:
-    with open(
-        path, "w", newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
-        table = csv.writer(file)
-        table.writerow(_REPORT)
-        for source, part in parts:
-            table.writerow(
-                [
-                    source.name,
-                    part.frames_declared,
-                    part.frames_read,
-                    part.frames_broken,
-                    part.frames_found,
-                    len(part.lengths),
-                    sum(part.lengths),
-                    part.skipped,
-                    part.notes,
-                ]
-            )
+    rows = (
+        [
+            source.name,
+            part.frames_declared,
+            part.frames_read,
+            part.frames_broken,
+            part.frames_found,
+            len(part.lengths),
+            sum(part.lengths),
+            part.skipped,
+            part.notes,
+        ]
+        for source, part in parts
+    )
+    write_table(path, itertools.chain([_REPORT], rows))
 
 
 def _tell(parts: list[tuple[Source, Summary]]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from keras_ddr.data.place import check_target
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
 from keras_ddr.errors import InputError
@@ -144,6 +145,7 @@ def prepare(
         InputError: naming every sheet that is missing, unreadable, too small or lacks
             an animation.
     """
+    check_target(store_path, overwrite)
     background = _checked_background(background)
     chosen = choose_identities([6] * 4, identities, SHARES, seed)
     layers = load_layers(lpc_root)

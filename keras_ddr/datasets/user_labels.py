@@ -30,6 +30,8 @@ __all__ = ["UserLabels", "read_labels"]
 _RESERVED = ("source", "frame", "person", "split")
 # What programs write for a number that is missing.
 _MISSING = ("", "nan", "NaN", "NAN")
+# What they write besides, which may also be the name of a class.
+_MISSING_NUMBERS = {"na", "n/a", "#n/a", "null", "none", "-"}
 
 
 class UserLabels:
@@ -295,6 +297,12 @@ def _add(
             return None
 
     numbers = [number(text) for *_, text in cells]
+    pairs = list(zip(cells, numbers, strict=True))
+    odd = {text.lower() for (*_, text), value in pairs if value is None}
+    some = len(odd) > 0 and any(value is not None for value in numbers)
+    if kind != "categorical" and some and odd <= _MISSING_NUMBERS:
+        cells = [cell for cell, value in pairs if value is not None]
+        numbers = [value for value in numbers if value is not None]
     if not kind:
         kind = "categorical" if None in numbers else "continuous"
     texts = [text for *_, text in cells]

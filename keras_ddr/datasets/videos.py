@@ -224,8 +224,12 @@ def _named(paths: list[str]) -> list[tuple[str, str]]:
     paths = list(known.values())
     names = [os.path.basename(path) for path in paths]
     if len(set(names)) < len(names):
-        top = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
-        names = [os.path.relpath(os.path.abspath(path), top) for path in paths]
+        whole = [os.path.abspath(path) for path in paths]
+        try:
+            top = os.path.commonpath([os.path.dirname(path) for path in whole])
+            names = [os.path.relpath(path, top) for path in whole]
+        except ValueError:  # drives have nothing in common
+            names = whole
     return [(n.replace(os.sep, "/"), p) for n, p in zip(names, paths, strict=True)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -164,18 +166,23 @@ def one_at_a_time(tracks: Mapping[int, Track], min_length: int = 1) -> list[Trac
     def area(person: int) -> float:
         return sum(float(face[2] * face[3]) for *_, face in tracks[person])
 
+    def within(number: int) -> bool:
+        place = bisect.bisect_right(starts, number)
+        return place > 0 and number <= ends[place - 1]
+
     chosen: list[Track] = []
-    spans: list[tuple[int, int]] = []
+    starts: list[int] = []
+    ends: list[int] = []  # the last frame of all tracks that begin no later
     for person in sorted(tracks, key=lambda person: (-area(person), person)):
         run: Track = []
         for entry in [*tracks[person], None]:
-            if entry is not None and not any(
-                first <= entry[1] <= last for first, last in spans
-            ):
+            if entry is not None and not within(entry[1]):
                 run.append(entry)
                 continue
             if len(run) >= min_length:
                 chosen.append(run)
             run = []
-        spans = [(track[0][1], track[-1][1]) for track in chosen]
+        spans = sorted((track[0][1], track[-1][1]) for track in chosen)
+        starts = [first for first, _ in spans]
+        ends = list(itertools.accumulate((last for _, last in spans), max))
     return sorted(chosen, key=lambda track: track[0][1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "SUFFIXES", "read_picture"]
 
 SUFFIXES = frozenset(
-    ".bmp .gif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()
+    ".bmp .gif .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff "
+    ".webp".split()
 )
 """What is taken for a picture in a folder."""
 
@@ -58,7 +60,8 @@ def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
-                ImageOps.exif_transpose(image, in_place=True)
+                if _has_exif(image):
+                    ImageOps.exif_transpose(image, in_place=True)
                 return _as_rgb(image, background)
     except OSError as error:
         if isinstance(error, UnidentifiedImageError):
@@ -69,6 +72,15 @@ def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
     except Exception as error:
         reason = reason_of(error)
     raise InputError(f"{path}: cannot be read ({reason}); replace or remove it")
+
+
+def _has_exif(image: Image.Image) -> bool:
+    """Whether the block with the rotation can be read: some programs blank it."""
+    try:
+        image.getexif()
+    except (SyntaxError, ValueError, struct.error):
+        return False
+    return True
 
 
 def _as_rgb(image: Image.Image, background: int) -> NDArray[np.uint8]:

@@ -19,8 +19,10 @@ __all__ = ["ShotFrame", "find_shots"]
 _DIFFERENCE = 10.0
 _RATIO = 5.0
 _BEFORE, _AFTER = 5, 3
-# Standard deviation of intensities up to which a frame is blank.
+# Standard deviation of intensities below which a frame is blank, unless areas of it
+# differ by so much: a small thing on a plain ground.
 _BLANK = 2.0
+_SOMETHING = 8.0
 
 
 @dataclass
@@ -78,6 +80,11 @@ def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[ShotFrame
             difference = float(np.abs(small - previous).mean())
         previous = small
         blank = float(small.std(axis=(0, 1)).max()) < _BLANK
+        if blank:
+            areas = cv2.resize(frame.image, (48, 27), interpolation=cv2.INTER_AREA)
+            blank = (
+                float(np.ptp(areas.astype(np.float32), axis=(0, 1)).max()) < _SOMETHING
+            )
         held.append((frame, difference, blank))
         if len(held) > _AFTER:
             yield decide()

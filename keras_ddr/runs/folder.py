@@ -14,7 +14,7 @@ import keras
 from keras_ddr import checksums, configs
 from keras_ddr.data import FrameSets
 from keras_ddr.errors import InputError
-from keras_ddr.files import locked, read_json, replacing, this_process
+from keras_ddr.files import check_expanded, locked, read_json, replacing, this_process
 from keras_ddr.runs import history, origin, settings
 from keras_ddr.runs.checkpoints import Checkpoints, Progress, is_leftover, place
 from keras_ddr.runs.models import load_file
@@ -88,6 +88,7 @@ class Run:
             InputError: The folder exists, or an argument cannot be used. Nothing is
                 written then.
         """
+        check_expanded(path)
         path = pathlib.Path(path)
         _check_free(path, overwrite)
         store = origin.open_store(store)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import bisect
 import functools
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
@@ -50,6 +52,21 @@ SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
 FADED = "#6b6b6b"
 
+# Fonts of the usual systems with Chinese, Japanese and Korean.
+_EAST_ASIAN = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Apple SD Gothic Neo",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+)
+
 STYLE: dict[RcKeyType, Any] = {
     "font.family": "sans-serif",
     "font.size": 7.0,
@@ -76,10 +93,17 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context({**STYLE, "font.family": _families()}):
             return function(*args, **kwargs)
 
     return inside
+
+
+@functools.cache
+def _families() -> list[str]:
+    """Matplotlib's font, and those of this machine that have what it lacks."""
+    known = set(font_manager.get_font_names())
+    return ["sans-serif", *(name for name in _EAST_ASIAN if name in known)]
 
 
 @styled
@@ -100,7 +124,23 @@ def save_figure(figure: Figure, path: StrPath) -> Path:
     path = check_figure_path(path)
     # In memory first: Matplotlib's PDF turns a full disk into an error of another kind.
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:].lower())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(drawn, format=path.suffix[1:].lower())
+    boxes = False
+    for warning in caught:
+        if "missing from" in str(warning.message):
+            boxes = True  # once, and not for every character
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if boxes:
+        warnings.warn(
+            f"{path}: no font of this machine has some of the characters, which are "
+            "drawn as boxes; install one that has, such as Noto Sans CJK",
+            stacklevel=2,
+        )
     with replacing(path) as temporary:
         temporary.write_bytes(drawn.getbuffer())
     return path

@@ -166,7 +166,8 @@ def test_one_sequence_of_each_split(ddr_here, run_folder, puppets, tmp_path):
 def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     frames = [FrameStore.open(puppets).frames(0)]
     one = FrameStore.from_arrays(tmp_path / "S", frames, splits=["test"]).path
-    assert fails(ddr_here("evaluate", run_folder, one), "in the split 'train'")
+    result = ddr_here("evaluate", run_folder, one, "--only", "probes")
+    assert fails(result, "in the split 'train'")
     missing = tmp_path / "no" / "a.json"
     result = ddr_here("evaluate", run_folder, puppets, "--out", missing)
     assert fails(result, "does not exist")

@@ -196,3 +196,20 @@ def test_ctrl_c_and_the_same_command_again(ddr_elsewhere, tmp_path):
     assert result.returncode == 0, result.stderr
     assert len(FrameStore.open(tmp_path / "S")) == 40
     assert not (tmp_path / ".S.parts").exists()
+
+
+def test_options_that_would_change_nothing_are_refused(ddr_here, sources, tmp_path):
+    for kind, options, message in (
+        ("videos", ["--crop", "none", "--people", "all"], "--people: changes nothing"),
+        ("images", ["--align", "eyes"], "--align: changes nothing with --crop none"),
+        ("images", ["--margin", "0"], "--margin: changes nothing"),
+        ("videos", ["--dask", "tcp://x:1", "--workers", "2"], "--workers: changes"),
+    ):
+        result = ddr_here("preprocess", kind, sources / kind, tmp_path / "S", *options)
+        assert result.exit_code == 2 and message in result.output, result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_home_folder_that_the_shell_left_is_refused(ddr_here, sources, monkeypatch):
+    result = ddr_here("preprocess", "puppets", "~/S")
+    assert fails(result, "~ was not replaced by your home folder; write it out: ")

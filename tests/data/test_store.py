@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -456,11 +457,94 @@ def test_overwriting_spares_what_is_no_store(tmp_path):
     (path / "notes.txt").write_text("precious")
     with pytest.raises(InputError, match="'notes.txt'"):
         write_store(path, _records(), overwrite=True)
-    (path / "notes.txt").rename(path / "part" / "notes.txt")
+    (path / "notes.txt").unlink()
+    # Nor are stores in a folder: its name may have been meant to be longer.
     with pytest.raises(InputError, match="'part'"):
         write_store(path, _records(), overwrite=True)
-    (path / "part" / "notes.txt").unlink()
-    assert len(write_store(path, _records(2), overwrite=True)) == 2
+    assert len(FrameStore.open(path / "part")) == 4
+
+
+@pytest.mark.parametrize("name", [".env", ".notes", "data.bin"])
+def test_overwriting_spares_other_files(tmp_path, name):
+    path = write_store(tmp_path / "S", _records()).path
+    (path / name).write_text("precious")
+    with pytest.raises(InputError, match=f"'{name}'"):
+        write_store(path, _records(), overwrite=True)
+    (path / name).rename(path / ".DS_Store")
+    write_store(path, _records(2), overwrite=True)
+
+
+def test_overwriting_spares_folders_of_other_programs(tmp_path):
+    """Their files may have the same names."""
+    path = tmp_path / "clip"
+    path.mkdir()
+    np.save(path / "frames.npy", np.zeros(3))
+    (path / "meta.json").write_text('{"format": "theirs"}')
+    with pytest.raises(InputError, match=r"meta\.json is not that of a frame store"):
+        write_store(path, _records(), overwrite=True)
+    assert np.load(path / "frames.npy").shape == (3,)
+    # A damaged store is one.
+    (path / "meta.json").write_text("{")
+    write_store(path, _records(2), overwrite=True)
+
+
+def test_names_and_labels_of_any_kind_are_read_back(tmp_path):
+    names = ["a\rb", "a\r\nb", "a\nb", 'a"b,c', "a\r"]
+    labels = [{"smiles": True}, {"smiles": np.bool_(False)}, {}, {"smiles": 0.5}, {}]
+    frames = np.zeros((2, 16, 16, 3), np.uint8)
+    store = write_store(
+        tmp_path / "S",
+        [
+            SequenceRecord(name, frames, source=name, labels=label)
+            for name, label in zip(names, labels, strict=True)
+        ],
+    )
+    store = FrameStore.open(store.path)
+    assert [s.name for s in store.sequences] == names
+    assert [s.source for s in store.sequences] == names
+    found = [s.labels["smiles"] for s in store.sequences]
+    assert found == [1.0, 0.0, None, 0.5, None]
+
+
+def test_what_could_not_be_read_again_replaces_nothing(tmp_path, monkeypatch):
+    path = write_store(tmp_path / "S", _records(fill=7)).path
+    writer = StoreWriter(path, overwrite=True)
+    monkeypatch.setattr(
+        writer,
+        "_write_sequences",
+        lambda: (writer._place.folder / "sequences.csv").write_text("name,start\n"),
+    )
+    with pytest.raises(InputError, match=r"sequences\.csv"):
+        with writer:
+            for record in _records(2, fill=9):
+                writer.append(record)
+    assert FrameStore.open(path).frames(0).max() == 7
+    assert os.listdir(tmp_path) == ["S"]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint64"])
+def test_numbers_of_frames_may_be_of_any_size(tmp_path, dtype):
+    """Those of a sequence are small, those of the store are not."""
+    frames = np.zeros((600, 16, 16, 1), np.uint8)
+    frames[:, 0, 0, 0] = np.arange(600) % 256
+    store = FrameStore.from_arrays(tmp_path / "S", [frames[:300], frames[300:]])
+    wanted = np.array([60, 120], dtype)
+    assert store.frames(1, wanted)[:, 0, 0, 0].tolist() == [(360 % 256), (420 % 256)]
+    assert store.gather([1], wanted[None])[0, :, 0, 0, 0].tolist() == [104, 164]
+
+
+def test_what_another_machine_left_goes_after_a_day(tmp_path):
+    """Containers have another name each time, so that nobody can ask for them."""
+    left = {}
+    for name, age in (("new", 3600), ("old", 2 * 86_400)):
+        folder = tmp_path / f".S.tmp-elsewhere-7-{name}"
+        folder.mkdir()
+        (folder / "frames.npy").write_bytes(b"1234")
+        for path in (folder / "frames.npy", folder):
+            os.utime(path, (time.time() - age,) * 2)
+        left[name] = folder
+    write_store(tmp_path / "S", _records())
+    assert left["new"].exists() and not left["old"].exists()
 
 
 _SLOW = """

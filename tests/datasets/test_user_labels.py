@@ -226,6 +226,20 @@ def test_missing_values(read):
     assert _sequence(labels, "a/clip 1.mp4") == {"x": 3}
 
 
+def test_what_programs_write_for_a_missing_number(read):
+    for text in ("NA", "#N/A", "n/a", "null", "None", "-"):
+        labels = read(
+            f"source,frame,pain,mood\nclip 1,0,0.5,{text}\nclip 1,1,{text},x\n"
+        )
+        assert labels.info["pain"]["kind"] == "continuous"
+        pain = _frame(labels, "a/clip 1.mp4", "pain")
+        assert pain[0] == 0.5 and np.isnan(pain[1:]).all()
+        # Among names it may be one.
+        assert labels.info["mood"]["classes"] == sorted([text, "x"])
+    labels = read("source,pain:categorical\nclip 1,1\nclip 2,NA\n")
+    assert labels.info["pain"]["classes"] == ["1", "NA"]
+
+
 def test_a_second_value_is_refused(read, refuse):
     for kind in ("", ":categorical"):
         for frame in ("", "1"):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from keras_ddr import InputError
+from keras_ddr.datasets.images import find_folders
 from keras_ddr.media.pictures import read_picture
 
 
@@ -265,6 +266,29 @@ def test_whatever_a_decoder_raises_is_one_line(tmp_path, colours, monkeypatch):
     monkeypatch.setattr("PIL.ImageOps.exif_transpose", fail)
     with pytest.raises(InputError, match=r"a.png: cannot be read \(two lines\)"):
         read_picture(tmp_path / "a.png")
+
+
+def test_a_rotation_that_cannot_be_read_is_none(tmp_path, colours):
+    """Programs for privacy blank the block of the camera's notes."""
+    path = tmp_path / "a.jpg"
+    colours = np.kron(colours[:4, :6], np.ones((16, 16, 1), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(colours).save(path, exif=exif, quality=95)
+    content = path.read_bytes()
+    at = content.index(b"Exif\0\0") + 6
+    length = int.from_bytes(content[at - 8 : at - 6], "big") - 8
+    path.write_bytes(content[:at] + bytes(length) + content[at + length :])
+    difference = np.abs(read_picture(path).astype(int) - colours)
+    assert difference.mean() < 20
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "JFIF"])
+def test_suffixes_of_browsers(tmp_path, colours, suffix):
+    Image.fromarray(colours).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / f"a.{suffix}")
+    ((name, _, files),) = find_folders(tmp_path)
+    assert files == [f"a.{suffix}"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names are not possible there")

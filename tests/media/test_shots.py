@@ -108,6 +108,20 @@ def test_blank_frames_end_a_shot(rng):
     assert not any(shot.blank for shot in find_shots(_frames(dark)))
 
 
+def test_a_small_thing_on_a_plain_ground_is_something():
+    y, x = np.mgrid[:1080, :1920]
+    images = [
+        np.where(np.hypot(y - 540, x - 900 - 7 * n) < 12, 255, 0)[..., None].repeat(
+            3, 2
+        )
+        for n in range(12)
+    ]
+    images = [image.astype(np.uint8) for image in images]
+    found = list(find_shots(_frames(images)))
+    assert not any(shot.blank for shot in found)
+    assert [shot.frame.number for shot in found if shot.first] == [0]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 def test_few_frames(rng, count):
     assert _firsts(_scene(rng, count)) == ([0] if count else [])

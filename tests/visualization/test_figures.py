@@ -97,6 +97,14 @@ def test_swap_combines_the_f_of_rows_with_the_z_of_columns(model, store, tmp_pat
     assert not np.array_equal(image, none)
 
 
+def test_characters_that_no_font_has_are_told_of_once(tmp_path):
+    figure = Figure((1, 1))
+    figure.text(0.1, 0.5, "\uf8fe\uf8ff \uf8fd")  # of private use
+    with pytest.warns(UserWarning) as caught:
+        save_figure(figure, tmp_path / "a.png")
+    assert len(caught) == 1 and "drawn as boxes" in str(caught[0].message)
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("dynamic_dim", [1, 2, 3])
 def test_all_figures_for_other_channels_and_dimensions(
