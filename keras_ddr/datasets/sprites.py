@@ -142,13 +142,18 @@ def prepare(
         The `FrameStore`.
 
     Raises:
-        InputError: naming every sheet that is missing, unreadable, too small or lacks
-            an animation.
+        InputError: naming every sheet that is missing, unreadable or of another width;
+            or there is no character whose sheets have all animations.
+
+    Warns:
+        UserWarning: once, naming the sheets that lack an animation; the characters
+            that wear them are left out.
     """
     check_target(store_path, overwrite)
     background = _checked_background(background)
     chosen = choose_identities([6] * 4, identities, SHARES, seed)
-    layers = load_layers(lpc_root)
+    layers, lacking = _read_layers(lpc_root)
+    chosen = _without(chosen, lacking)
     distinct, distinct_names = _distinct_poses(layers)
     labels = {
         layer: {
@@ -262,6 +267,19 @@ def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
     Raises:
         InputError: naming every sheet that cannot be used and why.
     """
+    layers, lacking = _read_layers(lpc_root)
+    if lacking:
+        raise InputError(f"{'; '.join(lacking.values())}; give whole sheets")
+    return layers
+
+
+def _read_layers(
+    lpc_root: StrPath,
+) -> tuple[dict[str, list[NDArray[np.uint8]]], dict[tuple[str, int], str]]:
+    """The sheets, and what is wrong with those that lack an animation.
+
+    In place of such a sheet there is another one of its layer.
+    """
     root = Path(lpc_root)
     if not root.is_dir():
         raise InputError(
@@ -272,13 +290,24 @@ def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
         root = root / REPOSITORY
     layers: dict[str, list[NDArray[np.uint8]]] = {}
     problems = []
+    lacking: dict[tuple[str, int], str] = {}
     for layer, sheets in LAYERS.items():
-        layers[layer] = []
-        for relative in sheets.values():
+        found: dict[int, NDArray[np.uint8]] = {}
+        for number, relative in enumerate(sheets.values()):
             try:
-                layers[layer].append(_read_sheet(root, relative, layer))
+                found[number] = _read_sheet(root, relative, layer)
+            except _AnimationMissing as error:
+                lacking[layer, number] = str(error)
             except InputError as error:
                 problems.append(str(error))
+        whole = next(iter(found.values()), None)
+        if whole is None and not problems:
+            problems += [lacking[layer, number] for number in range(len(sheets))]
+        layers[layer] = [
+            found.get(number, whole)
+            for number in range(len(sheets))
+            if whole is not None
+        ]
     if all(problem.endswith(_MISSING) for problem in problems) and not any(
         layers.values()
     ):
@@ -292,7 +321,32 @@ def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
             + f"; give a clone of {REPOSITORY} with these sheets whole ({root} was "
             "given)"
         )
-    return layers
+    return layers, lacking
+
+
+def _without(
+    chosen: list[tuple[tuple[int, ...], str]], lacking: Mapping[tuple[str, int], str]
+) -> list[tuple[tuple[int, ...], str]]:
+    """The characters that wear no sheet of which an animation is missing."""
+    left = [
+        (combination, split)
+        for combination, split in chosen
+        if not any(pair in lacking for pair in zip(LAYERS, combination, strict=True))
+    ]
+    if lacking and len(left) < len(chosen):
+        told = "; ".join(lacking.values())
+        if not left:
+            raise InputError(f"no character has all animations: {told}")
+        warnings.warn(
+            f"{len(chosen) - len(left)} of {len(chosen)} characters are left out: "
+            f"{told}",
+            stacklevel=3,
+        )
+    return left
+
+
+class _AnimationMissing(InputError):
+    """A sheet without one of the animations."""
 
 
 def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
@@ -304,10 +358,17 @@ def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
         with image:
             if image.height > _TALLEST:
                 raise InputError(f"{relative}: is {image.width}x{image.height}")
-            if image.width != SHEET_WIDTH or image.height < SHEET_HEIGHT:
+            size = f"{image.width}x{image.height}"
+            if image.width != SHEET_WIDTH:
                 raise InputError(
-                    f"{relative}: is {image.width}x{image.height}, but sheets are "
+                    f"{relative}: is {size}, but sheets are "
                     f"{SHEET_WIDTH}x{SHEET_HEIGHT}"
+                )
+            if image.height < SHEET_HEIGHT:
+                last = image.height // CELL
+                cut = dict.fromkeys(pose[0] for pose in POSES if pose[3] >= last)
+                raise _AnimationMissing(
+                    f"{relative}: is {size}, without {', '.join(cut)}"
                 )
             sheet = np.asarray(image.convert("RGBA"))[:SHEET_HEIGHT]
     except FileNotFoundError:
@@ -331,7 +392,7 @@ def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
         if not filled and (layer, pose[3], pose[4]) not in _EMPTY_BY_DESIGN:
             empty.setdefault(pose[0], []).append(f"row {pose[3]} column {pose[4]}")
     if empty:
-        raise InputError(
+        raise _AnimationMissing(
             f"{relative}: "
             + ", ".join(
                 f"{animation} has {len(places)} empty cells (first at {places[0]})"

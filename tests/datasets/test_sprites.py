@@ -91,27 +91,57 @@ def test_taller_sheets_and_a_folder_with_the_clone(tmp_path, root):
 def test_bad_sheets_are_all_named_in_one_line(tmp_path, root):
     paths = _paths()
     (root / paths[0]).unlink()
-    _save(root, paths[1], _body(640))
+    _save(root, paths[1], _body(1344)[:, :640])
     (root / paths[7]).write_bytes(b"no picture")
     half = (root / paths[8]).read_bytes()
     (root / paths[8]).write_bytes(half[: len(half) // 2])
-    sheet = _dots(2)
-    sheet[13 * 64 : 14 * 64] = 0
-    _save(root, paths[13], sheet)
     with pytest.raises(InputError) as error:
         _prepare(tmp_path, root)
     message = str(error.value)
     assert "\n" not in message
     for expected in (
         f"{paths[0]}: is missing",
-        f"{paths[1]}: is 832x640, but sheets are 832x1344",
+        f"{paths[1]}: is 640x1344, but sheets are 832x1344",
         f"{paths[7]}: cannot be read (not a picture)",
         f"{paths[8]}: cannot be read",
-        f"{paths[13]}: slash has 6 empty cells (first at row 13 column 0)",
     ):
         assert expected in message
-    assert message.count(".png:") == 5
+    assert message.count(".png:") == 4
     assert not (tmp_path / "store").exists()
+
+
+def test_characters_without_an_animation_are_left_out(tmp_path, root):
+    paths = _paths()
+    whole = _prepare(tmp_path, root, identities=1296)
+    _save(root, paths[1], _body(640))
+    sheet = _dots(2)
+    sheet[13 * 64 : 14 * 64] = 0
+    _save(root, paths[13], sheet)
+    (tmp_path / "other").mkdir()
+    with pytest.warns(UserWarning, match="characters are left out") as caught:
+        store = _prepare(tmp_path / "other", root, identities=1296)
+    (told,) = [str(warning.message) for warning in caught]
+    # Of 6 bodies one, of 6 shirts one.
+    assert told.startswith(f"{1296 - 25 * 36} of 1296 characters are left out: ")
+    assert f"{paths[1]}: is 832x640, without walk, slash, shoot, hurt" in told
+    assert f"{paths[13]}: slash has 6 empty cells (first at row 13 column 0)" in told
+    assert "\n" not in told
+    known = {s.name: s for s in whole.sequences}
+    for sequence in store.sequences[:3]:
+        same = known[sequence.name]
+        assert same.split == sequence.split
+        np.testing.assert_array_equal(
+            store.frames(sequence.index), whole.frames(same.index)
+        )
+    bodies = {s.labels["body"] for s in store.sequences}
+    assert len(bodies) == 5 and len(store) == 900
+    with pytest.raises(InputError, match=f"{paths[1]}: is 832x640"):
+        sprites.load_layers(root)
+    for relative in paths[:6]:
+        _save(root, relative, _body(640))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="832x640, without walk"):
+        _prepare(tmp_path / "none", root, identities=1296)
 
 
 def test_a_folder_without_any_sheet_is_named_once(tmp_path):
@@ -130,7 +160,7 @@ def test_legs_may_be_hidden_in_one_cell_only(tmp_path, root):
     sheet = _dots(3)
     sheet[20 * 64 :, 4 * 64 : 5 * 64] = 0
     _save(root, _paths()[-1], sheet)
-    with pytest.raises(InputError, match="hurt has 1 empty cells"):
+    with pytest.warns(UserWarning, match="hurt has 1 empty cells"):
         _prepare(tmp_path, root, overwrite=True)
 
 
