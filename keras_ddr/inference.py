@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from keras import ops
+from scipy.special import logsumexp
 
 from keras_ddr import checks
 from keras_ddr.errors import InputError
@@ -336,9 +337,8 @@ class Inference:
             for start in range(0, samples, _DRAWS)
         ]
         log_weights = np.concatenate(blocks)
-        shifted = np.exp(log_weights - log_weights.max())
-        value = log_weights.max() + np.log(shifted.mean())
-        effective = shifted.sum() ** 2 / np.square(shifted).sum()
+        value = logsumexp(log_weights) - np.log(len(log_weights))
+        effective = np.exp(2 * logsumexp(log_weights) - logsumexp(2 * log_weights))
         return LogLikelihood(float(value) / len(frames), float(effective))
 
     def _log_weights(
@@ -375,8 +375,7 @@ class Inference:
             )
         terms = np.reshape(log_prob, shape[:-1]).astype("float64")
         terms += prior.log_prob(z) - dynamic.log_prob(z)
-        highest = terms.max(axis=0)
-        per_frame = highest + np.log(np.exp(terms - highest).mean(axis=0))
+        per_frame = logsumexp(terms, axis=0) - np.log(len(terms))
         standard = DiagonalGaussian(np.zeros_like(static), np.zeros_like(static))
         log_ratio = standard.log_prob(static) - posterior.log_prob(static)
         return per_frame.sum(axis=1) + log_ratio

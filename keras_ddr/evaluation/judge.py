@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.special import softmax
 
 from keras_ddr.errors import InputError
 
@@ -58,7 +59,7 @@ class Judge:
         # Keras drops the list of a single output.
         logits = logits if isinstance(logits, list) else [logits]
         return {
-            target.name: _softmax(np.asarray(part, "float64"))
+            target.name: softmax(np.asarray(part, "float64"), axis=1)
             for target, part in zip(self.targets, logits, strict=True)
         }
 
@@ -231,8 +232,3 @@ class _Progress(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         self._done(batch + 1, self._steps)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)

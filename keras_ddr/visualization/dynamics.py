@@ -11,7 +11,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from keras_ddr.errors import InputError
 from keras_ddr.events import curve_places, find_events, smooth_curve
 from keras_ddr.visualization import selection
-from keras_ddr.visualization.style import DPI, FADED, INK, drawable, styled
+from keras_ddr.visualization.style import DPI, FADED, INK, drawable, styled, to_rgb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,8 +162,7 @@ def _place(
     point: tuple[float, float],
     where: tuple[float, float],
 ) -> None:
-    if image.shape[-1] != 3:
-        image = np.repeat(image[..., :1], 3, axis=-1)
+    image = to_rgb(image)
     zoom = _TILE * DPI / max(image.shape[:2]) * 72 / DPI
     picture = OffsetImage(image, zoom=zoom, interpolation="nearest")
     axes.add_artist(

@@ -18,6 +18,7 @@ from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
 from keras_ddr.visualization import selection
+from keras_ddr.visualization.style import to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -223,11 +224,7 @@ def _plain(value: float, info: Mapping[str, Any]) -> str | float | None:
 
 def _atlas(images: ArrayLike, columns: int, quality: int) -> str:
     """Pictures side by side in one WebP picture, as an address that holds it."""
-    images = np.asarray(images)
-    if images.dtype != np.uint8:
-        images = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
-    if images.shape[-1] != 3:
-        images = np.repeat(images[..., :1], 3, axis=-1)
+    images = to_rgb(images)
     count, height, width, _ = images.shape
     rows = math.ceil(count / columns)
     sheet = np.zeros((rows * columns, height, width, 3), np.uint8)

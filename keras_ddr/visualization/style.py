@@ -39,6 +39,7 @@ __all__ = [
     "save_figure",
     "shorten",
     "styled",
+    "to_rgb",
     "whole_scale",
 ]
 
@@ -244,7 +245,7 @@ class Sheet:
         Returns:
             The `Axes`, without ticks or frame.
         """
-        canvas = _compose(_to_rgb(images), scale, gap)
+        canvas = _compose(to_rgb(images), scale, gap)
         height, width = canvas.shape[:2]
         axes = self.figure.add_axes(
             (
@@ -274,7 +275,15 @@ def tiles_size(
     return height, width
 
 
-def _to_rgb(images: ArrayLike) -> NDArray[np.uint8]:
+def to_rgb(images: ArrayLike) -> NDArray[np.uint8]:
+    """Pictures as they are shown.
+
+    Args:
+        images: `(..., H, W, C)`, uint8 or floats in [0, 1].
+
+    Returns:
+        uint8 `(..., H, W, 3)`; channels other than three are averaged to grey.
+    """
     images = np.asarray(images)
     if images.dtype != np.uint8:
         images = np.round(np.clip(images, 0.0, 1.0) * 255.0).astype("uint8")

@@ -5,6 +5,7 @@ import pytest
 
 from keras_ddr import runs
 from keras_ddr.datasets import puppets
+from keras_ddr.runs import fitting
 
 MODEL = {
     "frames_per_set": 3,
@@ -32,6 +33,13 @@ def create_run(path, store, model=None, training=None, **arguments):
         training={**TRAINING, **(training or {})},
         **arguments,
     )
+
+
+@pytest.fixture(autouse=True)
+def without_pictures(request, monkeypatch):
+    """Most tests look at none, and each run would compile what draws its first one."""
+    if "pictures" not in request.keywords:
+        monkeypatch.setattr(fitting._Recorder, "_picture", lambda self, model: None)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ def names_in(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
 
 
+@pytest.mark.pictures
 def test_a_run_holds_what_the_design_names(create, store):
     run = runs.fit(create(seed=5), **fit_arguments)
     assert names_in(run.path) == [
