@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,6 +57,7 @@ __all__ = [
     "report_path",
 ]
 
+_TRIES = 50  # of a fifth of a second each
 _REPORT = (
     "source",
     "frames_declared",
@@ -218,6 +220,11 @@ def _read_all(
         done += 1
         if problem is not None:
             reading = Reading(skipped=problem)
+        elif reading is None and not _appears(folder / keys[name]):
+            raise InputError(
+                f"dask: its workers wrote no part into {folder}, so they do not see "
+                "the folder of the store; give the store a place that all share"
+            )
         if reading is not None:
             skipped[name] = reading
         if progress is not None:
@@ -233,6 +240,16 @@ def _read_all(
     return [
         (s, Summary.of(folder / keys[s.name], skipped.get(s.name))) for s in sources
     ]
+
+
+def _appears(part: Path) -> bool:
+    """Whether a part is there, or comes: shared disks show it seconds later."""
+    for _ in range(_TRIES):
+        if part.is_dir():
+            return True
+        os.listdir(part.parent)  # makes some of them look again
+        time.sleep(0.2)
+    return False
 
 
 def _checked_report_path(store_path: Path) -> Path:

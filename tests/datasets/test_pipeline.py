@@ -359,6 +359,19 @@ def test_a_cluster_does_the_same_work(tmp_path, write, monkeypatch):
             images.prepare(name, "pictures", dask=dask, **options)
         assert _content(tmp_path / "far") == _content(tmp_path / "near")
         assert not list((tmp_path / "elsewhere").iterdir())
+        # Workers that have a disk of their own under the same name.
+        monkeypatch.setattr(pipeline, "_TRIES", 2)
+        monkeypatch.setattr(
+            execution, "place_for", lambda *_: str(tmp_path / "elsewhere")
+        )
+        with pytest.raises(InputError, match="do not see the folder of the store"):
+            _build(
+                tmp_path,
+                write(a="frames 3"),
+                dask=cluster.scheduler_address,
+                overwrite=True,
+            )
+        assert list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_cluster_that_is_not_there(tmp_path, write):
