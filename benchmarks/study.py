@@ -50,7 +50,7 @@ _KEY = ("setting", "seed", "encoding")
 # The likelihood does not depend on the way of encoding, and a judge takes long.
 _ENCODED_METRICS = ("reconstruction", "probes", "swap", "verification", "axis")
 # What another machine or day may change.
-_INCIDENTAL = ("versions.", "seconds.")
+_INCIDENTAL = ("versions.", "seconds.", "threads")
 # Metrics that have no scale of 1 around them.
 _RELATIVE = ("swap", "reconstruction.mse", "likelihood")
 _JUDGED = ("judge.", "msd.")

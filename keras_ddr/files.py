@@ -91,7 +91,8 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
         raise InputError(f"{path} is a folder; give the name of a file")
     if path.exists() and not os.access(path, os.W_OK):
         raise InputError(
-            f"{path} is write-protected; choose another name, or make it writable"
+            f"{path} cannot be written: it is write-protected; choose another name, or "
+            "make it writable"
         )
     if not os.access(path.parent, os.W_OK):
         raise InputError(

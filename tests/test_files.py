@@ -31,7 +31,7 @@ def test_a_write_protected_file_is_not_replaced(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("mine")
     path.chmod(0o444)
-    with pytest.raises(InputError, match="is write-protected"):
+    with pytest.raises(InputError, match="it is write-protected"):
         check_output_path(path, [".json"])
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -392,13 +393,15 @@ def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
         if not filled and (layer, pose[3], pose[4]) not in _EMPTY_BY_DESIGN:
             empty.setdefault(pose[0], []).append(f"row {pose[3]} column {pose[4]}")
     if empty:
-        raise _AnimationMissing(
-            f"{relative}: "
-            + ", ".join(
-                f"{animation} has {len(places)} empty cells (first at {places[0]})"
-                for animation, places in empty.items()
-            )
-        )
+        cells_of = Counter(pose[0] for pose in POSES)
+        whole = [name for name in empty if len(empty[name]) == cells_of[name]]
+        told = [f"{', '.join(whole)} empty"] if whole else []
+        told += [
+            f"{animation} has {len(places)} empty cells (first at {places[0]})"
+            for animation, places in empty.items()
+            if animation not in whole
+        ]
+        raise _AnimationMissing(f"{relative}: {', '.join(told)}")
     return cells
 
 

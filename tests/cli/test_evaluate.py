@@ -45,7 +45,7 @@ def test_evaluate_everything(ddr_here, run_folder, puppets, tmp_path):
         for name in METRICS
     ]
     assert places == sorted(places)
-    options = ["--only", "swap", *QUICK, "--out", tmp_path / "b.json"]
+    options = ["--only", "swap", "--sequences", 4, "--out", tmp_path / "b.json"]
     assert ddr_here("evaluate", run_folder, puppets, *options).exit_code == 0
     again = json.loads((tmp_path / "b.json").read_text())
     assert again["swap"] == metrics["swap"]
@@ -194,3 +194,12 @@ def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     unfitted = ["--split", "train", "--only", "reconstruction"]
     result = ddr_here("evaluate", run_folder, clip, *unfitted)
     assert result.exit_code == 0 and "Reconstruction of" in result.output
+
+
+def test_options_of_the_judge_alone_are_refused_without_it(
+    ddr_here, run_folder, puppets
+):
+    for option in (["--judge-steps", 2], ["--attribute", "hair"], ["--action", "pose"]):
+        result = ddr_here("evaluate", run_folder, puppets, "--only", "swap", *option)
+        assert result.exit_code == 2
+        assert f"{option[0]} is of the judge; add --only judge" in result.output

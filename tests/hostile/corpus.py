@@ -2160,7 +2160,12 @@ _sheet("half", _half)
 _sheet("of text", lambda path: path.write_text("hello"))
 _sheet("a folder", _replaced_by_folder)
 _sheet("too small", lambda path: path.write_bytes(_png))
-_sheet("transparent", lambda path: Image.new("RGBA", (832, 1344)).save(path))
+_sheet(
+    "transparent",  # all of a layer; of one the characters without it are left
+    lambda path: [
+        Image.new("RGBA", (832, 1344)).save(other) for other in path.parent.glob("*")
+    ],
+)
 _sheet("of 832 × 10^9", lambda path: path.write_bytes(_png_of_size(832, 10**9)))
 _sheet(
     "of 832 × 150000",
