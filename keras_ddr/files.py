@@ -82,9 +82,13 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
     if path.suffix.lower() not in suffixes:
         choice = "one of " * (len(suffixes) > 1) + ", ".join(suffixes)
         raise InputError(f"{path} has the suffix {path.suffix!r}; use {choice}")
-    if not path.parent.is_dir():
+    # Of a link what it leads to will be written.
+    folder = pathlib.Path(os.path.realpath(path)).parent
+    if not path.is_symlink():
+        folder = path.parent
+    if not folder.is_dir():
         raise InputError(
-            f"{path} cannot be written: the folder {path.parent} does not exist; "
+            f"{path} cannot be written: the folder {folder} does not exist; "
             "make it first"
         )
     if path.is_dir():
@@ -94,9 +98,9 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
             f"{path} cannot be written: it is write-protected; choose another name, or "
             "make it writable"
         )
-    if not os.access(path.parent, os.W_OK):
+    if not os.access(folder, os.W_OK):
         raise InputError(
-            f"{path} cannot be written: the folder {path.parent} is read-only; choose "
+            f"{path} cannot be written: the folder {folder} is read-only; choose "
             "another place"
         )
     return path

@@ -22,6 +22,10 @@ def test_what_a_link_leads_to_is_written(tmp_path):
             "}",
         ]
     assert os.listdir(tmp_path / "shared") == ["metrics.json"]
+    link.unlink()
+    link.symlink_to(tmp_path / "gone" / "metrics.json")
+    with pytest.raises(InputError, match="gone does not exist; make it first"):
+        check_output_path(link, [".json"])
 
 
 @pytest.mark.skipif(
