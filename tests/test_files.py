@@ -28,17 +28,6 @@ def test_what_a_link_leads_to_is_written(tmp_path):
         check_output_path(link, [".json"])
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anything"
-)
-def test_a_write_protected_file_is_not_replaced(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text("mine")
-    path.chmod(0o444)
-    with pytest.raises(InputError, match="it is write-protected"):
-        check_output_path(path, [".json"])
-
-
 def test_a_path_that_begins_with_the_home_folder_is_refused():
     with pytest.raises(InputError, match="~ was not replaced by your home folder"):
         check_output_path("~/a.json", [".json"])
