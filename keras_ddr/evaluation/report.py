@@ -218,7 +218,7 @@ def evaluate(
     number = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
     # A judge that is given was fitted before.
     fitted = _FITTED if judge is None else _CODED_FIT
-    fitting = bool(store.select(fit_split, number)) or bool(metrics & fitted == metrics)
+    fitting = bool(store.select(fit_split, number)) or metrics <= fitted
     parts = {
         name: choose_sequences(
             select_sequences(store, name, number), sequences, generator
