@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
+from keras_ddr.data.format import FRAME_LABELS
+from keras_ddr.data.labels import content_labels, label_text
 from keras_ddr.errors import InputError
 from keras_ddr.files import (
     check_output_path,
@@ -213,8 +214,7 @@ def label_texts(
     """Labels of a frame, but for where it was cut out, and of its sequence, as text."""
     return {
         name: _label_text(store, sequence, frame_labels, name, position)
-        for name in store.label_info
-        if name not in FRAME_LABELS and name not in CROP_LABELS
+        for name in content_labels(store)
     }
 
 
@@ -227,15 +227,9 @@ def _label_text(
 ) -> str:
     """A label of a frame, or of its sequence, as text; "" where missing."""
     info = store.label_info[name]
-    if info["scope"] == "sequence":
-        value = sequence.labels.get(name)
-        return "" if value is None else str(value)
-    value = frame_labels[name][position]
-    if info["kind"] == "categorical":
-        classes = info["classes"] or []
-        return classes[int(value)] if 0 <= value < len(classes) else ""
-    missing = info["missing"]
-    return "" if missing is not None and value == missing else _text(value)
+    of_frame = info["scope"] == "frame"
+    value = frame_labels[name][position] if of_frame else sequence.labels[name]
+    return label_text(value, info)
 
 
 def _texts(values: Iterable[float]) -> list[str]:

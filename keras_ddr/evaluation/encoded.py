@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
+from keras_ddr.data.labels import is_missing, present
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,14 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "EncodedSplit",
     "choose_sequences",
-    "is_missing",
-    "measured_labels",
     "select_sequences",
 ]
 
 _LINEAR_FRAMES = 4000  # frames that a linear probe of a frame label sees, at most
-# Where a frame came from, not what it shows.
-_BOOKKEEPING = (*FRAME_LABELS, *CROP_LABELS)
 
 
 class EncodedSplit:
@@ -122,26 +117,26 @@ class EncodedSplit:
         owner = self.owner
         if info["scope"] == "sequence":
             values = [sequence.labels.get(label) for sequence in self.sequences]
-            present = np.array([not is_missing(v, info) for v in values])
+            known = np.array([not is_missing(v, info) for v in values])
             values = np.array(
-                [v if p else "" for v, p in zip(values, present, strict=True)]
+                [v if k else "" for v, k in zip(values, known, strict=True)]
             )
             if code == "f":
                 codes, owner = self.sequence_codes, np.arange(len(self.sequences))
             else:
                 codes = self.frame_codes[code]
-                present, values = present[self.owner], values[self.owner]
+                known, values = known[self.owner], values[self.owner]
         else:
             codes = self.frame_codes[code]
             values = self.frame_values(label)
-            present = np.array([not is_missing(v, info) for v in values.tolist()])
-        codes, values, owner = codes[present], values[present], owner[present]
+            known = present(values, info)
+        codes, values, owner = codes[known], values[known], owner[known]
         if info["kind"] != "categorical":
             values = values.astype("float64")
         if code == "f" and info["scope"] == "frame":
             # f is the same for all frames of a sequence, so that more rows add time
             # (a linear probe of 178 poses takes many minutes) and no knowledge.
-            rank = self._rank[present]
+            rank = self._rank[known]
             chosen = np.sort(np.argsort(rank)[:_LINEAR_FRAMES])
             codes, values, owner = codes[chosen], values[chosen], owner[chosen]
         return codes, values, owner
@@ -150,20 +145,6 @@ class EncodedSplit:
         """Values `(F,)` of a frame label, as stored."""
         values = [self.store.frame_labels(s.index)[label] for s in self.sequences]
         return np.concatenate(values)[self._kept]
-
-
-def measured_labels(store: FrameStore) -> dict[str, LabelInfo]:
-    """Labels that say what a frame shows, dict name → info as in `store.label_info`."""
-    return {k: v for k, v in store.label_info.items() if k not in _BOOKKEEPING}
-
-
-def is_missing(value: object, info: LabelInfo) -> bool:
-    """Whether a label's value stands for none: `None`, NaN, "" or its own sign."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return True
-    if isinstance(value, str) and not value:
-        return True
-    return info.get("missing") is not None and value == info["missing"]
 
 
 def select_sequences(store: FrameStore, split: str, number: int) -> list[Sequence]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.checks import check_sizes
+from keras_ddr.data.labels import content_labels, label_numbers
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import axis, probes, protocol, swap, verification
 from keras_ddr.evaluation.encoded import (
     EncodedSplit,
     choose_sequences,
-    measured_labels,
     select_sequences,
 )
 from keras_ddr.evaluation.judge import STEPS, check_judge
@@ -291,7 +291,7 @@ def evaluate(
             skipped.append(Skipped(what, str(error)))
     probed = found.pop("probes")
     judged = found["judge"]
-    info = measured_labels(store)
+    info = content_labels(store)
     details = {
         "split": split,
         "fit_split": fit_split,
@@ -359,7 +359,7 @@ def _probe(
     fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
 ) -> dict[str, dict[str, ProbeScore]]:
     found = {}
-    labels = measured_labels(fit.store)
+    labels = content_labels(fit.store)
     for label, info in labels.items():
         if info["kind"] not in ("categorical", "continuous", "periodic"):
             skipped.append(Skipped(label, f"labels of kind {info['kind']!r}"))
@@ -376,7 +376,7 @@ def _probe(
 def _probe_label(
     fit: EncodedSplit, test: EncodedSplit, label: str, info: LabelInfo, seed: int
 ) -> dict[str, ProbeScore]:
-    classes = info.get("classes")
+    classes = info["classes"]
     period = probes.period_of(info["unit"] if info["kind"] == "periodic" else None)
     scores = {}
     for code, estimator in CODES.items():
@@ -400,7 +400,7 @@ def _probe_label(
 def _axis(
     model: DDR, fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
 ) -> dict[str, AxisScore]:
-    labels = measured_labels(fit.store)
+    labels = content_labels(fit.store)
     names = axis.frame_factors(labels, model.dynamic_dim)
     factors = {
         part: {name: _known(part.frame_values(name), labels[name]) for name in names}
@@ -421,7 +421,5 @@ def _axis(
 
 def _known(values: NDArray[Any], info: LabelInfo) -> NDArray[np.float64]:
     """Values with NaN where they stand for none, or are infinite."""
-    values = np.asarray(values, np.float64)
-    missing = info.get("missing")
-    unknown = ~np.isfinite(values) | (False if missing is None else values == missing)
-    return np.where(unknown, np.nan, values)
+    numbers = label_numbers(values, info)
+    return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.data.labels import present
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 
@@ -170,8 +171,8 @@ def _choose_pairs(
 ) -> list[tuple[int, int, int, int]]:
     """List of (A, frame of A, B, frame of B) with equal labels; indices in lists."""
     generator = np.random.default_rng(seed)
-    values = [np.asarray(store.frame_labels(s.index)[label]) for s in sequences]
-    missing = store.label_info[label].get("missing")
+    values = [store.frame_labels(s.index)[label] for s in sequences]
+    known = [present(column, store.label_info[label]) for column in values]
     chosen: list[tuple[int, int, int, int]] = []
     # Some draws find no partner where a pose is not stored for everyone.
     for _ in range(10 * pairs):
@@ -179,10 +180,9 @@ def _choose_pairs(
             break
         a, b = generator.choice(len(sequences), size=2, replace=False)
         j = generator.integers(len(values[b]))
-        wanted = values[b][j]
-        if missing is not None and wanted == missing:
+        if not known[b][j]:
             continue
-        same = np.flatnonzero(values[a] == wanted)
+        same = np.flatnonzero(values[a] == values[b][j])
         if len(same):
             chosen.append((a, int(generator.choice(same)), b, int(j)))
     if not chosen:

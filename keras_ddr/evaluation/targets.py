@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.data.labels import class_names, content_labels, is_missing
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation.encoded import is_missing, measured_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def choose_targets(
     Raises:
         InputError: The store has no such labels, or they do not vary.
     """
-    labels = measured_labels(store)
+    labels = content_labels(store)
     wanted = attributes
     if attributes is None:
         attributes = _categorical(labels, "sequence")
@@ -172,20 +172,7 @@ def _names(
         gap = any(is_missing(v, i) for v, i in zip(values, infos, strict=True))
         return [None if gap else _JOIN.join(map(str, values))] * sequence.length
     stored = store.frame_labels(sequence.index)
-    columns = []
-    for name in labels:
-        info = store.label_info[name]
-        classes = info.get("classes")
-        columns.append(
-            [
-                None
-                if is_missing(value, info)
-                else classes[value]
-                if classes
-                else str(value)
-                for value in np.asarray(stored[name]).tolist()
-            ]
-        )
+    columns = [class_names(stored[name], store.label_info[name]) for name in labels]
     return [
         None if None in row else _JOIN.join(row) for row in zip(*columns, strict=True)
     ]

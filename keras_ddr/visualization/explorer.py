@@ -7,14 +7,14 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
+from keras_ddr.data.labels import class_names, content_labels, label_numbers
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
 from keras_ddr.visualization import selection
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.inference import Codes
     from keras_ddr.model import DDR
-    from keras_ddr.typing import StrPath
+    from keras_ddr.typing import LabelInfo, StrPath
 
 __all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
 
@@ -189,12 +189,11 @@ def _about(
 ) -> dict[str, Any]:
     """What the page says of a sequence and its frames; plain values."""
     known = store.frame_labels(sequence.index)
-    labels = {}
-    for name, values in known.items():
-        if name in FRAME_LABELS or name in CROP_LABELS:
-            continue
-        info = store.label_info[name]
-        labels[name] = [_plain(values[p], info) for p in positions]
+    labels = {
+        name: _plain(known[name][positions], info)
+        for name, info in content_labels(store).items()
+        if info["scope"] == "frame"
+    }
     for name, value in sequence.labels.items():
         if isinstance(value, str) or (value is not None and math.isfinite(value)):
             labels[name] = [value] * len(positions)
@@ -211,15 +210,14 @@ def _about(
     }
 
 
-def _plain(value: float, info: Mapping[str, Any]) -> str | float | None:
-    if info.get("kind") == "categorical":
-        known = 0 <= value < len(info["classes"])
-        return info["classes"][int(value)] if known else None
-    value = float(value)
-    missing = info.get("missing")
-    if not math.isfinite(value) or (missing is not None and value == missing):
-        return None
-    return float(f"{value:.4g}")
+def _plain(values: NDArray[Any], info: LabelInfo) -> list[Any]:
+    """Values of frames as JSON has them: `None` where there is none."""
+    if info["kind"] == "categorical":
+        return class_names(values, info)
+    return [
+        float(f"{value:.4g}") if math.isfinite(value) else None
+        for value in label_numbers(values, info).tolist()
+    ]
 
 
 def _atlas(images: ArrayLike, columns: int, quality: int) -> str:

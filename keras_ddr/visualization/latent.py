@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
+from keras_ddr.data.labels import content_labels, is_missing, label_numbers
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import DPI, drawable, styled
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.model import DDR
+    from keras_ddr.typing import LabelInfo
 
 __all__ = ["plot_latent"]
 
@@ -27,6 +28,14 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#
 _SHAPES = "os^Dv<>P"
 _MISSING = "#c8c8c8"
 _WIDTH, _HEIGHT = 3.35, 3.0  # inches: one column of a page
+# What colours stand for where a store has no label: the number of the sequence.
+_NUMBER: LabelInfo = {
+    "scope": "sequence",
+    "kind": "categorical",
+    "classes": None,
+    "unit": None,
+    "missing": None,
+}
 
 
 @styled
@@ -84,7 +93,11 @@ def plot_latent(
         else:
             z = z[:, list(components)]
         points.append(z)
-        values.append(_values(store, sequence, label, info, positions, number))
+        values.append(
+            np.full(len(positions), float(number))
+            if label is None
+            else _values(store, sequence, label, positions)
+        )
     points, values = np.concatenate(points), np.concatenate(values)
 
     figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
@@ -93,7 +106,7 @@ def plot_latent(
     style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": len(points) > 5000}
     axes.scatter(*points[missing].T, color=_MISSING, **style)
     present, known = points[~missing], values[~missing]
-    classes = [s.name for s in shown] if label is None else info.get("classes")
+    classes = [s.name for s in shown] if label is None else info["classes"]
     if classes and len(classes) <= 2 * len(_COLOURS):
         handles, named = [], []
         for k in np.unique(known).astype(int):
@@ -122,7 +135,7 @@ def plot_latent(
             markerscale=1.6,
         )
     elif len(known):
-        cyclic = info.get("kind") == "periodic"
+        cyclic = info["kind"] == "periodic"
         name = "twilight" if cyclic else "viridis"
         drawn = axes.scatter(
             present[:, 0],
@@ -132,7 +145,7 @@ def plot_latent(
             **style,
         )
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
-        unit = f" ({info['unit']})" if info.get("unit") else ""
+        unit = f" ({info['unit']})" if info["unit"] else ""
         bar.set_label(
             f"{label or 'sequence'}{unit}" + (" (class number)" if classes else "")
         )
@@ -149,19 +162,16 @@ def plot_latent(
     return figure
 
 
-def _label_of(
-    store: FrameStore, label: str | None
-) -> tuple[str | None, Mapping[str, Any]]:
+def _label_of(store: FrameStore, label: str | None) -> tuple[str | None, LabelInfo]:
+    """The label that colours stand for; `None` for the number of the sequence."""
     if label is None:
         named = [
             name
-            for name, info in store.label_info.items()
+            for name, info in content_labels(store).items()
             if info["scope"] == "frame"
-            and name not in FRAME_LABELS
-            and name not in CROP_LABELS
         ]
         if not named:
-            return None, {}
+            return None, _NUMBER
         label = named[0]
     if label not in store.label_info:
         known = ", ".join(store.label_info)
@@ -172,20 +182,16 @@ def _label_of(
 def _values(
     store: FrameStore,
     sequence: Sequence,
-    label: str | None,
-    info: Mapping[str, Any],
+    label: str,
     positions: NDArray[np.integer],
-    number: int,
 ) -> NDArray[np.float64]:
-    """Colours of frames as numbers, NaN where missing."""
-    if label is None:
-        return np.full(len(positions), float(number))
+    """A label of frames, or of their sequence, as numbers; NaN where missing."""
+    info = store.label_info[label]
     if info["scope"] == "sequence":
-        value = sequence.labels.get(label)
-        if value is not None and info["kind"] == "categorical":
+        value: Any = sequence.labels[label]
+        if is_missing(value, info):
+            value = np.nan
+        elif info["classes"] is not None:
             value = info["classes"].index(value)
-        return np.full(len(positions), np.nan if value is None else float(value))
-    values = store.frame_labels(sequence.index)[label][positions].astype(float)
-    if info["missing"] is not None:
-        values[values == info["missing"]] = np.nan
-    return values
+        return np.full(len(positions), float(value))
+    return label_numbers(store.frame_labels(sequence.index)[label][positions], info)
