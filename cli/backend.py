@@ -22,6 +22,7 @@ __all__ = [
     "devices",
     "seed_everything",
     "select_backend",
+    "without_backend",
 ]
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -78,6 +79,20 @@ def select_backend(name: str | None = None) -> None:
                 importlib.import_module("keras_ddr")
         finally:
             bar.clear()
+
+
+def without_backend() -> None:
+    """Import keras_ddr alone, for work on stores: Keras takes seconds to load.
+
+    What is asked of it later and does need Keras imports it then.
+    """
+    if "keras_ddr" in sys.modules or os.environ.get("KERAS_DDR_WORKER"):
+        return
+    os.environ["KERAS_DDR_WORKER"] = "1"
+    try:
+        importlib.import_module("keras_ddr")
+    finally:
+        del os.environ["KERAS_DDR_WORKER"]
 
 
 def seed_everything(seed: int) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 import click
 
 from ddr_cli.arguments import STORE_OR_RUN
-from ddr_cli.backend import BACKENDS, backend_option, devices, select_backend
+from ddr_cli.backend import (
+    BACKENDS,
+    backend_option,
+    devices,
+    select_backend,
+    without_backend,
+)
 from ddr_cli.errors import printable
 
 __all__ = ["info"]
@@ -41,13 +47,12 @@ def info(path: str | None, preview: str | None, backend: str | None) -> None:
     is_run = path is not None and (pathlib.Path(path) / "config.json").is_file()
     if preview is not None and (path is None or is_run):
         raise click.UsageError("--preview needs a frame store")
-    select_backend(backend)
-    if path is None:
-        lines = _environment()
-    elif is_run:
-        lines = _run(path)
-    else:
+    if path is not None and not is_run:
+        without_backend()
         lines = _store(path)
+    else:
+        select_backend(backend)
+        lines = _environment() if path is None else _run(path)
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         click.echo(f"{printable(name):<{width}}  {printable(value)}")

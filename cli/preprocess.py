@@ -3,7 +3,7 @@
 import click
 
 from ddr_cli import preprocess_videos
-from ddr_cli.backend import select_backend
+from ddr_cli.backend import select_backend, without_backend
 from ddr_cli.preprocess_options import overwrite_option, report, seed_option
 from ddr_cli.progress import Counter
 
@@ -38,7 +38,7 @@ def preprocess() -> None:
 @overwrite_option
 def puppets(store: str, identities: int, size: int, seed: int, overwrite: bool) -> None:
     """Draw puppets into STORE: four colours a puppet, poses by arm and leg angle."""
-    select_backend()
+    without_backend()
     from keras_ddr.datasets import puppets as source
 
     made = source.prepare(
@@ -73,7 +73,7 @@ def sprites(
     SOURCE is a folder of jrconway3/Universal-LPC-spritesheet. Its art is CC-BY-SA 3.0
     or GPL 3.0 with credits: mind that when you pass on sheets or a store.
     """
-    select_backend()
+    without_backend()
     from keras_ddr.datasets import sprites as dataset
 
     made = dataset.prepare(
@@ -122,7 +122,10 @@ def mmnist(
     an idx file of images (labels beside it; .gz or not), a folder of such files, or the
     word keras for keras.datasets.mnist, which is downloaded.
     """
-    select_backend()
+    if source == "keras":
+        select_backend()
+    else:
+        without_backend()
     from keras_ddr.datasets import moving_mnist as dataset
 
     given = {"sequences": sequences, "length": length, "digits": digits}

@@ -5,7 +5,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ddr_cli.backend import select_backend
+from ddr_cli.backend import select_backend, without_backend
 from ddr_cli.preprocess_options import (
     cores,
     cropping_options,
@@ -142,7 +142,11 @@ COMMANDS = (affwild, affwild2, videos, images)
 def from_files(name: str, source: str, store: str, options: dict[str, Any]) -> None:
     """Run the data set of that name, with its progress, report and preview."""
     _refuse_unused(options)
-    select_backend()
+    finds_faces = options.get("crop", "face") == "face"
+    if finds_faces and options.get("detector_model", "") is None:
+        select_backend()  # Keras keeps, and downloads, the detector's file
+    else:
+        without_backend()
     import importlib
 
     dataset = importlib.import_module(f"keras_ddr.datasets.{name}")

@@ -5,7 +5,7 @@ import pathlib
 import click
 
 from ddr_cli.arguments import STORE_OR_RUN
-from ddr_cli.backend import select_backend
+from ddr_cli.backend import select_backend, without_backend
 from ddr_cli.errors import one_line
 from ddr_cli.progress import Counter
 
@@ -21,16 +21,17 @@ def verify(context: click.Context, path: str) -> None:
     PATH is a frame store, a folder of stores, a run folder or a .keras file. Every
     damaged file is named in a line, and the exit code is 1 then.
     """
-    select_backend()
     progress = Counter("MB read")
     place = pathlib.Path(path)
     if place.is_file() or any(
         (place / name).exists() for name in ("config.json", "checkpoint")
     ):
+        select_backend()
         from keras_ddr import runs
 
         findings = runs.verify(path, progress)
     else:
+        without_backend()
         from keras_ddr.data.integrity import verify_store
 
         findings = verify_store(path, progress)

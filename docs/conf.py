@@ -8,6 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(_HERE / "_ext"))
 
+import quick  # noqa: E402
+
 from keras_ddr.version import __version__  # noqa: E402
 
 project = "keras_ddr"
@@ -56,8 +58,12 @@ napoleon_custom_sections = [
 ]
 
 # --- examples ---------------------------------------------------------------------
+# All examples take ten minutes; QUICK_EXAMPLES=1 checks that they run.
+_EXAMPLES = _HERE.parent / "examples"
+if os.environ.get("QUICK_EXAMPLES"):
+    _EXAMPLES = quick.shortened(_EXAMPLES, _HERE.parent / "build" / "examples")
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
+    "examples_dirs": os.path.relpath(_EXAMPLES, _HERE),
     "gallery_dirs": "gallery",
     "filename_pattern": r"[\\/]plot_",
     "ignore_pattern": r"^(?!plot_)",

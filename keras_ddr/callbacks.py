@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_ddr import checks
+from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError, reason_of
 from keras_ddr.files import locked
 from keras_ddr.model_files import check_model_file
@@ -63,7 +63,7 @@ class SaveAndResume(keras.callbacks.Callback):
 
     def __init__(self, folder: StrPath, every: int = 1) -> None:
         super().__init__()
-        checks.check_sizes(every=every)
+        check_whole(every=every)
         self.history: dict[str, list[float]] = {}
         self._every = every
         self._rows: list[dict[str, float]] = []

@@ -1,9 +1,8 @@
-"""Checks of arrays and arguments on the host, before they reach a device."""
+"""Checks of frames on the host, before they reach a device."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,13 +16,9 @@ if TYPE_CHECKING:
     from keras_ddr.typing import ImageShape, Tensor
 
 __all__ = [
-    "check_choice",
     "check_image_shape",
-    "check_not_negative",
-    "check_seed",
     "check_sequence",
     "check_sets",
-    "check_sizes",
     "intensities",
     "least_frames",
 ]
@@ -31,42 +26,9 @@ __all__ = [
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
 
 
-def check_sizes(least: int = 1, **sizes: int) -> None:
-    """Refuse whatever is not an integer of at least `least`, by its name."""
-    for name, size in sizes.items():
-        integer = isinstance(size, int | np.integer) and not isinstance(size, bool)
-        if not integer or size < least:
-            raise InputError(
-                f"{name}={size!r}; it must be an integer of at least {least}"
-            )
-
-
 def least_frames(aggregation: str | None) -> int:
     """Fewest frames of a set: two to compare, or one where single frames are pooled."""
     return 1 if aggregation == "pooled" else 2
-
-
-def check_seed(**seeds: int) -> None:
-    """Refuse whatever cannot be a seed on every backend, by its name."""
-    check_sizes(0, **seeds)
-    for name, seed in seeds.items():
-        if seed >= 2**31:
-            raise InputError(f"{name}={seed}; it must be below 2**31")
-
-
-def check_choice(choices: Sequence[str], **values: str) -> None:
-    """Refuse whatever is not one of the choices, by its name."""
-    for name, value in values.items():
-        if value not in choices:
-            raise InputError(f"{name}={value!r}; use one of {', '.join(choices)}")
-
-
-def check_not_negative(**numbers: float) -> None:
-    """Refuse whatever is not a finite number of at least 0, by its name."""
-    for name, value in numbers.items():
-        number = isinstance(value, int | float | np.number)
-        if not number or isinstance(value, bool) or not 0 <= value < np.inf:
-            raise InputError(f"{name}={value!r}; it must be a number of at least 0")
 
 
 def check_image_shape(shape: ImageShape) -> None:

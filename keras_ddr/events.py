@@ -6,7 +6,6 @@ and valleys of the smoothed components of z.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from keras_ddr.arguments import check_number
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing, write_table
 
@@ -163,13 +163,8 @@ def find_events(
                 f"components: z has {dimensions} components, so {component + 1} is "
                 "none of them"
             )
-    for name, value, least in (
-        ("width", width, 0),
-        ("prominence", prominence, 0),
-        ("distance", distance, 1),
-    ):
-        if not least <= value < math.inf:
-            raise InputError(f"{name}: {value!r} is no number of at least {least}")
+    check_number(width=width, prominence=prominence)
+    check_number(1, distance=distance)
     if not np.isfinite(codes.standardized).all():
         raise InputError(
             f"{sequence.name}: z holds NaN or infinity, so the model is broken; train "

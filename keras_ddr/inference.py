@@ -11,6 +11,7 @@ from keras import ops
 from scipy.special import logsumexp
 
 from keras_ddr import checks
+from keras_ddr.arguments import check_number, check_seed, check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.programs import CHUNK
@@ -113,9 +114,9 @@ class Inference:
         """
         if combine not in ("mixture", "product"):
             raise InputError(f"combine={combine!r}; use 'mixture' or 'product'")
-        checks.check_sizes(sets=sets)
-        checks.check_seed(seed=seed)
-        checks.check_not_negative(noise=noise)
+        check_whole(sets=sets)
+        check_seed(seed=seed)
+        check_number(noise=noise)
         number = self._number(frames_per_set)
         least = {"concat": None, "mean": 2, "pooled": 1}[self.aggregation]
         frames = checks.check_sequence(frames, self.image_shape, number, least)
@@ -154,7 +155,7 @@ class Inference:
                 f"the {self.frames_per_set} of training"
             )
         least = checks.least_frames(self.aggregation)
-        checks.check_sizes(least, frames_per_set=frames_per_set)
+        check_whole(least, frames_per_set=frames_per_set)
         return frames_per_set
 
     def prior_of(self, static: ArrayLike) -> DiagonalGaussian[NDArray[np.float32]]:
@@ -244,8 +245,8 @@ class Inference:
         Returns:
             Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
         """
-        checks.check_sizes(sequences=sequences, frames=frames)
-        checks.check_seed(seed=seed)
+        check_whole(sequences=sequences, frames=frames)
+        check_seed(seed=seed)
         generator = np.random.default_rng(seed)
         static = generator.standard_normal((sequences, self.static_dim), "float32")
         noise = generator.standard_normal(
@@ -311,8 +312,8 @@ class Inference:
         Raises:
             InputError: The frames do not fit the model.
         """
-        checks.check_sizes(samples=samples, dynamic_samples=dynamic_samples)
-        checks.check_seed(seed=seed)
+        check_whole(samples=samples, dynamic_samples=dynamic_samples)
+        check_seed(seed=seed)
         frames = checks.intensities(
             checks.check_sequence(frames, self.image_shape, self.frames_per_set)
         )

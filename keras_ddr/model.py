@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_ddr import checks, configs, likelihoods
+from keras_ddr.arguments import check_choice, check_number, check_seed, check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
@@ -151,12 +152,12 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        checks.check_choice(AGGREGATIONS, aggregation=aggregation)
-        checks.check_choice(DYNAMIC_FRAMES, dynamic_frames=dynamic_frames)
-        checks.check_choice(DYNAMIC_PRIORS, dynamic_prior=dynamic_prior)
+        check_choice(AGGREGATIONS, aggregation=aggregation)
+        check_choice(DYNAMIC_FRAMES, dynamic_frames=dynamic_frames)
+        check_choice(DYNAMIC_PRIORS, dynamic_prior=dynamic_prior)
         least = checks.least_frames(aggregation)
-        checks.check_sizes(least, frames_per_set=frames_per_set)
-        checks.check_sizes(
+        check_whole(least, frames_per_set=frames_per_set)
+        check_whole(
             static_dim=static_dim,
             dynamic_dim=dynamic_dim,
             filters=filters,
@@ -164,8 +165,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             hidden_units=hidden_units,
         )
         checks.check_image_shape(image_shape)
-        checks.check_seed(seed=seed)
-        checks.check_not_negative(
+        check_seed(seed=seed)
+        check_number(
             kl_weight=kl_weight,
             static_kl_weight=static_kl_weight,
             free_bits=free_bits,
@@ -177,7 +178,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
                 "set; take frames_per_set of at least 2, or leave it at 0"
             )
         if kl_warmup != 0:
-            checks.check_sizes(kl_warmup=kl_warmup)
+            check_whole(kl_warmup=kl_warmup)
         super().__init__(**kwargs)
         height, width, channels = (int(size) for size in image_shape)
         self.image_shape = height, width, channels

@@ -163,10 +163,10 @@ def test_what_has_no_events(store):
     assert find_events(store.sequences[0], _codes([[1.0]]), one) == []
     for arguments, message in (
         ({"components": [2]}, "z has 1 components, so 3 is none"),
-        ({"prominence": -1}, "prominence: -1"),
-        ({"width": float("nan")}, "width: nan"),
-        ({"width": float("inf")}, "width: inf"),
-        ({"distance": 0}, "distance: 0"),
+        ({"prominence": -1}, "prominence=-1"),
+        ({"width": float("nan")}, "width=nan"),
+        ({"width": float("inf")}, "width=inf"),
+        ({"distance": 0}, "distance=0"),
     ):
         with pytest.raises(InputError, match=message):
             find_events(store.sequences[0], _codes(np.zeros((9, 1))), {}, **arguments)

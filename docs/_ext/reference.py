@@ -44,6 +44,7 @@ PAGES = {
         "Inside",
         [
             "keras_ddr.errors",
+            "keras_ddr.arguments",
             "keras_ddr.checks",
             "keras_ddr.files",
             "keras_ddr.checksums",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import keras
 import numpy as np
 
+from keras_ddr.arguments import check_whole
 from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
 
@@ -112,21 +113,13 @@ class FrameSets(keras.utils.PyDataset):
         self.adapts = frames_per_set is None
         if frames_per_set is None:
             frames_per_set = 3
-        for name, value in {
-            "frames_per_set": frames_per_set,
-            "batch_size": batch_size,
-            "sets_per_sequence": sets_per_sequence,
-            "steps": 1 if steps is None else steps,
-        }.items():
-            if int(value) != value or value < 1:
-                raise InputError(
-                    f"{name}: {value!r} is not a whole number of at least 1; give one"
-                )
-        for name, value in {"seed": seed, "first": first}.items():
-            if int(value) != value or value < 0:
-                raise InputError(
-                    f"{name}: {value!r} is not a whole number of at least 0"
-                )
+        check_whole(
+            frames_per_set=frames_per_set,
+            batch_size=batch_size,
+            sets_per_sequence=sets_per_sequence,
+            steps=1 if steps is None else steps,
+        )
+        check_whole(0, seed=seed, first=first)
         if not isinstance(store, FrameStore):
             store = FrameStore.open(store)
         self.store = store

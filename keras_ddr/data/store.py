@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from keras_ddr.arguments import check_choice
 from keras_ddr.data.format import SPLITS, shape_text
 from keras_ddr.data.shard import Shard
 from keras_ddr.errors import InputError
@@ -354,10 +355,8 @@ class FrameStore:
         Raises:
             InputError: if there is no such split name.
         """
-        if split not in (*SPLITS, "all", None):
-            raise InputError(
-                f"split: {split!r} is none of {', '.join(SPLITS)} and all; use one"
-            )
+        if split is not None:
+            check_choice((*SPLITS, "all"), split=split)
         return [
             sequence
             for sequence in self.sequences

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.arguments import check_choice, check_whole
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,21 +74,13 @@ def check_lengths(
     Raises:
         InputError: one of them cannot be used.
     """
-    for name, value, least in (
-        ("min_length", min_length, 1),
-        ("max_length", max_length, 1),
-        ("max_gap", max_gap, 0),
-    ):
-        if value is None:  # any length
-            continue
-        if isinstance(value, bool) or int(value) != value or value < least:
-            raise InputError(
-                f"{name}: {value!r} is not a whole number of at least {least}; give one"
-            )
+    check_whole(min_length=min_length)
+    if max_length is not None:
+        check_whole(max_length=max_length)
+    check_whole(0, max_gap=max_gap)
     if max_length is not None and max_length < min_length:
         raise InputError(
             f"min_length: {min_length} is above max_length {max_length}; no sequence "
             "could be both: change one of them"
         )
-    if long not in LONG:
-        raise InputError(f"long: {long!r} is none of {', '.join(LONG)}; use one")
+    check_choice(LONG, long=long)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.arguments import check_seed, check_whole
 from keras_ddr.data.splits import split_counts
-from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -40,11 +40,8 @@ def choose_identities(
     """
     total = int(np.prod(sizes))
     least = max(sizes)
-    if not least <= number <= total:
-        raise InputError(
-            f"identities: {number} is not between {least} and {total}, the number of "
-            "combinations there are; choose another"
-        )
+    check_whole(least, total, identities=number)
+    check_seed(seed=seed)
     random = np.random.default_rng([int(seed), 0, 3])
     orders = [random.permutation(size) for size in sizes]
     chosen = [

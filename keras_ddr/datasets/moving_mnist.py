@@ -9,12 +9,12 @@ and positions of the digits as labels.
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.arguments import check_seed, check_whole
 from keras_ddr.data.format import SPLITS
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, checked_shares, split_counts
@@ -104,10 +104,10 @@ def prepare(
             cannot be used, or the store exists.
     """
     if sequences is not None:
-        _check_whole("sequences", sequences, 3)
-    _check_whole("length", length, 2)
-    _check_whole("digits", digits, 1, 3)
-    _check_whole("seed", seed, 0)
+        check_whole(3, sequences=sequences)
+    check_whole(2, length=length)
+    check_whole(most=3, digits=digits)
+    check_seed(seed=seed)
     shares = checked_shares(splits).tolist()
     check_target(store_path, overwrite)
     arguments = {"source": str(source), "length": length, "digits": digits}
@@ -413,13 +413,3 @@ def _mapped(path: StrPath) -> np.memmap[Any, np.dtype[Any]]:
             f"{path}: cannot be read as an array ({reason_of(error)}); give the "
             "published mnist_test_seq.npy, whole"
         ) from error
-
-
-def _check_whole(name: str, value: int, least: int, most: int | None = None) -> None:
-    try:
-        fits = operator.index(value) >= least and (most is None or value <= most)
-    except TypeError:
-        fits = False
-    if not fits:
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise InputError(f"{name}: {value!r} is not a whole number {limits}; give one")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import os
 from collections.abc import Mapping
@@ -10,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.arguments import (
+    check_choice,
+    check_number,
+    check_size,
+    check_whole,
+    is_number,
+)
 from keras_ddr.errors import InputError
 from keras_ddr.faces.detector import COLUMNS, FaceDetector, detector_model
 from keras_ddr.media import opencv
@@ -44,9 +50,7 @@ def check(**chosen: str | int) -> None:
         InputError: one of them cannot be used.
     """
     for name, value in chosen.items():
-        if value not in _CHOICES[name]:
-            allowed = ", ".join(map(str, _CHOICES[name]))
-            raise InputError(f"{name}: {value!r} is none of {allowed}; use one")
+        check_choice(_CHOICES[name], **{name: value})
 
 
 def check_numbers(size: int, margin: float, fps: float | None = None) -> None:
@@ -55,12 +59,13 @@ def check_numbers(size: int, margin: float, fps: float | None = None) -> None:
     Raises:
         InputError: one of them cannot be used.
     """
-    if int(size) != size or size < 16 or size % 16:
-        raise InputError(f"size: {size!r} is not a multiple of 16; use 64")
-    if not (math.isfinite(margin) and -0.4 < margin <= 2):
-        raise InputError(f"margin: {margin!r} is not between -0.4 and 2; use 0.2")
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise InputError(f"fps: {fps!r} is not a number of frames a second; use 10")
+    check_size(size=size)
+    if not is_number(margin) or not -0.4 < margin <= 2:
+        raise InputError(
+            f"margin={margin!r}; it must be between -0.4 and 2, such as 0.2"
+        )
+    if fps is not None:
+        check_number(above=True, fps=fps)
 
 
 def detector(
@@ -81,18 +86,13 @@ def detector(
     Raises:
         InputError: one of them cannot be used.
     """
-    for name, value, least, most in (
-        ("detector_size", size, 32, 10_000),
-        # Further apart a face could come and go unseen.
-        ("detect_every", every, 1, 10),
-    ):
-        if int(value) != value or not least <= value <= most:
-            raise InputError(
-                f"{name}: {value!r} is not a whole number from {least} to {most}; give "
-                "one"
-            )
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold: {threshold!r} is not between 0 and 1; use 0.7")
+    check_whole(32, 10_000, detector_size=size)
+    # Further apart a face could come and go unseen.
+    check_whole(1, 10, detect_every=every)
+    if not is_number(threshold) or not 0 < threshold < 1:
+        raise InputError(
+            f"threshold={threshold!r}; it must be between 0 and 1, such as 0.7"
+        )
     opencv.load()  # before a download that would be of no use
     path = detector_model(model)
     FaceDetector(path, size, threshold)

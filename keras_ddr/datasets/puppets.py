@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.arguments import check_size, check_whole
 from keras_ddr.data.splits import checked_shares
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
@@ -117,11 +118,8 @@ def prepare(
     Raises:
         InputError: if an argument cannot be used, or the store exists.
     """
-    for name, value in {"arms": arms, "legs": legs}.items():
-        if int(value) != value or value < 1:
-            raise InputError(
-                f"{name}: {value!r} is not a whole number of at least 1; give one"
-            )
+    check_whole(arms=arms, legs=legs)
+    check_size(size=size)
     shares = checked_shares(splits)
     chosen = choose_identities([6] * 4, identities, shares, seed)
     labels = {

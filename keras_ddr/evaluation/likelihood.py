@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import ops
 
-from keras_ddr.checks import check_sizes
+from keras_ddr.arguments import check_whole
 from keras_ddr.evaluation import intervals
 from keras_ddr.gaussian import DiagonalGaussian
 
@@ -90,7 +90,7 @@ def measure_likelihood(
     Returns:
         `LikelihoodScore`.
     """
-    check_sizes(sequences=len(sequences), sampled=sampled, samples=samples)
+    check_whole(sequences=len(sequences), sampled=sampled, samples=samples)
     number = model.frames_per_set
     positions = choose_sets(sequences, number, seed)
     generator = np.random.default_rng([seed, 1])

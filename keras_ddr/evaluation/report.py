@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.checks import check_sizes
+from keras_ddr.arguments import check_seed, check_whole
 from keras_ddr.data.labels import content_labels, label_numbers
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import axis, probes, protocol, swap, verification
@@ -204,13 +204,14 @@ def evaluate(
     """
     metrics = _check_metrics(metrics)
     encoding = _check_encoding(encoding)
-    check_sizes(
+    check_whole(
         sequences=1 if sequences is None else sequences,
         max_frames=max_frames,
         pairs=pairs,
         samples=samples,
         judge_steps=judge_steps,
     )
+    check_seed(seed=seed)
     attributes, action = (
         [names] if isinstance(names, str) else names for names in (attributes, action)
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_ddr.arguments import check_choice
 from keras_ddr.errors import InputError
 from keras_ddr.layers.convolution import convolve
 from keras_ddr.layers.gaussian_head import GaussianHead
@@ -59,11 +60,7 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if aggregation not in AGGREGATIONS:
-            raise InputError(
-                f"aggregation={aggregation!r} is not known; "
-                f"use one of {', '.join(AGGREGATIONS)}"
-            )
+        check_choice(AGGREGATIONS, aggregation=aggregation)
         self.static_dim = static_dim
         self.filters = filters
         self.hidden_units = hidden_units

@@ -1,7 +1,6 @@
 """config.json: how a run trains, and the model that it starts with."""
 
 import inspect
-import math
 import pathlib
 import platform
 from collections.abc import Mapping
@@ -9,9 +8,9 @@ from importlib import metadata
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_ddr import checks, checksums
+from keras_ddr.arguments import check_choice, check_number, check_seed, check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.files import read_json
 from keras_ddr.model import DDR
@@ -81,39 +80,23 @@ def training_settings(
 def checked_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     settings = {"clipnorm": None, "accumulate": 1, **settings}
     for name in ("batch_size", "steps", "save_every", "accumulate"):
-        value = settings[name]
-        if not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
-            raise InputError(
-                f"{name}={value!r}; it must be an integer from 1 to {_MOST}"
-            )
-        settings[name] = int(value)
+        check_whole(most=_MOST, **{name: settings[name]})
+        settings[name] = int(settings[name])
     if settings["accumulate"] > settings["steps"]:
         raise InputError(
             f"accumulate={settings['accumulate']} is above steps={settings['steps']}, "
             "so that the weights would never change; use fewer, or more steps"
         )
-    rate = settings["learning_rate"]
-    if not _is_number(rate) or not 0 < rate < math.inf:
-        raise InputError(f"learning_rate={rate!r}; it must be a number above 0")
-    settings["learning_rate"] = float(rate)
+    check_number(above=True, learning_rate=settings["learning_rate"])
+    settings["learning_rate"] = float(settings["learning_rate"])
     clipnorm = settings["clipnorm"]
-    if _is_number(clipnorm) and clipnorm == 0:
-        clipnorm = None
-    if clipnorm is not None and not (_is_number(clipnorm) and 0 < clipnorm < math.inf):
-        raise InputError(f"clipnorm={clipnorm!r}; it must be a number above 0, or 0")
-    settings["clipnorm"] = None if clipnorm is None else float(clipnorm)
-    if settings["schedule"] not in SCHEDULES:
-        raise InputError(
-            f"schedule={settings['schedule']!r}; use one of {', '.join(SCHEDULES)}"
-        )
+    if clipnorm is not None:
+        check_number(clipnorm=clipnorm)
+    settings["clipnorm"] = float(clipnorm) if clipnorm else None
+    check_choice(SCHEDULES, schedule=settings["schedule"])
     seed = settings["seed"]
-    checks.check_seed(seed=seed)
+    check_seed(seed=seed)
     return {**settings, "seed": int(seed)}
-
-
-def _is_number(value: object) -> bool:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    return number and not isinstance(value, bool)
 
 
 def new_model(arguments: Mapping[str, Any], training: Mapping[str, Any]) -> DDR:

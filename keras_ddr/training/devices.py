@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_ddr.arguments import check_choice
 from keras_ddr.errors import InputError
 
 __all__ = ["DISTRIBUTE", "choose_devices", "on_devices"]
@@ -74,10 +75,7 @@ def choose_devices(distribute: str, batch_size: int, accumulate: int = 1) -> lis
     Raises:
         InputError: As for `on_devices`.
     """
-    if distribute not in DISTRIBUTE:
-        raise InputError(
-            f"distribute={distribute!r}; use one of {', '.join(DISTRIBUTE)}"
-        )
+    check_choice(DISTRIBUTE, distribute=distribute)
     if distribute == "none":
         return []
     backend = keras.backend.backend()

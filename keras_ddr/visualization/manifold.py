@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import norm
 
+from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.visualization.style import (
     FADED,
@@ -111,8 +112,7 @@ def _scores(grid: int, quantiles: tuple[float, float]) -> NDArray[np.float64]:
         raise InputError(
             f"quantiles={tuple(quantiles)}; they must be rising, between 0 and 1"
         )
-    if grid < 2:
-        raise InputError(f"grid={grid}; it must be at least 2")
+    check_whole(2, grid=grid)
     return norm.ppf(np.linspace(low, high, grid))
 
 

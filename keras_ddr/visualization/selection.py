@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.arguments import check_seed, check_whole
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ def pick_sequences(
             f"{store.path} has no sequence of at least {min_length} frames {where}"
             "to show; choose another split"
         )
-    if sequences < 1:
-        raise InputError(f"sequences={sequences}; it must be at least 1")
+    check_whole(sequences=sequences)
     number = min(int(sequences), len(found))
     if seed is None:
         chosen = _spread(len(found), number)
     else:
+        check_seed(seed=seed)
         generator = np.random.default_rng(seed)
         chosen = generator.choice(len(found), size=number, replace=False)
     return [found[i] for i in chosen]
@@ -79,8 +80,7 @@ def pick_frames(
         InputError: A position lies outside the sequence.
     """
     if isinstance(frames, int | np.integer):
-        if frames < 1:
-            raise InputError(f"frames={frames}; it must be at least 1")
+        check_whole(frames=frames)
         return _spread(sequence.length, min(int(frames), sequence.length))
     positions = np.asarray(frames, dtype=int)
     if positions.size == 0 or positions.min() < 0 or positions.max() >= sequence.length:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
@@ -125,8 +126,7 @@ def _pick_dynamics(
         if not pairs:
             raise InputError("dynamics is empty; give at least one frame")
         return pairs
-    if dynamics < 1:
-        raise InputError(f"dynamics={dynamics}; it must be at least 1")
+    check_whole(dynamics=dynamics)
     generator = np.random.default_rng([seed, 1])
     taken = {sequence.index for sequence in rows}
     found = store.select(split=split, min_length=min_length)

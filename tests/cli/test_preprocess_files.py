@@ -148,7 +148,7 @@ def test_what_cannot_be_used(ddr_here, sources, tmp_path):
     plain = [*command, "--crop", "none"]
     assert fails(ddr_here(*plain, "--preview", "sheet.gif"), "'.gif'; use one of")
     assert fails(ddr_here(*plain, "--splits", 1, 1, 1), "splits")
-    assert fails(ddr_here(*plain, "--size", 40), "size: 40")
+    assert fails(ddr_here(*plain, "--size", 40), "size=40")
     assert fails(ddr_here(*plain, "--labels", empty / "no.csv"), "no.csv: no such file")
     assert ddr_here(*plain, "--workers", 0).exit_code == 2
     assert ddr_here("info", "--preview", tmp_path / "a.png").exit_code == 2

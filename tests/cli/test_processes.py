@@ -11,6 +11,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from ddr_cli.backend import BACKENDS
 from keras_ddr.runs import Run
@@ -93,6 +94,25 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(
         r"ddr fit --resume R\n",
         errors,
     )
+
+
+def test_work_on_stores_leaves_keras_out(ddr_elsewhere, tmp_path, mnist_root):
+    """It takes seconds to load, with its backend."""
+    (tmp_path / "pictures" / "one").mkdir(parents=True)
+    for number in range(3):
+        picture = Image.new("RGB", (20, 20), (0, 80 * number, 0))
+        picture.save(tmp_path / "pictures" / "one" / f"{number}.png")
+    for command in (
+        ["preprocess", "puppets", "puppets", "--identities", 12, "--size", 16],
+        ["preprocess", "mmnist", mnist_root, "mmnist", "--sequences", 10],
+        ["preprocess", "images", "pictures", "images", "--preview", "sheet.png"],
+        ["info", "puppets", "--preview", "puppets.png"],
+        ["verify", "puppets"],
+    ):
+        result = ddr_elsewhere(*command, blocked=["keras", "tensorflow"])
+        assert result.returncode == 0, result.stderr
+        assert result.stderr == ""
+    assert (tmp_path / "sheet.png").is_file() and (tmp_path / "puppets.png").is_file()
 
 
 @pytest.mark.parametrize("name", installed)

@@ -156,10 +156,10 @@ def test_what_is_refused(tmp_path):
     assert len(FrameSets(store, 2)) == 1
     with pytest.raises(InputError, match="no sequence in split 'val', only in train"):
         FrameSets(store, 2, split="val")
-    with pytest.raises(InputError, match="split: 'dev'"):
+    with pytest.raises(InputError, match="split='dev'"):
         FrameSets(store, 2, split="dev")
     for name in ("frames_per_set", "batch_size", "sets_per_sequence", "steps"):
-        with pytest.raises(InputError, match=f"{name}: 0"):
+        with pytest.raises(InputError, match=f"{name}=0"):
             FrameSets(store, **{"frames_per_set": 2, name: 0})
     with pytest.raises(InputError, match="seed"):
         FrameSets(store, 2, seed=-1)

@@ -101,7 +101,7 @@ def test_select(store):
     assert [s.name for s in store.select("train")] == ["a"]
     assert [s.name for s in store.select("all", min_length=2)] == ["a", "c"]
     assert len(store.select(None)) == 3
-    with pytest.raises(InputError, match="split: 'dev'"):
+    with pytest.raises(InputError, match="split='dev'"):
         store.select("dev")
 
 

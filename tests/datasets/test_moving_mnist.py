@@ -443,11 +443,12 @@ def test_bad_arguments(tmp_path, root):
     }.items():
         for value in values:
             message = _refused(tmp_path, root, **{name: value})
-            # Shares are named as they are typed: 0.8 0.1 0.2.
-            typed = repr(value)
+            said = f"{name}={value!r}; it must be a whole number"
             if name == "splits":
+                # Named as they are typed: 0.8 0.1 0.2.
                 typed = " ".join(map(str, value)) if isinstance(value, tuple) else value
-            assert message.startswith(f"{name}: {typed}")
+                said = f"splits: {typed}"
+            assert message.startswith(said)
     _write_digits(root, 10)
     assert "too few to give val" in _refused(tmp_path, root)
     _prepare(tmp_path, root, splits=(1, 0, 0))

@@ -121,10 +121,10 @@ def test_seed_decides(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"identities": 5}, "identities: 5 is not between 6 and 1296"),
-        ({"identities": 1297}, "identities: 1297"),
-        ({"size": 40}, "multiples of 16"),
-        ({"arms": 0}, "arms: 0"),
+        ({"identities": 5}, "identities=5; it must be a whole number 6 to 1296"),
+        ({"identities": 1297}, "identities=1297"),
+        ({"size": 40}, "multiple of 16"),
+        ({"arms": 0}, "arms=0"),
         ({"splits": (0.5, 0.5)}, "splits"),
         ({"splits": (0.5, 0.5, 0.5)}, "splits"),
     ],
