@@ -139,3 +139,10 @@ def test_model_and_data_need_no_pictures_and_no_command_line():
         assert "click" not in names, path
         if _room(path) not in ("visualization", "datasets", "faces", "media"):
             assert not names & _HEAVY, path
+
+
+def test_opencv_has_one_door():
+    """So that drawn data, training and figures do without it; workers count threads."""
+    found = {path.name for path in _files("keras_ddr") if "cv2" in _imports(path)}
+    assert found == {"opencv.py", "execution.py"}
+    assert not any("cv2" in _imports(path) for path in _files("cli"))

@@ -233,13 +233,11 @@ def test_finished_rows_are_left_alone(small, finished, capsys):
     assert (results / "val.csv").read_bytes() == before
 
 
-def test_the_check_makes_the_same_row_and_sees_a_changed_number(
+def test_the_check_makes_the_same_rows_but_for_a_changed_number(
     small, finished, capsys, tmp_path
 ):
     command, results, _ = small
     rows = [dict(row) for row in finished.values()]
-    assert study.main([*command, "--check", "mean", "0"]) == 0
-    assert "the same" in capsys.readouterr().out
     for row in rows:
         if study.key_of(row) == ("mean", 0, "n_2"):
             row["swap.swap"] = str(1.01 * float(row["swap.swap"]))

@@ -1,4 +1,5 @@
 import json
+import pathlib
 import shutil
 
 import keras
@@ -195,12 +196,13 @@ def test_info(ddr_here, puppets, run_folder):
         assert text in output
 
 
-def test_demo(ddr_here, puppets, run_folder, tmp_path):
-    """In place of an older one; test_processes.py has one in a new folder."""
-    out = tmp_path / "demo"
+def test_demo(ddr_here, puppets, run_folder, tmp_path, monkeypatch):
+    """In place of an older one, in the folder that it takes by itself."""
+    monkeypatch.chdir(tmp_path)
+    out = pathlib.Path("ddr-demo")
     shutil.copytree(puppets, out / "puppets")
     shutil.copytree(run_folder, out / "run")
-    options = ["--out", out, "--identities", 20, "--steps", 2]
+    options = ["--identities", 20, "--steps", 2]
     assert fails(ddr_here("demo", *options), "not empty")
     result = ddr_here("demo", *options, "--overwrite")
     assert result.exit_code == 0, result.output

@@ -9,12 +9,10 @@ import signal
 import time
 
 import keras
-import numpy as np
 import pytest
 from PIL import Image
 
 from ddr_cli.backend import BACKENDS
-from keras_ddr.runs import Run
 
 backend = keras.backend.backend()
 installed = list(filter(importlib.util.find_spec, BACKENDS))
@@ -35,47 +33,26 @@ def wait_for_rows(process, path, number):
     raise AssertionError("no history")
 
 
-def test_a_killed_run_goes_on_as_if_never_stopped(
-    ddr_elsewhere, puppets, small, tmp_path
+def test_a_run_has_one_writer_at_a_time(
+    ddr_here, ddr_elsewhere, puppets, small, tmp_path
 ):
-    options = [puppets, *small, "--steps", 30, "--save-every", 3, "--backend", backend]
-    process = ddr_elsewhere.start("fit", *options, "--out", "killed")
-    wait_for_rows(process, tmp_path / "killed", 3)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert len(history(tmp_path / "killed")) < 10
-    whole = ddr_elsewhere("fit", *options, "--out", "whole")
-    resumed = ddr_elsewhere("fit", "--resume", "killed")
-    for result in (whole, resumed):
-        assert result.returncode == 0, result.stderr
-        assert result.stderr == ""
-    assert f"on {backend}" in resumed.stdout
-    assert history(tmp_path / "killed") == history(tmp_path / "whole")
-    for a, b in zip(
-        *(Run.open(tmp_path / n).model("last").weights for n in ("killed", "whole")),
-        strict=True,
-    ):
-        a, b = keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b)
-        np.testing.assert_array_equal(a, b)
-
-
-def test_a_run_has_one_writer_at_a_time(ddr_elsewhere, puppets, small, tmp_path):
-    first = ddr_elsewhere.start("fit", puppets, "--out", "R", *small, "--steps", 10**6)
-    wait_for_rows(first, tmp_path / "R", 1)
-    new = ["fit", puppets, "--out", "R", *small, "--overwrite"]
-    for command in (["fit", "--resume", "R"], new):
-        result = ddr_elsewhere(*command)
-        assert result.returncode == 1
+    run = tmp_path / "R"
+    first = ddr_elsewhere.start("fit", puppets, "--out", run, *small, "--steps", 10**6)
+    wait_for_rows(first, run, 1)
+    new = ["fit", puppets, "--out", run, *small, "--overwrite"]
+    for command in (["fit", "--resume", run], new):
+        result = ddr_here(*command)
+        assert result.exit_code == 1
         assert result.stdout == ""
         [line] = result.stderr.splitlines()
-        assert line.startswith("ddr: error: R is being trained by another process now")
+        said = f"ddr: error: {run} is being trained by another process now"
+        assert line.startswith(said)
     assert first.poll() is None
-    rows = len(history(tmp_path / "R"))
-    wait_for_rows(first, tmp_path / "R", rows + 1)
+    wait_for_rows(first, run, len(history(run)) + 1)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    result = ddr_elsewhere(*new)
-    assert result.returncode == 0, result.stderr
+    result = ddr_here(*new)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process there")
@@ -115,25 +92,24 @@ def test_work_on_stores_leaves_keras_out(ddr_elsewhere, tmp_path, mnist_root):
     assert (tmp_path / "sheet.png").is_file() and (tmp_path / "puppets.png").is_file()
 
 
-@pytest.mark.parametrize("name", installed)
-def test_without_opencv_and_other_backends(
-    ddr_elsewhere, puppets, small, tmp_path, name
-):
-    """Fit and plot on each installed backend; TensorFlow is there for itself only."""
-    blocked = ["cv2"] if name == "tensorflow" else ["cv2", "tensorflow"]
+@pytest.mark.parametrize("name", [n for n in installed if n != "tensorflow"])
+def test_without_opencv_and_other_backends(ddr_elsewhere, puppets, small, name):
+    """TensorFlow is there for itself only."""
     result = ddr_elsewhere(
-        "fit", puppets, "--out", "R", *small, "--backend", name, blocked=blocked
+        "fit",
+        puppets,
+        "--out",
+        "R",
+        *small,
+        "--backend",
+        name,
+        blocked=["cv2", "tensorflow"],
     )
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    result = ddr_elsewhere(
-        "plot", "manifold", "R", puppets, "m.png", "--backend", name, blocked=blocked
-    )
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "m.png").is_file()
 
 
-@pytest.mark.parametrize("name", [n for n in installed if n != "tensorflow"])
+@pytest.mark.parametrize("name", [n for n in installed if n != "tensorflow"][-1:])
 def test_every_backend_is_quiet(ddr_elsewhere, puppets, small, name):
     """Keras loads TensorFlow for its seed, and that writes notes on the machine."""
     result = ddr_elsewhere("fit", puppets, "--out", name, *small, "--backend", name)
@@ -177,12 +153,3 @@ def test_every_backend_measures_the_same(ddr_elsewhere, puppets, small, tmp_path
         assert other.keys() == first.keys()
         for where, number in first.items():
             assert other[where] == pytest.approx(number, rel=1e-3, abs=1e-3), where
-
-
-def test_demo_without_opencv(ddr_elsewhere, tmp_path):
-    result = ddr_elsewhere(
-        "demo", "--identities", 20, "--steps", 2, "--backend", backend, blocked=["cv2"]
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    assert (tmp_path / "ddr-demo" / "swap.png").is_file()

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import math
 
@@ -73,9 +74,15 @@ def test_a_judge_learns_and_is_frozen(many):
     np.testing.assert_allclose(few["pose"], found["pose"][-5:], atol=1e-5)
 
 
-def test_one_judge_for_several_models(store, model):
+@pytest.fixture(scope="module")
+def trained(store):
+    """A judge of hardly any training; tests leave it as it is."""
     attributes, action = choose_targets(store, store.select("train"))
-    judge = train_judge(store, store.select("train"), [*attributes, action], steps=3)
+    return train_judge(store, store.select("train"), [*attributes, action], steps=3)
+
+
+def test_one_judge_for_several_models(store, model, trained):
+    judge = copy.copy(trained)
     options = {"metrics": ["judge"], "judge_steps": 3}
     own = evaluate(model, store, **options).judge
     given = evaluate(model, store, **options, judge=judge).judge
@@ -92,9 +99,7 @@ def test_one_judge_for_several_models(store, model):
     assert all(score.entropies.conditional == 0 for score in sure.swapped.values())
 
 
-def test_a_judge_of_another_store(store, model, tmp_path):
-    attributes, action = choose_targets(store, store.select("train"))
-    train = store.select("train")
+def test_a_judge_of_another_store(store, model, trained, tmp_path):
     small = FrameStore.from_arrays(
         tmp_path / "small", np.zeros((2, 3, 16, 16, 3), "uint8"), splits=["val", "test"]
     )
@@ -103,13 +108,16 @@ def test_a_judge_of_another_store(store, model, tmp_path):
         np.zeros((3, 3, *store.frame_shape), "uint8"),
         splits=["train", "val", "test"],
     )
-    judge = train_judge(store, train, [*attributes, action], steps=1)
     with pytest.raises(InputError, match="it names .* has no such label"):
-        evaluate(model, plain, metrics="judge", judge=judge)
+        evaluate(model, plain, metrics="judge", judge=trained)
     with pytest.raises(InputError, match=r"trained on frames \(\d+, \d+, 3\)"):
-        check_judge(judge, small, small.select("test"))
-    part = dataclasses.replace(action, classes=action.classes[1:])
-    judge = train_judge(store, train, [*attributes, part], steps=1)
+        check_judge(trained, small, small.select("test"))
+    judge = copy.copy(trained)
+    *attributes, action = trained.targets
+    judge.targets = [
+        *attributes,
+        dataclasses.replace(action, classes=action.classes[1:]),
+    ]
     with pytest.raises(InputError, match=f"does not know pose '{action.classes[0]}'"):
         evaluate(model, store, metrics="judge", judge=judge)
 

@@ -110,29 +110,34 @@ def _unmount(path):
     subprocess.run(["umount", "-l", str(path)], check=True)
 
 
+class CannotMount(Exception):
+    """Only root may, and not everywhere."""
+
+
 @contextlib.contextmanager
 def _mounted(path):
-    """A tmpfs at `path`; skips where one may not mount."""
+    """A tmpfs at `path`."""
     path.mkdir()
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
+        raise CannotMount("only root may mount a small disk")
     done = _mount(path, "-o", f"size={DISK}")
     if done.returncode != 0:
-        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
+        raise CannotMount(f"a small disk cannot be mounted: {done.stderr.strip()}")
     try:
         yield path
     finally:
         _unmount(path)
 
 
-@pytest.fixture(params=["full disk", "file-size limit"])
-def disk(request, tmp_path):
-    """A `Disk`."""
-    if request.param == "file-size limit":
-        yield SmallFiles(tmp_path)
-    else:
-        with _mounted(tmp_path / "disk") as path:
-            yield SmallDisk(path)
+@pytest.fixture
+def disk(tmp_path):
+    """A `Disk`: a small one, or a limit of the size of files where none is mounted."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = SmallDisk(stack.enter_context(_mounted(tmp_path / "disk")))
+        except CannotMount:
+            found = SmallFiles(tmp_path / "disk")
+        yield found
 
 
 @pytest.fixture
@@ -146,7 +151,11 @@ def read_only(tmp_path):
             path.chmod(0o755)
         return
     # Permissions do not bind root; a read-only file system does.
-    with _mounted(tmp_path / "disk") as path:
+    with contextlib.ExitStack() as stack:
+        try:
+            path = stack.enter_context(_mounted(tmp_path / "disk"))
+        except CannotMount as error:
+            pytest.skip(str(error))
         yield path, lambda: _remount_read_only(path)
 
 
