@@ -120,7 +120,7 @@ class Inference:
         number = self._number(frames_per_set)
         least = {"concat": None, "mean": 2, "pooled": 1}[self.aggregation]
         frames = checks.check_sequence(frames, self.image_shape, number, least)
-        features, checksum = self._features(frames)
+        features = self._features(frames)
         disjoint = combine == "product"
         members = _choose_sets(len(frames), number, sets, seed, disjoint)
         posteriors = DiagonalGaussian(*self._programs.static(features[members]))
@@ -129,21 +129,21 @@ class Inference:
         dynamic = DiagonalGaussian(*self._programs.dynamic(repeated, features))
         if noise:
             # Of the frames, so that no two sequences get the same noise.
-            generator = np.random.default_rng([seed, checksum])
+            generator = np.random.default_rng([seed, _checksum(frames)])
             drawn = generator.standard_normal(dynamic.mean.shape, "float32")
             dynamic = DiagonalGaussian(
                 dynamic.sample(np.float32(noise) * drawn), dynamic.log_variance
             )
         return Codes(static, dynamic, self.prior_of(static.mean))
 
-    def _features(self, frames: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
-        """Maps of frames, and a checksum of them; a chunk is scaled at a time."""
-        maps, checksum = [], 0
-        for start in range(0, len(frames), CHUNK):
-            chunk = checks.intensities(frames[start : start + CHUNK])
-            checksum = zlib.crc32(chunk.tobytes(), checksum)
-            maps.append(self._programs.features(chunk))
-        return np.concatenate(maps), checksum
+    def _features(self, frames: NDArray[Any]) -> NDArray[np.float32]:
+        """Maps of frames; a chunk is scaled at a time."""
+        return np.concatenate(
+            [
+                self._programs.features(checks.intensities(part))
+                for part in np.split(frames, range(CHUNK, len(frames), CHUNK))
+            ]
+        )
 
     def _number(self, frames_per_set: int | None) -> int:
         """N of sets for encoding."""
@@ -380,6 +380,15 @@ class Inference:
         standard = DiagonalGaussian(np.zeros_like(static), np.zeros_like(static))
         log_ratio = standard.log_prob(static) - posterior.log_prob(static)
         return per_frame.sum(axis=1) + log_ratio
+
+
+def _checksum(frames: NDArray[Any]) -> int:
+    """The same for integers and for the intensities that they stand for."""
+    checksum = 0
+    for start in range(0, len(frames), CHUNK):
+        chunk = checks.intensities(frames[start : start + CHUNK])
+        checksum = zlib.crc32(chunk.tobytes(), checksum)
+    return checksum
 
 
 def _choose_sets(
