@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from keras_ddr import InputError
-from keras_ddr.datasets import affwild2
+from keras_ddr.datasets import affwild2, affwild2_files
 from keras_ddr.datasets.pipeline import report_path
 
 EXPRESSIONS = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"
@@ -268,7 +268,7 @@ _ROWS = ["0.5,-0.25", "-1,1", "0,0.125"]
 def test_harmless_annotations_are_equal(tmp_path, text):
     file = tmp_path / "a.txt"
     file.write_bytes(text.encode())
-    rows, problem = affwild2.read_annotation(file, "va", ["valence", "arousal"])
+    rows, problem = affwild2_files.read_annotation(file, "va", ["valence", "arousal"])
     assert rows.tolist() == [[0.5, -0.25], [-1, 1], [0, 0.125]]
     assert problem == ""
 
@@ -285,8 +285,8 @@ def test_bad_rows_keep_their_place(tmp_path, header, good, bad):
     file = tmp_path / "a.txt"
     for row in bad:
         _write(file, f"{header}\n{good}\n{row}\n{good}\n")
-        kind, names = affwild2.read_header(file)
-        rows, problem = affwild2.read_annotation(file, kind, names)
+        kind, names = affwild2_files.read_header(file)
+        rows, problem = affwild2_files.read_annotation(file, kind, names)
         assert len(rows) == 3
         assert np.isnan(rows[1]).all() and not np.isnan(rows[[0, 2]]).any()
         assert problem.startswith(f"{file}: line 3 holds {row!r}")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_ddr import InputError, runs
-from keras_ddr.datasets import affwild2, annotations
+from keras_ddr.datasets import affwild2_files, annotations
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.faces.boxes import read_pts
 
@@ -161,7 +161,7 @@ def test_a_damaged_annotation_of_columns(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "v2.txt"
     path.write_bytes(content)
     names = ["valence", "arousal"]
-    read = _refused_or(affwild2.read_annotation, path, "va", names)
+    read = _refused_or(affwild2_files.read_annotation, path, "va", names)
     assert read is None or read[0].shape[1] == 2
 
 

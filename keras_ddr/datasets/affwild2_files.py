@@ -1,0 +1,283 @@
+"""What belongs together in a copy of Aff-Wild2, and what its text files hold."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from keras_ddr.datasets.annotations import bad_lines, mark
+from keras_ddr.datasets.layouts import (
+    frame_number,
+    id_of,
+    only_one,
+    same_content,
+    several,
+    split_side,
+    text_lines,
+    walk_folders,
+)
+from keras_ddr.errors import InputError
+from keras_ddr.files import natural_key
+from keras_ddr.media.pictures import SUFFIXES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from keras_ddr.typing import StrPath
+
+# Kind -> name -> path and columns of the annotations of that name.
+_Annotations: TypeAlias = dict[str, dict[str, list[tuple[str, list[str]]]]]
+
+__all__ = [
+    "MISSING",
+    "columns_of",
+    "find_annotations",
+    "find_people",
+    "match",
+    "read_annotation",
+    "read_header",
+]
+
+MISSING = -1
+"""Class number of a frame without a class."""
+_VALENCE_AROUSAL = ["valence", "arousal"]
+_EXPRESSIONS = frozenset(
+    "neutral anger disgust fear happiness sadness surprise other contempt".split()
+)
+
+
+def find_people(root: StrPath) -> dict[str, list[str]]:
+    """List the folders of pictures.
+
+    Args:
+        root: see `affwild2.prepare`.
+
+    Returns:
+        Dict name of the folder -> its paths (more than one where copies are nested),
+        in natural order.
+
+    Raises:
+        InputError: there is none.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the one with cropped_aligned")
+    inside, anywhere = defaultdict(list), defaultdict(list)
+    for folder, files in walk_folders(root):
+        if any(frame_number(name, SUFFIXES) is not None for name in files):
+            key = id_of(os.path.basename(os.path.abspath(folder)))
+            anywhere[key].append(folder)
+            if any(map(_is_cropped, Path(folder).relative_to(root).parts)):
+                inside[key].append(folder)
+    # The root may be the folder itself, under whatever name.
+    people = inside or anywhere
+    if not people:
+        raise InputError(
+            f"{root}: holds no folder cropped_aligned with folders of pictures "
+            "(VIDEO/00001.jpg); give the folder that does"
+        )
+    return {key: people[key] for key in sorted(people, key=natural_key)}
+
+
+def _is_cropped(name: str) -> bool:
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    return letters.startswith(("croppedalign", "cropalign"))
+
+
+def find_annotations(
+    root: StrPath, people: Mapping[str, list[str]]
+) -> tuple[_Annotations, list[str]]:
+    """List the annotations by what they hold.
+
+    Args:
+        root: see `affwild2.prepare`.
+        people: dict of `find_people`.
+
+    Returns:
+        Dict kind ("va", "expression", "au") -> dict name -> list of (path, columns);
+        and a list of remarks on files of someone's name that hold none of these.
+    """
+    found: _Annotations = {}
+    remarks = []
+    known = {*people, *(split_side(key)[0] for key in people)}
+    pictures = {os.path.abspath(path) for paths in people.values() for path in paths}
+    for folder, files in walk_folders(root, _is_cropped):
+        if os.path.abspath(folder) in pictures:
+            continue
+        for name in files:
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() != ".txt":
+                continue
+            path, key = os.path.join(folder, name), id_of(stem)
+            try:
+                kind, columns = read_header(path)
+            except InputError as error:
+                if key in known:
+                    remarks.append(f"{error}; it is left out")
+                continue
+            found.setdefault(kind, defaultdict(list))[key].append((path, columns))
+    return found, remarks
+
+
+def read_header(path: StrPath) -> tuple[str, list[str]]:
+    """Read what an annotation holds.
+
+    Args:
+        path: text file.
+
+    Returns:
+        kind ("va", "expression", "au"), and the names of its columns or, of
+        expressions, classes.
+
+    Raises:
+        InputError: it holds none of these.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            line = file.readline(4096).strip()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    names = [name for name in line.replace(",", " ").split() if name]
+    lower = [name.lower() for name in names]
+    if sorted(lower) == sorted(_VALENCE_AROUSAL):
+        return "va", lower
+    if len(set(lower)) == len(lower) > 0:
+        if all(re.fullmatch(r"au\d+", name) for name in lower):
+            return "au", [name.upper() for name in names]
+        if len(lower) > 1 and _EXPRESSIONS.issuperset(lower):
+            return "expression", names
+    if not line and not os.path.getsize(path):
+        raise InputError(f"{path}: is empty (0 bytes)")
+    raise InputError(
+        f"{path}: line 1 holds {line[:40]!r}, which is not the header of valence and "
+        "arousal, expressions or AUs"
+    )
+
+
+def match(
+    people: Mapping[str, list[str]], found: _Annotations
+) -> tuple[dict[str, list[str]], dict[str, dict[str, str]], list[str]]:
+    """Give people their annotations.
+
+    Returns:
+        Dict kind -> columns; dict person -> dict kind -> path; and remarks.
+    """
+    columns: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
+    chosen: dict[str, dict[str, str]] = {key: {} for key in people}
+    alone = defaultdict(list)
+    for key in people:
+        alone[split_side(key)[0]].append(key)
+    orphans: list[str] = []
+    unclear: list[str] = []
+    twice: list[str] = []
+    for kind, files in found.items():
+        for key, candidates in files.items():
+            owner = key
+            if key not in people:
+                others = alone.get(key, [])
+                # What the mere name means is clear where there is one person only.
+                if len(others) != 1 or others[0] in files:
+                    (unclear if others else orphans).append(candidates[0][0])
+                    continue
+                owner = others[0]
+            path, problem = only_one(
+                [path for path, _ in candidates], "annotations", same_content
+            )
+            if problem:
+                twice.append(f"{problem}; their labels are left out")
+                continue
+            names = candidates[0][1]
+            kind_columns = columns.setdefault(kind, _canonical(kind, names))
+            first.setdefault(kind, path)
+            if not _agree(kind, names, kind_columns):
+                raise InputError(
+                    f"{path}: its header names {', '.join(names)}, but that of "
+                    f"{first[kind]} {', '.join(kind_columns)}; give files with the "
+                    "same classes"
+                )
+            chosen[owner][kind] = path
+    remarks = twice
+    if orphans:
+        remarks.append(
+            f"{several(orphans)}: there are no pictures of this name, so this is left "
+            "out"
+        )
+    if unclear:
+        remarks.append(
+            f"{several(unclear)}: could be of the left or the right person of the "
+            "video, so this is left out"
+        )
+    return columns, chosen, remarks
+
+
+def _canonical(kind: str, names: list[str]) -> list[str]:
+    return list(_VALENCE_AROUSAL) if kind == "va" else list(names)
+
+
+def _agree(kind: str, names: list[str], others: list[str]) -> bool:
+    # Classes are numbered by their order; columns have their names.
+    if kind == "expression":
+        return [n.lower() for n in names] == [n.lower() for n in others]
+    return sorted(names) == sorted(others)
+
+
+def columns_of(kind: str, names: list[str]) -> int:
+    """Number of columns of an annotation with this header."""
+    return 1 if kind == "expression" else len(names)
+
+
+def read_annotation(
+    path: StrPath, kind: str, names: list[str]
+) -> tuple[NDArray[np.float64], str]:
+    """Read an annotation.
+
+    Commas with or without blanks, Windows line ends, a byte order mark and blank lines
+    at the end are all taken.
+
+    Args:
+        path: text file with a header.
+        kind: "va", "expression" or "au".
+        names: the columns that are wanted; of expressions, the classes.
+
+    Returns:
+        (rows, columns) float64, in the order of `names`; row k is frame k + 1 of the
+        files. NaN where missing. And what is wrong, naming file and line, or "".
+
+    Raises:
+        InputError: it cannot be read, or is of another kind.
+    """
+    found, header = read_header(path)
+    lines = text_lines(path)[1:]
+    width = columns_of(kind, names)
+    if found != kind or columns_of(kind, header) != width:
+        raise InputError(f"{path}: has changed while it was read; run again")
+    order = [0] if kind == "expression" else [header.index(name) for name in names]
+    top = len(names) if kind == "expression" else 2
+    table, bad = np.full((len(lines), width), np.nan), []
+    for row, line in enumerate(lines):
+        try:
+            values = [float(text) for text in line.replace(",", " ").split()]
+            if len(values) != width:
+                raise ValueError(line)
+            read = mark if kind == "va" else lambda value: _class(value, top)
+            table[row] = [read(values[place]) for place in order]
+        except (ValueError, OverflowError):
+            bad.append((row + 2, line))
+    if not lines:
+        return table, f"{path}: holds no row, so its labels are missing"
+    return table, bad_lines(path, bad)
+
+
+def _class(value: float, top: int) -> float:
+    if value == MISSING:
+        return np.nan
+    if value != int(value) or not 0 <= value < top:
+        raise ValueError(value)
+    return value
