@@ -40,6 +40,15 @@ __all__ = ["DDR"]
 AGGREGATIONS = ("concat", "mean", "pooled")
 DYNAMIC_FRAMES = ("shared", "distinct")
 DYNAMIC_PRIORS = ("conditional", "standard")
+# Attributes with weights, in the order in which frames pass them.
+PARTS = (
+    "frame_encoder",
+    "static_encoder",
+    "dynamic_encoder",
+    "prior",
+    "frame_decoder",
+    "likelihood",
+)
 
 
 def _without_backend(part: Any) -> Any:
@@ -191,11 +200,11 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self.aggregation = aggregation
         self.dynamic_frames = dynamic_frames
         self.dynamic_prior = dynamic_prior
-        self.kl_weight = float(kl_weight)
-        self.static_kl_weight = float(static_kl_weight)
+        self.kl_weight = kl_weight
+        self.static_kl_weight = static_kl_weight
         self.kl_warmup = int(kl_warmup)
-        self.free_bits = float(free_bits)
-        self.independence_weight = float(independence_weight)
+        self.free_bits = free_bits
+        self.independence_weight = independence_weight
         self.seed = int(seed)
         self.likelihood = likelihoods.get(likelihood)
         shared = {"dtype": self.dtype_policy}
@@ -276,9 +285,11 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same model again."""
+        """Arguments that make the same model again, and which parts are frozen."""
+        frozen = [name for name in PARTS if not getattr(self, name).trainable]
         return {
             **super().get_config(),
+            **({"frozen": frozen} if frozen and self.trainable else {}),
             "image_shape": self.image_shape,
             "static_dim": self.static_dim,
             "dynamic_dim": self.dynamic_dim,
@@ -298,6 +309,24 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
             "seed": self.seed,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """Make the model that `get_config` has described.
+
+        Args:
+            config: What `get_config` gave.
+            custom_objects: As in Keras.
+
+        Returns:
+            A new `DDR` with random weights.
+        """
+        config = dict(config)
+        frozen = config.pop("frozen", ())
+        model = super().from_config(config, custom_objects)
+        for name in frozen:
+            getattr(model, name).trainable = False
+        return model
+
     def compile(
         self,
         optimizer: str | keras.optimizers.Optimizer | None = None,
@@ -310,15 +339,22 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         Args:
             optimizer: A Keras optimizer or its name; the paper's Adam at 1e-4 where
                 `None`.
-            loss: Must be `None`: the loss is the negative ELBO.
+            loss: Must be `None`, as must metrics: the loss is the negative ELBO, and
+                its parts are shown.
             jit_compile: As in Keras.
             **kwargs: As for `keras.Model.compile`.
 
         Raises:
-            InputError: A loss was given.
+            InputError: A loss or metrics were given.
         """
         if loss is not None:
             raise InputError("DDR has its own loss, the negative ELBO; leave out loss=")
+        for name in ("metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.get(name) is not None:
+                raise InputError(
+                    f"DDR has no labels to compare with; leave out {name}= and measure "
+                    "in a callback, or with keras_ddr.evaluation"
+                )
         if optimizer is None:
             optimizer = keras.optimizers.Adam(1e-4)
         super().compile(

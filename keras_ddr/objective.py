@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_ddr.arguments import check_number
 from keras_ddr.gaussian import DiagonalGaussian
 
 if TYPE_CHECKING:
@@ -22,24 +23,51 @@ else:
 __all__ = ["Objective", "dependence"]
 
 
+class _Weight:
+    """A number of the loss that may be set at any time, also between two epochs.
+
+    TensorFlow and JAX compile it into their steps, which are made anew where it
+    changes.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name, self._kept = name, f"_{name}"
+
+    def __get__(self, model: Any, owner: type | None = None) -> Any:
+        return self if model is None else getattr(model, self._kept)
+
+    def __set__(self, model: Any, value: float) -> None:
+        named: dict[str, Any] = {self._name: value}
+        check_number(**named)
+        changed = getattr(model, self._kept, value) != value
+        setattr(model, self._kept, float(value))
+        if changed:
+            model.test_function = None  # made before each validation
+            if model.train_function is not None:
+                model.make_train_function(force=True)
+
+
 class Objective(_Base):
     """Mixin of `DDR`: the loss and its parts.
 
     The model sets `kl_weight`, `static_kl_weight`, `kl_warmup`, `free_bits` and
     `independence_weight`. They change what training descends; the history always shows
     reconstruction + kl_weight · (KL z + static_kl_weight · KL f), so that epochs and
-    runs can be compared.
+    runs can be compared. Where layers of a subclass add losses or have regularizers, or
+    it has a `compute_loss` of its own, the history shows the mean of that loss.
     """
 
     # What it needs of `DDR`.
     likelihood: Likelihood
-    kl_weight: float
-    static_kl_weight: float
     kl_warmup: int
-    free_bits: float
-    independence_weight: float
+
+    kl_weight = _Weight()
+    static_kl_weight = _Weight()
+    free_bits = _Weight()
+    independence_weight = _Weight()
 
     def _make_trackers(self) -> None:
+        self._has_added_losses = False
         self._reconstruction_tracker = keras.metrics.Mean("reconstruction_loss")
         self._kl_static_tracker = keras.metrics.Mean("kl_static")
         self._kl_dynamic_tracker = keras.metrics.Mean("kl_dynamic")
@@ -73,12 +101,33 @@ class Objective(_Base):
             pixels: −log p(x | f, z), KL(q(z | f, x) ‖ p(z | f)) and
             KL(q(f | x_S) ‖ p(f)).
         """
-        dynamic, static = _kl_terms(outputs)
+        dynamic, static = self.kl_terms(outputs)
         return (
             self._reconstruction(frames, outputs),
             ops.sum(dynamic, axis=(1, 2)),
             ops.sum(static, axis=1),
         )
+
+    def kl_terms(self, outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """KL of each dimension; a subclass with other posteriors or priors has its own.
+
+        Args:
+            outputs: What `call` returned.
+
+        Returns:
+            Tuple of float32 tensors in nats: of z for each frame `(B, N, dynamic_dim)`,
+            KL(q(z | f, x) ‖ p(z | f)), and of f `(B, static_dim)`, KL(q(f | x_S) ‖
+            p(f)).
+        """
+        static, dynamic, prior = (
+            DiagonalGaussian(
+                ops.cast(outputs[f"{name}_mean"], "float32"),
+                ops.cast(outputs[f"{name}_log_variance"], "float32"),
+            )
+            for name in ("static", "dynamic", "prior")
+        )
+        prior = DiagonalGaussian(prior.mean[:, None], prior.log_variance[:, None])
+        return dynamic.kl_terms(prior), static.kl_terms()
 
     def _reconstruction(self, frames: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         # With distinct dynamic frames those from which f came are not decoded.
@@ -89,6 +138,12 @@ class Objective(_Base):
         )
         return -ops.sum(log_prob, axis=1)
 
+    def _total_weight(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
+        """What a batch counts in means over batches, a float32 scalar."""
+        if sample_weight is None:
+            return ops.cast(ops.shape(x)[0], "float32")
+        return ops.sum(ops.cast(sample_weight, "float32"))
+
     def compute_loss(
         self,
         x: Tensor = None,
@@ -97,7 +152,7 @@ class Objective(_Base):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """The negative ELBO of a batch, and its parts for the history.
+        """The negative ELBO of a batch; notes its parts for the history.
 
         Args:
             x: Frames `(B, N, H, W, C)`.
@@ -109,14 +164,13 @@ class Objective(_Base):
         Returns:
             float32 scalar in nats: the (weighted) mean over the sets of
             reconstruction + kl_weight · (KL z + static_kl_weight · KL f), in training
-            + independence_weight · N · `dependence`.
+            + independence_weight · N · `dependence`; and what layers added (`losses`).
         """
+        weight = self._total_weight(x, sample_weight)
         if sample_weight is None:
-            weight = ops.cast(ops.shape(x)[0], "float32")
             scale = 1.0 / weight
         else:
             weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            weight = ops.sum(weights)
             scale = weights / ops.maximum(weight, 1e-7)
 
         def mean(values: Tensor) -> Tensor:
@@ -124,7 +178,7 @@ class Objective(_Base):
             return ops.sum(ops.moveaxis(values, 0, -1) * scale, axis=-1)
 
         reconstruction = mean(self._reconstruction(x, y_pred))
-        dynamic, static = _kl_terms(y_pred)
+        dynamic, static = self.kl_terms(y_pred)
         frames = dynamic.shape[1]
         # Nats of each dimension, for all frames and for the sequence.
         dynamic, static = mean(ops.sum(dynamic, axis=1)), mean(static)
@@ -146,15 +200,25 @@ class Objective(_Base):
         if training and self.independence_weight:
             relative = _relative_dynamics(y_pred)
             loss += self.independence_weight * frames * dependence(relative, scale)
+        added = self.losses
+        self._has_added_losses = bool(added)
+        for value in added:
+            loss += ops.sum(ops.cast(value, "float32"))
         return loss
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Means of the loss and its parts over the batches so far.
 
         The loss is the sum of its parts, each weighted by the weights of its sets, and
-        not Keras's own mean, in which a padded batch counts as a full one.
+        not Keras's own mean, in which a padded batch counts as a full one; but for a
+        loss of which these are not all parts.
         """
         logs = super().get_metrics_result()
+        if (
+            self._has_added_losses
+            or type(self).compute_loss is not Objective.compute_loss
+        ):
+            return logs
         kl = logs["kl_dynamic"] + self.static_kl_weight * logs["kl_static"]
         return {**logs, "loss": logs["reconstruction_loss"] + self.kl_weight * kl}
 
@@ -206,16 +270,3 @@ def _relative_dynamics(outputs: Mapping[str, Tensor]) -> Tensor:
     )
     scale = ops.exp(-0.5 * prior_log_variance)
     return (mean - prior_mean[:, None]) * scale[:, None]
-
-
-def _kl_terms(outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """KL of each dimension: z `(B, N, dynamic_dim)` and f `(B, static_dim)`, nats."""
-    static, dynamic, prior = (
-        DiagonalGaussian(
-            ops.cast(outputs[f"{name}_mean"], "float32"),
-            ops.cast(outputs[f"{name}_log_variance"], "float32"),
-        )
-        for name in ("static", "dynamic", "prior")
-    )
-    prior = DiagonalGaussian(prior.mean[:, None], prior.log_variance[:, None])
-    return dynamic.kl_terms(prior), static.kl_terms()

@@ -64,7 +64,8 @@ class TrainStep(_Base):
         )
         mapping = list(zip(self.metrics_variables, metrics, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            self._loss_tracker.update_state(loss, sample_weight=x.shape[0])
+            weight = self._total_weight(x, sample_weight)
+            self._loss_tracker.update_state(loss, sample_weight=weight)
             logs = self.compute_metrics(x, y, y_pred, sample_weight)
         metrics = [scope.get_current_value(v) for v in self.metrics_variables]
         return logs, (weights, others, optimizer, metrics)

@@ -62,7 +62,8 @@ class TrainStep(_Base):
             scaled_loss = self.optimizer.scale_loss(loss * share)
         gradients = tape.gradient(scaled_loss, weights)
         self.optimizer.apply(_clipped_together(gradients, self.optimizer), weights)
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(x)[0])
+        weight = self._total_weight(x, sample_weight)
+        self._loss_tracker.update_state(loss, sample_weight=weight)
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
 

@@ -48,5 +48,6 @@ class TrainStep(_Base):
         self.optimizer.scale_loss(loss).backward()
         with torch.no_grad():
             self.optimizer.apply([w.value.grad for w in weights], weights)
-        self._loss_tracker.update_state(loss.detach(), sample_weight=x.shape[0])
+        weight = self._total_weight(x, sample_weight)
+        self._loss_tracker.update_state(loss.detach(), sample_weight=weight)
         return self.compute_metrics(x, y, y_pred, sample_weight)
