@@ -129,6 +129,13 @@ def reconstruction(
     help="The two components of z that vary, counted from 1; the others stay at the "
     "mean of p(z|f).",
 )
+@click.option(
+    "--code",
+    type=click.Choice(["standardized", "raw"]),
+    default="standardized",
+    show_default=True,
+    help="The same standard scores of z under p(z|f) for all, or the same z.",
+)
 def manifold(
     run: str,
     store: str,
@@ -137,6 +144,7 @@ def manifold(
     names: tuple[str, ...],
     grid: int,
     components: tuple[int, int],
+    code: str,
     split: str | None,
     seed: int,
     backend: str | None,
@@ -158,6 +166,7 @@ def manifold(
         [codes for _, codes, _ in encoded],
         grid,
         components=[component - 1 for component in components],
+        standardized=code == "standardized",
         names=[sequence.name for sequence in shown],
         originals=[frames[rows[0]] for frames, _, rows in encoded],
     )

@@ -104,6 +104,8 @@ def check_sets(
         raise InputError(f"{argument} is missing; give sets of frames")
     if isinstance(x, list):
         x = np.asarray(x)
+    if isinstance(x, dict):
+        raise InputError(f"{argument} is a dict; give the sets of frames alone")
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         _check_batch(x, image_shape, number, argument, least)
         return x
@@ -112,16 +114,29 @@ def check_sets(
     elif hasattr(x, "__next__"):
         first = next(x, None)
         x = itertools.chain([first], x)
-        # Keras tells generators by their type.
-        x = (batch for batch in x)
+        # Keras tells generators by their type, and takes batches in tuples.
+        x = (batch if isinstance(batch, tuple) else (batch,) for batch in x)
     else:
         first = next(iter(x), None)
+    if type(first).__module__.startswith("torch") and _elsewhere(x):
+        raise InputError(
+            f"{argument} yields tensors of PyTorch, which Keras takes in tuples only "
+            "here; put the frames into a torch.utils.data.TensorDataset"
+        )
+    if isinstance(first, dict):
+        raise InputError(f"{argument} yields dicts; let it yield the frames alone")
     if first is None:
         raise InputError(f"{argument} yields no batch; give sets of frames")
     frames, _, _ = keras.utils.unpack_x_y_sample_weight(first)
     argument = f"the first batch of {argument}"
     _check_batch(frames, image_shape, number, argument, least)
     return x
+
+
+def _elsewhere(x: Any) -> bool:
+    """Whether it is a `DataLoader`, and the backend is another than PyTorch."""
+    loader = type(x).__module__.startswith("torch.utils.data")
+    return loader and keras.backend.backend() != "torch"
 
 
 def _check_batch(

@@ -1,4 +1,4 @@
-"""Moments at which the dynamics of a sequence reach an extreme (the paper, 4.3).
+"""Moments at which the dynamics of a sequence reach an extreme (the paper, section 4).
 
 A person who looks for expressions in hours of video gets a first list to look at: peaks
 and valleys of the smoothed components of z.

@@ -21,7 +21,7 @@ _MAY_IMPORT = {
     "gaussian": set(),
     "likelihoods": {"errors"},
     "layers": {"arguments", "errors", "gaussian"},
-    "objective": {"gaussian"},
+    "objective": {"arguments", "gaussian"},
     "programs": set(),
     "training": {"arguments", "errors"},
     "inference": {"arguments", "checks", "errors", "gaussian", "programs"},

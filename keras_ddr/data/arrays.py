@@ -133,6 +133,15 @@ def _scalar(value: Any) -> LabelValue:
 
 def _as_uint8(frames: ArrayLike, name: str) -> NDArray[Any]:
     frames = np.asarray(frames)
+    if frames.dtype.kind in "iu" and frames.dtype != np.uint8:
+        if frames.size and (frames.min() < 0 or frames.max() > 255):
+            raise InputError(
+                f"sequence {str(name)!r}: integers must be in 0 to 255, but are "
+                f"{frames.min()} to {frames.max()}; scale them"
+            )
+        return frames.astype(np.uint8)
+    if frames.dtype == bool:
+        return np.where(frames, np.uint8(255), np.uint8(0))
     if frames.dtype.kind != "f":
         return frames
     if frames.size and not (frames.min() >= 0 and frames.max() <= 1):

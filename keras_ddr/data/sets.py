@@ -33,7 +33,7 @@ _SOURCES, _FRAMES = 1, 2
 class FrameSets(keras.utils.PyDataset):
     """Batches of unordered sets of frames, N frames from each of B sequences.
 
-    The paper's training data (Section 3): the frames of a set come from one sequence,
+    The paper's training data (section 2): the frames of a set come from one sequence,
     are distinct, and have no order. Batch `index` of epoch `epoch` follows from `seed`
     alone, whatever was asked for before, on any backend and with any number of
     workers. Keras does not tell a dataset the epoch; call `set_epoch` before each

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 PAPER_SEQUENCES = 252
-"""Sequences that the paper has of this data set (Section 4.2). How it cut them from the
+"""Sequences that the paper has of this data set (section 4). How it cut them from the
 videos is not known, so another number is no error."""
 LICENCE = (
     "Aff-Wild, given on request and for research only. The frames show persons: do not "

@@ -3,8 +3,8 @@
 The characters are composed from the sheets of the Liberated Pixel Cup
 (https://github.com/jrconway3/Universal-LPC-spritesheet), which are CC-BY-SA 3.0 / GPL
 3.0 and are not part of this package. A body, legs, a torso and hair in 6 variants each
-make 1296 characters, each of them a sequence of 178 frames, as in the paper's Section
-4.2 ("Sprites").
+make 1296 characters, each of them a sequence of 178 frames, as in the paper's section 4
+and Appendix A ("Sprites").
 """
 
 from __future__ import annotations

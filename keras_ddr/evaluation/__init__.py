@@ -1,6 +1,7 @@
 """Measures of how well f and z are kept apart."""
 
 from keras_ddr.evaluation.axis import AxisScore, dci, mutual_information_gap
+from keras_ddr.evaluation.encoded import EncodedSplit
 from keras_ddr.evaluation.judge import Judge, train_judge
 from keras_ddr.evaluation.likelihood import LikelihoodScore, measure_likelihood
 from keras_ddr.evaluation.msd import MSDScore, msd_score
@@ -12,6 +13,7 @@ from keras_ddr.evaluation.reconstruction import (
 )
 from keras_ddr.evaluation.report import METRICS, EvaluationReport, evaluate
 from keras_ddr.evaluation.swap import SwapScore, swap_error
+from keras_ddr.evaluation.targets import Target, choose_targets
 from keras_ddr.evaluation.verification import (
     VerificationScore,
     equal_error_rate,
@@ -21,6 +23,7 @@ from keras_ddr.evaluation.verification import (
 __all__ = [
     "METRICS",
     "AxisScore",
+    "EncodedSplit",
     "EvaluationReport",
     "Judge",
     "JudgeScore",
@@ -29,7 +32,9 @@ __all__ = [
     "ProbeScore",
     "ReconstructionScore",
     "SwapScore",
+    "Target",
     "VerificationScore",
+    "choose_targets",
     "dci",
     "entropies",
     "equal_error_rate",

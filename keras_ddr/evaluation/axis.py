@@ -153,11 +153,21 @@ def mutual_information_gap(codes: ArrayLike, factor: ArrayLike) -> float:
         (I₁ − I₂) / H(factor) in [0, 1], of the empirical distributions; I₂ = 0 where
         there is one component.
 
+    Raises:
+        InputError: The factor is constant, or has another length than the codes.
+
     References:
         Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in
         variational autoencoders", 2018.
     """
     found, places = np.unique(factor, return_inverse=True)
+    if len(places) != len(np.asarray(codes)):
+        raise InputError(
+            f"factor has {len(places)} values for {len(np.asarray(codes))} codes; give "
+            "one each"
+        )
+    if len(found) < 2:
+        raise InputError("factor is constant, so that codes cannot tell of it")
     factor = discretize(factor) if len(found) > BINS else places
     entropy = mutual_info_score(factor, factor)
     known = [

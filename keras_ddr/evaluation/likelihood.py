@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_ddr.arguments import check_whole
+from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.gaussian import DiagonalGaussian
 
@@ -90,6 +91,8 @@ def measure_likelihood(
     Returns:
         `LikelihoodScore`.
     """
+    if not hasattr(model, "elbo_parts"):
+        raise InputError("a likelihood takes a DDR; this model has no elbo_parts")
     check_whole(sequences=len(sequences), sampled=sampled, samples=samples)
     number = model.frames_per_set
     positions = choose_sets(sequences, number, seed)

@@ -120,7 +120,8 @@ def probe(
 
     Raises:
         InputError: There is too little to fit or to score: no item, one class only, a
-            label that does not vary, or values that are not finite.
+            label that does not vary, or values that are not finite; or shapes do not
+            belong together.
 
     Example:
         >>> import numpy as np
@@ -131,6 +132,25 @@ def probe(
     fit_codes = _matrix(fit_codes, "fit_codes")
     test_codes = _matrix(test_codes, "test_codes")
     fit_labels, test_labels = np.asarray(fit_labels), np.asarray(test_labels)
+    for part, codes, labels in (
+        ("fit", fit_codes, fit_labels),
+        ("test", test_codes, test_labels),
+    ):
+        if labels.shape != (len(codes),):
+            raise InputError(
+                f"{part}_labels has shape {labels.shape}; it must be ({len(codes)},), "
+                f"one for each of {part}_codes"
+            )
+    if fit_codes.shape[1] != test_codes.shape[1]:
+        raise InputError(
+            f"fit_codes has {fit_codes.shape[1]} dimensions and test_codes "
+            f"{test_codes.shape[1]}; they must be codes of one model"
+        )
+    if groups is not None and len(np.asarray(groups)) != len(test_codes):
+        raise InputError(
+            f"groups has {len(np.asarray(groups))} values for {len(test_codes)} scored "
+            "items; give one each"
+        )
     if not len(fit_labels) or not len(test_labels):
         raise InputError("no item with this label to fit or to score")
     if kind == "categorical":

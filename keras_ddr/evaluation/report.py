@@ -162,7 +162,9 @@ def evaluate(
     the second, z the reverse. No number depends on which others are asked for.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `DDR`; or any object with `frames_per_set`, `static_dim`,
+            `dynamic_dim` and `image_shape`, and with `encode`, `prior_of` and `decode`
+            that take and give what those of `DDR` do. Of it there is no likelihood.
         store: `FrameStore`.
         split: Split to score on; its persons are not those of `fit_split`.
         fit_split: Split that probes, forests and the judge are fitted on. Where it

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_ddr.errors import InputError
 from keras_ddr.layers.convolution import DownConvolution
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ class FrameEncoder(keras.layers.Layer):
 
     def call(self, frames: Tensor) -> Tensor:
         """Return feature maps `(..., H/16, W/16, filters)`."""
+        dtype = keras.backend.standardize_dtype(frames.dtype)
+        if "float" not in dtype:
+            raise InputError(
+                f"frames have dtype {dtype}; this layer takes floats in [0, 1]: put "
+                "keras.layers.Rescaling(1 / 255) in front"
+            )
         x = ops.reshape(frames, (-1, *frames.shape[-3:]))
         for convolution in self.convolutions:
             x = ops.leaky_relu(convolution(x), negative_slope=self.negative_slope)

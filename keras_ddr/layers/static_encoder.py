@@ -91,7 +91,12 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         self.built = True
 
     def _check_number(self, number: int | None) -> None:
-        if number is None or number < 2:
+        if number is None:
+            raise InputError(
+                "the number of frames of a set must be known, as in keras.Input((3, "
+                "height, width, features)); make one input for each number"
+            )
+        if number < 2:
             raise InputError(f"a set needs at least 2 frames to compare; got {number}")
 
     def call(self, features: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import bisect
 import functools
 import io
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -38,6 +39,7 @@ __all__ = [
     "drawable",
     "save_figure",
     "shorten",
+    "shorten_all",
     "styled",
     "to_rgb",
     "whole_scale",
@@ -170,6 +172,26 @@ def whole_scale(size: int, inches: float) -> int:
 def drawable(text: str) -> str:
     """The text with "?" for what is no character of a font, such as half a one."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def shorten_all(texts: Sequence[str], pixels: float) -> list[str]:
+    """Cut several texts as `shorten` does, but so that different ones look different.
+
+    Args:
+        texts: The texts.
+        pixels: Room for each, at `DPI`.
+
+    Returns:
+        List of the texts, without what all of them begin and end with where they would
+        look the same otherwise.
+    """
+    cut = [shorten(text, pixels) for text in texts]
+    if len(set(cut)) == len(set(texts)):
+        return cut
+    head = len(os.path.commonprefix(list(texts)))
+    tail = len(os.path.commonprefix([text[:head:-1] for text in texts]))
+    parts = [text[head : len(text) - tail] for text in texts]
+    return [shorten(f"…{part}…" if part else "…", pixels) for part in parts]
 
 
 def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold") -> str:

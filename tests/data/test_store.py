@@ -848,3 +848,21 @@ def test_what_another_program_keeps_is_not_overwritten(tmp_path):
         write_store(path, _records(), overwrite=True)
     (path / ".git").rmdir()
     write_store(path, _records(), overwrite=True)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint16", "int8"])
+def test_integers_of_other_types_are_taken(tmp_path, dtype):
+    frames = np.random.default_rng(0).integers(0, 128, (2, 3, 16, 16, 1), "uint8")
+    store = FrameStore.from_arrays(tmp_path / "a", frames.astype(dtype))
+    np.testing.assert_array_equal(store.frames(1), frames[1])
+    bad = frames.astype(dtype)
+    bad[1, 0, 0, 0, 0] = -1 if dtype != "uint16" else 256
+    with pytest.raises(InputError, match="sequence-1': integers must be in 0 to 255"):
+        FrameStore.from_arrays(tmp_path / "b", bad)
+
+
+def test_truth_values_are_black_and_white(tmp_path):
+    frames = np.zeros((1, 3, 16, 16, 1), bool)
+    frames[0, 1] = True
+    store = FrameStore.from_arrays(tmp_path / "a", frames)
+    assert store.frames(0).reshape(3, -1).mean(axis=1).tolist() == [0, 255, 0]

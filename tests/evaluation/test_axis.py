@@ -114,3 +114,11 @@ def test_factors_are_continuous_labels_of_frames(store):
     ) == ["arm_angle", "leg_angle"]
     with pytest.raises(InputError, match="here are 0 and 2"):
         axis.frame_factors({}, 2)
+
+
+def test_what_has_no_gap(rng):
+    codes = rng.standard_normal((40, 2))
+    with pytest.raises(InputError, match="factor is constant"):
+        mutual_information_gap(codes, np.zeros(40))
+    with pytest.raises(InputError, match="factor has 39 values for 40 codes"):
+        mutual_information_gap(codes, np.arange(39))

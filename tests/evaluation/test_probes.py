@@ -163,3 +163,27 @@ def test_what_cannot_be_probed_is_refused(rng):
         probe(codes, labels, codes, labels, "continuous", "forest")
     with pytest.raises(InputError, match="unit 'hours'"):
         probes.period_of("hours")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"fit_labels": np.arange(9)}, r"fit_labels has shape \(9,\).*\(10,\)"),
+        ({"test_labels": np.zeros((5, 1))}, r"test_labels has shape \(5, 1\)"),
+        (
+            {"test_codes": np.zeros((5, 3))},
+            "fit_codes has 2 dimensions and test_codes 3",
+        ),
+        ({"groups": np.arange(4)}, "groups has 4 values for 5 scored items"),
+    ],
+)
+def test_what_does_not_belong_together(changed, said):
+    arguments = {
+        "fit_codes": np.zeros((10, 2)),
+        "fit_labels": np.arange(10),
+        "test_codes": np.zeros((5, 2)),
+        "test_labels": np.arange(5),
+        "kind": "continuous",
+    }
+    with pytest.raises(InputError, match=said):
+        probe(**{**arguments, **changed})

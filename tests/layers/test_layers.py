@@ -152,3 +152,16 @@ def test_static_encoder_refuses_other_numbers():
         layers.PairwiseStaticEncoder(4, 3, 5).build((None, 1, 2, 2, 2))
     with pytest.raises(InputError, match="aggregation='sum'"):
         layers.PairwiseStaticEncoder(4, 3, 5, "sum")
+
+
+def test_frame_encoder_refuses_integers():
+    encoder = layers.FrameEncoder(4)
+    with pytest.raises(InputError, match="dtype uint8.*Rescaling"):
+        encoder(ops.zeros((1, 16, 16, 3), "uint8"))
+    with pytest.raises(InputError, match="dtype uint8.*Rescaling"):
+        encoder(keras.Input((16, 16, 3), dtype="uint8"))
+
+
+def test_sets_of_an_unknown_number_are_refused():
+    with pytest.raises(InputError, match="number of frames of a set must be known"):
+        layers.PairwiseStaticEncoder(3, 4, 4, "mean")(keras.Input((None, 2, 2, 8)))

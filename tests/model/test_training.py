@@ -397,3 +397,38 @@ def test_bad_arguments(small, sets):
     ):
         with pytest.raises(InputError, match=message):
             small(**arguments)
+
+
+def test_dicts_are_refused(small, sets):
+    model = small()
+    model.compile()
+    with pytest.raises(InputError, match="^x is a dict"):
+        model.fit({"frames": sets})
+    with pytest.raises(InputError, match="^x yields dicts"):
+        model.fit({"frames": part} for part in (sets[:4], sets[4:]))
+
+
+def test_a_generator_of_arrays(small, sets):
+    found = []
+    for wrapped in (False, True):
+        keras.utils.set_random_seed(1)
+        model = small()
+        model.compile(keras.optimizers.SGD(1e-3))
+        parts = (sets[i : i + 4] for i in range(0, 12, 4))
+        batches = ((part,) for part in parts) if wrapped else parts
+        model.fit(batches, steps_per_epoch=3, verbose=0)
+        found.append(model.get_weights())
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_loader_of_bare_tensors(small, sets):
+    torch = pytest.importorskip("torch")
+    loader = torch.utils.data.DataLoader(torch.from_numpy(sets), batch_size=4)
+    model = small()
+    model.compile()
+    if keras.backend.backend() == "torch":
+        model.fit(loader, verbose=0)
+        return
+    with pytest.raises(InputError, match=r"^x yields tensors.*TensorDataset"):
+        model.fit(loader, verbose=0)

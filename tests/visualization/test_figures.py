@@ -73,6 +73,38 @@ def test_manifold_spans_quantiles_of_the_prior(model, store, tmp_path):
         assert abs(found - wanted).max() <= 1
 
 
+def test_manifold_of_raw_z_is_the_same_for_all(model, store, tmp_path):
+    codes = [model.encode(store.frames(i)) for i in (0, 1)]
+    figure = plot_manifold(
+        model, codes, grid=3, quantiles=(0.1, 0.9), standardized=False
+    )
+    image = pixels(figure, tmp_path / "a.png")
+    means = np.stack([code.prior.mean for code in codes])
+    variance = np.mean([code.prior.variance for code in codes], axis=0)
+    spread = np.sqrt(variance + means.var(axis=0))
+    q = norm.ppf([0.1, 0.5, 0.9])
+    for number, code in enumerate(codes):
+        shown = block(figure, image, number)
+        scale = (shown.shape[1] - 2 * 2) // (3 * 32)
+        for row, column in [(0, 0), (0, 2), (2, 0)]:
+            z = means.mean(axis=0) + spread * np.array([q[column], q[2 - row]])
+            wanted = as_bytes(model.decode(code.static.mean, z[None])[0])
+            found = tile(shown, row, column, 32, scale, 2).astype(int)
+            assert abs(found - wanted).max() <= 1
+    texts = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+    ends = means.mean(axis=0) + spread * q[0]
+    assert f"{ends[0]:.2g}" in texts and f"{ends[1]:.2g}" in texts
+
+
+def test_titles_of_different_identities_differ(model, store):
+    codes = [model.encode(store.frames(i)) for i in (0, 1)]
+    names = [f"darkelf_green_{cloth}_sleeves_green2" for cloth in ("gold", "blue")]
+    figure = plot_manifold(model, codes, grid=2, names=names)
+    texts = {text.get_text() for text in figure.findobj(matplotlib.text.Text)}
+    titles = [text for text in texts if "…" in text]
+    assert sorted(title.strip("…") for title in titles) == ["blue", "gold"]
+
+
 def test_swap_combines_the_f_of_rows_with_the_z_of_columns(model, store, tmp_path):
     figures = {
         align: plot_swap(model, store, [0, 1], [(2, 4), (3, 9), (4, 0)], align=align)
