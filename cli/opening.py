@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def open_both(
     store = FrameStore.open(store)
     model = load_model(run)
     check_fits(model, store)
+    _warn_of_preparation(run, store)
     if split is None:
         split = next(
             (
@@ -43,3 +46,18 @@ def open_both(
             "all",
         )
     return model, store, split
+
+
+def _warn_of_preparation(run: StrPath, store: FrameStore) -> None:
+    """Say where frames were cut out in another way than those trained on."""
+    from keras_ddr.runs import Run
+    from keras_ddr.runs.origin import prepared_otherwise
+
+    if (pathlib.Path(run) / "config.json").is_file():
+        differs = prepared_otherwise(Run.open(run), store)
+        if differs:
+            warnings.warn(
+                f"{store.path} was prepared with {differs} as the frames that {run} "
+                "was trained on; its codes mean something else",
+                stacklevel=2,
+            )

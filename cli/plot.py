@@ -9,6 +9,7 @@ import click
 
 from ddr_cli.arguments import MODEL, STORE
 from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.errors import Failure
 from ddr_cli.preprocess_options import options_of
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def manifold(
     The grid spans quantiles 2 % to 98 % of p(z|f).
     """
     model, store, split = _open(run, store, out, split, backend)
+    _check_components(max(2, model.dynamic_dim), *components)
     from keras_ddr.visualization import plot_manifold
     from keras_ddr.visualization.selection import encode_shown, pick_sequences
 
@@ -227,6 +229,7 @@ def dynamics(
     from keras_ddr.visualization import plot_dynamics
     from keras_ddr.visualization.selection import pick_sequences
 
+    _check_components(model.dynamic_dim, component)
     if name is None:
         name = pick_sequences(store, 1, split, model.frames_per_set, seed)[0].name
     figure = plot_dynamics(
@@ -324,7 +327,8 @@ def samples(
 @click.option(
     "--label",
     metavar="NAME",
-    help="Label that gives the colours.  [default: the first label of frames]",
+    help="Label that gives the colours, or sequence, person, source or split.  "
+    "[default: the first label of frames]",
 )
 @click.option(
     "--code",
@@ -364,6 +368,7 @@ def latent(
 ) -> None:
     """Draw the dynamic codes of frames as points into OUT."""
     model, store, split = _open(run, store, out, split, backend)
+    _check_components(max(2, model.dynamic_dim), *components)
     from keras_ddr.visualization import plot_latent
 
     figure = plot_latent(
@@ -390,6 +395,14 @@ def _open(
 
     check_figure_path(out)
     return open_both(run, store, split)
+
+
+def _check_components(most: int, *components: int) -> None:
+    for component in components:
+        if component > most:
+            raise Failure(
+                f"component {component}: z has {most}, counted from 1; choose another"
+            )
 
 
 def _save(figure: Figure, out: str) -> None:

@@ -103,6 +103,11 @@ def check_sets(
     if x is None:
         raise InputError(f"{argument} is missing; give sets of frames")
     if isinstance(x, list):
+        if len({np.shape(part) for part in x}) > 1:
+            raise InputError(
+                f"{argument} is a list of arrays of several shapes; make a store of "
+                "sequences (FrameStore.from_arrays) and give a FrameSets of it"
+            )
         x = np.asarray(x)
     if isinstance(x, dict):
         raise InputError(f"{argument} is a dict; give the sets of frames alone")

@@ -57,8 +57,8 @@ def records_from_arrays(
         names = [f"sequence-{number}" for number in range(count)]
     names = _listed("names", names, count)
     blank = [""] * count
-    persons = _listed("persons", blank if persons is None else persons, count)
-    sources = _listed("sources", blank if sources is None else sources, count)
+    persons = _listed("persons", blank if persons is None else persons, count, names)
+    sources = _listed("sources", blank if sources is None else sources, count, names)
     if splits is None:
         splits = ["train"] * count
     elif isinstance(splits, Mapping):
@@ -70,7 +70,7 @@ def records_from_arrays(
     sequence_labels: dict[str, list[LabelValue]] = {}
     frame_labels: dict[str, list[NDArray[Any]]] = {}
     for label, given in (labels or {}).items():
-        values = _listed(f"labels: {label}", given, count)
+        values = _listed(f"labels: {label}", given, count, names, None)
         if all(np.ndim(value) == 0 for value in values):
             known: list[LabelValue] = [_scalar(value) for value in values]
             text = any(isinstance(value, str) for value in known)
@@ -84,13 +84,8 @@ def records_from_arrays(
         else:
             arrays = [np.asarray(value) for value in values]
             classes = None
-            if any(array.dtype.kind in "US" for array in arrays):
-                classes = sorted({str(v) for array in arrays for v in array.ravel()})
-                place = {name: number for number, name in enumerate(classes)}
-                arrays = [
-                    np.array([place[str(v)] for v in array], np.int32)
-                    for array in arrays
-                ]
+            if any(array.dtype.kind in "USO" for array in arrays):
+                arrays, classes = _classes_of(arrays)
             whole = all(array.dtype.kind in "iub" for array in arrays)
             frame_labels[label] = arrays
             info[label] = {
@@ -115,7 +110,40 @@ def records_from_arrays(
     return records(), info
 
 
-def _listed(argument: str, values: Iterable[Any], count: int) -> list[Any]:
+def _classes_of(arrays: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[str]]:
+    """Numbers and names of classes that are given as text; −1 where there is none."""
+    texts = [
+        [
+            None if v is None or v == "" or v != v or v == "nan" else str(v)
+            for v in array.ravel().tolist()
+        ]
+        for array in arrays
+    ]
+    classes = sorted({text for part in texts for text in part if text is not None})
+    place = {name: number for number, name in enumerate(classes)}
+    return [
+        np.array([-1 if text is None else place[text] for text in part], np.int32)
+        for part in texts
+    ], classes
+
+
+def _listed(
+    argument: str,
+    values: Iterable[Any],
+    count: int,
+    names: list[str] | None = None,
+    missing: Any = "",
+) -> list[Any]:
+    if isinstance(values, Mapping):
+        if names is None:
+            raise InputError(f"{argument}: is a dict; give a list, one a sequence")
+        unknown = [key for key in values if key not in names]
+        if unknown:
+            raise InputError(
+                f"{argument}: there is no sequence named {unknown[0]!r}; give a list, "
+                "or a dict from the names of sequences"
+            )
+        return [values.get(name, missing) for name in names]
     values = list(values)
     if len(values) != count:
         raise InputError(

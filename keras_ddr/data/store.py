@@ -93,6 +93,7 @@ class FrameStore:
         self.path = Path(path)
         self._shards = shards
         self._stale = False
+        self._by_name: dict[str, Sequence] | None = None
         self.frame_shape = shards[0].frame_shape
         self.meta = dict(shards[0].meta)
         self.label_info = _merge_label_info(shards)
@@ -270,18 +271,36 @@ class FrameStore:
             f"{self.num_frames} frames of {shape_text(self.frame_shape)})"
         )
 
-    def frames(self, i: int, indices: ArrayLike | None = None) -> NDArray[np.uint8]:
+    def _sequence(self, i: int | str) -> Sequence:
+        """The sequence with that index or name."""
+        if not isinstance(i, str):
+            return self.sequences[i]
+        if self._by_name is None:
+            self._by_name = {sequence.name: sequence for sequence in self.sequences}
+        if i not in self._by_name:
+            raise InputError(
+                f"{self.path} has no sequence named {i!r}; its first is named "
+                f"{self.sequences[0].name!r}"
+            )
+        return self._by_name[i]
+
+    def frames(
+        self, i: int | str, indices: ArrayLike | None = None
+    ) -> NDArray[np.uint8]:
         """Read frames of one sequence.
 
         Args:
-            i: sequence index, 0 ≤ i < len(store).
+            i: sequence index, 0 ≤ i < len(store), or its name.
             indices: integers in [0, length); default all frames in order.
 
         Returns:
             uint8 array (T, H, W, C), or (len(indices), H, W, C) in the order of
             `indices`: a copy.
+
+        Raises:
+            InputError: There is no sequence of that name.
         """
-        sequence = self.sequences[i]
+        sequence = self._sequence(i)
         number, start = self._places[sequence.index]
         pixels = self._pixels(number)
         if indices is None:
@@ -315,17 +334,20 @@ class FrameStore:
             batch[chosen] = self._shards[number].gather(rows[chosen])
         return batch
 
-    def frame_labels(self, i: int) -> dict[str, NDArray[Any]]:
+    def frame_labels(self, i: int | str) -> dict[str, NDArray[Any]]:
         """Read the frame labels of one sequence.
 
         Args:
-            i: sequence index.
+            i: sequence index, or its name.
 
         Returns:
             Dict label name -> array (T,), always with `source_frame` (number of the
             frame in its source) and `time` (seconds, NaN where unknown).
+
+        Raises:
+            InputError: There is no sequence of that name.
         """
-        sequence = self.sequences[i]
+        sequence = self._sequence(i)
         self._pixels(0)
         number, start = self._places[sequence.index]
         arrays = self._shards[number].frame_labels()

@@ -228,9 +228,11 @@ class StoreWriter:
     def _checked_frames(self, record: SequenceRecord) -> NDArray[np.uint8]:
         frames = np.asarray(record.frames)
         if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) == 0:
+            grey = frames.dtype == np.uint8 and frames.ndim == 3
             raise InputError(
                 f"sequence {record.name!r}: frames are {frames.dtype} {frames.shape}, "
                 "but uint8 (T, H, W, C) with T of at least 1 is needed"
+                + ("; give grey ones as frames[..., None]" if grey else "")
             )
         if self.frame_shape is None:
             self.frame_shape = _checked_shape(

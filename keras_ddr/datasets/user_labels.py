@@ -117,7 +117,7 @@ def read_labels(
         `UserLabels`.
 
     Raises:
-        InputError: naming file and line.
+        InputError: naming file and line, or no row is for a source that is there.
 
     Warns:
         UserWarning: once for all rows whose source is not there.
@@ -142,6 +142,7 @@ def read_labels(
         taken.add(name)
         columns[column] = name, kind
     result = UserLabels()
+    sources = list(sources)
     find = _finder(sources)
     unknown = []
     cells: dict[str, list[_Cell]] = {column: [] for column in columns}
@@ -181,6 +182,12 @@ def read_labels(
             )
     for column, (name, kind) in columns.items():
         _add(result, path, name, kind, cells[column])
+    if rows and len(unknown) == len(rows):
+        raise InputError(
+            f"{path}: no row is for a source that is there ({unknown[0]!r} is first, "
+            f"sources are named as {next(iter(sources), '')!r} is); give paths below "
+            "the folder that is read"
+        )
     if unknown:
         warnings.warn(
             f"{path}: {len(unknown)} rows are for sources that are not there "
@@ -197,15 +204,20 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             reader = csv.reader(bounded_lines(file, path))
             header = [name.strip() for name in next(reader, [])]
             if "source" not in header:
+                apart = len(header) == 1 and any(sign in header[0] for sign in ";\t")
                 raise InputError(
                     f"{path}: has no column `source` (found: "
-                    f"{', '.join(header) or 'nothing'}); add one with the path of each "
-                    "video or folder"
+                    f"{', '.join(header) or 'nothing'}); "
+                    + (
+                        "put commas between the columns"
+                        if apart
+                        else "add one with the path of each video or folder"
+                    )
                 )
             if len(set(header)) < len(header) or "" in header:
                 raise InputError(
                     f"{path}: the header names a column twice or not at all; give "
-                    "each its own name"
+                    "each its own name (pandas: to_csv(index=False))"
                 )
             rows = []
             for cells in reader:

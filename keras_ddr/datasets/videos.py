@@ -281,6 +281,7 @@ def read_video(
             if not found
             else f"the longest sequence has {longest} frames, fewer than min_length "
             f"{reading['min_length']}"
+            + (f" (counted at fps {reading['fps']:g})" if reading["fps"] else "")
         )
     return result
 

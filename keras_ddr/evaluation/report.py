@@ -130,6 +130,9 @@ class EvaluationReport:
         content["swap_intervals"] = swapped and swapped.pop("intervals")
         return {name: content[name] for name in _SECTIONS}
 
+    def __str__(self) -> str:
+        return self.table()
+
     def table(self) -> str:
         """The metrics as plain text, each beside what guessing gives."""
         return table(self)
@@ -202,7 +205,8 @@ def evaluate(
         InputError: `split` is empty, or holds no sequence that is long enough, and so
             is `fit_split` where all that was asked for is fitted on it; a number is
             below 1, a metric is not known, `encoding` cannot be used, the store has no
-            such `attributes` or `action`, or `judge` is not of its labels and frames.
+            such `attributes` or `action`, `judge` is not of its labels and frames, or
+            `split` is `fit_split` and something is fitted.
     """
     metrics = _check_metrics(metrics)
     encoding = _check_encoding(encoding)
@@ -214,6 +218,13 @@ def evaluate(
         judge_steps=judge_steps,
     )
     check_seed(seed=seed)
+    both = sorted(metrics & (_FITTED if judge is None else _CODED_FIT))
+    if split == fit_split and both:
+        raise InputError(
+            f"split={split!r} is also fit_split, so that {', '.join(both)} would be "
+            "scored on what they were fitted on; give another one, or leave these out "
+            "of metrics"
+        )
     attributes, action = (
         [names] if isinstance(names, str) else names for names in (attributes, action)
     )

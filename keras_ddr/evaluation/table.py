@@ -162,9 +162,18 @@ def _verification(scores: Mapping[str, VerificationScore] | None) -> list[str]:
     if scores is None:
         return []
     score = scores["f"]
+    within = (
+        [
+            f"{score.halved} of {score.persons} persons have one sequence only: their "
+            "pairs are parts of it."
+        ]
+        if score.halved
+        else []
+    )
     return [
         f"Verification: equal error rate of {score.genuine} pairs of one person and "
         f"{score.impostors} of two",
+        *within,
         *_aligned(
             ["measure", "chance", *scores],
             [

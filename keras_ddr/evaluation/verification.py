@@ -37,6 +37,8 @@ class VerificationScore:
         genuine: Number of pairs of one person.
         impostors: Number of pairs of two persons.
         persons: Number of persons.
+        halved: Number of those with one sequence only, whose pairs of f are of two
+            halves of it, and of z of two of its frames.
     """
 
     value: float
@@ -44,6 +46,7 @@ class VerificationScore:
     genuine: int
     impostors: int
     persons: int
+    halved: int = 0
 
 
 def verify(
@@ -85,6 +88,7 @@ def verify(
             genuine=int(same.sum()),
             impostors=int((~same).sum()),
             persons=len(np.unique(persons[owners])),
+            halved=int((np.bincount(persons) == 1).sum()),
         )
     return scores
 

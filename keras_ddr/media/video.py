@@ -146,6 +146,11 @@ class Video:
         # A stream of JPEGs begins as a JPEG does.
         stream = self.path.suffix.lower() in (".mjpeg", ".mjpg")
         if webp or (start.startswith(_PICTURES) and not stream):
+            if start.startswith(b"GIF"):
+                raise InputError(
+                    f"{self.path}: is a GIF, which is not read as a video; make an mp4 "
+                    "of it (ffmpeg -i FILE.gif FILE.mp4)"
+                )
             raise InputError(
                 f"{self.path}: is a picture; put pictures in a folder and use "
                 "`ddr preprocess images`"

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from keras_ddr.runs.folder import Run
     from keras_ddr.typing import StrPath
 
-__all__ = ["describe", "open_store", "same_store"]
+__all__ = ["describe", "open_store", "prepared_otherwise", "same_store"]
+
+# Arguments of preprocessing on which the meaning of z depends.
+_PREPARATION = ("crop", "align", "margin", "background")
 
 
 def open_store(store: FrameStore | StrPath) -> FrameStore:
@@ -27,11 +30,13 @@ def describe(store: FrameStore) -> dict[str, Any]:
         store: `FrameStore`.
 
     Returns:
-        Dict with "path", "dataset", "sha256", "sequences" and "frames".
+        Dict with "path", "dataset", "sha256", "sequences" and "frames", and "prepared":
+        how frames were cut out, where the store knows.
     """
     return {
         "path": str(pathlib.Path(store.path).resolve()),
         "dataset": store.dataset,
+        "prepared": _preparation(store),
         **_identity(store),
     }
 
@@ -66,6 +71,32 @@ def same_store(run: Run, store: FrameStore | StrPath | None = None) -> FrameStor
                 "new run"
             )
     return store
+
+
+def prepared_otherwise(run: Run, store: FrameStore) -> str:
+    """What differs in how frames of a store and of a run's own were cut out.
+
+    Args:
+        run: `Run`.
+        store: `FrameStore`.
+
+    Returns:
+        Text such as "crop none, not face"; "" where nothing does, or is not known.
+    """
+    known, here = run.config["store"].get("prepared") or {}, _preparation(store)
+    if {known.get("crop", "face"), here.get("crop", "face")} != {"face"}:
+        # The other options are of faces.
+        known = {name: known[name] for name in ("crop", "background") if name in known}
+    return "; ".join(
+        f"{name} {here[name]}, not {known[name]}"
+        for name in _PREPARATION
+        if name in known and name in here and known[name] != here[name]
+    )
+
+
+def _preparation(store: FrameStore) -> dict[str, Any]:
+    arguments = store.meta.get("arguments") or {}
+    return {name: arguments[name] for name in _PREPARATION if name in arguments}
 
 
 def _identity(store: FrameStore) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from keras_ddr.errors import InputError
 from keras_ddr.events import curve_places, find_events, smooth_curve
 from keras_ddr.visualization import selection
-from keras_ddr.visualization.style import DPI, FADED, INK, drawable, styled, to_rgb
+from keras_ddr.visualization.style import DPI, FADED, INK, shorten, styled, to_rgb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +104,8 @@ def plot_dynamics(
     axes.set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
     axes.set_xlabel("time (s)" if timed else "frame")
     axes.set_ylabel(rf"$\tilde{{z}}_{component + 1}$")
-    axes.set_title(drawable(chosen.name), loc="left", weight="bold", parse_math=False)
+    title = shorten(chosen.name, 0.9 * _WIDTH * DPI)
+    axes.set_title(title, loc="left", weight="bold", parse_math=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.set_yticks([t for t in axes.get_yticks() if low - 0.05 <= t <= high + 0.05])

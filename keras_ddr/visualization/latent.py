@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from keras_ddr.data.labels import content_labels, is_missing, label_numbers
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
-from keras_ddr.visualization.style import DPI, drawable, styled
+from keras_ddr.visualization.style import DPI, shorten_all, styled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +28,15 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#
 _SHAPES = "os^Dv<>P"
 _MISSING = "#c8c8c8"
 _WIDTH, _HEIGHT = 3.35, 3.0  # inches: one column of a page
-# What colours stand for where a store has no label: the number of the sequence.
-_NUMBER: LabelInfo = {
+_LEGEND = 0.17 * _WIDTH * DPI  # pixels for a name in the legend
+# What of a sequence may give the colours, where no label is named so.
+_ORIGINS = {
+    "sequence": "name",
+    "person": "person",
+    "source": "source",
+    "split": "split",
+}
+_ORIGIN: LabelInfo = {
     "scope": "sequence",
     "kind": "categorical",
     "classes": None,
@@ -56,8 +63,9 @@ def plot_latent(
     Args:
         model: A trained `DDR`.
         store: `FrameStore` with frames of the model's image shape.
-        label: Name of a label of frames or sequences that gives the colours; default
-            the first label of frames, or the sequence where there is none.
+        label: Name of a label of frames or sequences that gives the colours, or
+            "sequence", "person", "source" or "split"; default the first label of
+            frames, or the sequence where there is none.
         sequences: How many sequences, or a list of their names or indices.
         frames: Most frames of each, evenly spread.
         components: The two components of z, from 0. A model with a single one is drawn
@@ -83,6 +91,10 @@ def plot_latent(
     shown = selection.pick_sequences(
         store, sequences, split, model.frames_per_set, seed
     )
+    origins, classes = None, info["classes"] or []
+    if label not in store.label_info:
+        origins = [getattr(sequence, _ORIGINS[label]) or "?" for sequence in shown]
+        classes = list(dict.fromkeys(origins))
     points, values = [], []
     for number, sequence in enumerate(shown):
         positions = selection.pick_frames(sequence, frames)
@@ -94,9 +106,9 @@ def plot_latent(
             z = z[:, list(components)]
         points.append(z)
         values.append(
-            np.full(len(positions), float(number))
-            if label is None
-            else _values(store, sequence, label, positions)
+            _values(store, sequence, label, positions)
+            if origins is None
+            else np.full(len(positions), float(classes.index(origins[number])))
         )
     points, values = np.concatenate(points), np.concatenate(values)
 
@@ -106,11 +118,12 @@ def plot_latent(
     style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": len(points) > 5000}
     axes.scatter(*points[missing].T, color=_MISSING, **style)
     present, known = points[~missing], values[~missing]
-    classes = [s.name for s in shown] if label is None else info["classes"]
     if classes and len(classes) <= 2 * len(_COLOURS):
         handles, named = [], []
-        for k in np.unique(known).astype(int):
-            name = drawable(classes[k]).replace("$", r"\$")
+        numbers = np.unique(known).astype(int)
+        names = shorten_all([classes[k] for k in numbers], _LEGEND, 5.5, "normal")
+        for k, name in zip(numbers, names, strict=True):
+            name = name.replace("$", r"\$")
             drawn = axes.scatter(
                 *present[known == k].T,
                 color=_COLOURS[k % len(_COLOURS)],
@@ -124,7 +137,7 @@ def plot_latent(
         axes.legend(
             handles,
             named,
-            title=label,
+            title=None if label == "sequence" else label,
             loc="upper left",
             bbox_to_anchor=(1.02, 1.02),
             frameon=False,
@@ -146,9 +159,7 @@ def plot_latent(
         )
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
         unit = f" ({info['unit']})" if info["unit"] else ""
-        bar.set_label(
-            f"{label or 'sequence'}{unit}" + (" (class number)" if classes else "")
-        )
+        bar.set_label(f"{label}{unit}" + (" (class number)" if classes else ""))
         bar.outline.set_visible(False)
     tilde = r"\tilde{z}" if standardized else "z"
     if model.dynamic_dim == 1:
@@ -162,8 +173,8 @@ def plot_latent(
     return figure
 
 
-def _label_of(store: FrameStore, label: str | None) -> tuple[str | None, LabelInfo]:
-    """The label that colours stand for; `None` for the number of the sequence."""
+def _label_of(store: FrameStore, label: str | None) -> tuple[str, LabelInfo]:
+    """The label that colours stand for, or what of the sequence does."""
     if label is None:
         named = [
             name
@@ -171,10 +182,13 @@ def _label_of(store: FrameStore, label: str | None) -> tuple[str | None, LabelIn
             if info["scope"] == "frame"
         ]
         if not named:
-            return None, _NUMBER
-        label = named[0]
+            label = "sequence"
+        else:
+            label = named[0]
+    if label in _ORIGINS and label not in store.label_info:
+        return label, _ORIGIN
     if label not in store.label_info:
-        known = ", ".join(store.label_info)
+        known = ", ".join([*store.label_info, *_ORIGINS])
         raise InputError(f"label: {store.path} has no label {label!r}; it has {known}")
     return label, store.label_info[label]
 

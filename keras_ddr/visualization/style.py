@@ -174,24 +174,30 @@ def drawable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def shorten_all(texts: Sequence[str], pixels: float) -> list[str]:
+def shorten_all(
+    texts: Sequence[str], pixels: float, points: float = 7.0, weight: str = "bold"
+) -> list[str]:
     """Cut several texts as `shorten` does, but so that different ones look different.
 
     Args:
         texts: The texts.
         pixels: Room for each, at `DPI`.
+        points: Their font size.
+        weight: Their font weight.
 
     Returns:
         List of the texts, without what all of them begin and end with where they would
         look the same otherwise.
     """
-    cut = [shorten(text, pixels) for text in texts]
+    cut = [shorten(text, pixels, points, weight) for text in texts]
     if len(set(cut)) == len(set(texts)):
         return cut
     head = len(os.path.commonprefix(list(texts)))
     tail = len(os.path.commonprefix([text[:head:-1] for text in texts]))
     parts = [text[head : len(text) - tail] for text in texts]
-    return [shorten(f"…{part}…" if part else "…", pixels) for part in parts]
+    return [
+        shorten(f"…{part}…" if part else "…", pixels, points, weight) for part in parts
+    ]
 
 
 def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold") -> str:

@@ -262,3 +262,32 @@ def test_fit_refuses_devices_that_cannot_be_had(ddr_here, puppets, small, tmp_pa
     else:
         assert result.exit_code == 0, result.output
         assert "devices: " in result.output
+
+
+def test_components_are_counted_from_1(ddr_here, run_folder, puppets, tmp_path):
+    out = tmp_path / "a.png"
+    plot = "plot", "dynamics", run_folder, puppets, out, "--component", 3
+    assert fails(ddr_here(*plot), "component 3: z has 2, counted from 1")
+    for kind in ("manifold", "latent"):
+        result = ddr_here("plot", kind, run_folder, puppets, out, "--components", 1, 3)
+        assert fails(result, "component 3: z has 2, counted from 1")
+
+
+def test_frames_cut_out_in_another_way_are_told(ddr_here, small, tmp_path):
+    for number in range(4):
+        for name in "ab":
+            (tmp_path / "P" / name).mkdir(parents=True, exist_ok=True)
+            picture = Image.new("RGB", (48, 32), (60 * number, 99, 0))
+            picture.save(tmp_path / "P" / name / f"{number}.png")
+    for crop in ("none", "center"):
+        options = ["--crop", crop, "--size", 16, "--splits", 1, 0, 0]
+        result = ddr_here(
+            "preprocess", "images", tmp_path / "P", tmp_path / crop, *options
+        )
+        assert result.exit_code == 0, result.output
+    run = tmp_path / "R"
+    assert ddr_here("fit", tmp_path / "none", "--out", run, *small).exit_code == 0
+    for crop, differs in (("center", True), ("none", False)):
+        result = ddr_here("encode", run, tmp_path / crop, tmp_path / "codes.csv")
+        assert result.exit_code == 0, result.output
+        assert ("prepared with crop center, not none" in result.stderr) == differs

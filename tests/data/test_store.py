@@ -866,3 +866,47 @@ def test_truth_values_are_black_and_white(tmp_path):
     frames[0, 1] = True
     store = FrameStore.from_arrays(tmp_path / "a", frames)
     assert store.frames(0).reshape(3, -1).mean(axis=1).tolist() == [0, 255, 0]
+
+
+def test_dicts_go_by_the_names_of_sequences(tmp_path):
+    frames = np.zeros((3, 4, 16, 16, 1), "uint8")
+    store = FrameStore.from_arrays(
+        tmp_path / "a",
+        frames,
+        names=["a", "b", "c"],
+        labels={"age": {"c": 3.0, "a": 1.0}},
+        persons={"c": "ann", "a": "ann", "b": "bob"},
+        splits={"train": 0.5, "test": 0.5},
+    )
+    assert [s.labels["age"] for s in store.sequences] == [1.0, None, 3.0]
+    assert [s.person for s in store.sequences] == ["ann", "bob", "ann"]
+    assert store.sequences[0].split == store.sequences[2].split
+    with pytest.raises(InputError, match="persons: there is no sequence named 'd'"):
+        FrameStore.from_arrays(tmp_path / "b", frames, persons={"d": "ann"})
+    with pytest.raises(InputError, match="names: is a dict; give a list"):
+        FrameStore.from_arrays(tmp_path / "b", frames, names={"a": 1, "b": 2, "c": 3})
+
+
+@pytest.mark.parametrize("missing", ["", None, float("nan")])
+def test_text_of_frames_may_be_missing(tmp_path, missing):
+    values = np.array(["up", missing, "down", "up"], object)
+    store = FrameStore.from_arrays(
+        tmp_path / "a", np.zeros((1, 4, 16, 16, 1), "uint8"), labels={"mood": [values]}
+    )
+    assert store.label_info["mood"]["classes"] == ["down", "up"]
+    assert store.frame_labels(0)["mood"].tolist() == [1, -1, 0, 1]
+
+
+def test_sequences_by_name(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 255, (2, 3, 16, 16, 1), "uint8")
+    store = FrameStore.from_arrays(tmp_path / "a", frames, names=["a", "b"])
+    np.testing.assert_array_equal(store.frames("b"), frames[1])
+    np.testing.assert_array_equal(store.frames("b", [2, 0]), frames[1][[2, 0]])
+    assert store.frame_labels("b").keys() == store.frame_labels(1).keys()
+    with pytest.raises(InputError, match="no sequence named 'c'; its first is"):
+        store.frames("c")
+
+
+def test_grey_frames_without_a_channel(tmp_path):
+    with pytest.raises(InputError, match=r"grey ones as frames\[..., None\]"):
+        FrameStore.from_arrays(tmp_path / "a", [np.zeros((4, 16, 16), "uint8")])

@@ -342,3 +342,13 @@ def test_a_table_without_rows_or_labels(read):
         labels = read(text)
         assert labels.person("a/clip 1.mp4") == ""
         assert set(_sequence(labels, "a/clip 1.mp4").values()) <= {None}
+
+
+def test_no_row_is_of_a_source(refuse):
+    message = refuse("source,mood\n/home/me/clip 1.avi,calm\nelsewhere/x.mp4,glad\n")
+    assert "'/home/me/clip 1.avi' is first" in message
+    assert "as 'a/clip 1.mp4' is" in message
+
+
+def test_semicolons(refuse):
+    assert "put commas between" in refuse("source;mood\na/clip 1.mp4;calm\n")

@@ -348,3 +348,20 @@ def test_values_that_stand_for_none_are_no_factors(model, store, tmp_path):
         return evaluate(model, made, metrics="axis").to_dict()["axis"]
 
     assert scores(-5.0) == scores(np.nan)
+
+
+def test_nothing_is_scored_on_what_it_was_fitted_on(model, store):
+    with pytest.raises(InputError, match="split='train' is also fit_split.* probes"):
+        evaluate(model, store, "train")
+    assert evaluate(model, store, "train", metrics="swap", pairs=5).swap.pairs == 5
+
+
+def test_a_report_is_printed_as_its_table(report):
+    assert str(report) == report.table()
+
+
+def test_persons_of_one_sequence_are_told(model, store):
+    scores = evaluate(model, store, metrics="verification")
+    found = scores.verification["f"]
+    assert found.halved == found.persons
+    assert f"{found.halved} of {found.persons} persons have one" in scores.table()

@@ -432,3 +432,11 @@ def test_a_loader_of_bare_tensors(small, sets):
         return
     with pytest.raises(InputError, match=r"^x yields tensors.*TensorDataset"):
         model.fit(loader, verbose=0)
+
+
+def test_a_list_of_clips_of_several_lengths(small):
+    model = small()
+    model.compile()
+    clips = [np.zeros((length, 16, 16, 3), "uint8") for length in (4, 5)]
+    with pytest.raises(InputError, match=r"arrays of several shapes.*from_arrays"):
+        model.fit(clips)

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from keras_ddr import InputError
-from keras_ddr.data import SequenceRecord, write_store
+from keras_ddr.data import FrameStore, SequenceRecord, write_store
 from keras_ddr.visualization import plot_latent, plot_samples, save_figure
 from keras_ddr.visualization.latent import _COLOURS, _MISSING
 
@@ -111,3 +111,25 @@ def test_samples_are_what_the_model_draws(model):
             top, left = row * (tile + gap), column * (tile + gap)
             part = canvas[top : top + tile : scale, left : left + tile : scale]
             assert np.abs(part.astype(float) - expected[row, column]).max() <= 1
+
+
+def test_colours_of_what_a_store_knows_of_sequences(model, store, tmp_path):
+    names = [f"a long folder of videos/participant {k}#1" for k in (1, 2, 3)]
+    other = FrameStore.from_arrays(
+        tmp_path / "S",
+        [store.frames(k) for k in range(3)],
+        names=names,
+        persons=["ann", "bob", "ann"],
+        splits=["train", "test", "train"],
+    )
+    for label, wanted in (("person", ["ann", "bob"]), ("split", ["train", "test"])):
+        legend = plot_latent(model, other, label).axes[0].get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == wanted
+        assert legend.get_title().get_text() == label
+    figure = plot_latent(model, other)
+    legend = figure.axes[0].get_legend()
+    found = [text.get_text() for text in legend.get_texts()]
+    assert len(set(found)) == 3
+    # Nothing leaves the picture.
+    figure.canvas.draw()
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
