@@ -118,7 +118,7 @@ def length_options(least: int, most: int | None, gap: bool = True) -> _Decorator
             type=click.IntRange(1),
             default=least,
             show_default=True,
-            help="Leave out sequences of fewer frames.",
+            help="Leave out sequences of fewer frames, of those that are kept.",
         ),
         click.option(
             "--max-length",

@@ -44,10 +44,12 @@ def table(report: EvaluationReport) -> str:
     ]
     details = report.details
     fitted = details["fit_sequences"]
+    number = details["sequences"]
     lines = [
-        f"Measured on {details['sequences']} sequences of {details['split']} "
-        f"({details['frames']} frames)"
+        f"Measured on {number} sequence{'' if number == 1 else 's'} of "
+        f"{details['split']} ({details['frames']} frames)"
         + (f"; fitted on {fitted} of {details['fit_split']}." if fitted else "."),
+        *(["One sequence says nothing of others."] if number == 1 else []),
         f"z~: standard score of z under p(z|f). {_PLUS_MINUS}",
     ]
     for section in sections:

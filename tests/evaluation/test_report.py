@@ -365,3 +365,9 @@ def test_persons_of_one_sequence_are_told(model, store):
     found = scores.verification["f"]
     assert found.halved == found.persons
     assert f"{found.halved} of {found.persons} persons have one" in scores.table()
+
+
+def test_one_sequence_is_told(model, store):
+    found = evaluate(model, store, metrics="reconstruction", sequences=1)
+    assert "Measured on 1 sequence of test" in found.table()
+    assert "One sequence says nothing of others." in found.table()
