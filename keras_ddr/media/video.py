@@ -146,14 +146,12 @@ class Video:
         # A stream of JPEGs begins as a JPEG does.
         stream = self.path.suffix.lower() in (".mjpeg", ".mjpg")
         if webp or (start.startswith(_PICTURES) and not stream):
-            if start.startswith(b"GIF"):
-                raise InputError(
-                    f"{self.path}: is a GIF, which is not read as a video; make an mp4 "
-                    "of it (ffmpeg -i FILE.gif FILE.mp4)"
-                )
+            moving = (
+                ", and make an mp4 of a GIF that moves" if start[:3] == b"GIF" else ""
+            )
             raise InputError(
                 f"{self.path}: is a picture; put pictures in a folder and use "
-                "`ddr preprocess images`"
+                f"`ddr preprocess images`{moving}"
             )
 
     def _open(self, cv2: ModuleType) -> Any:

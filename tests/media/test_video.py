@@ -398,6 +398,7 @@ def test_a_picture_is_no_video(tmp_path, suffix):
         with pytest.raises(InputError, match="is a picture") as error:
             list(Video(name))
         assert str(name) in str(error.value) and "\n" not in str(error.value)
+        assert ("make an mp4" in str(error.value)) == (suffix == "gif")
 
 
 def test_a_stream_of_jpegs_is_a_video(tmp_path):
