@@ -67,7 +67,8 @@ def stores() -> FrameStore:
         writer.append(record)
     assert_type(assign_splits(["a", "b"], {"train": 0.5, "val": 0.5}), list[str])
     FrameStore.open(3)  # type: ignore[arg-type]
-    store.frames("first")  # type: ignore[arg-type]
+    assert_type(store.frames("first"), NDArray[np.uint8])
+    store.frames(1.5)  # type: ignore[arg-type]
     return store
 
 
