@@ -416,12 +416,15 @@ def _tell(row, number, total):
 
 
 def differences(old, new, tolerance):
-    """Names of columns in which two rows differ, with both texts."""
+    """Names of columns in which two rows differ, with both texts.
+
+    What is measured since the old row was written is not compared.
+    """
     found = {}
-    for name in dict.fromkeys([*old, *new]):
+    for name in old:
         if name.startswith(_INCIDENTAL):
             continue
-        before, after = old.get(name, ""), new.get(name, "")
+        before, after = old[name], new.get(name, "")
         if before != after and not _close(name, before, after, tolerance):
             found[name] = before, after
     return found

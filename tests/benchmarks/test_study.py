@@ -249,6 +249,17 @@ def test_the_check_makes_the_same_rows_but_for_a_changed_number(
     assert text.count(" was ") == 1
 
 
+def test_only_what_an_old_row_has_is_compared():
+    old = {"swap.swap": "0.5", "axis.z.mig": "", "seconds.train": "3"}
+    new = {"swap.swap": "0.5", "axis.z.mig": "", "seconds.train": "4", "swap.new": "1"}
+    assert study.differences(old, new, 0.001) == {}
+    assert study.differences(old, {**new, "swap.swap": "0.6"}, 0.001) == {
+        "swap.swap": ("0.5", "0.6")
+    }
+    del new["swap.swap"]
+    assert study.differences(old, new, 0.001) == {"swap.swap": ("0.5", "")}
+
+
 def test_tables_and_figures_come_from_the_csv(finished, capsys, tmp_path):
     rows = [dict(row) for row in finished.values()]
     for row in rows:
