@@ -84,8 +84,10 @@ def records_from_arrays(
         else:
             arrays = [np.asarray(value) for value in values]
             classes = None
-            if any(array.dtype.kind in "USO" for array in arrays):
+            if any(_holds_text(array) for array in arrays):
                 arrays, classes = _classes_of(arrays)
+            # Numbers of which some are None.
+            arrays = [a.astype(float) if a.dtype.kind == "O" else a for a in arrays]
             whole = all(array.dtype.kind in "iub" for array in arrays)
             frame_labels[label] = arrays
             info[label] = {
@@ -108,6 +110,13 @@ def records_from_arrays(
             )
 
     return records(), info
+
+
+def _holds_text(array: NDArray[Any]) -> bool:
+    objects = array.dtype.kind == "O"
+    return array.dtype.kind in "US" or (
+        objects and any(isinstance(value, str) for value in array.ravel())
+    )
 
 
 def _classes_of(arrays: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[str]]:

@@ -224,8 +224,9 @@ class FrameStore:
         Args:
             path: folder to make.
             sequences: list of S arrays (T, H, W, C), or one array (S, T, H, W, C);
-                uint8, or floats in [0, 1], which are rounded to 8 bits. H and W are
-                multiples of 16, and equal for all sequences.
+                integers 0 to 255, truth values (black and white), or floats in [0, 1],
+                which are rounded to 8 bits. H and W are multiples of 16, and equal for
+                all sequences.
             names: S unique names; default "sequence-0", ….
             splits: S of "train", "val", "test"; or fractions, such as
                 {"train": .8, "val": .1, "test": .1}, by which persons (else sources,
@@ -233,7 +234,8 @@ class FrameStore:
             labels: label name -> S values (a sequence label) or S arrays of T values
                 each (a frame label). Strings are classes, and so are integers of a
                 frame label; integers of a sequence label are numbers. Floats are
-                continuous and NaN is missing.
+                continuous. NaN, `None` and "" are missing. A dict from the names of
+                sequences may stand for S values, as for the next two.
             persons: S names of the person shown.
             sources: S names of the source video.
             seed: of the random split.

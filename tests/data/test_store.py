@@ -897,6 +897,16 @@ def test_text_of_frames_may_be_missing(tmp_path, missing):
     assert store.frame_labels(0)["mood"].tolist() == [1, -1, 0, 1]
 
 
+def test_numbers_of_frames_may_be_none(tmp_path):
+    store = FrameStore.from_arrays(
+        tmp_path / "a",
+        np.zeros((1, 3, 16, 16, 1), "uint8"),
+        labels={"pain": [[1.5, None, 2.0]]},
+    )
+    assert store.label_info["pain"]["kind"] == "continuous"
+    np.testing.assert_array_equal(store.frame_labels(0)["pain"], [1.5, np.nan, 2.0])
+
+
 def test_sequences_by_name(tmp_path):
     frames = np.random.default_rng(0).integers(0, 255, (2, 3, 16, 16, 1), "uint8")
     store = FrameStore.from_arrays(tmp_path / "a", frames, names=["a", "b"])
