@@ -129,7 +129,6 @@ def read_rows(file):
     """Rows of a CSV, each a dict of texts; none where there is no file."""
     if not file.is_file():
         return []
-    csv.field_size_limit(1 << 20)
     with file.open(newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
 

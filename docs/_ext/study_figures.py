@@ -17,7 +17,6 @@ def draw(app):
     plan = json.loads((_STUDY / "settings.json").read_text(encoding="utf-8"))
     folder = pathlib.Path(app.srcdir) / "study"
     folder.mkdir(exist_ok=True)
-    csv.field_size_limit(1 << 20)
     for file in sorted(_STUDY.glob("*/*.csv")):
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
