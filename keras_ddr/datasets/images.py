@@ -170,23 +170,19 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
 
     Raises:
         InputError: there is no picture.
+
+    Warns:
+        UserWarning: of videos and other media, which are left out.
     """
     root = Path(root)
+    advice = "give the folder that holds a folder of pictures for each sequence"
     if not root.is_dir():
-        raise InputError(
-            f"{root}: is not a folder; give the folder that holds a folder of pictures "
-            "for each sequence"
-        )
+        raise InputError(f"{root}: is not a folder; {advice}")
     folders: dict[str, tuple[str, list[str]]] = {}
-    for name, path in find_files(root, SUFFIXES):
+    for name, path in find_files(root, SUFFIXES, "picture", advice):
         below = os.path.dirname(name)
         entry = folders.setdefault(below, (os.path.dirname(path), []))
         entry[1].append(os.path.basename(path))
-    if not folders:
-        raise InputError(
-            f"{root}: holds no picture (looked for {', '.join(sorted(SUFFIXES))}); "
-            "give the folder that holds a folder of pictures for each sequence"
-        )
     own = Path(os.path.abspath(root)).name or "pictures"
     if own in folders:
         own = "."

@@ -6,11 +6,13 @@ import filecmp
 import os
 import unicodedata
 import warnings
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import natural_key, read_text
+from keras_ddr.media import pictures, video
 
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
@@ -28,6 +30,14 @@ __all__ = [
     "text_lines",
     "walk_folders",
 ]
+
+
+# What users take for videos or pictures; the last are read by none of the readers.
+_MEDIA = (
+    video.SUFFIXES
+    | pictures.SUFFIXES
+    | frozenset(".arw .avif .braw .cr2 .cr3 .dng .heic .heif .jxl .nef .r3d".split())
+)
 
 
 def walk_folders(
@@ -71,25 +81,51 @@ def walk_folders(
         yield folder, sorted(name for name in files if name[0] != ".")
 
 
-def find_files(root: StrPath, suffixes: Container[str]) -> list[tuple[str, str]]:
+def find_files(
+    root: StrPath, suffixes: Collection[str], what: str, advice: str
+) -> list[tuple[str, str]]:
     """Find files by their suffix in a folder and all folders in it.
 
     Args:
         root: folder; see `walk_folders`.
         suffixes: lower-case suffixes with their dots.
+        what: what one of these files is, for messages.
+        advice: what to give instead, for the error.
 
     Returns:
         List of (path below the root with "/", path), in natural order.
+
+    Raises:
+        InputError: there is none.
+
+    Warns:
+        UserWarning: once, if there are other videos or pictures, which are left out.
     """
     found = []
+    counts: Counter[str] = Counter()
     for folder, files in walk_folders(root):
         for name in files:
-            if os.path.splitext(name)[1].lower() in suffixes:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in suffixes:
                 path = os.path.join(folder, name)
                 # A link that leads nowhere is named later, not passed over.
                 if os.path.isfile(path) or not os.path.exists(path):
                     below = os.path.relpath(path, root).replace(os.sep, "/")
                     found.append((below, path))
+            elif suffix in _MEDIA:
+                counts[suffix] += 1
+    others = ", ".join(f"{n} {suffix}" for suffix, n in sorted(counts.items()))
+    if not found:
+        raise InputError(
+            f"{root}: holds no {what} (looked for {', '.join(sorted(suffixes))}"
+            + (f"; found {others}" if others else "")
+            + f"); {advice}"
+        )
+    if others:
+        warnings.warn(
+            f"{root}: left out, since by its name it is no {what}: {others}",
+            stacklevel=3,
+        )
     return sorted(found, key=lambda entry: (natural_key(entry[0]), entry[0]))
 
 

@@ -187,6 +187,9 @@ def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
 
     Raises:
         InputError: there is none.
+
+    Warns:
+        UserWarning: of pictures and other media in a folder, which are left out.
     """
     if not isinstance(source, str | os.PathLike):
         return _named([os.fspath(path) for path in source])
@@ -194,13 +197,9 @@ def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
         raise InputError("source: is empty; give a video, a folder or a list")
     root = Path(source)
     if root.is_dir():
-        found = find_files(root, SUFFIXES)
-        if not found:
-            raise InputError(
-                f"{root}: holds no video (looked for {', '.join(sorted(SUFFIXES))}); "
-                "give a folder with videos, or name the files"
-            )
-        return found
+        return find_files(
+            root, SUFFIXES, "video", "give a folder with videos, or name the files"
+        )
     if not root.exists():
         raise InputError(f"{root}: no such file or folder")
     if root.suffix.lower() == ".txt":

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "Frame", "Video"]
 
 SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .dv .flv .m2ts .m2v .m4v .mkv .mjpeg .mjpg .mov .mp4 .mpeg "
-    ".mpg .mts .mxf .ogm .ogv .ts .vob .webm .wmv .y4m".split()
+    ".264 .265 .3g2 .3gp .3gpp .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 .hevc "
+    ".insv .ivf .m1v .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg .mpv "
+    ".mts .mxf .nut .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m".split()
 )
 """What is taken for a video in a folder; a file that is named is always tried."""
 
@@ -35,7 +36,7 @@ _MOST_FAILURES = 1000
 _LISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD")
 _JPEG = b"\xff\xd8\xff"
 _PICTURES = (
-    *(_JPEG, b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
+    *(_JPEG, b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
     *(b"P%d%c" % (kind, end) for kind in range(1, 7) for end in b" \n\r"),
 )
 
@@ -146,12 +147,9 @@ class Video:
         # A stream of JPEGs begins as a JPEG does.
         stream = self.path.suffix.lower() in (".mjpeg", ".mjpg")
         if webp or (start.startswith(_PICTURES) and not stream):
-            moving = (
-                ", and make an mp4 of a GIF that moves" if start[:3] == b"GIF" else ""
-            )
             raise InputError(
                 f"{self.path}: is a picture; put pictures in a folder and use "
-                f"`ddr preprocess images`{moving}"
+                "`ddr preprocess images`"
             )
 
     def _open(self, cv2: ModuleType) -> Any:

@@ -186,6 +186,29 @@ def test_broken_videos_cost_only_themselves(tmp_path, prepare):
         assert text.startswith("skipped: ") and name in text and "\n" not in text
 
 
+def test_what_else_is_in_a_folder_is_told(tmp_path):
+    for name in (
+        "a.mp4",
+        "b.JPG",
+        "below/c.jpg",
+        "below/d.heic",
+        "labels.csv",
+        ".e.png",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning) as warned:
+        found = videos.find_videos(tmp_path)
+    assert [name for name, _ in found] == ["a.mp4"]
+    (warning,) = warned
+    assert str(warning.message) == (
+        f"{tmp_path}: left out, since by its name it is no video: 1 .heic, 2 .jpg"
+    )
+    with pytest.raises(InputError, match="holds no video .*; found 1 .heic, 1 .jpg"):
+        videos.find_videos(tmp_path / "below")
+
+
 def test_what_is_refused(tmp_path, prepare, detector_model):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty: holds no video"):
