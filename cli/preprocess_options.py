@@ -157,7 +157,15 @@ user_options = options_of(
         type=click.Path(),
         help="Your labels: columns source, frame (number from 0, or blank), and any "
         "others; a column person keeps each person in one split.",
-    )
+    ),
+    click.option(
+        "--persons",
+        type=click.Choice(["source", "folder"]),
+        default="source",
+        show_default=True,
+        help="folder: every folder right below the given one is a person, who then "
+        "stays in one split.",
+    ),
 )
 
 

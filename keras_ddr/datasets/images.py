@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.datasets import clips, execution, options, parts, pipeline
-from keras_ddr.datasets.layouts import find_files
+from keras_ddr.datasets import clips, execution, layouts, options, parts, pipeline
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.errors import InputError
@@ -48,6 +47,7 @@ def prepare(
     detector_size: int = 320,
     threshold: float = 0.7,
     labels: StrPath | None = None,
+    persons: str = "source",
     splits: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     overwrite: bool = False,
@@ -61,7 +61,7 @@ def prepare(
     (2.png before 10.png). Pictures may differ in size, depth and mode. With
     `crop="face"` every picture is searched; of several faces the one near that of the
     picture before is taken, else the largest, and pictures without a face are left out.
-    Splits go by person where `labels` says who it is, else by folder.
+    Splits go by person where `persons` or `labels` says who it is, else by folder.
 
     Frame labels: `source_frame` (place of the picture in its folder, from 0), `time`
     (NaN), and with `crop="face"` those of `videos.prepare`.
@@ -83,6 +83,9 @@ def prepare(
         threshold: least score of a face, 0 to 1.
         labels: CSV file, see `user_labels.read_labels`; `source` is a folder below the
             root, `frame` may be a picture's file name.
+        persons: "folder" where every folder right below the root holds the folders
+            of one person, whose name it has: splits go by them, and the equal error
+            rate compares them. `labels` may say otherwise.
         splits: shares of train, val and test.
         seed: of the split.
         overwrite: replace a store that exists.
@@ -100,7 +103,7 @@ def prepare(
         UserWarning: once for every folder that is skipped or has pictures that cannot
             be read.
     """
-    options.check(crop=crop, align=align, channels=channels)
+    options.check(crop=crop, align=align, channels=channels, persons=persons)
     options.check_numbers(size=size, margin=margin)
     pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, 0)
@@ -135,6 +138,7 @@ def prepare(
                 name,
                 path,
                 parts.fingerprint(os.path.join(path, file) for file in files),
+                person=layouts.person_of(f"{name}/", persons),
                 details=files,
             )
             for name, path, files in folders
@@ -145,7 +149,12 @@ def prepare(
         frame_shape=(int(size), int(size), int(channels)),
         labels=info,
         what="folder",
-        arguments={**reading, "root": str(root), "splits": list(splits)},
+        arguments={
+            **reading,
+            "root": str(root),
+            "persons": persons,
+            "splits": list(splits),
+        },
         user_labels=user_labels,
         licence="The pictures given; their rights and the privacy of those shown are "
         "the user's to respect.",
@@ -179,7 +188,7 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
     if not root.is_dir():
         raise InputError(f"{root}: is not a folder; {advice}")
     folders: dict[str, tuple[str, list[str]]] = {}
-    for name, path in find_files(root, SUFFIXES, "picture", advice):
+    for name, path in layouts.find_files(root, SUFFIXES, "picture", advice):
         below = os.path.dirname(name)
         entry = folders.setdefault(below, (os.path.dirname(path), []))
         entry[1].append(os.path.basename(path))

@@ -23,6 +23,7 @@ __all__ = [
     "frame_number",
     "id_of",
     "only_one",
+    "person_of",
     "same_content",
     "same_files",
     "several",
@@ -127,6 +128,26 @@ def find_files(
             stacklevel=3,
         )
     return sorted(found, key=lambda entry: (natural_key(entry[0]), entry[0]))
+
+
+def person_of(source: str, persons: str) -> str:
+    """Who is shown in a source, by where it lies.
+
+    Args:
+        source: path of a video below the root, with "/", or of a folder, with a "/" at
+            its end too.
+        persons: "folder", where the root has a folder for each person, or "source",
+            where nothing is known.
+
+    Returns:
+        Name of the topmost folder below the root, or "".
+
+    Example:
+        >>> person_of("ann/monday/a.mp4", "folder"), person_of("a.mp4", "folder")
+        ('ann', '')
+    """
+    person, slash, _ = source.partition("/")
+    return person if slash and persons == "folder" else ""
 
 
 def id_of(stem: str) -> str:

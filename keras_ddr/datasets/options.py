@@ -40,6 +40,7 @@ _CHOICES = {
     "people": ("largest", "all"),
     "align": ("box", "eyes"),
     "channels": (1, 3),
+    "persons": ("source", "folder"),
 }
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets import clips, execution, options, parts, pipeline
-from keras_ddr.datasets.layouts import find_files
+from keras_ddr.datasets import clips, execution, layouts, options, parts, pipeline
 from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.errors import InputError
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
@@ -56,6 +55,7 @@ def prepare(
     detect_every: int = 4,
     threshold: float = 0.7,
     labels: StrPath | None = None,
+    persons: str = "source",
     splits: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     overwrite: bool = False,
@@ -68,8 +68,8 @@ def prepare(
     Cuts and blank frames end a sequence. With `crop="face"` so do the absence of the
     face for more than `max_gap` frames and a jump of the face by half its width;
     frames without the face are left out, and `source_frame` says which frame of the
-    video each one is. Splits go by person where `labels` says who it is, else by
-    video.
+    video each one is. Splits go by person where `persons` or `labels` says who it is,
+    else by video.
 
     Frame labels: `source_frame` (from 0), `time` (seconds, by the time stamps), and
     with `crop="face"` the box (`face_x`, `face_y`, `face_width`, `face_height`), five
@@ -100,6 +100,9 @@ def prepare(
         detect_every: distance of frames that are searched while all is calm.
         threshold: least score of a face, 0 to 1.
         labels: CSV file, see `user_labels.read_labels`.
+        persons: "folder" where every folder right below the source holds the videos
+            of one person, whose name it has: splits go by them, and the equal error
+            rate compares them. `labels` may say otherwise.
         splits: shares of train, val and test.
         seed: of the split.
         overwrite: replace a store that exists.
@@ -116,11 +119,18 @@ def prepare(
     Warns:
         UserWarning: once for every video that is skipped or read in part.
     """
-    options.check(crop=crop, people=people, align=align, channels=channels)
+    options.check(
+        crop=crop, people=people, align=align, channels=channels, persons=persons
+    )
     options.check_numbers(size=size, margin=margin, fps=fps)
     pipeline.check_new(store_path, overwrite, splits)
     clips.check_lengths(min_length, max_length, long, max_gap)
     videos = find_videos(source)
+    if persons == "folder" and not any("/" in name for name, _ in videos):
+        raise InputError(
+            "persons='folder': no video lies in a folder below the one that is read; "
+            "give the folder that holds a folder for each person"
+        )
     user_labels = None
     if labels is not None:
         user_labels = read_labels(labels, [name for name, _ in videos])
@@ -152,7 +162,10 @@ def prepare(
         store_path,
         [
             parts.Source(
-                name, execution.place_for(dask, path), parts.fingerprint([path])
+                name,
+                execution.place_for(dask, path),
+                parts.fingerprint([path]),
+                person=layouts.person_of(name, persons),
             )
             for name, path in videos
         ],
@@ -162,7 +175,12 @@ def prepare(
         frame_shape=(int(size), int(size), int(channels)),
         labels=info,
         what="video",
-        arguments={**reading, "source": _described(source), "splits": list(splits)},
+        arguments={
+            **reading,
+            "source": _described(source),
+            "persons": persons,
+            "splits": list(splits),
+        },
         user_labels=user_labels,
         licence="Frames of the videos given; their rights and the privacy of those "
         "shown are the user's to respect.",
@@ -197,7 +215,7 @@ def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
         raise InputError("source: is empty; give a video, a folder or a list")
     root = Path(source)
     if root.is_dir():
-        return find_files(
+        return layouts.find_files(
             root, SUFFIXES, "video", "give a folder with videos, or name the files"
         )
     if not root.exists():

@@ -353,6 +353,18 @@ def test_persons_and_splits_of_the_table(tmp_path, prepare):
         prepare(root, labels=tmp_path / "labels.csv")
 
 
+def test_a_folder_for_each_person(tmp_path, prepare):
+    for name in ("ann", "ann/monday", "bob/monday", "bob/friday/noon"):
+        _fill(tmp_path / "root" / name, [1, 2, 3])
+    store = prepare(tmp_path / "root", persons="folder")
+    assert {s.source: s.person for s in store.sequences} == {
+        "ann": "ann",
+        "ann/monday": "ann",
+        "bob/monday": "bob",
+        "bob/friday/noon": "bob",
+    }
+
+
 # Faces (FC-17, FC-18, FC-19)
 
 

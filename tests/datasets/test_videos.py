@@ -454,6 +454,33 @@ def test_labels_and_persons_of_the_user(tmp_path, prepare):
         prepare(root, labels=tmp_path / "labels.csv")
 
 
+def test_a_folder_for_each_person(tmp_path, prepare):
+    root = tmp_path / "videos"
+    names = [f"{who}/{name}" for who in "abcdef" for name in ("1.avi", "x/2.avi")]
+    for n, name in enumerate(["alone.avi", *names]):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        _write(root / name, _scene(20, n))
+    (tmp_path / "labels.csv").write_text("source,person\nf/x/2.avi,a\n")
+    for seed in range(4):
+        store = prepare(
+            root,
+            persons="folder",
+            labels=tmp_path / "labels.csv",
+            seed=seed,
+            splits=(0.5, 0.2, 0.3),
+        )
+        persons = {s.source: s.person for s in store.sequences}
+        assert persons["alone.avi"] == "" and persons["b/x/2.avi"] == "b"
+        # The table knows better.
+        assert persons["f/x/2.avi"] == "a" and persons["f/1.avi"] == "f"
+        splits = {}
+        for sequence in store.sequences:
+            splits.setdefault(sequence.person, set()).add(sequence.split)
+        assert all(len(found) == 1 for found in splits.values())
+    with pytest.raises(InputError, match="no video lies in a folder below"):
+        prepare(root / "a" / "1.avi", persons="folder")
+
+
 def test_signals_are_left_alone(tmp_path, prepare):
     before = signal.getsignal(signal.SIGINT)
     prepare(_write(tmp_path / "a.avi", _scene(20)), workers=1)
