@@ -229,7 +229,14 @@ def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
         paths = [os.path.expanduser(line) for line in lines if line and line[0] != "#"]
         if not paths:
             raise InputError(f"{root}: lists no video; give one path a line")
-        return _named([os.path.join(root.parent, path) for path in paths])
+        paths = [os.path.join(root.parent, path) for path in paths]
+        if not any(map(os.path.lexists, paths)):
+            raise InputError(
+                f"{root}: is read as a list of videos, and none of the {len(paths)} "
+                f"paths in it is there ({paths[0][:200]!r} is first); give one path a "
+                "line, from the list's folder or from the root"
+            )
+        return _named(paths)
     return [(root.name, str(root))]
 
 

@@ -215,6 +215,9 @@ def test_what_is_refused(tmp_path, prepare, detector_model):
         prepare(tmp_path / "empty")
     with pytest.raises(InputError, match="no such file or folder"):
         prepare(tmp_path / "none")
+    (tmp_path / "list.txt").write_text("Notes of Monday\nall went well\n")
+    with pytest.raises(InputError, match=r"list.txt: .* none of the 2 paths .*Notes"):
+        prepare(tmp_path / "list.txt")
     (tmp_path / "list.txt").write_text("\n")
     with pytest.raises(InputError, match="lists no video"):
         prepare(tmp_path / "list.txt")
