@@ -49,12 +49,12 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 # ``FrameStore.from_arrays(folder, list_of_arrays)``.
 #
 # The model is not fed whole sequences but *sets* of three frames, drawn at random from
-# each of 32 sequences. Two frames of a set differ in z only, and this is all that the
+# each of 16 sequences. Two frames of a set differ in z only, and this is all that the
 # model is told about the difference between f and z.
 
-steps, epochs = 100, 5
-train = FrameSets(store, batch_size=32, steps=steps)
-val = FrameSets(store, batch_size=32, split="val", fixed=True)
+steps, epochs = 200, 5
+train = FrameSets(store, batch_size=16, steps=steps)
+val = FrameSets(store, batch_size=16, split="val", fixed=True)
 (batch,) = train[0]
 print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 
@@ -69,7 +69,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 keras.utils.set_random_seed(0)
 model = DDR.from_config_name("tiny")
 rate = keras.optimizers.schedules.CosineDecay(
-    0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
+    0.0, (epochs - 1) * steps, warmup_target=7.5e-3, warmup_steps=steps
 )
 model.compile(keras.optimizers.Adam(rate, global_clipnorm=1e3))
 history = model.fit(train, validation_data=val, epochs=epochs, verbose=2).history
