@@ -62,7 +62,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 # Training
 # --------
 # The loss is built in: it is the negative of the variational bound (ELBO), in nats a
-# set of three frames. The configuration ``tiny`` is for a minute on a CPU, ``small``
+# set of three frames. The configuration ``tiny`` is for two minutes on a CPU, ``small``
 # for twenty minutes; ``sprites`` and others are the paper's and want a GPU. Few
 # steps go furthest with a high learning rate that rises first and then falls.
 
