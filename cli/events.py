@@ -130,11 +130,10 @@ def events(
         model, store, split, seed=seed, progress=progress, sequences=chosen
     )
     for sequence, codes in encoded:
-        known = store.frame_labels(sequence.index)
         of_sequence = find_events(
             sequence,
             codes,
-            known,
+            store.frame_labels(sequence.index),
             components=searched,
             width=smooth,
             prominence=prominence,
@@ -144,9 +143,9 @@ def events(
             spans = np.ptp(codes.standardized[:, list(searched)], axis=0)
             quiet[sequence.name] = spans.max()
         found += of_sequence
-        labels += [
-            label_texts(store, sequence, known, event.position) for event in of_sequence
-        ]
+        labels += label_texts(
+            store, sequence, [event.position for event in of_sequence]
+        )
     click.echo(f"{write_events(out, found, labels)}: {len(found)} events")
     if quiet:
         name, span = next(iter(quiet.items()))

@@ -100,11 +100,10 @@ def _store(path: str) -> list[tuple[str, object]]:
         of_people = f" of {len(people)} persons" if people else ""
         number = f"{len(chosen)} sequence{'' if len(chosen) == 1 else 's'}"
         lines.append((f"  {split}", number + of_people))
-    for label, about in store.label_info.items():
-        classes = about.get("classes")
-        kind = f"{about['kind']}, {len(classes)} classes" if classes else about["kind"]
-        unit = f", {about['unit']}" if about.get("unit") else ""
-        lines.append((f"label {label}", f"{about['scope']}, {kind}{unit}"))
+    for label, about in store.labels.items():
+        classes = f", {len(about.classes)} classes" if about.classes else ""
+        unit = f", {about.unit}" if about.unit else ""
+        lines.append((f"label {label}", f"{about.scope}, {about.kind}{classes}{unit}"))
     if store.meta.get("licence"):
         lines.append(("licence", store.meta["licence"]))
     return lines

@@ -8,14 +8,13 @@ import math
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.format import FRAME_LABELS
-from keras_ddr.data.labels import content_labels, label_text
+from keras_ddr.data.labels import FRAME_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.files import (
     check_output_path,
@@ -171,7 +170,7 @@ def _write_csv(
 ) -> None:
     z = [f"z_{k + 1}" for k in range(model.dynamic_dim)]
     f = [f"f_{k + 1}" for k in range(model.static_dim)]
-    labels = [name for name in store.label_info if name not in FRAME_LABELS]
+    labels = [name for name in store.labels if name not in FRAME_LABELS]
     header = ["sequence", "split", "person", "source", "position", "source_frame"]
     header += ["time", *z, *(f"{n}_variance" for n in z)]
     header += [*(f"{n}_standardized" for n in z), *f, *(f"{n}_variance" for n in f)]
@@ -188,6 +187,10 @@ def _rows(
     frame_labels = store.frame_labels(sequence.index)
     about = [sequence.name, sequence.split, sequence.person, sequence.source]
     static = [*_texts(codes.static.mean), *_texts(codes.static.variance)]
+    of_labels = [
+        store.labels[name].texts(store.label_values(sequence.index, name))
+        for name in labels
+    ]
     # Each is computed of all frames.
     parts = (codes.dynamic.mean, codes.dynamic.variance, codes.standardized)
     for position in range(sequence.length):
@@ -198,38 +201,20 @@ def _rows(
             _text(frame_labels["time"][position]),
             *(text for part in parts for text in _texts(part[position])),
             *static,
-            *(
-                _label_text(store, sequence, frame_labels, name, position)
-                for name in labels
-            ),
+            *(texts[position] for texts in of_labels),
         ]
 
 
 def label_texts(
-    store: FrameStore,
-    sequence: Sequence,
-    frame_labels: Mapping[str, NDArray[Any]],
-    position: int,
-) -> dict[str, str]:
-    """Labels of a frame, but for where it was cut out, and of its sequence, as text."""
-    return {
-        name: _label_text(store, sequence, frame_labels, name, position)
-        for name in content_labels(store)
+    store: FrameStore, sequence: Sequence, positions: Iterable[int]
+) -> list[dict[str, str]]:
+    """Content labels of frames as text, a dict for each position."""
+    positions = np.array(list(positions), int)
+    columns = {
+        name: label.texts(store.label_values(sequence.index, name, positions))
+        for name, label in store.content_labels.items()
     }
-
-
-def _label_text(
-    store: FrameStore,
-    sequence: Sequence,
-    frame_labels: Mapping[str, NDArray[Any]],
-    name: str,
-    position: int,
-) -> str:
-    """A label of a frame, or of its sequence, as text; "" where missing."""
-    info = store.label_info[name]
-    of_frame = info["scope"] == "frame"
-    value = frame_labels[name][position] if of_frame else sequence.labels[name]
-    return label_text(value, info)
+    return [{n: c[k] for n, c in columns.items()} for k in range(len(positions))]
 
 
 def _texts(values: Iterable[float]) -> list[str]:
@@ -309,18 +294,18 @@ def _facts(
     lengths = [s.length for s in chosen]
     yield "sequence", np.repeat(np.arange(len(chosen)), lengths)
     yield "position", np.concatenate([np.arange(length) for length in lengths])
-    for name, info in store.label_info.items():
+    for name, label in store.labels.items():
         plain = name if name in FRAME_LABELS else f"label:{name}"
-        if info["scope"] == "frame":
+        if label.scope == "frame":
             yield (
                 plain,
                 np.concatenate([store.frame_labels(s.index)[name] for s in chosen]),
             )
         else:
             values = [s.labels.get(name) for s in chosen]
-            if info["kind"] == "categorical":
+            if label.kind == "categorical":
                 yield plain, np.array(["" if v is None else v for v in values], str)
             else:
                 yield plain, np.array([math.nan if v is None else v for v in values])
-        if info["kind"] == "categorical":
-            yield f"classes:{name}", np.array(info["classes"] or [], str)
+        if label.kind == "categorical":
+            yield f"classes:{name}", np.array(label.classes or [], str)

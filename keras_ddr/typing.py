@@ -6,7 +6,7 @@ type checkers take tensors for `Any`.
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 __all__ = [
     "ImageShape",
     "Interval",
-    "LabelInfo",
     "LabelValue",
     "Progress",
     "Shape",
@@ -47,21 +46,3 @@ LabelValue: TypeAlias = str | float | None
 Track: TypeAlias = list[tuple[int, int, float, NDArray[np.float64]]]
 """One person in a video, in order: row of the spool, frame number, seconds, and what is
 known of the face, (15,)."""
-
-
-class LabelInfo(TypedDict):
-    """What a store says of a label, see `FrameStore.label_info`.
-
-    Attributes:
-        scope: "sequence" or "frame".
-        kind: "categorical", "continuous" or "periodic".
-        classes: names of the classes, or `None`.
-        unit: of the values, or `None`.
-        missing: what stands for a missing value; `None` for NaN.
-    """
-
-    scope: str
-    kind: str
-    classes: list[str] | None
-    unit: str | None
-    missing: str | float | None

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from keras_ddr.data.labels import Label
 from keras_ddr.data.splits import assign_splits
 from keras_ddr.data.store import FrameStore, Sequence
 from keras_ddr.data.writer import SequenceRecord, StoreWriter, write_store
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FrameSets",
     "FrameStore",
+    "Label",
     "Sequence",
     "SequenceRecord",
     "StoreWriter",

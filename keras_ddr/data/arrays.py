@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.data.labels import Label
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord
 from keras_ddr.errors import InputError
@@ -27,8 +28,8 @@ def records_from_arrays(
     persons: Iterable[str] | None,
     sources: Iterable[str] | None,
     seed: int,
-) -> tuple[Iterator[SequenceRecord], dict[str, dict[str, Any]]]:
-    """Turn the arguments of `FrameStore.from_arrays` into records and label info.
+) -> tuple[Iterator[SequenceRecord], dict[str, Label]]:
+    """Turn the arguments of `FrameStore.from_arrays` into records and labels.
 
     Args:
         sequences: As there.
@@ -40,7 +41,7 @@ def records_from_arrays(
         seed: As there.
 
     Returns:
-        Iterator of `SequenceRecord`, and label name → description for `write_store`.
+        Iterator of `SequenceRecord`, and label name → `Label`.
 
     Raises:
         InputError: Arguments do not belong together; of frames that are no pictures
@@ -66,7 +67,7 @@ def records_from_arrays(
         groups = joined_groups(names, persons, sources)
         splits = assign_splits(groups, splits, seed)
     sides = _listed("splits", splits, count)
-    info: dict[str, dict[str, Any]] = {}
+    described: dict[str, Label] = {}
     sequence_labels: dict[str, list[LabelValue]] = {}
     frame_labels: dict[str, list[NDArray[Any]]] = {}
     for label, given in (labels or {}).items():
@@ -77,10 +78,8 @@ def records_from_arrays(
             if text:
                 known = [None if value is None else str(value) for value in known]
             sequence_labels[label] = known
-            info[label] = {
-                "scope": "sequence",
-                "kind": "categorical" if text else "continuous",
-            }
+            kind = "categorical" if text else "continuous"
+            described[label] = Label("sequence", kind)
         else:
             arrays = [np.asarray(value) for value in values]
             classes = None
@@ -90,11 +89,8 @@ def records_from_arrays(
             arrays = [a.astype(float) if a.dtype.kind == "O" else a for a in arrays]
             whole = all(array.dtype.kind in "iub" for array in arrays)
             frame_labels[label] = arrays
-            info[label] = {
-                "scope": "frame",
-                "kind": "categorical" if whole else "continuous",
-                "classes": classes,
-            }
+            kind = "categorical" if whole else "continuous"
+            described[label] = Label("frame", kind, classes)
 
     def records() -> Iterator[SequenceRecord]:
         each = zip(sequences, names, sides, persons, sources, strict=True)
@@ -109,7 +105,7 @@ def records_from_arrays(
                 frame_labels={k: v[number] for k, v in frame_labels.items()},
             )
 
-    return records(), info
+    return records(), described
 
 
 def _holds_text(array: NDArray[Any]) -> bool:
@@ -129,11 +125,8 @@ def _classes_of(arrays: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[st
         for array in arrays
     ]
     classes = sorted({text for part in texts for text in part if text is not None})
-    place = {name: number for number, name in enumerate(classes)}
-    return [
-        np.array([-1 if text is None else place[text] for text in part], np.int32)
-        for part in texts
-    ], classes
+    label = Label("frame", "categorical", classes)
+    return [label.encode(part) for part in texts], classes
 
 
 def _listed(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from keras_ddr.typing import LabelInfo, LabelValue
+    from keras_ddr.typing import LabelValue
 
-__all__ = ["FILES", "FORMAT", "FORMAT_VERSION", "SPLITS"]
+__all__ = ["FILES", "FORMAT", "FORMAT_VERSION", "SPLITS", "Sequence"]
 
 FORMAT = "keras_ddr frame store"
 """What meta.json calls a frame store."""
@@ -23,57 +24,32 @@ HEADER_SIZE = 192
 
 COLUMNS = ("name", "start", "length", "split", "person", "source")
 LABEL_PREFIX = "label:"
-SCOPES = ("sequence", "frame")
-KINDS = ("categorical", "continuous", "periodic")
-# Every frame has these two; a dataset that knows no times leaves NaN.
-FRAME_LABELS: dict[str, LabelInfo] = {
-    "source_frame": {
-        "scope": "frame",
-        "kind": "continuous",
-        "classes": None,
-        "unit": "frames",
-        "missing": -1,
-    },
-    "time": {
-        "scope": "frame",
-        "kind": "continuous",
-        "classes": None,
-        "unit": "s",
-        "missing": None,
-    },
-}
-
-# Where in its source a frame was cut out, where that is known: the box of the face,
-# landmarks (as the person has them) and the detector's score.
-CROP_LABELS = (
-    "face_x",
-    "face_y",
-    "face_width",
-    "face_height",
-    "right_eye_x",
-    "right_eye_y",
-    "left_eye_x",
-    "left_eye_y",
-    "nose_x",
-    "nose_y",
-    "mouth_right_x",
-    "mouth_right_y",
-    "mouth_left_x",
-    "mouth_left_y",
-    "detector_score",
-)
 
 
-class Row(TypedDict):
-    """A row of sequences.csv."""
+@dataclass(frozen=True)
+class Sequence:
+    """One sequence of a store.
 
+    Attributes:
+        index: position in `store.sequences`, what `store.frames` takes.
+        name: unique within the store.
+        start: number of frames of the store before this sequence.
+        length: number of frames T.
+        split: "train", "val" or "test".
+        person: who is shown, or "" where the dataset does not know.
+        source: the file or video it was cut from, or "".
+        labels: value of every sequence label: class name (str) for categorical
+            labels, float for the others, None where missing.
+    """
+
+    index: int
     name: str
     start: int
     length: int
     split: str
-    person: str
-    source: str
-    labels: dict[str, LabelValue]
+    person: str = ""
+    source: str = ""
+    labels: dict[str, LabelValue] = field(default_factory=dict)
 
 
 def shape_text(shape: Iterable[int]) -> str:

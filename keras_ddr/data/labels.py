@@ -1,102 +1,240 @@
-"""What the values of a label mean: which are missing, and what a class is called."""
+"""Labels: which values they have, which are missing, and how they are stored."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from keras_ddr.data.format import CROP_LABELS, FRAME_LABELS
+from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.data.store import FrameStore
-    from keras_ddr.typing import LabelInfo
+    from keras_ddr.typing import LabelValue
 
-__all__ = [
-    "class_names",
-    "content_labels",
-    "is_missing",
-    "label_numbers",
-    "label_text",
-    "present",
-]
+__all__ = ["CROP_LABELS", "FRAME_LABELS", "Label"]
+
+SCOPES = ("sequence", "frame")
+KINDS = ("categorical", "continuous", "periodic")
 
 
-def content_labels(store: FrameStore) -> dict[str, LabelInfo]:
-    """Labels that say what is shown, and not where in its source a frame came from.
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """Meaning of the values of a label.
 
-    Returns:
-        Dict name → what `store.label_info` says of it.
+    A sequence label holds class names (str) or floats, `None` where missing. A frame
+    label holds numbers, one a frame; of a categorical one they are indices into
+    `classes`.
+
+    Attributes:
+        scope: "sequence" or "frame".
+        kind: "categorical", "continuous" or "periodic".
+        classes: Names of the classes, no two equal; `None` of numbers, or, while a
+            store is written, for the classes that occur.
+        unit: Of the values, such as "degrees", or `None`.
+        missing: Value that stands for none beside NaN, `None` and "". A whole number
+            for categorical frame labels, by default -1.
+
+    Raises:
+        InputError: A value is not of these; the message does not name the label.
     """
-    origin = {*FRAME_LABELS, *CROP_LABELS}
-    return {k: v for k, v in store.label_info.items() if k not in origin}
+
+    scope: str
+    kind: str
+    classes: Sequence[str] | None = None
+    unit: str | None = None
+    missing: str | float | None = None
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES or self.kind not in KINDS:
+            raise InputError(
+                f"needs a scope ({', '.join(SCOPES)}) and a kind ({', '.join(KINDS)})"
+            )
+        of_frames, categorical = self.scope == "frame", self.kind == "categorical"
+        if self.classes is not None:
+            classes = tuple(self.classes)
+            if isinstance(self.classes, str) or not all(
+                isinstance(name, str) for name in classes
+            ):
+                raise InputError("has classes that are no texts")
+            if len(set(classes)) < len(classes):
+                raise InputError("names a class twice")
+            object.__setattr__(self, "classes", classes)
+        if of_frames and categorical and self.missing is None:
+            object.__setattr__(self, "missing", -1)
+        whole = type(self.missing) is int
+        if of_frames:
+            fits = whole or (not categorical and isinstance(self.missing, float | None))
+        else:
+            fits = isinstance(self.missing, str | int | float | None)
+        if not fits or not isinstance(self.unit, str | None):
+            raise InputError("has a unit or a value for missing that cannot be")
+
+    @classmethod
+    def from_json(cls, content: object) -> Self:
+        """The label that `to_json` gave.
+
+        Args:
+            content: What a JSON file holds.
+
+        Raises:
+            InputError: It is not a label.
+        """
+        if not isinstance(content, dict):
+            raise InputError("is not described")
+        names = [field.name for field in dataclasses.fields(cls)]
+        known: dict[str, Any] = {name: content.get(name) for name in names}
+        if not isinstance(known["classes"], list | None):
+            raise InputError("has classes that are no list")
+        label = cls(**known)
+        if label.kind == "categorical" and label.classes is None:
+            raise InputError("is categorical and has no classes")
+        return label
+
+    def to_json(self) -> dict[str, Any]:
+        """The label as a dict for a JSON file."""
+        return dataclasses.asdict(self)
+
+    def merge(self, other: Label) -> Label:
+        """The label of two stores shown as one.
+
+        Args:
+            other: Label of that name in the other store.
+
+        Returns:
+            This label; a sequence label has the classes of both.
+
+        Raises:
+            InputError: The two do not mean the same.
+        """
+        same = [(x.scope, x.kind, x.unit) for x in (self, other)]
+        if self.scope == "frame":
+            same = [self, other]
+        if same[0] != same[1]:
+            raise InputError("means something else")
+        if self.classes is None or other.classes is None:
+            return self
+        classes = dict.fromkeys([*self.classes, *other.classes])
+        return dataclasses.replace(self, classes=tuple(classes))
+
+    def present(self, values: ArrayLike | Sequence[LabelValue]) -> NDArray[np.bool_]:
+        """Which values are not missing.
+
+        Args:
+            values: Stored values `(T,)`: numbers, or class names and `None`.
+
+        Returns:
+            Truth values `(T,)`.
+        """
+        values = np.asarray(values)
+        if values.dtype.kind not in "iufb":
+            absent = (None, "") if self.missing is None else (None, "", self.missing)
+            known = [value not in absent and value == value for value in values]
+            return np.array(known, bool)
+        known = ~np.isnan(values)
+        # Compare in the type of the values: no float32 is 0.1.
+        return known if self.missing is None else known & (values != self.missing)
+
+    def names(self, values: ArrayLike) -> list[str | None]:
+        """Names of classes.
+
+        Args:
+            values: Stored values `(T,)` of a categorical label.
+
+        Returns:
+            List of T names, `None` where missing.
+        """
+        values = np.asarray(values)
+        known = self.present(values)
+        if self.scope == "sequence":
+            return [str(v) if k else None for v, k in zip(values, known, strict=True)]
+        classes = self.classes or ()
+        known &= (values >= 0) & (values < len(classes))
+        return [
+            classes[int(value)] if there else None
+            for value, there in zip(values, known, strict=True)
+        ]
+
+    def numbers(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Values as numbers, those of classes as their positions in `classes`.
+
+        Args:
+            values: Stored values `(T,)`.
+
+        Returns:
+            float64 `(T,)`, NaN where missing.
+        """
+        values = np.asarray(values)
+        known = self.present(values)
+        if self.scope == "sequence" and self.classes is not None:
+            position = {name: k for k, name in enumerate(self.classes)}
+            values = [position.get(value, np.nan) for value in values]
+        result = np.full(len(known), np.nan)
+        result[known] = np.asarray(values)[known]
+        return result
+
+    def texts(self, values: ArrayLike) -> list[str]:
+        """Values as text: names of classes, or the shortest text of each number.
+
+        Args:
+            values: Stored values `(T,)`.
+
+        Returns:
+            List of T texts, "" where missing.
+        """
+        if self.kind == "categorical":
+            return [name or "" for name in self.names(values)]
+        values = np.asarray(values)
+        known = self.present(values)
+        return [str(v) if k else "" for v, k in zip(values, known, strict=True)]
+
+    def encode(self, values: Sequence[LabelValue]) -> NDArray[Any]:
+        """Values of a frame label as they are stored.
+
+        Args:
+            values: T names of classes, or numbers; `None` where missing.
+
+        Returns:
+            `(T,)`: int32 of a categorical label, else float32.
+        """
+        if self.kind != "categorical":
+            return np.array([np.nan if v is None else v for v in values], np.float32)
+        position: dict[Any, int] = {n: k for k, n in enumerate(self.classes or ())}
+        return np.array([position.get(v, self.missing) for v in values], np.int32)
+
+    def blank(self, length: int) -> NDArray[Any]:
+        """Stored values `(length,)` of a frame label that is missing everywhere."""
+        if self.kind == "categorical":
+            return np.full(length, self.missing, np.int32)
+        missing = np.nan if self.missing is None else self.missing
+        return np.full(length, missing, np.float32)
 
 
-def is_missing(value: object, info: LabelInfo) -> bool:
-    """Whether a value stands for none: `None`, NaN, "" or the label's own sign."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return True
-    if isinstance(value, str) and not value:
-        return True
-    return info["missing"] is not None and value == info["missing"]
+FRAME_LABELS = {
+    "source_frame": Label("frame", "continuous", unit="frames", missing=-1),
+    "time": Label("frame", "continuous", unit="s"),
+}
+"""Labels that every frame has; the time is NaN where a dataset knows none."""
 
-
-def present(values: NDArray[Any], info: LabelInfo) -> NDArray[np.bool_]:
-    """Which values of frames, as `FrameStore.frame_labels` gives them, are not missing.
-
-    Args:
-        values: Numbers `(T,)`.
-        info: What `store.label_info` says of the label.
-
-    Returns:
-        Truth values `(T,)`.
-    """
-    missing = info["missing"]
-    known = ~np.isnan(values)
-    # In the type of the values: no float32 is 0.1.
-    return known if missing is None else known & (values != missing)
-
-
-def class_names(values: NDArray[Any], info: LabelInfo) -> list[str | None]:
-    """Names of the classes of frames.
-
-    Args:
-        values: Class numbers `(T,)`, as `FrameStore.frame_labels` gives them.
-        info: What `store.label_info` says of the label; categorical.
-
-    Returns:
-        List of T names, `None` where there is none.
-    """
-    classes = info["classes"] or []
-    known = present(values, info) & (values >= 0) & (values < len(classes))
-    return [
-        classes[int(value)] if there else None
-        for value, there in zip(values.tolist(), known, strict=True)
-    ]
-
-
-def label_numbers(values: NDArray[Any], info: LabelInfo) -> NDArray[np.float64]:
-    """Values of a label of frames as numbers, same length; NaN where missing."""
-    return np.where(present(values, info), values.astype(np.float64), np.nan)
-
-
-def label_text(value: Any, info: LabelInfo) -> str:
-    """One value as text: the class's name, or the shortest text of the number.
-
-    Args:
-        value: Of a frame, as `FrameStore.frame_labels` gives it, or of a sequence, as
-            in `Sequence.labels`.
-        info: What `store.label_info` says of the label.
-
-    Returns:
-        The text; "" where missing.
-    """
-    if info["scope"] == "sequence":
-        return "" if is_missing(value, info) else str(value)
-    values = np.array([value])
-    if info["kind"] == "categorical":
-        return class_names(values, info)[0] or ""
-    return str(value) if present(values, info)[0] else ""
+CROP_LABELS = (
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "right_eye_x",
+    "right_eye_y",
+    "left_eye_x",
+    "left_eye_y",
+    "nose_x",
+    "nose_y",
+    "mouth_right_x",
+    "mouth_right_y",
+    "mouth_left_x",
+    "mouth_left_y",
+    "detector_score",
+)
+"""Frame labels that say where in its source a face was cut out, in pixels there: its
+box, its landmarks (left and right as the person has them), the detector's score."""

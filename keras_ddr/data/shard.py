@@ -20,20 +20,18 @@ from keras_ddr.data.format import (
     FILES,
     FORMAT,
     FORMAT_VERSION,
-    FRAME_LABELS,
-    KINDS,
     LABEL_PREFIX,
-    SCOPES,
     SPLITS,
+    Sequence,
 )
+from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.errors import InputError, reason_of
 from keras_ddr.files import bounded_lines, read_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from keras_ddr.data.format import Row
-    from keras_ddr.typing import ImageShape, LabelInfo, LabelValue, StrPath
+    from keras_ddr.typing import ImageShape, LabelValue, StrPath
 
 __all__ = ["Shard"]
 
@@ -47,8 +45,8 @@ class Shard:
     Attributes:
         path: `pathlib.Path`.
         meta: Dict of meta.json.
-        label_info: As in `FrameStore`.
-        rows: List of `format.Row`, in the order of sequences.csv.
+        labels: As in `FrameStore`.
+        sequences: List of `Sequence`, in the order of sequences.csv.
         num_frames: T.
         frame_shape: `(H, W, C)`.
         pixels_offset: Bytes before the pixels in frames.npy.
@@ -69,16 +67,16 @@ class Shard:
                     "unfinished; make the store again"
                 )
         self.meta = self._read_meta()
-        self.label_info = self._read_label_info()
+        self.labels = self._read_labels()
         self._classes = {
-            name: frozenset(info["classes"])
-            for name, info in self.label_info.items()
-            if info["classes"] is not None
+            name: frozenset(label.classes)
+            for name, label in self.labels.items()
+            if label.classes is not None
         }
         pixels = self.pixels()
         self.num_frames, height, width, channels = pixels.shape
         self.frame_shape: ImageShape = height, width, channels
-        self.rows = self._read_sequences()
+        self.sequences = self._read_sequences()
         self._check_ranges()
         # Only the headers: labels of a large store are read when first asked for.
         self._read_frame_labels(values=False)
@@ -112,36 +110,21 @@ class Shard:
                 )
         return meta
 
-    def _read_label_info(self) -> dict[str, LabelInfo]:
+    def _read_labels(self) -> dict[str, Label]:
         file = self.path / "meta.json"
         described = self.meta.get("labels")
         if not isinstance(described, dict):
             raise InputError(f"{file}: has no `labels`; make the store again")
-        result: dict[str, LabelInfo] = {}
-        for name, info in described.items():
-            if (
-                not isinstance(info, dict)
-                or info.get("scope") not in SCOPES
-                or info.get("kind") not in KINDS
-            ):
+        result = {}
+        for name, content in described.items():
+            try:
+                result[name] = Label.from_json(content)
+            except InputError as error:
                 raise InputError(
-                    f"{file}: label {name!r} has no valid scope and kind; make the "
-                    "store again"
-                )
-            if not _is_described(info):
-                raise InputError(
-                    f"{file}: label {name!r} has classes, a unit or a value for "
-                    "missing that cannot be; make the store again"
-                )
-            result[name] = {
-                "scope": info["scope"],
-                "kind": info["kind"],
-                "classes": info.get("classes"),
-                "unit": info.get("unit"),
-                "missing": info.get("missing"),
-            }
-        for name, info in FRAME_LABELS.items():
-            if name not in result or result[name]["scope"] != info["scope"]:
+                    f"{file}: label {name!r} {error}; make the store again"
+                ) from None
+        for name in FRAME_LABELS:
+            if name not in result or result[name].scope != "frame":
                 raise InputError(
                     f"{file}: does not list the frame label {name!r}; make the store "
                     "again"
@@ -225,9 +208,9 @@ class Shard:
         """Let go of the file of frames; it is opened again when it is needed."""
         self._pixels = self._file = None
 
-    def _read_sequences(self) -> list[Row]:
+    def _read_sequences(self) -> list[Sequence]:
         file = self.path / "sequences.csv"
-        rows: list[Row] = []
+        rows: list[Sequence] = []
         try:
             with open(
                 file, newline="", encoding="utf-8", errors="surrogateescape"
@@ -245,7 +228,7 @@ class Shard:
                         f"{file}: has no column {missing[0]!r}; make the store again"
                     )
                 for cells in reader:
-                    rows.append(self._read_row(file, reader.line_num, cells))
+                    rows.append(self._read_row(len(rows), file, reader.line_num, cells))
         except (OSError, csv.Error) as error:
             raise InputError(
                 f"{file}: cannot be read ({reason_of(error)}); make the store again"
@@ -254,22 +237,24 @@ class Shard:
             raise InputError(f"{file}: lists no sequence; make the store again")
         seen = set()
         for row in rows:
-            if row["name"] in seen:
+            if row.name in seen:
                 raise InputError(
-                    f"{file}: sequence {row['name']!r} is listed twice; make the "
+                    f"{file}: sequence {row.name!r} is listed twice; make the "
                     "store again"
                 )
-            seen.add(row["name"])
+            seen.add(row.name)
         return rows
 
     def _label_columns(self) -> list[str]:
         return [
             LABEL_PREFIX + name
-            for name, info in self.label_info.items()
-            if info["scope"] == "sequence"
+            for name, label in self.labels.items()
+            if label.scope == "sequence"
         ]
 
-    def _read_row(self, file: Path, line: int, row: Mapping[str, str]) -> Row:
+    def _read_row(
+        self, index: int, file: Path, line: int, row: Mapping[str, str]
+    ) -> Sequence:
         if None in row or None in row.values() or not row["name"]:
             raise InputError(
                 f"{file}: line {line} has no name, or more or fewer cells than the "
@@ -287,61 +272,57 @@ class Shard:
                 f"{file}: line {line} has the unknown split {row['split'][:40]!r}; use "
                 f"one of {', '.join(SPLITS)}"
             )
-        labels: dict[str, LabelValue] = {}
-        for name, info in self.label_info.items():
-            if info["scope"] != "sequence":
-                continue
-            text = row.get(LABEL_PREFIX + name)
-            if text is None or text == "":
-                labels[name] = None
-            elif info["kind"] == "categorical":
-                if name in self._classes and text not in self._classes[name]:
-                    raise InputError(
-                        f"{file}: line {line} has {text!r} for {name}, which is not "
-                        "among the classes in meta.json; make the store again"
-                    )
-                labels[name] = text
-            else:
-                try:
-                    labels[name] = float(text)
-                except ValueError:
-                    raise InputError(
-                        f"{file}: line {line} has {text!r} for {name}, which is not a "
-                        "number; make the store again"
-                    ) from None
-        return {
-            "name": row["name"],
-            "start": start,
-            "length": length,
-            "split": row["split"],
-            "person": row["person"] or "",
-            "source": row["source"] or "",
-            "labels": labels,
+        labels = {
+            name: self._label_value(file, line, name, row[LABEL_PREFIX + name])
+            for name, label in self.labels.items()
+            if label.scope == "sequence"
         }
+        person, source = row["person"], row["source"]
+        return Sequence(
+            index, row["name"], start, length, row["split"], person, source, labels
+        )
+
+    def _label_value(self, file: Path, line: int, name: str, text: str) -> LabelValue:
+        if text == "":
+            return None
+        if self.labels[name].kind == "categorical":
+            if text not in self._classes[name]:
+                raise InputError(
+                    f"{file}: line {line} has {text!r} for {name}, which is not "
+                    "among the classes in meta.json; make the store again"
+                )
+            return text
+        try:
+            return float(text)
+        except ValueError:
+            raise InputError(
+                f"{file}: line {line} has {text!r} for {name}, which is not a "
+                "number; make the store again"
+            ) from None
 
     def _check_ranges(self) -> None:
         file = self.path / "sequences.csv"
         end = 0
         last = None
-        for row in sorted(self.rows, key=lambda row: row["start"]):
-            if row["start"] < 0 or row["length"] < 1:
+        for row in sorted(self.sequences, key=lambda row: row.start):
+            if row.start < 0 or row.length < 1:
                 raise InputError(
-                    f"{file}: sequence {row['name']!r} starts at {row['start']} with "
-                    f"length {row['length']}; make the store again"
+                    f"{file}: sequence {row.name!r} starts at {row.start} with "
+                    f"length {row.length}; make the store again"
                 )
-            if row["start"] < end:
+            if row.start < end:
                 raise InputError(
-                    f"{file}: sequences {last!r} and {row['name']!r} share frames; "
+                    f"{file}: sequences {last!r} and {row.name!r} share frames; "
                     "make the store again"
                 )
-            end = row["start"] + row["length"]
-            last = row["name"]
+            end = row.start + row.length
+            last = row.name
             if end > self.num_frames:
                 raise InputError(
                     f"{file}: sequence {last!r} ends at frame {end}, but frames.npy "
                     f"holds {self.num_frames} frames; make the store again"
                 )
-        total = sum(row["length"] for row in self.rows)
+        total = sum(row.length for row in self.sequences)
         if total != self.num_frames:
             raise InputError(
                 f"{file}: lists {total} frames, but frames.npy holds "
@@ -363,8 +344,8 @@ class Shard:
                     raise InputError(
                         f"{file}: holds a label twice; make the store again"
                     )
-                for name, info in self.label_info.items():
-                    if info["scope"] != "frame":
+                for name, label in self.labels.items():
+                    if label.scope != "frame":
                         continue
                     if name + ".npy" not in known:
                         raise InputError(
@@ -372,10 +353,10 @@ class Shard:
                             "make the store again"
                         )
                     with archive.open(name + ".npy") as member:
-                        dtype = self._check_frame_label(file, name, info, member)
+                        dtype = self._check_frame_label(file, name, label, member)
                         if values:
                             result[name] = self._label_values(
-                                file, name, info, member, dtype
+                                file, name, label, member, dtype
                             )
         except InputError:
             raise
@@ -387,7 +368,7 @@ class Shard:
         return result
 
     def _check_frame_label(
-        self, file: Path, name: str, info: LabelInfo, member: IO[bytes]
+        self, file: Path, name: str, label: Label, member: IO[bytes]
     ) -> np.dtype[Any]:
         shape, _, dtype = _npy_header(member)
         if dtype.hasobject:
@@ -400,7 +381,7 @@ class Shard:
                 f"{file}: label {name!r} has shape {str(shape)[:80]}, but there are "
                 f"{self.num_frames} frames; make the store again"
             )
-        whole = info["kind"] == "categorical" or name == "source_frame"
+        whole = label.kind == "categorical" or name == "source_frame"
         if dtype.kind not in ("iub" if whole else "iufb"):
             raise InputError(
                 f"{file}: label {name!r} holds {str(dtype)[:40]} and no "
@@ -412,7 +393,7 @@ class Shard:
         self,
         file: Path,
         name: str,
-        info: LabelInfo,
+        label: Label,
         member: IO[bytes],
         dtype: np.dtype[Any],
     ) -> NDArray[Any]:
@@ -422,9 +403,9 @@ class Shard:
         if len(content) != size:
             raise ValueError(f"label {name!r} has more or fewer bytes than its header")
         values = np.frombuffer(content, dtype)
-        classes = info["classes"] or []
-        if info["kind"] == "categorical" and (
-            values.min() < info["missing"] or values.max() >= len(classes)
+        classes = label.classes or ()
+        if label.kind == "categorical" and (
+            values.min() < label.missing or values.max() >= len(classes)
         ):
             raise InputError(
                 f"{file}: label {name!r} has class numbers from {values.min()} to "
@@ -478,20 +459,3 @@ def _whole(text: str) -> int:
     if len(text) > 18:
         raise ValueError(text)
     return int(text)
-
-
-def _is_described(info: Mapping[str, Any]) -> bool:
-    """Whether the description of a label is one that the rest can rely on."""
-    classes, unit, missing = (info.get(k) for k in ("classes", "unit", "missing"))
-    categorical = info["kind"] == "categorical"
-    if classes is None:
-        known = not categorical
-    else:
-        known = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
-        known = known and len(set(classes)) == len(classes)
-    whole = type(missing) is int
-    if info["scope"] == "frame":
-        number = whole or (not categorical and isinstance(missing, float | None))
-    else:
-        number = isinstance(missing, str | int | float | None)
-    return known and number and isinstance(unit, str | None)

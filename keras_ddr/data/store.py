@@ -8,14 +8,15 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from keras_ddr.arguments import check_choice
-from keras_ddr.data.format import SPLITS, shape_text
+from keras_ddr.data.format import SPLITS, Sequence, shape_text
+from keras_ddr.data.labels import CROP_LABELS, FRAME_LABELS, Label
 from keras_ddr.data.shard import Shard
 from keras_ddr.errors import InputError
 from keras_ddr.files import natural_key
@@ -23,37 +24,11 @@ from keras_ddr.files import natural_key
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.typing import LabelInfo, LabelValue, Progress, StrPath
+    from keras_ddr.typing import Progress, StrPath
 
 __all__ = ["FrameStore", "Sequence"]
 
 _open_stores: weakref.WeakSet[FrameStore] = weakref.WeakSet()
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """One sequence of a store.
-
-    Attributes:
-        index: position in `store.sequences`, what `store.frames` takes.
-        name: unique within the store.
-        start: number of frames of the store before this sequence.
-        length: number of frames T.
-        split: "train", "val" or "test".
-        person: who is shown, or "" where the dataset does not know.
-        source: the file or video it was cut from, or "".
-        labels: value of every sequence label: class name (str) for categorical
-            labels, float for the others, None where missing.
-    """
-
-    index: int
-    name: str
-    start: int
-    length: int
-    split: str
-    person: str = ""
-    source: str = ""
-    labels: dict[str, LabelValue] = field(default_factory=dict)
 
 
 class FrameStore:
@@ -68,16 +43,12 @@ class FrameStore:
     Attributes:
         path: `pathlib.Path` of the folder.
         meta: what `meta.json` holds; for a folder of stores, that of the first one
-            with the labels of all, and a sha256 of those of all.
+            with a sha256 of those of all.
         dataset: name of the dataset, `meta["dataset"]`.
         frame_shape: (H, W, C).
         num_frames: frames of all sequences together.
         sequences: list of `Sequence`.
-        label_info: label name -> dict with `scope` ("sequence" or "frame"), `kind`
-            ("categorical", "continuous" or "periodic"), `classes` (list of class
-            names, or None), `unit` and `missing`. A frame label of kind categorical
-            holds indices into `classes` and -1 where missing; in other frame labels
-            `missing` None stands for NaN.
+        labels: label name -> `Label`.
 
     Example:
     >>> import tempfile
@@ -96,38 +67,29 @@ class FrameStore:
         self._by_name: dict[str, Sequence] | None = None
         self.frame_shape = shards[0].frame_shape
         self.meta = dict(shards[0].meta)
-        self.label_info = _merge_label_info(shards)
-        self.meta["labels"] = self.label_info
+        self.labels = _merged_labels(shards)
         if len(shards) > 1:
             sums = "\n".join(str(shard.meta.get("sha256")) for shard in shards)
             self.meta["sha256"] = hashlib.sha256(sums.encode()).hexdigest()
         self.dataset = self.meta.get("dataset", "")
         self.sequences: list[Sequence] = []
         self._places: list[tuple[int, int]] = []
-        names = [row["name"] for shard in shards for row in shard.rows]
+        names = [row.name for shard in shards for row in shard.sequences]
         prefix = len(set(names)) < len(names)
+        of_sequences = [n for n, x in self.labels.items() if x.scope == "sequence"]
         offset = 0
         for number, shard in enumerate(shards):
-            for row in shard.rows:
-                labels = {
-                    name: row["labels"].get(name)
-                    for name, info in self.label_info.items()
-                    if info["scope"] == "sequence"
-                }
-                name = f"{shard.path.name}/{row['name']}" if prefix else row["name"]
+            for row in shard.sequences:
                 self.sequences.append(
-                    Sequence(
-                        len(self.sequences),
-                        name,
-                        offset + row["start"],
-                        row["length"],
-                        row["split"],
-                        row["person"],
-                        row["source"],
-                        labels,
+                    replace(
+                        row,
+                        index=len(self.sequences),
+                        name=f"{shard.path.name}/{row.name}" if prefix else row.name,
+                        start=offset + row.start,
+                        labels={name: row.labels.get(name) for name in of_sequences},
                     )
                 )
-                self._places.append((number, row["start"]))
+                self._places.append((number, row.start))
             offset += shard.num_frames
         self.num_frames = offset
         if len(shards) > 1:
@@ -251,14 +213,14 @@ class FrameStore:
         from keras_ddr.data.arrays import records_from_arrays
         from keras_ddr.data.writer import write_store
 
-        records, label_info = records_from_arrays(
+        records, described = records_from_arrays(
             sequences, names, splits, labels, persons, sources, seed
         )
         return write_store(
             path,
             records,
             dataset=dataset,
-            labels=label_info,
+            labels=described,
             seed=seed,
             overwrite=overwrite,
         )
@@ -355,16 +317,42 @@ class FrameStore:
         arrays = self._shards[number].frame_labels()
         chosen = slice(start, start + sequence.length)
         result = {}
-        for name, info in self.label_info.items():
-            if info["scope"] != "frame":
-                continue
-            if name in arrays:
-                result[name] = np.array(arrays[name][chosen])
-            elif info["missing"] is None:
-                result[name] = np.full(sequence.length, np.nan, np.float32)
-            else:
-                result[name] = np.full(sequence.length, info["missing"])
+        for name, label in self.labels.items():
+            if label.scope == "frame":
+                known = name in arrays
+                result[name] = (
+                    np.array(arrays[name][chosen])
+                    if known
+                    else label.blank(sequence.length)
+                )
         return result
+
+    def label_values(
+        self, i: int | str, label: str, indices: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Read one label of the frames of a sequence.
+
+        Args:
+            i: sequence index, or its name.
+            label: name of a frame label, or of a sequence label, whose value is then
+                repeated.
+            indices: integers in [0, length); default all frames in order.
+
+        Returns:
+            Array (T,) of stored values, which `store.labels[label]` decodes.
+        """
+        sequence = self._sequence(i)
+        if self.labels[label].scope == "frame":
+            values = self.frame_labels(sequence.index)[label]
+        else:
+            values = np.full(sequence.length, sequence.labels[label], object)
+        return values if indices is None else values[np.asarray(indices)]
+
+    @property
+    def content_labels(self) -> dict[str, Label]:
+        """Labels of what is shown, and not of where in its source a frame came from."""
+        origin = {*FRAME_LABELS, *CROP_LABELS}
+        return {k: v for k, v in self.labels.items() if k not in origin}
 
     def select(self, split: str | None = None, min_length: int = 1) -> list[Sequence]:
         """List the sequences of a split.
@@ -455,27 +443,17 @@ def _checked(indices: ArrayLike, sequence: Sequence) -> NDArray[np.integer]:
     return indices.astype(np.int64)
 
 
-def _merge_label_info(shards: list[Shard]) -> dict[str, LabelInfo]:
-    merged: dict[str, LabelInfo] = {}
+def _merged_labels(shards: list[Shard]) -> dict[str, Label]:
+    merged: dict[str, Label] = {}
     for shard in shards:
-        for name, info in shard.label_info.items():
-            if name not in merged:
-                merged[name] = info.copy()
-                continue
-            known = merged[name]
-            same = all(known[key] == info[key] for key in ("scope", "kind", "unit"))
-            if info["scope"] == "frame":
-                same = same and known["classes"] == info["classes"]
-                same = same and known["missing"] == info["missing"]
-            if not same:
+        for name, label in shard.labels.items():
+            try:
+                merged[name] = merged.get(name, label).merge(label)
+            except InputError:
                 raise InputError(
                     f"{shard.path}: label {name!r} is described otherwise than in "
                     f"{shards[0].path}; stores shown as one need equal labels"
-                )
-            if known["classes"] is not None and info["classes"] is not None:
-                known["classes"] = list(
-                    dict.fromkeys([*known["classes"], *info["classes"]])
-                )
+                ) from None
     return merged
 
 

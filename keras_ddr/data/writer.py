@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
@@ -18,14 +18,13 @@ from keras_ddr.data.format import (
     COLUMNS,
     FORMAT,
     FORMAT_VERSION,
-    FRAME_LABELS,
     HEADER_SIZE,
-    KINDS,
     LABEL_PREFIX,
-    SCOPES,
     SPLITS,
+    Sequence,
     shape_text,
 )
+from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.data.place import Place, check_target
 from keras_ddr.data.shard import Shard
 from keras_ddr.data.store import FrameStore
@@ -36,8 +35,7 @@ from keras_ddr.version import __version__
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from keras_ddr.data.format import Row
-    from keras_ddr.typing import ImageShape, LabelInfo, LabelValue, StrPath
+    from keras_ddr.typing import ImageShape, LabelValue, StrPath
 
 __all__ = ["SequenceRecord", "StoreWriter", "write_store"]
 
@@ -74,7 +72,7 @@ def write_store(
     *,
     dataset: str = "arrays",
     frame_shape: ImageShape | None = None,
-    labels: Mapping[str, Mapping[str, Any]] | None = None,
+    labels: Mapping[str, Label] | None = None,
     arguments: Mapping[str, Any] | None = None,
     seed: int | None = None,
     licence: str = "",
@@ -89,9 +87,8 @@ def write_store(
         dataset: name of the dataset.
         frame_shape: (H, W, C), H and W multiples of 16; default that of the first
             sequence.
-        labels: label name -> dict with `scope`, `kind` and where they apply
-            `classes`, `unit`, `missing` (see `FrameStore.label_info`). Labels that
-            are not described are described by their first value.
+        labels: label name -> `Label`. Labels that are not described are described
+            by their first value.
         arguments: dict noted in the store: what it was made with.
         seed: noted in the store.
         licence: note on what may be done with the frames.
@@ -136,7 +133,7 @@ class StoreWriter:
         *,
         dataset: str = "arrays",
         frame_shape: ImageShape | None = None,
-        labels: Mapping[str, Mapping[str, Any]] | None = None,
+        labels: Mapping[str, Label] | None = None,
         arguments: Mapping[str, Any] | None = None,
         seed: int | None = None,
         licence: str = "",
@@ -147,17 +144,15 @@ class StoreWriter:
         self.frame_shape: ImageShape | None = None
         if frame_shape is not None:
             self.frame_shape = _checked_shape(frame_shape, "frame_shape")
-        self.labels: dict[str, LabelInfo] = {}
-        for name, info in (labels or {}).items():
-            self.labels[name] = _checked_label(name, info)
-        for name, info in FRAME_LABELS.items():
-            self.labels.setdefault(name, info.copy())
+        self.labels: dict[str, Label] = {**FRAME_LABELS, **(labels or {})}
+        for name in self.labels:
+            _check_label_name(name)
         self.arguments = arguments
         self.seed = seed
         self.licence = licence
         self.overwrite = overwrite
         self.num_frames = 0
-        self._rows: list[Row] = []
+        self._rows: list[Sequence] = []
         self._names: set[str] = set()
         self._sides: dict[tuple[str, str], str] = {}
         self._frame_labels: list[dict[str, NDArray[Any]]] = []
@@ -246,7 +241,7 @@ class StoreWriter:
             )
         return np.ascontiguousarray(frames)
 
-    def _checked_row(self, record: SequenceRecord, length: int) -> Row:
+    def _checked_row(self, record: SequenceRecord, length: int) -> Sequence:
         name = str(record.name)
         if not name or name in self._names:
             raise InputError(
@@ -268,36 +263,32 @@ class StoreWriter:
                 )
         for label, value in record.labels.items():
             if label not in self.labels:
-                categorical = isinstance(value, str)
-                self.labels[label] = _checked_label(
-                    label,
-                    {
-                        "scope": "sequence",
-                        "kind": "categorical" if categorical else "continuous",
-                    },
-                )
+                _check_label_name(label)
+                kind = "categorical" if isinstance(value, str) else "continuous"
+                self.labels[label] = Label("sequence", kind)
             self._check_value(name, label, value)
         self._names.add(name)
-        return {
-            "name": name,
-            "start": self.num_frames,
-            "length": length,
-            "split": record.split,
-            "person": record.person or "",
-            "source": record.source or "",
-            "labels": dict(record.labels),
-        }
+        return Sequence(
+            len(self._rows),
+            name,
+            self.num_frames,
+            length,
+            record.split,
+            record.person or "",
+            record.source or "",
+            dict(record.labels),
+        )
 
     def _check_value(self, name: str, label: str, value: object) -> None:
-        info = self.labels[label]
-        if info["scope"] != "sequence":
+        known = self.labels[label]
+        if known.scope != "sequence":
             raise InputError(
                 f"sequence {name!r}: {label!r} is a frame label; give one value a frame"
             )
         if value is None:
             return
-        if info["kind"] == "categorical":
-            classes = info["classes"]
+        if known.kind == "categorical":
+            classes = known.classes
             if not isinstance(value, str) or (
                 classes is not None and value not in classes
             ):
@@ -308,7 +299,7 @@ class StoreWriter:
         elif not isinstance(value, (int, float, np.number, np.bool_)):
             raise InputError(
                 f"sequence {name!r}: {value!r} is not a number, but label {label!r} "
-                f"is {info['kind']}"
+                f"is {known.kind}"
             )
 
     def _checked_frame_labels(
@@ -326,23 +317,19 @@ class StoreWriter:
                     f"{values.shape}, but {length} numbers are needed, one a frame"
                 )
             if label not in self.labels:
-                categorical = values.dtype.kind in "iub"
-                self.labels[label] = _checked_label(
-                    label,
-                    {
-                        "scope": "frame",
-                        "kind": "categorical" if categorical else "continuous",
-                    },
-                )
-            info = self.labels[label]
-            if info["scope"] != "frame":
+                _check_label_name(label)
+                whole = values.dtype.kind in "iub"
+                kind = "categorical" if whole else "continuous"
+                self.labels[label] = Label("frame", kind)
+            known = self.labels[label]
+            if known.scope != "frame":
                 raise InputError(
                     f"sequence {record.name!r}: {label!r} is a sequence label; give "
                     "one value"
                 )
-            if info["kind"] == "categorical":
-                top = len(info["classes"]) if info["classes"] is not None else None
-                missing = info["missing"]
+            if known.kind == "categorical":
+                top = len(known.classes) if known.classes is not None else None
+                missing = known.missing
                 if (
                     values.dtype.kind not in "iub"
                     or not isinstance(missing, int | float)
@@ -393,46 +380,35 @@ class StoreWriter:
         self._place.publish()
 
     def _describe_classes(self) -> None:
-        for label, info in self.labels.items():
-            if info["kind"] != "categorical" or info["classes"] is not None:
+        for name, label in self.labels.items():
+            if label.kind != "categorical" or label.classes is not None:
                 continue
-            if info["scope"] == "sequence":
-                values = {row["labels"].get(label) for row in self._rows}
-                info["classes"] = sorted(v for v in values if isinstance(v, str))
+            if label.scope == "sequence":
+                values = {row.labels.get(name) for row in self._rows}
+                classes = sorted(v for v in values if isinstance(v, str))
             else:
-                top = max(
-                    (
-                        int(labels[label].max())
-                        for labels in self._frame_labels
-                        if label in labels
-                    ),
-                    default=-1,
-                )
-                info["classes"] = [str(number) for number in range(top + 1)]
+                tops = [int(x[name].max()) for x in self._frame_labels if name in x]
+                classes = [str(number) for number in range(max(tops, default=-1) + 1)]
+            self.labels[name] = replace(label, classes=classes)
 
     def _write_frame_labels(self) -> None:
         arrays = {}
-        for label, info in self.labels.items():
-            if info["scope"] != "frame":
-                continue
-            parts = []
-            for row, labels in zip(self._rows, self._frame_labels, strict=True):
-                part = labels.get(label)
-                if part is None:
-                    missing = info["missing"]
-                    part = np.full(
-                        row["length"],
-                        np.nan if missing is None else missing,
-                        np.int32 if info["kind"] == "categorical" else np.float32,
-                    )
-                parts.append(part)
-            arrays[label] = np.concatenate(parts)
+        for name, label in self.labels.items():
+            if label.scope == "frame":
+                arrays[name] = np.concatenate(
+                    [
+                        values[name] if name in values else label.blank(row.length)
+                        for row, values in zip(
+                            self._rows, self._frame_labels, strict=True
+                        )
+                    ]
+                )
         with open(self._place.folder / "labels.npz", "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             _sync(file)
 
     def _write_sequences(self) -> None:
-        names = [n for n, i in self.labels.items() if i["scope"] == "sequence"]
+        names = [n for n, x in self.labels.items() if x.scope == "sequence"]
         path = self._place.folder / "sequences.csv"
         header = [*COLUMNS, *(LABEL_PREFIX + name for name in names)]
         rows = (_cells(row, names) for row in self._rows)
@@ -443,9 +419,9 @@ class StoreWriter:
     def _write_meta(self, frame_shape: ImageShape) -> None:
         counts = {"sequences": len(self._rows), "frames": self.num_frames}
         for split in SPLITS:
-            counts[split] = sum(row["split"] == split for row in self._rows)
+            counts[split] = sum(row.split == split for row in self._rows)
         for what in ("person", "source"):
-            counts[what + "s"] = len({row[what] for row in self._rows} - {""})
+            counts[what + "s"] = len({getattr(row, what) for row in self._rows} - {""})
         meta = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -466,7 +442,7 @@ class StoreWriter:
                     for name in ("sequences.csv", "labels.npz")
                 },
             },
-            "labels": self.labels,
+            "labels": {k: label.to_json() for k, label in self.labels.items()},
         }
         with open(self._place.folder / "meta.json", "w", encoding="utf-8") as file:
             file.write(checksums.json_text(meta))
@@ -489,14 +465,13 @@ class StoreWriter:
             ) from error
 
 
-def _cells(row: Row, names: list[str]) -> list[object]:
+def _cells(row: Sequence, names: list[str]) -> list[object]:
     """A line of sequences.csv; what is missing or NaN is blank."""
-    cells = dict(row)
-    values = [row["labels"].get(name) for name in names]
+    values = [row.labels.get(name) for name in names]
     # Python writes True, which is no number to a reader.
     values = [float(v) if isinstance(v, bool | np.bool_) else v for v in values]
     values = ["" if v is None or v != v else v for v in values]
-    return [*(cells[column] for column in COLUMNS), *values]
+    return [*(getattr(row, column) for column in COLUMNS), *values]
 
 
 def _checked_shape(shape: Iterable[int], what: str) -> ImageShape:
@@ -509,30 +484,9 @@ def _checked_shape(shape: Iterable[int], what: str) -> ImageShape:
     return shape
 
 
-def _checked_label(name: str, info: Mapping[str, Any]) -> LabelInfo:
-    info = dict(info)
-    if info.get("scope") not in SCOPES or info.get("kind") not in KINDS:
-        raise InputError(
-            f"labels: {name!r} needs a scope ({', '.join(SCOPES)}) and a kind "
-            f"({', '.join(KINDS)})"
-        )
+def _check_label_name(name: str) -> None:
     if not name or name == "file" or "/" in name:
         raise InputError(f"labels: {name!r} cannot be a label's name; choose another")
-    classes = info.get("classes")
-    if classes is not None:
-        classes = [str(value) for value in classes]
-        if len(set(classes)) < len(classes):
-            raise InputError(f"labels: {name!r} names a class twice")
-    missing = info.get("missing")
-    if info["scope"] == "frame" and info["kind"] == "categorical" and missing is None:
-        missing = -1
-    return {
-        "scope": info["scope"],
-        "kind": info["kind"],
-        "classes": classes,
-        "unit": info.get("unit"),
-        "missing": missing,
-    }
 
 
 def _sync(file: IO[bytes] | IO[str]) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.data.labels import Label
 from keras_ddr.datasets import clips, execution, options, parts, pipeline, videos
 from keras_ddr.datasets.affwild_files import KINDS, find_sources
 from keras_ddr.datasets.annotations import align, read_annotation
@@ -171,7 +172,7 @@ def prepare(
     }
     info = options.face_labels()
     for kind in KINDS:
-        info[kind] = {"scope": "frame", "kind": "continuous"}
+        info[kind] = Label("frame", "continuous")
     return pipeline.build(
         store_path,
         sources,

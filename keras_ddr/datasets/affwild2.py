@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.data.labels import Label
 from keras_ddr.datasets import clips, execution, options, parts, pipeline
 from keras_ddr.datasets.affwild2_files import (
     MISSING,
@@ -170,7 +171,7 @@ def prepare(
         reading,
         dataset="affwild2",
         frame_shape=(int(size), int(size), int(channels)),
-        labels=_label_info(columns),
+        labels=_described(columns),
         what="folder of pictures",
         arguments={**reading, "root": str(given), "splits": list(splits)},
         licence=LICENCE,
@@ -183,21 +184,17 @@ def prepare(
     )
 
 
-def _label_info(columns: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
-    info = {}
+def _described(columns: Mapping[str, list[str]]) -> dict[str, Label]:
+    labels = {}
     for kind, names in columns.items():
         if kind == "expression":
-            info[kind] = {"scope": "frame", "kind": "categorical", "classes": names}
+            labels[kind] = Label("frame", "categorical", names)
             continue
         for name in names:
-            info[name] = {"scope": "frame", "kind": "continuous"}
+            labels[name] = Label("frame", "continuous")
             if kind == "au":
-                info[name] = {
-                    "scope": "frame",
-                    "kind": "categorical",
-                    "classes": ["0", "1"],
-                }
-    return info
+                labels[name] = Label("frame", "categorical", ["0", "1"])
+    return labels
 
 
 def read_faces(

@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_ddr.arguments import check_seed, check_whole
 from keras_ddr.data.format import SPLITS
+from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, checked_shares, split_counts
 from keras_ddr.data.writer import SequenceRecord, write_store
@@ -134,7 +135,7 @@ def prepare(
         records = _generated(
             images, classes, pools, counts, length, digits, seed, progress
         )
-        labels = _label_info(digits)
+        labels = _labels(digits)
     return write_store(
         store_path,
         records,
@@ -317,22 +318,18 @@ def _generated(
                 progress(done, sum(counts))
 
 
-def _label_info(digits: int) -> dict[str, dict[str, Any]]:
+def _labels(digits: int) -> dict[str, Label]:
     names = [str(value) for value in range(10)]
     together = itertools.combinations_with_replacement(names, digits)
     classes = {f"digit_{n + 1}": names for n in range(digits)}
     classes["digits"] = ["-".join(several) for several in together]
     labels = {
-        label: {"scope": "sequence", "kind": "categorical", "classes": values}
+        label: Label("sequence", "categorical", values)
         for label, values in classes.items()
     }
     for n in range(digits):
         for axis in "xy":
-            labels[f"{axis}_{n + 1}"] = {
-                "scope": "frame",
-                "kind": "continuous",
-                "unit": "px",
-            }
+            labels[f"{axis}_{n + 1}"] = Label("frame", "continuous", unit="px")
     return labels
 
 

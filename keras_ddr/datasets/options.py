@@ -16,6 +16,7 @@ from keras_ddr.arguments import (
     check_whole,
     is_number,
 )
+from keras_ddr.data.labels import Label
 from keras_ddr.errors import InputError
 from keras_ddr.faces.detector import COLUMNS, FaceDetector, detector_model
 from keras_ddr.media import opencv
@@ -106,14 +107,12 @@ def detector(
     }
 
 
-def face_labels() -> dict[str, dict[str, Any]]:
+def face_labels() -> dict[str, Label]:
     """Descriptions of the frame labels that say where a face was."""
     return {
-        name: {
-            "scope": "frame",
-            "kind": "continuous",
-            "unit": None if name == "detector_score" else "px",
-        }
+        name: Label(
+            "frame", "continuous", unit=None if name == "detector_score" else "px"
+        )
         for name in COLUMNS
     }
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.format import FRAME_LABELS
+from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
@@ -100,7 +100,7 @@ def build(
     *,
     dataset: str,
     frame_shape: ImageShape,
-    labels: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, Label],
     what: str = "source",
     arguments: Mapping[str, Any] | None = None,
     user_labels: UserLabels | None = None,
@@ -123,7 +123,7 @@ def build(
         options: plain dict that `read` gets; parts of other options are not reused.
         dataset: name of the data set.
         frame_shape: (H, W, C).
-        labels: label name -> description, see `write_store`.
+        labels: label name -> `Label`.
         what: what a source is called in messages.
         arguments: noted in the store; default `options`.
         user_labels: `user_labels.UserLabels` or None.
@@ -317,11 +317,11 @@ def _records(
     parts: list[tuple[Source, Summary]],
     folder: Path,
     keys: Mapping[str, str],
-    labels: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, Label],
     user_labels: UserLabels | None,
     splits: Sequence[float],
     seed: int,
-) -> tuple[dict[str, Mapping[str, Any]], Iterator[SequenceRecord]]:
+) -> tuple[dict[str, Label], Iterator[SequenceRecord]]:
     """Descriptions of all labels, and the sequences one at a time."""
     used = [(source, part) for source, part in parts if part.lengths]
     names = [source.name for source, _ in used]

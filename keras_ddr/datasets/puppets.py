@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.arguments import check_size, check_whole
+from keras_ddr.data.labels import Label
 from keras_ddr.data.splits import checked_shares
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
@@ -123,16 +124,13 @@ def prepare(
     shares = checked_shares(splits)
     chosen = choose_identities([6] * 4, identities, shares, seed)
     labels = {
-        name: {"scope": "sequence", "kind": "categorical", "classes": list(classes)}
+        name: Label("sequence", "categorical", list(classes))
         for name, classes in ATTRIBUTES.items()
     }
     for name in ("arm_angle", "leg_angle"):
-        labels[name] = {"scope": "frame", "kind": "continuous", "unit": "degrees"}
-    labels["pose"] = {
-        "scope": "frame",
-        "kind": "categorical",
-        "classes": [f"arms-{a}-legs-{b}" for a in range(arms) for b in range(legs)],
-    }
+        labels[name] = Label("frame", "continuous", unit="degrees")
+    poses = [f"arms-{a}-legs-{b}" for a in range(arms) for b in range(legs)]
+    labels["pose"] = Label("frame", "categorical", poses)
     return write_store(
         store_path,
         sequences(chosen, size=size, arms=arms, legs=legs, progress=progress),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
@@ -157,11 +158,7 @@ def prepare(
     chosen = _without(chosen, lacking)
     distinct, distinct_names = _distinct_poses(layers)
     labels = {
-        layer: {
-            "scope": "sequence",
-            "kind": "categorical",
-            "classes": list(sheets),
-        }
+        layer: Label("sequence", "categorical", list(sheets))
         for layer, sheets in LAYERS.items()
     }
     for name, classes in {
@@ -170,11 +167,7 @@ def prepare(
         "animation": ANIMATIONS,
         "direction": DIRECTIONS,
     }.items():
-        labels[name] = {
-            "scope": "frame",
-            "kind": "categorical",
-            "classes": list(classes),
-        }
+        labels[name] = Label("frame", "categorical", list(classes))
     return write_store(
         store_path,
         sequences(layers, chosen, background, distinct, progress),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from keras_ddr.data.format import SPLITS
+from keras_ddr.data.labels import Label
 from keras_ddr.datasets.layouts import id_of
 from keras_ddr.errors import InputError
 from keras_ddr.files import bounded_lines
@@ -42,7 +43,7 @@ class UserLabels:
     """
 
     def __init__(self) -> None:
-        self.info: dict[str, dict[str, Any]] = {}
+        self.info: dict[str, Label] = {}
         self._persons: dict[str, str] = {}
         self._splits: dict[str, str] = {}
         # source -> {column: value}
@@ -78,19 +79,13 @@ class UserLabels:
         whole = self._sequence.get(source, {})
         frames = self._frames.get(source, {})
         of_sequence, of_frames = {}, {}
-        for name, info in self.info.items():
-            if info["scope"] == "sequence":
+        for name, label in self.info.items():
+            if label.scope == "sequence":
                 of_sequence[name] = whole.get(name)
                 continue
             known = frames.get(name, {})
             values = [known.get(int(n), whole.get(name)) for n in numbers]
-            if info["kind"] == "categorical":
-                place = {value: k for k, value in enumerate(info["classes"])}
-                of_frames[name] = np.array([place.get(v, -1) for v in values], np.int32)
-            else:
-                of_frames[name] = np.array(
-                    [math.nan if v is None else v for v in values], np.float32
-                )
+            of_frames[name] = label.encode(values)
         return of_sequence, of_frames
 
 
@@ -330,13 +325,8 @@ def _add(
     else:
         values.extend(texts)
     of_frames = any(frame is not None for _, _, frame, _ in cells)
-    info: dict[str, Any] = {
-        "scope": "frame" if of_frames else "sequence",
-        "kind": kind,
-    }
-    if kind == "categorical":
-        info["classes"] = sorted(set(texts))
-    result.info[name] = info
+    classes = sorted(set(texts)) if kind == "categorical" else None
+    result.info[name] = Label("frame" if of_frames else "sequence", kind, classes)
     for (line, source, frame, _), known in zip(cells, values, strict=True):
         if frame is None:
             whole = result._sequence.setdefault(source, {})

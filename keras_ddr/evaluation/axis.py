@@ -20,7 +20,7 @@ from keras_ddr.evaluation.probes import r_squared
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.typing import LabelInfo
+    from keras_ddr.data.labels import Label
 
 __all__ = [
     "BINS",
@@ -63,11 +63,11 @@ class AxisScore:
     importance: list[list[float]]
 
 
-def frame_factors(labels: Mapping[str, LabelInfo], dynamic_dim: int) -> list[str]:
+def frame_factors(labels: Mapping[str, Label], dynamic_dim: int) -> list[str]:
     """Names of the factors of frames that the components of z may stand for.
 
     Args:
-        labels: Dict name → info as in `store.label_info`, without bookkeeping.
+        labels: Dict name → `Label`, as in `store.content_labels`.
         dynamic_dim: Number of components of z.
 
     Returns:
@@ -78,8 +78,8 @@ def frame_factors(labels: Mapping[str, LabelInfo], dynamic_dim: int) -> list[str
     """
     names = [
         name
-        for name, info in labels.items()
-        if info["scope"] == "frame" and info["kind"] == "continuous"
+        for name, label in labels.items()
+        if label.scope == "frame" and label.kind == "continuous"
     ]
     if len(names) != dynamic_dim:
         raise InputError(

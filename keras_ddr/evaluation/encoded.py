@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.labels import is_missing, present
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.inference import Codes
     from keras_ddr.model import DDR
-    from keras_ddr.typing import LabelInfo
 
 __all__ = [
     "EncodedSplit",
@@ -101,13 +100,13 @@ class EncodedSplit:
         }
 
     def items(
-        self, label: str, info: LabelInfo, code: str
+        self, name: str, label: Label, code: str
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.integer]]:
         """All items that have a label.
 
         Args:
-            label: Name of the label.
-            info: What `store.label_info` says of it.
+            name: Name of the label.
+            label: Its `Label` in the store.
             code: "f", "z" or "z~".
 
         Returns:
@@ -115,9 +114,9 @@ class EncodedSplit:
             sequences they belong to.
         """
         owner = self.owner
-        if info["scope"] == "sequence":
-            values = [sequence.labels.get(label) for sequence in self.sequences]
-            known = np.array([not is_missing(v, info) for v in values])
+        if label.scope == "sequence":
+            values = [sequence.labels.get(name) for sequence in self.sequences]
+            known = label.present(values)
             values = np.array(
                 [v if k else "" for v, k in zip(values, known, strict=True)]
             )
@@ -128,12 +127,12 @@ class EncodedSplit:
                 known, values = known[self.owner], values[self.owner]
         else:
             codes = self.frame_codes[code]
-            values = self.frame_values(label)
-            known = present(values, info)
+            values = self.frame_values(name)
+            known = label.present(values)
         codes, values, owner = codes[known], values[known], owner[known]
-        if info["kind"] != "categorical":
+        if label.kind != "categorical":
             values = values.astype("float64")
-        if code == "f" and info["scope"] == "frame":
+        if code == "f" and label.scope == "frame":
             # f is the same for all frames of a sequence, so that more rows add time
             # (a linear probe of 178 poses takes many minutes) and no knowledge.
             rank = self._rank[known]

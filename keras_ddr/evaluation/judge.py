@@ -140,8 +140,8 @@ def check_judge(judge: Judge, store: FrameStore, sequences: list[Sequence]) -> N
         )
     for target in judge.targets:
         for label in target.labels:
-            info = store.label_info.get(label)
-            if info is None or info["scope"] != target.scope:
+            known = store.labels.get(label)
+            if known is None or known.scope != target.scope:
                 raise InputError(
                     f"judge: it names {label!r}, but {store.path} has no such label of "
                     f"a {target.scope}; train one on this store"

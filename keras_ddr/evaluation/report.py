@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.arguments import check_seed, check_whole
-from keras_ddr.data.labels import content_labels, label_numbers
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import axis, probes, protocol, swap, verification
 from keras_ddr.evaluation.encoded import (
@@ -30,6 +29,7 @@ from keras_ddr.evaluation.targets import choose_targets
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore
     from keras_ddr.evaluation.axis import AxisScore
     from keras_ddr.evaluation.judge import Judge
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from keras_ddr.evaluation.swap import SwapScore
     from keras_ddr.evaluation.verification import VerificationScore
     from keras_ddr.model import DDR
-    from keras_ddr.typing import LabelInfo, Progress
+    from keras_ddr.typing import Progress
 
 __all__ = ["CODES", "METRICS", "EvaluationReport", "Skipped", "evaluate"]
 
@@ -305,7 +305,6 @@ def evaluate(
             skipped.append(Skipped(what, str(error)))
     probed = found.pop("probes")
     judged = found["judge"]
-    info = content_labels(store)
     details = {
         "split": split,
         "fit_split": fit_split,
@@ -320,7 +319,7 @@ def evaluate(
     }
     return EvaluationReport(
         probes=probed,
-        scopes={label: info[label]["scope"] for label in probed or {}},
+        scopes={label: store.labels[label].scope for label in probed or {}},
         skipped=skipped,
         details=details,
         msd=None if judged is None else MSDScore.of(judged),
@@ -373,37 +372,33 @@ def _probe(
     fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
 ) -> dict[str, dict[str, ProbeScore]]:
     found = {}
-    labels = content_labels(fit.store)
-    for label, info in labels.items():
-        if info["kind"] not in ("categorical", "continuous", "periodic"):
-            skipped.append(Skipped(label, f"labels of kind {info['kind']!r}"))
-            continue
+    labels = fit.store.content_labels
+    for name, label in labels.items():
         try:
-            found[label] = _probe_label(fit, test, label, info, seed)
+            found[name] = _probe_label(fit, test, name, label, seed)
         except InputError as error:
-            skipped.append(Skipped(label, str(error)))
+            skipped.append(Skipped(name, str(error)))
     if not labels:
         skipped.append(Skipped("probes", "the store has no labels"))
     return found
 
 
 def _probe_label(
-    fit: EncodedSplit, test: EncodedSplit, label: str, info: LabelInfo, seed: int
+    fit: EncodedSplit, test: EncodedSplit, name: str, label: Label, seed: int
 ) -> dict[str, ProbeScore]:
-    classes = info["classes"]
-    period = probes.period_of(info["unit"] if info["kind"] == "periodic" else None)
+    period = probes.period_of(label.unit if label.kind == "periodic" else None)
     scores = {}
     for code, estimator in CODES.items():
-        fit_codes, fit_values, _ = fit.items(label, info, code)
-        test_codes, test_values, owner = test.items(label, info, code)
+        fit_codes, fit_values, _ = fit.items(name, label, code)
+        test_codes, test_values, owner = test.items(name, label, code)
         scores[code] = probes.probe(
             fit_codes,
             fit_values,
             test_codes,
             test_values,
-            info["kind"],
+            label.kind,
             estimator,
-            classes=len(classes) if classes else None,
+            classes=len(label.classes) if label.classes else None,
             period=period,
             groups=owner,
             seed=seed,
@@ -414,7 +409,7 @@ def _probe_label(
 def _axis(
     model: DDR, fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
 ) -> dict[str, AxisScore]:
-    labels = content_labels(fit.store)
+    labels = fit.store.content_labels
     names = axis.frame_factors(labels, model.dynamic_dim)
     factors = {
         part: {name: _known(part.frame_values(name), labels[name]) for name in names}
@@ -433,7 +428,7 @@ def _axis(
     return scores
 
 
-def _known(values: NDArray[Any], info: LabelInfo) -> NDArray[np.float64]:
+def _known(values: NDArray[Any], label: Label) -> NDArray[np.float64]:
     """Values with NaN where they stand for none, or are infinite."""
-    numbers = label_numbers(values, info)
+    numbers = label.numbers(values)
     return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.data.labels import present
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 
@@ -80,7 +79,7 @@ def swap_error(
     Raises:
         InputError: The label is missing, or no frame can be paired.
     """
-    if label not in store.label_info or store.label_info[label]["scope"] != "frame":
+    if label not in store.labels or store.labels[label].scope != "frame":
         raise InputError(f"{store.path} has no frame label {label!r} to pair frames by")
     if len(sequences) < 2:
         raise InputError("swapping takes at least two sequences")
@@ -172,7 +171,7 @@ def _choose_pairs(
     """List of (A, frame of A, B, frame of B) with equal labels; indices in lists."""
     generator = np.random.default_rng(seed)
     values = [store.frame_labels(s.index)[label] for s in sequences]
-    known = [present(column, store.label_info[label]) for column in values]
+    known = [store.labels[label].present(column) for column in values]
     chosen: list[tuple[int, int, int, int]] = []
     # Some draws find no partner where a pose is not stored for everyone.
     for _ in range(10 * pairs):

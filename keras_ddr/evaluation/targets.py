@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.data.labels import class_names, content_labels, is_missing
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.typing import LabelInfo
 
 __all__ = ["Target", "choose_targets", "look_alike_ceiling"]
 
@@ -48,12 +47,12 @@ class Target:
     def of_sequence(self, store: FrameStore, sequence: Sequence) -> NDArray[np.integer]:
         """Class numbers `(T,)` of the frames of a sequence; −1 where there is none."""
         number: dict[str | None, int] = {name: i for i, name in enumerate(self.classes)}
-        names = _names(store, sequence, self.labels, self.scope)
+        names = _names(store, sequence, self.labels)
         return np.array([number.get(name, -1) for name in names])
 
     def classes_in(self, store: FrameStore, sequences: Iterable[Sequence]) -> set[str]:
         """Names of the classes that occur in sequences, known or not."""
-        return _found(store, sequences, self.labels, self.scope)
+        return _found(store, sequences, self.labels)
 
 
 def choose_targets(
@@ -81,7 +80,7 @@ def choose_targets(
     Raises:
         InputError: The store has no such labels, or they do not vary.
     """
-    labels = content_labels(store)
+    labels = store.content_labels
     wanted = attributes
     if attributes is None:
         attributes = _categorical(labels, "sequence")
@@ -100,19 +99,17 @@ def choose_targets(
     ]:
         if name not in _categorical(labels, scope):
             raise InputError(f"the store has no categorical {scope} label {name!r}")
-    attributes = [
-        (name, _found(store, sequences, (name,), "sequence")) for name in attributes
-    ]
+    attributes = [(name, _found(store, sequences, (name,))) for name in attributes]
     varied = [(name, classes) for name, classes in attributes if len(classes) > 1]
     if not varied or (wanted is not None and len(varied) < len(attributes)):
         raise InputError("the store has no sequence label that varies in training")
     labels = tuple(action)
-    classes = _found(store, sequences, labels, "frame")
+    classes = _found(store, sequences, labels)
     if len(classes) < 2:
         raise InputError(f"the action ({_JOIN.join(labels)}) does not vary in training")
     wanted = [((name,), "sequence", found) for name, found in varied]
     *attributes, action = (
-        Target(names, scope, sorted(found | _found(store, judged, names, scope)))
+        Target(names, scope, sorted(found | _found(store, judged, names)))
         for names, scope, found in [*wanted, (labels, "frame", classes)]
     )
     return attributes, action
@@ -132,7 +129,7 @@ def look_alike_ceiling(
         Share of frames in (0, 1] that are right if of all frames that look the same
         the most frequent action is named; `None` without that label.
     """
-    if _DISTINCT not in store.label_info:
+    if _DISTINCT not in store.labels:
         return None
     counts: dict[tuple[int, int], int] = {}
     for sequence in sequences:
@@ -153,34 +150,30 @@ def _found(
     store: FrameStore,
     sequences: Iterable[Sequence],
     labels: tuple[str, ...],
-    scope: str,
 ) -> set[str]:
     """Names of the classes that occur."""
     found: set[str | None] = set()
     for sequence in sequences:
-        found.update(_names(store, sequence, labels, scope))
+        found.update(_names(store, sequence, labels))
     return {name for name in found if name is not None}
 
 
 def _names(
-    store: FrameStore, sequence: Sequence, labels: tuple[str, ...], scope: str
+    store: FrameStore, sequence: Sequence, labels: tuple[str, ...]
 ) -> list[str | None]:
     """Class names of the frames of a sequence, `None` where one is missing."""
-    if scope == "sequence":
-        values = [sequence.labels.get(name) for name in labels]
-        infos = [store.label_info[name] for name in labels]
-        gap = any(is_missing(v, i) for v, i in zip(values, infos, strict=True))
-        return [None if gap else _JOIN.join(map(str, values))] * sequence.length
-    stored = store.frame_labels(sequence.index)
-    columns = [class_names(stored[name], store.label_info[name]) for name in labels]
+    columns = [
+        store.labels[name].names(store.label_values(sequence.index, name))
+        for name in labels
+    ]
     return [
         None if None in row else _JOIN.join(row) for row in zip(*columns, strict=True)
     ]
 
 
-def _categorical(labels: Mapping[str, LabelInfo], scope: str) -> list[str]:
+def _categorical(labels: Mapping[str, Label], scope: str) -> list[str]:
     return [
         name
-        for name, info in labels.items()
-        if info["scope"] == scope and info["kind"] == "categorical"
+        for name, label in labels.items()
+        if label.scope == scope and label.kind == "categorical"
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.data.format import CROP_LABELS
+from keras_ddr.data.labels import CROP_LABELS
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import is_usable
 from keras_ddr.faces.cropping import crop_square, square

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from keras_ddr.data.labels import class_names, content_labels, label_numbers
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
 from keras_ddr.visualization import selection
@@ -23,10 +22,11 @@ from keras_ddr.visualization.style import to_rgb
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.inference import Codes
     from keras_ddr.model import DDR
-    from keras_ddr.typing import LabelInfo, StrPath
+    from keras_ddr.typing import StrPath
 
 __all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
 
@@ -190,9 +190,9 @@ def _about(
     """What the page says of a sequence and its frames; plain values."""
     known = store.frame_labels(sequence.index)
     labels = {
-        name: _plain(known[name][positions], info)
-        for name, info in content_labels(store).items()
-        if info["scope"] == "frame"
+        name: _plain(known[name][positions], label)
+        for name, label in store.content_labels.items()
+        if label.scope == "frame"
     }
     for name, value in sequence.labels.items():
         if isinstance(value, str) or (value is not None and math.isfinite(value)):
@@ -210,13 +210,13 @@ def _about(
     }
 
 
-def _plain(values: NDArray[Any], info: LabelInfo) -> list[Any]:
+def _plain(values: NDArray[Any], label: Label) -> list[Any]:
     """Values of frames as JSON has them: `None` where there is none."""
-    if info["kind"] == "categorical":
-        return class_names(values, info)
+    if label.kind == "categorical":
+        return label.names(values)
     return [
         float(f"{value:.4g}") if math.isfinite(value) else None
-        for value in label_numbers(values, info).tolist()
+        for value in label.numbers(values).tolist()
     ]
 
 

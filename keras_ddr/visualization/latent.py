@@ -9,17 +9,14 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_ddr.data.labels import content_labels, is_missing, label_numbers
+from keras_ddr.data.labels import Label
 from keras_ddr.errors import InputError
 from keras_ddr.visualization import selection
 from keras_ddr.visualization.style import DPI, shorten_all, styled
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.model import DDR
-    from keras_ddr.typing import LabelInfo
 
 __all__ = ["plot_latent"]
 
@@ -36,13 +33,7 @@ _ORIGINS = {
     "source": "source",
     "split": "split",
 }
-_ORIGIN: LabelInfo = {
-    "scope": "sequence",
-    "kind": "categorical",
-    "classes": None,
-    "unit": None,
-    "missing": None,
-}
+_ORIGIN = Label("sequence", "categorical")
 
 
 @styled
@@ -87,12 +78,12 @@ def plot_latent(
             f"components={tuple(components)}; z has {model.dynamic_dim} components, "
             "from 0"
         )
-    label, info = _label_of(store, label)
+    label, about = _label_of(store, label)
     shown = selection.pick_sequences(
         store, sequences, split, model.frames_per_set, seed
     )
-    origins, classes = None, info["classes"] or []
-    if label not in store.label_info:
+    origins, classes = None, about.classes or ()
+    if label not in store.labels:
         origins = [getattr(sequence, _ORIGINS[label]) or "?" for sequence in shown]
         classes = list(dict.fromkeys(origins))
     points, values = [], []
@@ -106,7 +97,7 @@ def plot_latent(
             z = z[:, list(components)]
         points.append(z)
         values.append(
-            _values(store, sequence, label, positions)
+            about.numbers(store.label_values(sequence.index, label, positions))
             if origins is None
             else np.full(len(positions), float(classes.index(origins[number])))
         )
@@ -148,7 +139,7 @@ def plot_latent(
             markerscale=1.6,
         )
     elif len(known):
-        cyclic = info["kind"] == "periodic"
+        cyclic = about.kind == "periodic"
         name = "twilight" if cyclic else "viridis"
         drawn = axes.scatter(
             present[:, 0],
@@ -158,7 +149,7 @@ def plot_latent(
             **style,
         )
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
-        unit = f" ({info['unit']})" if info["unit"] else ""
+        unit = f" ({about.unit})" if about.unit else ""
         bar.set_label(f"{label}{unit}" + (" (class number)" if classes else ""))
         bar.outline.set_visible(False)
     tilde = r"\tilde{z}" if standardized else "z"
@@ -173,39 +164,21 @@ def plot_latent(
     return figure
 
 
-def _label_of(store: FrameStore, label: str | None) -> tuple[str, LabelInfo]:
+def _label_of(store: FrameStore, label: str | None) -> tuple[str, Label]:
     """The label that colours stand for, or what of the sequence does."""
     if label is None:
         named = [
             name
-            for name, info in content_labels(store).items()
-            if info["scope"] == "frame"
+            for name, about in store.content_labels.items()
+            if about.scope == "frame"
         ]
         if not named:
             label = "sequence"
         else:
             label = named[0]
-    if label in _ORIGINS and label not in store.label_info:
+    if label in _ORIGINS and label not in store.labels:
         return label, _ORIGIN
-    if label not in store.label_info:
-        known = ", ".join([*store.label_info, *_ORIGINS])
+    if label not in store.labels:
+        known = ", ".join([*store.labels, *_ORIGINS])
         raise InputError(f"label: {store.path} has no label {label!r}; it has {known}")
-    return label, store.label_info[label]
-
-
-def _values(
-    store: FrameStore,
-    sequence: Sequence,
-    label: str,
-    positions: NDArray[np.integer],
-) -> NDArray[np.float64]:
-    """A label of frames, or of their sequence, as numbers; NaN where missing."""
-    info = store.label_info[label]
-    if info["scope"] == "sequence":
-        value: Any = sequence.labels[label]
-        if is_missing(value, info):
-            value = np.nan
-        elif info["classes"] is not None:
-            value = info["classes"].index(value)
-        return np.full(len(positions), float(value))
-    return label_numbers(store.frame_labels(sequence.index)[label][positions], info)
+    return label, store.labels[label]

@@ -120,7 +120,7 @@ def test_moving_mnist(ddr_here, mnist_root, small, tmp_path):
     assert result.exit_code == 0, result.output
     opened = FrameStore.open(store)
     assert (len(opened), opened.num_frames) == (12, 60)
-    assert set(opened.label_info) >= {"digit_1", "x_1", "y_1"}
+    assert set(opened.labels) >= {"digit_1", "x_1", "y_1"}
     command = ["fit", store, "--out", tmp_path / "run", *small]
     # Sequences are shorter than the sets.
     result = ddr_here(*command, "--frames-per-set", 6)

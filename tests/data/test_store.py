@@ -17,6 +17,7 @@ import pytest
 from keras_ddr import InputError
 from keras_ddr.data import (
     FrameStore,
+    Label,
     SequenceRecord,
     StoreWriter,
     assign_splits,
@@ -79,7 +80,7 @@ def test_round_trip(store):
     assert first.labels == {"colour": "red", "age": 1.5}
     assert store.sequences[1].labels["colour"] is None
     assert store.sequences[2].labels["age"] is None
-    assert store.label_info["colour"]["classes"] == ["blue", "red"]
+    assert store.labels["colour"].classes == ("blue", "red")
     labels = store.frame_labels(2)
     np.testing.assert_allclose(labels["angle"], np.linspace(0, 1, 7), atol=1e-7)
     assert labels["mood"].tolist() == [0] * 7
@@ -214,7 +215,7 @@ def test_shards_with_other_labels(tmp_path):
         ],
     )
     store = FrameStore.open(tmp_path / "all")
-    assert store.label_info["k"]["classes"] == ["x", "y"]
+    assert store.labels["k"].classes == ("x", "y")
     assert np.isnan(store.frame_labels(0)["angle"]).all()
     assert store.frame_labels(1)["angle"].tolist() == [1, 1]
 
@@ -833,7 +834,7 @@ def test_a_sequence_without_a_label_has_the_sign_for_none(tmp_path):
             SequenceRecord("a", frames, frame_labels={"pain": np.array([0.5, 1])}),
             SequenceRecord("b", frames),
         ],
-        labels={"pain": {"kind": "continuous", "scope": "frame", "missing": -0.5}},
+        labels={"pain": Label("frame", "continuous", missing=-0.5)},
     )
     assert store.frame_labels(1)["pain"].tolist() == [-0.5, -0.5]
     assert store.frame_labels(1)["pain"].dtype == np.float32
@@ -893,7 +894,7 @@ def test_text_of_frames_may_be_missing(tmp_path, missing):
     store = FrameStore.from_arrays(
         tmp_path / "a", np.zeros((1, 4, 16, 16, 1), "uint8"), labels={"mood": [values]}
     )
-    assert store.label_info["mood"]["classes"] == ["down", "up"]
+    assert store.labels["mood"].classes == ("down", "up")
     assert store.frame_labels(0)["mood"].tolist() == [1, -1, 0, 1]
 
 
@@ -903,7 +904,7 @@ def test_numbers_of_frames_may_be_none(tmp_path):
         np.zeros((1, 3, 16, 16, 1), "uint8"),
         labels={"pain": [[1.5, None, 2.0]]},
     )
-    assert store.label_info["pain"]["kind"] == "continuous"
+    assert store.labels["pain"].kind == "continuous"
     np.testing.assert_array_equal(store.frame_labels(0)["pain"], [1.5, np.nan, 2.0])
 
 

@@ -207,9 +207,9 @@ def test_every_kind_of_label(tmp_path, root):
     _write(root / "AU" / "b.txt", "\n".join(["AU1,AU25", *units]))
     store, messages = _prepare(tmp_path, root)
     assert messages == ["c: no annotations, so labels are missing"]
-    info = store.label_info
-    assert info["expression"]["classes"] == EXPRESSIONS.split(",")
-    assert info["AU25"]["classes"] == ["0", "1"]
+    info = store.labels
+    assert info["expression"].classes == tuple(EXPRESSIONS.split(","))
+    assert info["AU25"].classes == ("0", "1")
     a, b, c = (store.frame_labels(i) for i in range(3))
     np.testing.assert_array_equal(a["valence"], [0.5] * 7 + [np.nan])
     np.testing.assert_array_equal(a["arousal"], [-0.5] * 7 + [np.nan])
@@ -238,7 +238,7 @@ def test_headers_that_differ(tmp_path, root):
     # What belongs to nobody does not count.
     second.rename(root / "z.txt")
     store, _ = _prepare(tmp_path, root)
-    assert store.label_info["expression"]["classes"] == EXPRESSIONS.split(",")
+    assert store.labels["expression"].classes == tuple(EXPRESSIONS.split(","))
     # Columns go by their names, not by their order.
     _write(root / "a.txt", "AU1,AU2\n" + "1,0\n" * 6)
     _write(root / "b.txt", "AU2,AU1\n" + "1,0\n" * 6)
@@ -415,7 +415,7 @@ def test_annotations_without_pictures_and_the_reverse(tmp_path, root):
     shutil.rmtree(root / "annotations")
     store, (message,) = _prepare(tmp_path, root, overwrite=True)
     assert message.startswith(f"{root}: no annotations were found")
-    assert set(store.label_info) == {"source_frame", "time"}
+    assert set(store.labels) == {"source_frame", "time"}
 
 
 def test_another_video_changes_nothing(tmp_path, root):

@@ -151,10 +151,10 @@ def test_real_digits_and_their_labels(tmp_path, mnist_root):
     assert [len(store.select(s)) for s in SPLITS] == [160, 20, 20]
     assert [s.name for s in store.sequences[159:161]] == ["train-00160", "val-00001"]
     assert "CC BY-SA 3.0" in store.meta["licence"]
-    info = store.label_info
-    assert info["digit_1"]["classes"] == info["digit_2"]["classes"] == [*"0123456789"]
-    assert len(info["digits"]["classes"]) == 55
-    assert info["x_1"]["unit"] == info["y_2"]["unit"] == "px"
+    info = store.labels
+    assert info["digit_1"].classes == info["digit_2"].classes == (*"0123456789",)
+    assert len(info["digits"].classes) == 55
+    assert info["x_1"].unit == info["y_2"].unit == "px"
 
     images, classes = moving_mnist.load_digits(mnist_root)
     number_of = {image.tobytes(): n for n, image in enumerate(images)}
@@ -196,10 +196,10 @@ def test_other_numbers_of_digits(tmp_path, root, digits):
     images, classes = _digits(60)
     store = _prepare(tmp_path, root, 12, digits=digits, length=30, splits=(1, 0, 0))
     names = [f"digit_{n + 1}" for n in range(digits)]
-    assert set(store.label_info) == {"digits", "source_frame", "time", *names} | {
+    assert set(store.labels) == {"digits", "source_frame", "time", *names} | {
         f"{axis}_{n + 1}" for axis in "xy" for n in range(digits)
     }
-    assert len(store.label_info["digits"]["classes"]) == (10 if digits == 1 else 220)
+    assert len(store.labels["digits"].classes) == (10 if digits == 1 else 220)
     for sequence in store.sequences:
         assert sequence.length == 30 and sequence.split == "train"
         values = [sequence.labels[name] for name in names]

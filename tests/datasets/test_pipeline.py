@@ -17,10 +17,11 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
+from keras_ddr.data.labels import Label
 from keras_ddr.datasets import execution, images, parts, pipeline
 from readers import read_script
 
-LABELS = {"level": {"scope": "frame", "kind": "continuous"}}
+LABELS = {"level": Label("frame", "continuous")}
 
 
 @pytest.fixture
@@ -154,6 +155,7 @@ def _start(tmp_path, workers):
         "import sys\n"
         f"sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})\n"
         "from pathlib import Path\n"
+        "from keras_ddr.data import Label\n"
         "from keras_ddr.datasets import parts, pipeline\n"
         "from readers import read_script\n"
         "def main(folder, workers):\n"
@@ -161,10 +163,11 @@ def _start(tmp_path, workers):
         "    paths = {n: str(folder / 'sources' / n) for n in names}\n"
         "    sources = [parts.Source(n, p, parts.fingerprint([p]))\n"
         "               for n, p in paths.items()]\n"
+        "    labels = {'level': Label('frame', 'continuous')}\n"
         "    pipeline.build(folder / 'S', sources, read_script,\n"
         "        {'log': str(folder / 'log')}, dataset='scripts',\n"
         "        frame_shape=(16, 16, 3), workers=workers,\n"
-        f"        labels={LABELS!r})\n"
+        "        labels=labels)\n"
         "if __name__ == '__main__':\n"
         f"    main(Path({str(tmp_path)!r}), {workers})\n"
     )

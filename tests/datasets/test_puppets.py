@@ -28,7 +28,7 @@ def test_every_identity_in_every_pose(store):
     assert len(names) == 20
     assert {sequence.person for sequence in store.sequences} == names
     for name, classes in puppets.ATTRIBUTES.items():
-        assert store.label_info[name]["classes"] == list(classes)
+        assert store.labels[name].classes == tuple(classes)
         assert {s.labels[name] for s in store.sequences} == set(classes)
         train = {s.labels[name] for s in store.select("train")}
         assert train == set(classes)
@@ -38,8 +38,8 @@ def test_every_identity_in_every_pose(store):
     grid = labels["arm_angle"].reshape(12, 8), labels["leg_angle"].reshape(12, 8)
     np.testing.assert_allclose(grid[0][:, 3], np.linspace(15, 160, 12), rtol=1e-6)
     np.testing.assert_allclose(grid[1][5], np.linspace(3, 70, 8), rtol=1e-6)
-    assert store.label_info["arm_angle"]["unit"] == "degrees"
-    assert store.label_info["pose"]["classes"][9] == "arms-1-legs-1"
+    assert store.labels["arm_angle"].unit == "degrees"
+    assert store.labels["pose"].classes[9] == "arms-1-legs-1"
 
 
 def test_neighbouring_poses_differ_clearly(store):

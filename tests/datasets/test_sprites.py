@@ -59,7 +59,7 @@ def _prepare(tmp_path, root, identities=8, **arguments):
 def test_each_frame_is_the_documented_cell(tmp_path, drawn):
     store = _prepare(tmp_path, drawn)
     frames, labels = store.frames(0), store.frame_labels(0)
-    classes = {name: info["classes"] for name, info in store.label_info.items()}
+    classes = {name: list(label.classes or ()) for name, label in store.labels.items()}
     first_row = dict(spellcast=0, thrust=4, walk=8, slash=12, shoot=16, hurt=20)
     frame_counts = dict(spellcast=7, thrust=8, walk=9, slash=6, shoot=13, hurt=6)
     counts = dict.fromkeys(first_row, 0)
@@ -198,7 +198,7 @@ def test_splits_and_variants(tmp_path, drawn):
     assert [len(store.select(s)) for s in ("train", "val", "test")] == [25, 3, 8]
     for layer, sheets in sprites.LAYERS.items():
         assert {s.labels[layer] for s in store.select("train")} == set(sheets)
-        assert store.label_info[layer]["classes"] == list(sheets)
+        assert store.labels[layer].classes == tuple(sheets)
     first = store.sequences[0]
     assert first.name == first.person == "_".join(first.labels.values())
     assert "AUTHORS.txt" in store.meta["licence"]
@@ -211,7 +211,7 @@ def test_splits_and_variants(tmp_path, drawn):
 def test_the_real_sheets(tmp_path, lpc_root):
     store = _prepare(tmp_path, lpc_root, 12)
     distinct = store.frame_labels(0)["pose_distinct"]
-    assert len(store.label_info["pose_distinct"]["classes"]) == 158
+    assert len(store.labels["pose_distinct"].classes) == 158
     assert sorted(set(distinct)) == list(range(158))
     for sequence in store.sequences:
         frames = store.frames(sequence.index)

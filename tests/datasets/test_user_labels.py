@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
+from keras_ddr.data.labels import Label
 from keras_ddr.datasets.user_labels import read_labels
 
 _SOURCES = ["a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi", "v1.0"]
@@ -119,12 +120,8 @@ def test_sources_that_are_not_there_are_told_once(tmp_path):
 
 def test_a_blank_frame_labels_the_whole_source(read):
     labels = read("source,frame,mood,age\nclip 1,,calm,30\nclip 2,,tense,\n")
-    assert labels.info["mood"] == {
-        "scope": "sequence",
-        "kind": "categorical",
-        "classes": ["calm", "tense"],
-    }
-    assert labels.info["age"] == {"scope": "sequence", "kind": "continuous"}
+    assert labels.info["mood"] == Label("sequence", "categorical", ["calm", "tense"])
+    assert labels.info["age"] == Label("sequence", "continuous")
     assert _sequence(labels, "a/clip 1.mp4") == {"mood": "calm", "age": 30}
     assert _sequence(labels, "a/clip 2.mp4") == {"mood": "tense", "age": None}
     assert labels.of("a/clip 1.mp4", [0, 1])[1] == {}
@@ -135,7 +132,7 @@ def test_frames_have_labels_of_their_own(read):
         "source,frame,mood,pain\n"
         "clip 1,0,calm,0.5\nclip 1,2,tense,\nclip 2,1.0,calm,2\n"
     )
-    assert labels.info["mood"]["scope"] == labels.info["pain"]["scope"] == "frame"
+    assert labels.info["mood"].scope == labels.info["pain"].scope == "frame"
     of_sequence, of_frames = labels.of("a/clip 1.mp4", np.array([2, 0, 3, 0]))
     assert of_sequence == {}
     # Class numbers, in the order that is asked for.
@@ -152,7 +149,7 @@ def test_a_blank_frame_is_the_default_of_the_others(read):
         "source,frame,mood,pain,sex\n"
         "clip 1,2,tense,3,\nclip 1,,calm,1,f\nclip 2,,calm,,m\n"
     )
-    assert labels.info["sex"]["scope"] == "sequence"
+    assert labels.info["sex"].scope == "sequence"
     assert _frame(labels, "a/clip 1.mp4", "mood") == [0, 0, 1, 0]
     assert _frame(labels, "a/clip 1.mp4", "pain") == [1, 1, 3, 1]
     assert _frame(labels, "a/clip 2.mp4", "mood") == [0] * 4
@@ -181,7 +178,7 @@ def test_kinds(read, refuse):
         "source,number,text,mixed,code:categorical,size:continuous,none\n"
         "clip 1,1,a,1,1,1.5,\nclip 2,-2.5e3,b,x,10,,\nother,0,a,,2,2,\n"
     )
-    kinds = {name: info["kind"] for name, info in labels.info.items()}
+    kinds = {name: label.kind for name, label in labels.info.items()}
     assert kinds == {
         "number": "continuous",
         "text": "categorical",
@@ -190,8 +187,8 @@ def test_kinds(read, refuse):
         "size": "continuous",
         "none": "continuous",
     }
-    assert sorted(labels.info["code"]["classes"]) == ["1", "10", "2"]
-    assert labels.info["mixed"]["classes"] == ["1", "x"]
+    assert sorted(labels.info["code"].classes) == ["1", "10", "2"]
+    assert labels.info["mixed"].classes == ("1", "x")
     assert _sequence(labels, "a/clip 2.mp4") == {
         "number": -2500,
         "text": "b",
@@ -206,7 +203,7 @@ def test_kinds(read, refuse):
     assert "'size:number'" in refuse("source,size:number\nclip 1,1\n")
     # Which Python would read as numbers.
     labels = read("source,name\nclip 1,1_2\nclip 2,3_4\n")
-    assert labels.info["name"]["classes"] == ["1_2", "3_4"]
+    assert labels.info["name"].classes == ("1_2", "3_4")
 
 
 def test_missing_values(read):
@@ -215,8 +212,8 @@ def test_missing_values(read):
         "clip 1,0,nan,NaN\nclip 1,1,,\nclip 1,2,inf, \nclip 1,3,5,x\n"
         "clip 2,,NaN,nan\n"
     )
-    assert labels.info["number"]["kind"] == "continuous"
-    assert labels.info["kind"]["classes"] == ["x"]
+    assert labels.info["number"].kind == "continuous"
+    assert labels.info["kind"].classes == ("x",)
     numbers = _frame(labels, "a/clip 1.mp4", "number")
     assert np.isnan(numbers[:3]).all() and numbers[3] == 5
     assert _frame(labels, "a/clip 1.mp4", "kind") == [-1, -1, -1, 0]
@@ -231,13 +228,13 @@ def test_what_programs_write_for_a_missing_number(read):
         labels = read(
             f"source,frame,pain,mood\nclip 1,0,0.5,{text}\nclip 1,1,{text},x\n"
         )
-        assert labels.info["pain"]["kind"] == "continuous"
+        assert labels.info["pain"].kind == "continuous"
         pain = _frame(labels, "a/clip 1.mp4", "pain")
         assert pain[0] == 0.5 and np.isnan(pain[1:]).all()
         # Among names it may be one.
-        assert labels.info["mood"]["classes"] == sorted([text, "x"])
+        assert labels.info["mood"].classes == tuple(sorted([text, "x"]))
     labels = read("source,pain:categorical\nclip 1,1\nclip 2,NA\n")
-    assert labels.info["pain"]["classes"] == ["1", "NA"]
+    assert labels.info["pain"].classes == ("1", "NA")
 
 
 def test_a_second_value_is_refused(read, refuse):
@@ -286,7 +283,7 @@ def test_persons_and_splits(read, refuse):
 )
 def test_tables_of_many_programs_are_equal(read, text):
     labels = read(text)
-    assert labels.info == {"x": {"scope": "sequence", "kind": "continuous"}}
+    assert labels.info == {"x": Label("sequence", "continuous")}
     assert _sequence(labels, "a/clip 1.mp4") == {"x": 1}
     assert _sequence(labels, "a/clip 2.mp4") == {"x": 2}
 

@@ -105,11 +105,7 @@ def test_frames_without_a_factor_are_left_out(rng):
 
 def test_factors_are_continuous_labels_of_frames(store):
     assert axis.frame_factors(
-        {
-            k: v
-            for k, v in store.label_info.items()
-            if k not in ("time", "source_frame")
-        },
+        {k: v for k, v in store.labels.items() if k not in ("time", "source_frame")},
         2,
     ) == ["arm_angle", "leg_angle"]
     with pytest.raises(InputError, match="here are 0 and 2"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR, InputError
-from keras_ddr.data import FrameStore, SequenceRecord, write_store
+from keras_ddr.data import FrameStore, Label, SequenceRecord, write_store
 from keras_ddr.evaluation import METRICS, evaluate
 from keras_ddr.evaluation.reconstruction import reconstruction_errors
 
@@ -16,11 +16,11 @@ def report(model, store):
 
 
 def test_every_label_is_read_from_every_code(report, store):
-    wanted = set(store.label_info) - {"source_frame", "time"}
+    wanted = set(store.labels) - {"source_frame", "time"}
     assert set(report.probes) == wanted
     for label, scores in report.probes.items():
         assert set(scores) == {"f", "z", "z~"}
-        kind = store.label_info[label]["kind"]
+        kind = store.labels[label].kind
         metric = "accuracy" if kind == "categorical" else "r2"
         assert {score.metric for score in scores.values()} == {metric}
     assert report.skipped == []
@@ -340,10 +340,7 @@ def test_values_that_stand_for_none_are_no_factors(model, store, tmp_path):
                 )
                 for k in range(12)
             ],
-            labels={
-                n: {"kind": "continuous", "scope": "frame", "missing": missing}
-                for n in names
-            },
+            labels={n: Label("frame", "continuous", missing=missing) for n in names},
         )
         return evaluate(model, made, metrics="axis").to_dict()["axis"]
 

@@ -98,9 +98,9 @@ def read_store(path):
         assert {"source_frame", "time"} <= set(labels)
         for name, values in labels.items():
             assert values.shape == (sequence.length,)
-            info = store.label_info[name]
-            if info["kind"] == "categorical":
-                assert values.min() >= -1 and values.max() < len(info["classes"])
+            label = store.labels[name]
+            if label.kind == "categorical":
+                assert values.min() >= -1 and values.max() < len(label.classes)
         total += sequence.length
     assert total == store.num_frames
     return store

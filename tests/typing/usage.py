@@ -14,6 +14,7 @@ from keras_ddr import DDR, Codes, DiagonalGaussian, LogLikelihood
 from keras_ddr.data import (
     FrameSets,
     FrameStore,
+    Label,
     Sequence,
     SequenceRecord,
     StoreWriter,
@@ -32,7 +33,6 @@ from keras_ddr.events import Event, find_events
 from keras_ddr.layers import PairwiseStaticEncoder
 from keras_ddr.likelihoods import Likelihood, Normal
 from keras_ddr.likelihoods import get as get_likelihood
-from keras_ddr.typing import LabelInfo
 from keras_ddr.visualization import (
     plot_dynamics,
     plot_latent,
@@ -59,8 +59,8 @@ def stores() -> FrameStore:
     assert_type(store.sequences, list[Sequence])
     assert_type(store.select("train")[0].labels["hair"], str | float | None)
     assert_type(store.frame_shape, tuple[int, int, int])
-    assert_type(store.label_info, dict[str, LabelInfo])
-    assert_type(store.label_info["pose"]["classes"], list[str] | None)
+    assert_type(store.labels, dict[str, Label])
+    assert_type(store.labels["pose"].classes, Sequence[str] | None)
     record = SequenceRecord("a", frames[0], labels={"hair": "red"})
     assert_type(write_store("STORE", [record], frame_shape=(64, 64, 3)), FrameStore)
     with StoreWriter("STORE") as writer:

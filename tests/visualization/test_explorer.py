@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from keras_ddr import DDR, InputError
-from keras_ddr.data import FrameSets, FrameStore, SequenceRecord, write_store
+from keras_ddr.data import FrameSets, FrameStore, Label, SequenceRecord, write_store
 from keras_ddr.datasets import puppets
 from keras_ddr.visualization.explorer import explorer_page, save_explorer
 
@@ -305,7 +305,7 @@ def test_times_and_labels_of_any_size(model, store, tmp_path):
         labels={"odds": float("inf")},
         frame_labels={"time": np.array([12345.678, 12345.718, np.nan])},
     )
-    labels = {"odds": {"kind": "continuous", "scope": "sequence"}}
+    labels = {"odds": Label("sequence", "continuous")}
     late = write_store(tmp_path / "late", [record], labels=labels)
     shown = _json(explorer_page(model, late, 1))["sequences"][0]
     assert shown["time"] == [12345.678, 12345.718, None]

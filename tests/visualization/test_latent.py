@@ -32,7 +32,7 @@ def test_the_points_are_the_codes(model, store):
 def test_classes_have_colours_and_a_legend(model, store):
     figure = plot_latent(model, store, "hair", 6)
     shown = {t.get_text() for t in figure.axes[0].get_legend().get_texts()}
-    classes = store.label_info["hair"]["classes"]
+    classes = store.labels["hair"].classes
     assert 1 < len(shown) and shown <= set(classes)
     for drawn in figure.axes[0].collections:
         if len(drawn.get_offsets()):
