@@ -1,18 +1,37 @@
-"""Paths on the command line whose absence is said before Keras is imported."""
+"""Arguments and options that several commands share, each defined once."""
 
 import os
 import pathlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import click
 
 from ddr_cli.errors import Failure, one_line
 
-__all__ = ["MODEL", "RUN", "STORE", "STORE_OR_RUN"]
+__all__ = [
+    "BACKENDS",
+    "RUN",
+    "STORE",
+    "STORE_OR_RUN",
+    "Decorator",
+    "backend_option",
+    "joined",
+    "out_argument",
+    "run_argument",
+    "seed_option",
+    "sequences_options",
+    "split_option",
+    "store_argument",
+]
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class _Existing(click.Path):
-    """A path at which there is something; what it is, is seen on opening."""
+    """A path that has to exist; its absence is said before Keras is imported."""
 
     def __init__(self, missing: str) -> None:
         super().__init__()
@@ -42,8 +61,87 @@ def _being_replaced(path: pathlib.Path) -> bool:
 
 STORE = _Existing("no such frame store; make one with ddr preprocess")
 RUN = _Existing("no such run; start one with ddr fit STORE --out RUN")
-MODEL = _Existing("no such run; make one with ddr fit, or give a .keras file")
+_MODEL = _Existing("no such run; make one with ddr fit, or give a .keras file")
 STORE_OR_RUN = _Existing(
     "there is neither a frame store nor a run; make them with ddr preprocess and "
     "ddr fit"
 )
+
+
+def joined(*decorators: Decorator) -> Decorator:
+    """Make one decorator of several; help lists their options in this order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+run_argument = click.argument("run", type=_MODEL)
+store_argument = click.argument("store", type=STORE)
+out_argument = click.argument("out", type=click.Path())
+
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help="Keras backend.  [default: KERAS_BACKEND or keras.json, else tensorflow]",
+)
+
+
+def seed_option(help: str | None = None, default: int | None = 0) -> Decorator:
+    """The option --seed; `help` names the choices that follow from it."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**31 - 1),
+        default=default,
+        show_default=default is not None,
+        help=help,
+    )
+
+
+def split_option(
+    default: str | None = None,
+    help: str = "Split that sequences are taken from.",
+    name: str = "--split",
+    whole: bool = True,
+) -> Decorator:
+    """The option --split, or another of this kind.
+
+    Args:
+        default: Split, or `None` for the first of test, val and train that holds a
+            sequence.
+        help: Text of the help.
+        name: Name of the option.
+        whole: Whether the whole store ("all") can be asked for.
+    """
+    return click.option(
+        name,
+        type=click.Choice(["train", "val", "test", *(["all"] if whole else [])]),
+        default=default,
+        show_default=default is not None,
+        help=help + ("" if default else "  [default: test, else val, else train]"),
+    )
+
+
+def sequences_options(default: int | None, use: str = "") -> Decorator:
+    """The options --sequences (number, `None` for all) and --sequence (names)."""
+    return joined(
+        click.option(
+            "--sequences",
+            type=click.IntRange(1),
+            default=default,
+            show_default=default is not None,
+            help=f"Number of sequences{use}, chosen at random."
+            + ("" if default else "  [default: all of the split]"),
+        ),
+        click.option(
+            "--sequence",
+            "names",
+            multiple=True,
+            metavar="NAME",
+            help=f"Name of a sequence{use}; may be given several times, in place of a "
+            "number.",
+        ),
+    )

@@ -13,38 +13,23 @@ from typing import Any
 
 import click
 
+from ddr_cli.arguments import BACKENDS
 from ddr_cli.errors import Failure
-from ddr_cli.progress import Bar
 
-__all__ = [
-    "BACKENDS",
-    "backend_option",
-    "devices",
-    "seed_everything",
-    "select_backend",
-    "without_backend",
-]
-
-BACKENDS = ("tensorflow", "jax", "torch")
-
-backend_option = click.option(
-    "--backend",
-    type=click.Choice(BACKENDS),
-    help="Keras backend.  [default: KERAS_BACKEND or keras.json, else tensorflow]",
-)
+__all__ = ["devices", "seed_everything", "select_backend", "without_backend"]
 
 
 def select_backend(name: str | None = None) -> None:
-    """Set KERAS_BACKEND and import keras, without its backend's chatter.
+    """Import keras on a quiet backend, then the modules of --import.
 
     Args:
         name: Backend, or `None` for the user's setting, and where there is none for the
             first one that is installed.
 
     Raises:
-        Failure: The backend is not installed, or is not one of `BACKENDS`.
+        Failure: The backend is not installed, or is not one of `BACKENDS`; or a module
+            of --import cannot be imported.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     setting = os.environ.get("KERAS_BACKEND")
     if name is None and setting:
         if setting not in BACKENDS:
@@ -63,22 +48,49 @@ def select_backend(name: str | None = None) -> None:
             f"{package}, or choose another with --backend"
         )
     if "keras" in sys.modules:
-        _check_running(name)
+        running = sys.modules["keras"].backend.backend()
+        if running != name:
+            raise Failure(
+                f"keras already runs on {running} in this process; start a new one for "
+                f"{name}"
+            )
     os.environ["KERAS_BACKEND"] = name
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow uses oneDNN by itself on processors with AVX-512 only; its convolutions
-    # are the faster ones on others, too.
+    # are faster on others, too.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "keras" not in sys.modules:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        bar = Bar()
-        # It takes seconds, and what comes after may be quiet as well.
-        bar.say(f"loading {name} …")
+        terminal = sys.stderr.isatty()  # loading takes seconds
+        if terminal:
+            click.echo(f"loading {name} …", nl=False, err=True)
         try:
             with _silence():
                 importlib.import_module("keras")
                 importlib.import_module("keras_ddr")
         finally:
-            bar.clear()
+            if terminal:
+                click.echo("\r\x1b[2K", nl=False, err=True)
+    for module in _root_option("modules") or ():
+        _import_users(module)
+
+
+def _import_users(module: str) -> None:
+    """Import a module of the user, also from the current folder."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        if _root_option("debug"):
+            raise
+        raise Failure(f"--import {module}: {type(error).__name__}: {error}") from error
+
+
+def _root_option(name: str) -> Any:
+    """Value of an option of `ddr` itself."""
+    context = click.get_current_context(silent=True)
+    return context and context.find_root().params.get(name)
 
 
 def without_backend() -> None:
@@ -128,10 +140,8 @@ def _silence() -> Iterator[None]:
     TensorFlow's libraries write notes on the machine then, whatever
     TF_CPP_MIN_LOG_LEVEL says. A failure to load is an exception and still shows.
     """
-    context = click.get_current_context(silent=True)
-    debug = context is not None and context.find_root().params.get("debug")
     try:
-        terminal = None if debug else os.dup(2)
+        terminal = None if _root_option("debug") else os.dup(2)
     except OSError:
         terminal = None
     if terminal is None:
@@ -146,17 +156,10 @@ def _silence() -> Iterator[None]:
         os.close(terminal)
 
 
-def _check_running(name: str) -> None:
-    running = sys.modules["keras"].backend.backend()
-    if running != name:
-        raise Failure(
-            f"keras already runs on {running} in this process; start a new one for "
-            f"{name}"
-        )
-
-
 def _configured() -> Any:
-    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    """The backend in the user's keras.json."""
+    # Where HOME is not set, "~" stays, and nothing is there.
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
     try:
         return json.loads((pathlib.Path(home) / "keras.json").read_text())["backend"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -6,24 +6,13 @@ from typing import Any
 import click
 import keras
 
-from ddr_cli.progress import PLAIN, Bar, duration
+from ddr_cli.progress import Progress, duration
 
 __all__ = ["FitProgress"]
 
-_NAMES = {
-    "loss": "loss",
-    "reconstruction_loss": "reconstruction",
-    "kl_static": "kl_f",
-    "kl_dynamic": "kl_z",
-    "val_loss": "val_loss",
-}
-_SHORT = {"reconstruction": "rec"}
-
 
 class FitProgress(keras.callbacks.Callback):
-    """All parts of the loss, as a line for every epoch and in between.
-
-    In between there is a bar on a terminal, and now and then a line elsewhere.
+    """All parts of the loss, as a line for every epoch and as progress in between.
 
     Args:
         step: Steps done before.
@@ -32,66 +21,55 @@ class FitProgress(keras.callbacks.Callback):
 
     def __init__(self, step: int, steps: int) -> None:
         super().__init__()
-        self._bar = Bar()
+        self._progress = Progress()
+        self.clear = self._progress.clear
         self._first = self._step = step
         self.steps = steps
-        self._began = time.monotonic()
         self.said_first = ""  # once training begins, which may be refused before
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Say what is trained."""
+        """Name the training."""
         if self.said_first:
             click.echo(self.said_first)
         self.said_first = ""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the time."""
-        self._epoch_began = self._said = time.monotonic()
+        self._epoch_began = self._progress.said = time.monotonic()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Count, and draw the bar now and then."""
+        """Count, and show progress now and then."""
         self._step += 1
-        if self._bar.shown:
-            if self._bar.due():
-                self._bar.draw(
-                    self._step / self.steps,
-                    f"{self._step}/{self.steps}  {_parts(logs, short=True)}  "
-                    f"{duration(self._left())} left",
-                )
-        elif time.monotonic() - self._said > PLAIN:
-            self._said = time.monotonic()
-            left = duration(self._left())
-            click.echo(f"step {self._step}/{self.steps}  {_parts(logs)}  {left} left")
+        if self._progress.due():
+            done = self._step - self._first
+            rate = (time.monotonic() - self._progress.began) / done
+            self._show(f"{duration(rate * (self.steps - self._step))} left", logs)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Say that the validation runs."""
-        share = self._step / self.steps
-        self._bar.draw(share, f"{self._step}/{self.steps}  validation", now=True)
+        """Name the validation."""
+        if self._progress.draws:
+            self._show("validation", logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the line of the epoch."""
-        self._bar.clear()
+        self.clear()
         took = duration(time.monotonic() - self._epoch_began)
         click.echo(f"step {self._step}/{self.steps}  {_parts(logs)}  {took}")
 
-    def clear(self) -> None:
-        """Remove the bar."""
-        self._bar.clear()
-
-    def _left(self) -> float:
-        done = self._step - self._first
-        return (time.monotonic() - self._began) / done * (self.steps - self._step)
+    def _show(self, text: str, logs: dict[str, Any] | None) -> None:
+        step = f"step {self._step}/{self.steps}"
+        # Narrow terminals cut the end off.
+        self._progress.show(self._step, self.steps, f"{step}  {text}  {_parts(logs)}")
 
 
-def _parts(logs: dict[str, Any] | None, short: bool = False) -> str:
-    parts = []
-    for key, name in _NAMES.items():
-        if logs and key in logs:
-            value = float(logs[key])
-            if short:
-                parts.append(f"{_SHORT.get(name, name)} {value:.1f}")
-            else:
-                parts.append(f"{name} {value:.2f}")
-    return "  ".join(parts)
+def _parts(logs: dict[str, Any] | None) -> str:
+    """The loss and its parts, under the names that the model gives them."""
+    logs = logs or {}
+    names = sorted(name for name in logs if not name.startswith("val_"))
+    names.sort(key=lambda name: name != "loss")
+    texts = [f"{name.removesuffix('_loss')} {float(logs[name]):.2f}" for name in names]
+    if "val_loss" in logs:
+        texts.append(f"val_loss {float(logs['val_loss']):.2f}")
+    return "  ".join(texts)

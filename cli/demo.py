@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.backend import backend_option, seed_everything, select_backend
+from ddr_cli.arguments import backend_option, seed_option
+from ddr_cli.backend import seed_everything, select_backend
 from ddr_cli.errors import Failure, Interrupted
 from ddr_cli.progress import Counter, duration
 
@@ -40,7 +41,7 @@ _IDENTITIES = 600
 @click.option(
     "--steps", type=click.IntRange(1), help="Training steps.  [default: of config tiny]"
 )
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@seed_option()
 @backend_option
 def demo(
     out: pathlib.Path,

@@ -2,24 +2,25 @@
 
 import click
 
-from ddr_cli.arguments import MODEL, STORE
-from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.arguments import (
+    backend_option,
+    out_argument,
+    run_argument,
+    seed_option,
+    split_option,
+    store_argument,
+)
+from ddr_cli.backend import select_backend
 from ddr_cli.progress import Counter
 
 __all__ = ["encode"]
 
 
 @click.command(short_help="f and z of all sequences and frames, as .npz or .csv.")
-@click.argument("run", type=MODEL)
-@click.argument("store", type=STORE)
-@click.argument("out", type=click.Path())
-@click.option(
-    "--split",
-    type=click.Choice(["train", "val", "test", "all"]),
-    default="all",
-    show_default=True,
-    help="Sequences to encode.",
-)
+@run_argument
+@store_argument
+@out_argument
+@split_option("all")
 @click.option(
     "--sets",
     type=click.IntRange(1),
@@ -27,13 +28,7 @@ __all__ = ["encode"]
     show_default=True,
     help="Random sets of frames that f of a sequence is taken from.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="Of the choice of these sets, and of --noise.",
-)
+@seed_option("Of the choice of these sets, and of --noise.")
 @click.option(
     "--noise",
     type=click.FloatRange(0),

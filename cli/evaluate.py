@@ -5,8 +5,14 @@ from typing import Any
 
 import click
 
-from ddr_cli.arguments import MODEL, STORE
-from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.arguments import (
+    backend_option,
+    run_argument,
+    seed_option,
+    split_option,
+    store_argument,
+)
+from ddr_cli.backend import select_backend
 from ddr_cli.progress import Counter, duration
 
 __all__ = ["evaluate"]
@@ -29,21 +35,14 @@ _COUNTED = {
 
 
 @click.command(short_help="What f and z know, and how well dynamics carry over.")
-@click.argument("run", type=MODEL)
-@click.argument("store", type=STORE)
-@click.option(
-    "--split",
-    type=click.Choice(["train", "val", "test"]),
-    default="test",
-    show_default=True,
-    help="Split to score on.",
-)
-@click.option(
-    "--fit-split",
-    type=click.Choice(["train", "val", "test"]),
-    default="train",
-    show_default=True,
-    help="Split that probes, forests and the judge are fitted on.",
+@run_argument
+@store_argument
+@split_option("test", "Split to score on.", whole=False)
+@split_option(
+    "train",
+    "Split that probes, forests and the judge are fitted on.",
+    name="--fit-split",
+    whole=False,
 )
 @click.option(
     "--sequences",
@@ -88,13 +87,7 @@ _COUNTED = {
     type=click.Path(),
     help="Write all numbers to this file.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="Of every choice made here.",
-)
+@seed_option("Of every choice made here.")
 @backend_option
 def evaluate(
     run: str,

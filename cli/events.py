@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.arguments import MODEL, STORE
-from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.arguments import (
+    backend_option,
+    out_argument,
+    run_argument,
+    seed_option,
+    sequences_options,
+    split_option,
+    store_argument,
+)
+from ddr_cli.backend import select_backend
 from ddr_cli.progress import Counter
 
 if TYPE_CHECKING:
@@ -18,29 +26,11 @@ __all__ = ["events"]
 
 
 @click.command(short_help="Peaks and valleys of z: a first list of moments to look at.")
-@click.argument("run", type=MODEL)
-@click.argument("store", type=STORE)
-@click.argument("out", type=click.Path())
-@click.option(
-    "--sequences",
-    "number",
-    type=click.IntRange(1),
-    help="Number of sequences, chosen at random.  [default: all of the split]",
-)
-@click.option(
-    "--sequence",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Name of a sequence; may be given several times, in place of a number.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["train", "val", "test", "all"]),
-    default="all",
-    show_default=True,
-    help="Split that sequences are taken from.",
-)
+@run_argument
+@store_argument
+@out_argument
+@sequences_options(None)
+@split_option("all")
 @click.option(
     "--component",
     "components",
@@ -75,19 +65,13 @@ __all__ = ["events"]
     type=click.Path(),
     help="Write a contact sheet of the most prominent ones (.png, .pdf or .svg).",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="Of the choice of sequences and of the frames that f is taken from.",
-)
+@seed_option("Of the choice of sequences and of the frames that f is taken from.")
 @backend_option
 def events(
     run: str,
     store: str,
     out: str,
-    number: int | None,
+    sequences: int | None,
     names: tuple[str, ...],
     split: str,
     components: tuple[int, ...],
@@ -119,7 +103,7 @@ def events(
         check_figure_path(sheet)
     model, store, split = open_both(run, store, split)
     chosen = None
-    wanted = list(dict.fromkeys(names)) or number
+    wanted = list(dict.fromkeys(names)) or sequences
     if wanted:
         chosen = pick_sequences(store, wanted, split, model.frames_per_set, seed)
         chosen.sort(key=lambda sequence: sequence.index)

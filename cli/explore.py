@@ -2,30 +2,25 @@
 
 import click
 
-from ddr_cli.arguments import MODEL, STORE
-from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.arguments import (
+    backend_option,
+    out_argument,
+    run_argument,
+    seed_option,
+    sequences_options,
+    split_option,
+    store_argument,
+)
+from ddr_cli.backend import select_backend
 
 __all__ = ["explore"]
 
 
 @click.command(short_help="A page to play with: z, identities and sequences.")
-@click.argument("run", type=MODEL)
-@click.argument("store", type=STORE)
-@click.argument("out", type=click.Path())
-@click.option(
-    "--sequences",
-    type=click.IntRange(1),
-    default=8,
-    show_default=True,
-    help="Number of sequences.",
-)
-@click.option(
-    "--sequence",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Name of a sequence; may be given several times, in place of a number.",
-)
+@run_argument
+@store_argument
+@out_argument
+@sequences_options(8)
 @click.option(
     "--frames",
     type=click.IntRange(2),
@@ -33,18 +28,8 @@ __all__ = ["explore"]
     show_default=True,
     help="Most frames of each sequence, evenly spread.",
 )
-@click.option(
-    "--split",
-    type=click.Choice(["train", "val", "test", "all"]),
-    help="Split that sequences are taken from.  [default: test, else val, else train]",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="Of the random choice of sequences.",
-)
+@split_option()
+@seed_option("Of the random choice of sequences.")
 @backend_option
 def explore(
     run: str,

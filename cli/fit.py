@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ddr_cli.arguments import RUN, STORE
-from ddr_cli.backend import (
-    BACKENDS,
-    backend_option,
-    devices,
-    seed_everything,
-    select_backend,
-)
+from ddr_cli.arguments import BACKENDS, RUN, STORE, backend_option
+from ddr_cli.backend import devices, seed_everything, select_backend
 from ddr_cli.errors import Interrupted
 
 if TYPE_CHECKING:

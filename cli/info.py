@@ -7,14 +7,8 @@ from collections.abc import Sequence
 
 import click
 
-from ddr_cli.arguments import STORE_OR_RUN
-from ddr_cli.backend import (
-    BACKENDS,
-    backend_option,
-    devices,
-    select_backend,
-    without_backend,
-)
+from ddr_cli.arguments import BACKENDS, STORE_OR_RUN, backend_option
+from ddr_cli.backend import devices, select_backend, without_backend
 from ddr_cli.errors import printable
 
 __all__ = ["info"]

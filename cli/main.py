@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import click
 
 from ddr_cli.errors import Failure, Interrupted, one_line
+from ddr_cli.progress import Progress
 
 __all__ = ["ddr", "main"]
 
@@ -116,13 +117,26 @@ def _show_warning(
 
 
 def _complain(message: str) -> None:
+    for progress in list(Progress.shown):
+        progress.clear()
     click.echo(f"ddr: {message}", err=True)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--import",
+    "modules",
+    metavar="MODULE",
+    multiple=True,
+    envvar="DDR_IMPORT",
+    show_envvar=True,
+    help="Import a Python module of yours, installed or in the current folder, before "
+    "a model is loaded: for models of your own class or with your own parts. May be "
+    "given several times.",
+)
 @click.version_option(package_name="keras_ddr", message="keras_ddr %(version)s")
-def ddr(debug: bool) -> None:
+def ddr(debug: bool, modules: tuple[str, ...]) -> None:
     """Learn who is in a sequence of frames (f) and what each frame shows (z).
 
     A typical session:
@@ -132,6 +146,8 @@ def ddr(debug: bool) -> None:
       ddr fit PUPPETS --config tiny --out RUN
       ddr plot manifold RUN PUPPETS manifold.png
     """  # noqa: D301
+    # Commands draw into files; a notebook leaves a name that may not be known here.
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def main() -> None:

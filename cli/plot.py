@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.arguments import MODEL, STORE
-from ddr_cli.backend import backend_option, select_backend
+from ddr_cli.arguments import (
+    backend_option,
+    joined,
+    out_argument,
+    run_argument,
+    seed_option,
+    sequences_options,
+    split_option,
+    store_argument,
+)
+from ddr_cli.backend import select_backend
 from ddr_cli.errors import Failure
-from ddr_cli.preprocess_options import options_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from keras_ddr.data.store import FrameStore
     from keras_ddr.model import DDR
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 __all__ = ["plot"]
 
@@ -31,58 +36,14 @@ def plot() -> None:
     """
 
 
-def _arguments(split: bool = True) -> Callable[[_Command], _Command]:
-    decorators: list[Callable[[Any], Any]] = [
-        click.argument("run", type=MODEL),
-        click.argument("store", type=STORE),
-        click.argument("out", type=click.Path()),
-    ]
-    if split:
-        decorators.append(
-            click.option(
-                "--split",
-                type=click.Choice(["train", "val", "test", "all"]),
-                help="Split that sequences are taken from.  [default: test, else val, "
-                "else train]",
-            )
-        )
-    decorators += [
-        click.option(
-            "--seed",
-            type=click.IntRange(0, 2**31 - 1),
-            default=0,
-            show_default=True,
-            help="Of every random choice.",
-        ),
-        backend_option,
-    ]
-    return options_of(*decorators)
-
-
-def _sequences(default: int, what: str) -> Callable[[_Command], _Command]:
-    def decorate(command: _Command) -> _Command:
-        command = click.option(
-            "--sequence",
-            "names",
-            multiple=True,
-            metavar="NAME",
-            help=f"Name of a sequence for {what}; may be given several times, in place "
-            "of a number.",
-        )(command)
-        return click.option(
-            "--sequences",
-            type=click.IntRange(1),
-            default=default,
-            show_default=True,
-            help=f"Number of sequences for {what}.",
-        )(command)
-
-    return decorate
+_plot_arguments = joined(run_argument, store_argument, out_argument)
+_plot_options = joined(seed_option("Of every random choice."), backend_option)
 
 
 @plot.command(short_help="Original frames over their reconstructions.")
-@_arguments()
-@_sequences(4, "the pairs of rows")
+@_plot_arguments
+@split_option()
+@sequences_options(4, " for the pairs of rows")
 @click.option(
     "--frames",
     type=click.IntRange(1),
@@ -90,6 +51,7 @@ def _sequences(default: int, what: str) -> Callable[[_Command], _Command]:
     show_default=True,
     help="Frames of each sequence, evenly spread.",
 )
+@_plot_options
 def reconstruction(
     run: str,
     store: str,
@@ -112,8 +74,9 @@ def reconstruction(
 
 
 @plot.command(short_help="The plane of z, decoded for several identities.")
-@_arguments()
-@_sequences(4, "the identities")
+@_plot_arguments
+@split_option()
+@sequences_options(4, " for the identities")
 @click.option(
     "--grid",
     type=click.IntRange(2),
@@ -137,6 +100,7 @@ def reconstruction(
     show_default=True,
     help="The same standard scores of z under p(z|f) for all, or the same z.",
 )
+@_plot_options
 def manifold(
     run: str,
     store: str,
@@ -176,7 +140,8 @@ def manifold(
 
 
 @plot.command(short_help="A component of z over a sequence, with its extremes.")
-@_arguments()
+@_plot_arguments
+@split_option()
 @click.option(
     "--sequence",
     "name",
@@ -211,6 +176,7 @@ def manifold(
     show_default=True,
     help="Least prominence of an extreme, in standard scores of z under p(z|f).",
 )
+@_plot_options
 def dynamics(
     run: str,
     store: str,
@@ -245,8 +211,9 @@ def dynamics(
 
 
 @plot.command(short_help="Identities of some sequences with dynamics of others.")
-@_arguments()
-@_sequences(5, "the rows, which give f")
+@_plot_arguments
+@split_option()
+@sequences_options(5, " for the rows, which give f")
 @click.option(
     "--dynamics",
     type=click.IntRange(1),
@@ -261,6 +228,7 @@ def dynamics(
     show_default=True,
     help="Carry z over as its standard score under p(z|f), or take it as it is (none).",
 )
+@_plot_options
 def swap(
     run: str,
     store: str,
@@ -290,7 +258,7 @@ def swap(
 
 
 @plot.command(short_help="Frames that the model draws by itself.")
-@_arguments(split=False)
+@_plot_arguments
 @click.option(
     "--sequences",
     type=click.IntRange(1),
@@ -305,6 +273,7 @@ def swap(
     show_default=True,
     help="Draws of z for each: the columns.",
 )
+@_plot_options
 def samples(
     run: str,
     store: str,
@@ -322,8 +291,9 @@ def samples(
 
 
 @plot.command(short_help="Scatter of z, coloured by a label.")
-@_arguments()
-@_sequences(8, "the points")
+@_plot_arguments
+@split_option()
+@sequences_options(8, " for the points")
 @click.option(
     "--label",
     metavar="NAME",
@@ -352,6 +322,7 @@ def samples(
     show_default=True,
     help="Most frames of each sequence, evenly spread.",
 )
+@_plot_options
 def latent(
     run: str,
     store: str,

@@ -3,8 +3,9 @@
 import click
 
 from ddr_cli import preprocess_videos
+from ddr_cli.arguments import seed_option
 from ddr_cli.backend import select_backend, without_backend
-from ddr_cli.preprocess_options import overwrite_option, report, seed_option
+from ddr_cli.preprocess_options import overwrite_option, report
 from ddr_cli.progress import Counter
 
 __all__ = ["preprocess"]
@@ -34,7 +35,7 @@ def preprocess() -> None:
     show_default=True,
     help="Height and width in pixels, a multiple of 16.",
 )
-@seed_option
+@seed_option()
 @overwrite_option
 def puppets(store: str, identities: int, size: int, seed: int, overwrite: bool) -> None:
     """Draw puppets into STORE: four colours a puppet, poses by arm and leg angle."""
@@ -63,7 +64,7 @@ def puppets(store: str, identities: int, size: int, seed: int, overwrite: bool) 
     help="Number of sprites, of the 6 × 6 × 6 × 6 combinations of body, legs, torso "
     "and hair; each has 178 frames.",
 )
-@seed_option
+@seed_option()
 @overwrite_option
 def sprites(
     source: str, store: str, identities: int, seed: int, overwrite: bool
@@ -105,7 +106,7 @@ def sprites(
     type=click.IntRange(1, 3),
     help="Digits in a sequence that is made.  [default: 2]",
 )
-@seed_option
+@seed_option()
 @overwrite_option
 def mmnist(
     source: str,

@@ -5,47 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import click
 
+from ddr_cli.arguments import Decorator, joined, seed_option
 from ddr_cli.errors import Interrupted
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
 
-_Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-
 __all__ = [
     "cropping_options",
     "detector_options",
     "length_options",
-    "options_of",
     "overwrite_option",
     "preview",
     "report",
-    "seed_option",
     "user_options",
     "work_options",
 ]
 
-seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True
-)
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace a store that exists at STORE."
 )
-
-
-def options_of(*decorators: _Decorator) -> _Decorator:
-    """Join decorators of options into one that keeps their order."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return decorate
 
 
 _size = click.option(
@@ -71,12 +54,12 @@ _margin = click.option(
 )
 
 
-def cropping_options(margin: bool = True) -> _Decorator:
+def cropping_options(margin: bool = True) -> Decorator:
     """Size and channels of the frames, and the margin around faces."""
-    return options_of(*([_margin] if margin else []), _size, _channels)
+    return joined(*([_margin] if margin else []), _size, _channels)
 
 
-detector_options = options_of(
+detector_options = joined(
     click.option(
         "--detector-model",
         metavar="FILE",
@@ -110,7 +93,7 @@ detect_every_option = click.option(
 )
 
 
-def length_options(least: int, most: int | None, gap: bool = True) -> _Decorator:
+def length_options(least: int, most: int | None, gap: bool = True) -> Decorator:
     """Lengths of sequences, with their defaults."""
     limits = [
         click.option(
@@ -147,10 +130,10 @@ def length_options(least: int, most: int | None, gap: bool = True) -> _Decorator
                 help="Most frames in a row without the face within a sequence.",
             )
         )
-    return options_of(*limits)
+    return joined(*limits)
 
 
-user_options = options_of(
+user_options = joined(
     click.option(
         "--labels",
         metavar="FILE.csv",
@@ -176,7 +159,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-work_options = options_of(
+work_options = joined(
     click.option(
         "--workers",
         type=click.IntRange(1),
@@ -203,7 +186,7 @@ work_options = options_of(
         metavar="TRAIN VAL TEST",
         help="Shares of the persons, or of the sources where persons are not known.",
     ),
-    seed_option,
+    seed_option(),
     overwrite_option,
 )
 

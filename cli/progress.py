@@ -1,94 +1,84 @@
-"""Progress: one line that is drawn again on a terminal, plain lines elsewhere."""
+"""Progress: a tqdm bar on terminals and in notebooks, plain lines elsewhere."""
 
 import shutil
 import sys
 import time
+from typing import Any, ClassVar, Self
 
 import click
 
-__all__ = ["PLAIN", "Bar", "Counter", "duration"]
+__all__ = ["Counter", "Progress", "duration"]
 
-_REDRAW = 0.1  # seconds
-PLAIN = 10.0  # seconds between plain lines at least
-_BAR = 24
+REDRAW, PLAIN = 0.1, 10.0  # seconds between drawings, and between plain lines
 
 
-class Bar:
-    """One line on standard error, drawn again where that is a terminal."""
+class Progress:
+    """One bar on standard error, or a line now and then."""
+
+    shown: ClassVar[set[Self]] = set()  # those whose bar is on the terminal
 
     def __init__(self) -> None:
-        self.shown = sys.stderr.isatty()
-        self._drawn = 0.0
-        self._on_screen = False
-
-    def draw(self, share: float, text: str, *, now: bool = False) -> None:
-        """Draw the bar.
-
-        Args:
-            share: Done, 0 to 1.
-            text: What stands after it.
-            now: Draw even if the last drawing is a moment ago.
-        """
-        if not self.shown or not (now or self.due()):
-            return
-        self._drawn = time.monotonic()
-        width = shutil.get_terminal_size().columns - 1
-        text = f"{share:4.0%} {text}"
-        # What is said matters more than the bar where the terminal is narrow.
-        length = max(0, min(_BAR, width - len(text) - 1))
-        full = round(min(1.0, share) * length)
-        self._put(f"{'━' * full}{'╌' * (length - full)} {text}".lstrip()[:width])
-
-    def say(self, text: str) -> None:
-        """Show a text without a bar."""
-        if self.shown:
-            self._put(text[: shutil.get_terminal_size().columns - 1])
-
-    def _put(self, line: str) -> None:
-        sys.stderr.write("\r\x1b[2K" + line)
-        sys.stderr.flush()
-        self._on_screen = True
+        self.draws = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self.began = self.said = time.monotonic()
+        self._bar: Any = None
 
     def due(self) -> bool:
-        """Whether it is time to draw again."""
-        return time.monotonic() - self._drawn > _REDRAW
+        """Whether it is time to show something again."""
+        return time.monotonic() - self.said > (REDRAW if self.draws else PLAIN)
+
+    def show(self, done: int, total: int, text: str) -> None:
+        """Draw the bar with a text behind it, or write the text as a line."""
+        self.said = time.monotonic()
+        if not self.draws:
+            click.echo(text)
+            return
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            # tqdm shows nothing on terminals that do not tell their size.
+            columns, rows = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                bar_format="{percentage:3.0f}% {bar:12} {desc}",
+                leave=False,
+                ncols=columns - 1,
+                nrows=rows,
+                desc=text,
+            )
+            Progress.shown.add(self)
+        self._bar.total, self._bar.n = total, done
+        self._bar.set_description_str(text)
 
     def clear(self) -> None:
-        """Remove the line."""
-        if self._on_screen:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
-            self._on_screen = False
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+            Progress.shown.discard(self)
 
 
 class Counter:
     """Progress of counted work: call it with (done, total).
 
     Args:
-        what: What is counted, such as "sequences written".
+        counted: Name of the things that are counted, such as "sequences written".
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._bar = Bar()
-        self._began = self._said = time.monotonic()
+    def __init__(self, counted: str) -> None:
+        self._counted = counted
+        self._progress = Progress()
+        self.clear = self._progress.clear
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         total = total or done
-        text = f"{done} of {total} {self._what}"
+        text = f"{done} of {total} {self._counted}"
         if done >= total:
-            self._bar.clear()
-            click.echo(f"{text}  {duration(time.monotonic() - self._began)}")
-        elif self._bar.shown:
-            self._bar.draw(done / total, text)
-        elif time.monotonic() - self._said > PLAIN:
-            self._said = time.monotonic()
-            click.echo(text)
-
-    def clear(self) -> None:
-        """Remove the line of work that ended early."""
-        self._bar.clear()
+            self.clear()
+            click.echo(f"{text}  {duration(time.monotonic() - self._progress.began)}")
+        elif self._progress.due():
+            self._progress.show(done, total, text)
 
 
 def duration(seconds: float) -> str:

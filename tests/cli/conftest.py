@@ -38,14 +38,14 @@ def ddr_here():
 
 @pytest.fixture
 def ddr_elsewhere(tmp_path):
-    """Run `ddr` in a new process, with modules blocked and variables set."""
+    """Run `ddr` in a new process, with modules blocked and variables set (or None)."""
 
     def start(*arguments, blocked=(), **variables):
         code = BLOCK.format(blocked=list(blocked), arguments=list(map(str, arguments)))
         environment = {k: v for k, v in os.environ.items() if k not in UNSET}
         return subprocess.Popen(
             [sys.executable, "-c", code],
-            env={**environment, **variables},
+            env={k: v for k, v in {**environment, **variables}.items() if v},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

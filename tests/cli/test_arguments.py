@@ -1,5 +1,6 @@
 """What can be said of arguments at once is said before Keras is loaded."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -54,20 +55,27 @@ def test_a_store_that_is_being_replaced_is_left_to_its_reader(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="pty is of Unix")
-def test_a_terminal_shows_that_something_is_loaded(tmp_path):
+def test_a_terminal_shows_loading_and_a_bar(puppets, small, tmp_path):
     import pty
 
     shown, terminal = pty.openpty()
+    command = ["fit", puppets, "--out", tmp_path / "run", *small]
     done = subprocess.run(
-        [sys.executable, "-m", "ddr_cli.main", "info"],
+        [sys.executable, "-m", "ddr_cli.main", *map(str, command)],
         stdout=subprocess.PIPE,
         stderr=terminal,
         text=True,
         timeout=300,
     )
     os.close(terminal)
-    text = os.read(shown, 1000).decode()
+    text = b""
+    with contextlib.suppress(OSError):  # at the end
+        while part := os.read(shown, 1000):
+            text += part
     os.close(shown)
-    assert done.returncode == 0 and "keras_ddr" in done.stdout
-    # What comes after it may be a library's own.
-    assert "\x1b[2K" in text[text.index("loading ") :]
+    assert done.returncode == 0 and "step 4/4  loss " in done.stdout
+    # Later output may be a library's own.
+    loading, _, bar = text.decode().partition("\x1b[2K")
+    assert "loading " in loading
+    assert " left  loss " in bar and "\u2588" in bar
+    assert bar.endswith("\r"), "the bar is gone in the end"

@@ -81,7 +81,7 @@ def test_fit_shows_every_part_of_the_loss(ddr_here, puppets, small, tmp_path):
     result = ddr_here("fit", puppets, "--out", out, *small, "--likelihood", "normal")
     assert result.exit_code == 0, result.output
     [line] = [x for x in result.output.splitlines() if x.startswith("step 4/4")]
-    for part in ("loss", "reconstruction", "kl_f", "kl_z", "val_loss"):
+    for part in ("loss", "reconstruction", "kl_static", "kl_dynamic", "val_loss"):
         assert f"  {part} " in line
     assert f"model: {out / 'model.keras'} (best on val: step " in result.output
     assert fails(ddr_here("fit", puppets, "--out", out, *small), "exists")
@@ -94,10 +94,12 @@ def test_fit_shows_every_part_of_the_loss(ddr_here, puppets, small, tmp_path):
 def test_fit_speaks_within_an_epoch_where_there_is_no_terminal(
     ddr_here, puppets, small, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("ddr_cli.callbacks.PLAIN", -1.0)
+    monkeypatch.setattr("ddr_cli.progress.PLAIN", -1.0)
     result = ddr_here("fit", puppets, "--out", tmp_path / "run", *small)
     lines = [x for x in result.output.splitlines() if x.startswith("step 1/4")]
-    assert len(lines) == 1 and "  kl_z " in lines[0] and lines[0].endswith(" left")
+    assert (
+        len(lines) == 1 and " left  loss " in lines[0] and "  kl_dynamic " in lines[0]
+    )
 
 
 def test_fit_without_val(ddr_here, puppets, small, tmp_path):

@@ -1,3 +1,4 @@
+import pathlib
 import subprocess
 import sys
 
@@ -129,3 +130,35 @@ def test_a_backend_variable_that_cannot_be_used_is_named(ddr_elsewhere):
     result = ddr_elsewhere("info", KERAS_BACKEND="theano")
     assert result.returncode == 1
     assert "KERAS_BACKEND=theano" in one_line(result.stderr)
+
+
+def test_modules_of_the_user_are_imported(ddr_elsewhere, tmp_path):
+    for name in "ab":
+        text = "import keras\nprint(__name__, 'on', keras.backend.backend())\n"
+        (tmp_path / f"own_{name}.py").write_text(text)
+    result = ddr_elsewhere("--import", "own_a", "info", DDR_IMPORT="own_b")
+    assert result.returncode == 0, result.stderr
+    assert "own_a on " in result.stdout and "own_b" not in result.stdout
+    result = ddr_elsewhere("info", DDR_IMPORT="own_a own_b")
+    assert "own_a on " in result.stdout and "own_b on " in result.stdout
+
+
+def test_a_module_that_cannot_be_imported_is_named(ddr_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("own_c.py").write_text("1 / 0")
+    for module, reason in (
+        ("own_c", "ZeroDivisionError: division by zero"),
+        ("own_none", "ModuleNotFoundError: No module named 'own_none'"),
+    ):
+        result = ddr_here("--import", module, "info")
+        assert result.exit_code == 1
+        assert one_line(result.stderr) == f"ddr: error: --import {module}: {reason}\n"
+
+
+def test_matplotlibs_setting_of_a_notebook_and_no_home_are_fine(ddr_elsewhere):
+    """As in a notebook's shell, and in a container with a bare user number."""
+    inline = "module://matplotlib_inline.backend_inline"
+    process = ddr_elsewhere.start("info", MPLBACKEND=inline, HOME=None)
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert "backend " in output

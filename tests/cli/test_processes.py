@@ -12,7 +12,7 @@ import keras
 import pytest
 from PIL import Image
 
-from ddr_cli.backend import BACKENDS
+from ddr_cli.arguments import BACKENDS
 
 backend = keras.backend.backend()
 installed = list(filter(importlib.util.find_spec, BACKENDS))
