@@ -64,3 +64,17 @@ def detector_model():
 def rng():
     """A generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """List what took more than 3 seconds, for the tests of the default run."""
+    phases = [
+        (report.duration, report.when, report.nodeid)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "duration", 0) > 3 and "slow" not in report.keywords
+    ]
+    if phases:
+        terminalreporter.section("more than 3 seconds, and not marked slow")
+        for duration, when, name in sorted(phases, reverse=True):
+            terminalreporter.line(f"{duration:5.1f} s {when:<8} {name}")

@@ -10,47 +10,88 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _WIDTH, _HEIGHT, _GAP, _RISE = 104, 30, 14, 44
 
 
+def files(folder):
+    """The Python files of "keras_ddr" or "cli"."""
+    return sorted((_ROOT / folder).rglob("*.py"))
+
+
+def room(path):
+    """Folder or file right below keras_ddr that a file belongs to, or "ddr_cli"."""
+    folder, *parts = path.relative_to(_ROOT).parts
+    return "ddr_cli" if folder == "cli" else parts[0].removesuffix(".py")
+
+
+def module(path):
+    """Name under which a file is imported, such as "keras_ddr.data.store"."""
+    name = ".".join(path.relative_to(_ROOT).with_suffix("").parts)
+    return name.replace("cli", "ddr_cli", 1).removesuffix(".__init__")
+
+
+def imported(path, types=True):
+    """Full names that a file imports, anywhere in it.
+
+    Args:
+        path: A file.
+        types: Whether to count imports that only type checkers follow.
+
+    Yields:
+        "os.path" for `import os.path`, "os.path.join" for `from os.path import join`.
+    """
+    for node in _nodes(ast.parse(path.read_text(encoding="utf-8")), types):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{path}: relative import")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _nodes(tree, types):
+    for node in ast.iter_child_nodes(tree):
+        test = getattr(node, "test", None)
+        if isinstance(test, ast.Name) and test.id == "TYPE_CHECKING" and not types:
+            continue
+        yield node
+        yield from _nodes(node, types)
+
+
 def imports():
-    """Rooms, and those that each of them imports.
+    """Rooms, and those that each of them imports when it runs.
 
     Returns:
         Dict from a room ("layers", "model", …, "ddr_cli") to a set of rooms.
     """
     edges = {}
-    for folder, owner in (("keras_ddr", None), ("cli", "ddr_cli")):
-        for path in sorted((_ROOT / folder).rglob("*.py")):
-            room = owner or path.relative_to(_ROOT / folder).parts[0]
-            room = room.removesuffix(".py")
-            if room == "__init__":
-                continue
-            edges.setdefault(room, set()).update(_rooms_of(path))
-    rooms = set(edges)
-    return {room: (others & rooms) - {room} for room, others in edges.items()}
+    for path in files("keras_ddr") + files("cli"):
+        if room(path) != "__init__":
+            names = [n for n in imported(path, False) if n.startswith("keras_ddr.")]
+            edges.setdefault(room(path), set()).update(n.split(".")[1] for n in names)
+    return {name: (others & set(edges)) - {name} for name, others in edges.items()}
 
 
-def _nodes(tree):
-    """All but what only a checker of types imports."""
-    for node in ast.iter_child_nodes(tree):
-        test = getattr(node, "test", None)
-        if isinstance(test, ast.Name) and test.id == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from _nodes(node)
+def imports_of_files():
+    """Files of keras_ddr and cli by module name, and those that each imports.
+
+    Imports for types count, too.
+    """
+    paths = {module(path): path for path in files("keras_ddr") + files("cli")}
+    edges = {}
+    for name, path in paths.items():
+        # What is imported is a module, or a name in one.
+        others = {n if n in paths else n.rpartition(".")[0] for n in imported(path)}
+        edges[name] = (others & set(paths)) - {name}
+    return edges
 
 
-def _rooms_of(path):
-    for node in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "keras_ddr":
-            names = [f"keras_ddr.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        else:
-            continue
-        for name in names:
-            if name.startswith("keras_ddr."):
-                yield name.split(".")[1]
+def circles(edges):
+    """Sets of nodes that reach each other, as sorted lists."""
+    reached = {node: _reach(node, edges) for node in edges}
+    found = {
+        tuple(sorted(other for other in reached[node] if node in reached[other]))
+        for node in edges
+        if node in reached[node]
+    }
+    return sorted(map(list, found))
 
 
 def floors(edges):
