@@ -6,6 +6,8 @@ from keras import ops
 
 from keras_ddr import DiagonalGaussian
 
+pytestmark = pytest.mark.backend
+
 
 def _random(rng, dim=3):
     return DiagonalGaussian(rng.standard_normal(dim), rng.uniform(-1.5, 1.0, dim))

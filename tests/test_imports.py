@@ -51,6 +51,7 @@ def test_trains_with_the_other_backends_and_cv2_absent(tmp_path, backend):
     assert f"trained on {backend}" in result.stdout
 
 
+@pytest.mark.backend
 def test_import_sets_nothing():
     result = _run(
         "import os, sys, numpy, random, keras, warnings, logging\n"

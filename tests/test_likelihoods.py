@@ -7,6 +7,8 @@ from keras import ops
 
 from keras_ddr import InputError, likelihoods
 
+pytestmark = pytest.mark.backend
+
 
 def _pixel(likelihood, logits, x):
     """log p of single pixels, as an array."""

@@ -6,6 +6,8 @@ from keras import ops
 
 from keras_ddr import layers
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def filled(rng):

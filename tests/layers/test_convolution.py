@@ -8,6 +8,8 @@ from keras import ops
 from gradients import gradients
 from keras_ddr.layers import DownConvolution, UpConvolution, convolution
 
+pytestmark = pytest.mark.backend
+
 
 def _assert_same(one, other, tolerance=1e-5):
     np.testing.assert_allclose(

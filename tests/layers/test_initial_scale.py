@@ -1,9 +1,12 @@
 """Signals neither die nor blow up on their way through fresh convolutions."""
 
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_ddr.layers import FrameDecoder, FrameEncoder
+
+pytestmark = pytest.mark.backend
 
 
 def _spread(x):

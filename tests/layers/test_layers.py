@@ -8,6 +8,8 @@ from keras import ops
 from keras_ddr import InputError, layers
 from layer_checks import check_layer
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def random(rng):

@@ -10,6 +10,8 @@ from keras import ops
 from gradients import gradients
 from keras_ddr.layers import PairwiseStaticEncoder
 
+pytestmark = pytest.mark.backend
+
 
 def _by_concatenation(layer, features):
     """Conv_C and ReLU on every concatenated pair, with the layer's own stock layers."""

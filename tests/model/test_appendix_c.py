@@ -4,6 +4,8 @@ import pytest
 
 from keras_ddr import DDR, InputError, configs
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.mark.parametrize(
     ("name", "channels", "dim_f"),

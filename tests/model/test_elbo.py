@@ -6,6 +6,8 @@ from keras import ops
 
 from keras_ddr import DiagonalGaussian
 
+pytestmark = pytest.mark.backend
+
 
 def _numpy(outputs):
     return {name: ops.convert_to_numpy(value) for name, value in outputs.items()}

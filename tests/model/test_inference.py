@@ -13,6 +13,8 @@ from keras import ops
 from keras_ddr import DiagonalGaussian, InputError
 from keras_ddr.inference import _choose_sets
 
+pytestmark = pytest.mark.backend
+
 _EVERY_PART = """
 import numpy as np
 from keras_ddr import DDR

@@ -8,6 +8,8 @@ from keras import ops
 from keras_ddr import DDR, DiagonalGaussian, InputError
 from keras_ddr.model_files import check_model_file
 
+pytestmark = pytest.mark.backend
+
 
 def _numpy(outputs):
     return {name: ops.convert_to_numpy(value) for name, value in outputs.items()}

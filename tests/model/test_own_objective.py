@@ -8,6 +8,8 @@ from keras import ops
 from keras_ddr import DDR, InputError
 from keras_ddr.layers import ConditionalGaussianPrior
 
+pytestmark = pytest.mark.backend
+
 
 class _Schedule(keras.callbacks.Callback):
     def __init__(self, name, values):

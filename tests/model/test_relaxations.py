@@ -10,6 +10,8 @@ from keras import ops
 from keras_ddr import DDR, DiagonalGaussian, InputError
 from keras_ddr.objective import dependence
 
+pytestmark = pytest.mark.backend
+
 
 def _loss(model, sets, training=True, weights=None):
     outputs = model(sets)

@@ -98,6 +98,7 @@ def test_training_goes_on_on_every_backend(writer, tmp_path):
         assert np.isfinite(found["loss"]).all()
 
 
+@pytest.mark.backend
 def test_an_optimizer_named_by_its_backend_is_read(small, sets, tmp_path):
     """As files were written on PyTorch before."""
     model = small()
@@ -111,6 +112,7 @@ def test_an_optimizer_named_by_its_backend_is_read(small, sets, tmp_path):
     assert model.optimizer.clipnorm == 2.0
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("aggregation", ["concat", "mean"])
 @pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "normal"])
 def test_round_trip(small, sets, tmp_path, aggregation, likelihood):

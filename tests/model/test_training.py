@@ -10,6 +10,8 @@ from keras_ddr import DDR, InputError, checks
 from keras_ddr.data import FrameSets, FrameStore
 from keras_ddr.training import TrainStep
 
+pytestmark = pytest.mark.backend
+
 KEYS = {"loss", "reconstruction_loss", "kl_static", "kl_dynamic"}
 
 

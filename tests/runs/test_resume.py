@@ -8,6 +8,8 @@ import pytest
 from keras_ddr import InputError, runs
 from keras_ddr.data import FrameStore
 
+pytestmark = pytest.mark.backend
+
 fit_arguments = {"verbose": 0, "report": None}
 
 

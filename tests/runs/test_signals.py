@@ -12,6 +12,8 @@ from training.test_watch import Break
 
 from keras_ddr import InputError, LossNotFinite, runs
 
+pytestmark = pytest.mark.backend
+
 
 class Send(keras.callbacks.Callback):
     """Sends this process a signal in the middle of a step, or of the validation."""

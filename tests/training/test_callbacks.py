@@ -8,6 +8,8 @@ from keras_ddr import DDR, InputError
 from keras_ddr.callbacks import SaveAndResume
 from keras_ddr.data import FrameSets, FrameStore
 
+pytestmark = pytest.mark.backend
+
 SIZES = {"static_dim": 4, "filters": 4, "pair_filters": 4, "hidden_units": 8}
 
 

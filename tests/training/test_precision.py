@@ -12,6 +12,8 @@ from keras import ops
 from keras_ddr import DDR
 from keras_ddr.data import FrameSets, FrameStore
 
+pytestmark = pytest.mark.backend
+
 SMALL = {"static_dim": 4, "filters": 8, "pair_filters": 8, "hidden_units": 8}
 
 

@@ -10,6 +10,8 @@ import pytest
 from keras_ddr import DDR
 from keras_ddr.data import FrameSets, FrameStore
 
+pytestmark = pytest.mark.backend
+
 # More steps for a closer look.
 STEPS = int(os.environ.get("DDR_STRESS_STEPS", "20"))
 _RANDOM = np.random.default_rng(0)

@@ -10,6 +10,8 @@ import pytest
 from keras_ddr import DDR, LossNotFinite, runs
 from keras_ddr.training.callbacks import LossWatch
 
+pytestmark = pytest.mark.backend
+
 
 def _model(**arguments):
     keras.utils.set_random_seed(1)
