@@ -125,12 +125,12 @@ def sparse_store(path, frames, length=100):
     """A store of black frames in a sparse file: as the writer's, without its bytes."""
     import numpy as np
 
-    from keras_ddr.data import FrameStore
+    from keras_ddr.data import write_arrays
 
     number = frames // length
     small = np.zeros((number, 1, 64, 64, 3), "uint8")
     # The writer knows the other files; frames are put in their place.
-    store = FrameStore.from_arrays(path, small)
+    store = write_arrays(path, small)
     folder = pathlib.Path(store.path)
     rows = (folder / "sequences.csv").read_text().splitlines()
     header = rows[0].split(",")
@@ -216,10 +216,10 @@ def _anonymous():
 def input(arguments):
     """Frames a second of FrameSets alone, and of training."""
     from keras_ddr import DDR
-    from keras_ddr.data import FrameSets, FrameStore
+    from keras_ddr.data import FrameSets, write_arrays
 
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        made = FrameStore.from_arrays(
+        made = write_arrays(
             os.path.join(folder, "S"), random_frames(200, 100, 64, 64, 3)
         )
         file = pathlib.Path(made.path) / "frames.npy"

@@ -16,7 +16,7 @@ __all__ = ["verify"]
 @click.argument("path", type=STORE_OR_RUN)
 @click.pass_context
 def verify(context: click.Context, path: str) -> None:
-    """Read all files at PATH and compare them with the checksums noted on writing.
+    """Read all files at PATH and compare them with its checksums.
 
     PATH is a frame store, a folder of stores, a run folder or a .keras file. Every
     damaged file is named in a line, and the exit code is 1 then.

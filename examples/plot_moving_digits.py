@@ -30,7 +30,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from keras_ddr import DDR
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, write_arrays
 from keras_ddr.datasets import moving_mnist
 from keras_ddr.visualization import plot_manifold, plot_store, save_figure
 
@@ -73,7 +73,7 @@ for seed, (split, number) in enumerate({"train": 800, "val": 64, "test": 64}.ite
         clips.append(frames)
         digits.append(str(classes[pool[chosen[0]]]))
         places.append(positions[:, 0])
-store = FrameStore.from_arrays(
+store = write_arrays(
     out / "store",
     clips,
     names=names,

@@ -46,7 +46,7 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 
 # %%
 # One row is one sequence. For a store of your own arrays there is
-# ``FrameStore.from_arrays(folder, list_of_arrays)``.
+# ``keras_ddr.data.write_arrays(folder, list_of_arrays)``.
 #
 # The model is not fed whole sequences but *sets* of three frames, drawn at random from
 # each of 16 sequences. Two frames of a set differ in z only, and this is all that the

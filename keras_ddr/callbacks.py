@@ -68,7 +68,7 @@ class SaveAndResume(keras.callbacks.Callback):
         self._every = every
         self._rows: list[dict[str, float]] = []
         self._checkpoints = Checkpoints(pathlib.Path(os.fspath(folder)))
-        self._lock: contextlib.AbstractContextManager[None] | None = None
+        self._lock: contextlib.AbstractContextManager[bool] | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Load the newest checkpoint, where there is one."""

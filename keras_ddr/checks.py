@@ -106,7 +106,7 @@ def check_sets(
         if len({np.shape(part) for part in x}) > 1:
             raise InputError(
                 f"{argument} is a list of arrays of several shapes; make a store of "
-                "sequences (FrameStore.from_arrays) and give a FrameSets of it"
+                "sequences (keras_ddr.data.write_arrays) and give a FrameSets of it"
             )
         x = np.asarray(x)
     if isinstance(x, dict):

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from keras_ddr.errors import InputError
@@ -28,13 +29,11 @@ __all__ = [
     "cannot_write",
     "check_expanded",
     "check_output_path",
-    "lives",
     "locked",
     "natural_key",
     "read_json",
     "read_text",
     "replacing",
-    "same_host",
     "this_process",
     "write_json",
     "write_table",
@@ -47,7 +46,7 @@ _PIECE = 1 << 16
 
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 """Error numbers of a full disk, quota or file-size limit."""
-# Of a folder that one may not write to.
+# Error numbers of a folder that one may not write to.
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -69,26 +68,25 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
 
     Args:
         path: File to write or replace.
-        suffixes: What it may end in, in lower case with their dots.
+        suffixes: Endings that it may have, in lower case with their dots.
 
     Returns:
         `pathlib.Path`.
 
     Raises:
-        InputError: Another suffix, the folder is missing, or it is a folder itself.
+        InputError: Another suffix, the folder is missing or read-only, or the file is
+            write-protected or a folder.
     """
     check_expanded(path)
     path = pathlib.Path(path)
     if path.suffix.lower() not in suffixes:
         choice = "one of " * (len(suffixes) > 1) + ", ".join(suffixes)
         raise InputError(f"{path} has the suffix {path.suffix!r}; use {choice}")
-    # Of a link what it leads to will be written.
-    folder = pathlib.Path(os.path.realpath(path)).parent
-    if not path.is_symlink():
-        folder = path.parent
-    if not folder.is_dir():
+    # A link stays, and its target is written.
+    target = pathlib.Path(os.path.realpath(path)) if path.is_symlink() else path
+    if not target.parent.is_dir():
         raise InputError(
-            f"{path} cannot be written: the folder {folder} does not exist; "
+            f"{path} cannot be written: the folder {target.parent} does not exist; "
             "make it first"
         )
     if path.is_dir():
@@ -98,20 +96,20 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
             f"{path} cannot be written: it is write-protected; choose another name, or "
             "make it writable"
         )
-    if not os.access(folder, os.W_OK):
+    if not os.access(target.parent, os.W_OK):
         raise InputError(
-            f"{path} cannot be written: the folder {folder} is read-only; choose "
-            "another place"
+            f"{path} cannot be written: the folder {target.parent} is read-only; "
+            "choose another place"
         )
     return path
 
 
 def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
-    """What to say of a place that took no file.
+    """The message for a file or folder that could not be written.
 
     Args:
-        path: What was to be written, as the user knows it.
-        error: What was raised.
+        path: Path as the user knows it.
+        error: Any.
 
     Returns:
         `InputError`, or `None` where the disk is not full and the folder not read-only.
@@ -133,14 +131,17 @@ def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
 @contextlib.contextmanager
 def locked(
     path: StrPath, busy: str, *, again: bool = False, keep: bool = True
-) -> Iterator[None]:
-    """Hold a lock file, which ends with the process however that ends.
+) -> Iterator[bool]:
+    """Hold a lock file; the lock ends with the process, however that ends.
 
     Args:
-        path: Lock file; it is made where it is not there.
-        busy: What to say where another process holds it.
+        path: Lock file; it is made where it is missing.
+        busy: Message if another process holds it.
         again: Let this thread hold it more than once.
         keep: Whether the file stays; a killed process leaves it in any case.
+
+    Yields:
+        Whether it is held: file systems may lack locks, and folders be read-only.
 
     Raises:
         InputError: Another process holds it.
@@ -148,19 +149,19 @@ def locked(
     lock = FileLock(path, is_singleton=again)
     try:
         lock.acquire(timeout=0)
-        # Whoever held it just now may have removed it.
+        # The holder before may have removed the file meanwhile.
         while not keep and not os.path.lexists(path):
             lock.release()
             lock.acquire(timeout=0)
     except Timeout:
         raise InputError(busy) from None
     except (OSError, NotImplementedError):
-        pass  # a file system without locks, or a folder that cannot be written
+        pass
     try:
-        yield
+        yield lock.is_locked
     finally:
         if not keep and lock.is_locked:
-            # One system does not remove what is open.
+            # Windows cannot remove an open file.
             with contextlib.suppress(OSError):
                 os.unlink(path)
         lock.release()
@@ -170,10 +171,9 @@ def locked(
 def replacing(path: StrPath) -> Iterator[pathlib.Path]:
     """Write a file under a temporary name beside it and move it into place.
 
-    Whoever reads `path` finds the old file or the new one, never half of it, also
-    after the machine itself was stopped. Nothing is left behind where the body raises.
-    What a killed process left is removed by the next one that writes a file of this
-    name.
+    Readers of `path` find the old file or the new one, never half of it, also after a
+    power cut. An error in the body leaves nothing behind; the leftovers of a killed
+    process go when the next one writes a file of this name.
 
     Args:
         path: File to write or replace; its folder exists.
@@ -184,7 +184,7 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
     Raises:
         InputError: The disk is full, or the folder read-only.
     """
-    # What a link leads to is written, and the link stays.
+    # A link stays, and its target is written.
     path = pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
     temporary = path.with_name(f".{path.stem}.tmp-{this_process()}{path.suffix}")
     _remove_leftovers(path)
@@ -197,12 +197,19 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
         with contextlib.suppress(OSError):  # a read-only file system refuses this, too
             temporary.unlink(missing_ok=True)
         refusal = cannot_write(path, error)
-        # Of another file, which is not writable either, its own name is to be said.
+        # Errors about another file pass through: its name is the useful one.
         named = getattr(error, "filename", None) or str(temporary)
         full = getattr(error, "errno", None) in NO_SPACE
         if refusal and (full or named == str(temporary)):
             raise refusal from error
         raise
+
+
+def this_process() -> str:
+    """Text by which the names of temporary files tell their writer."""
+    # Process numbers mean something on one host only.
+    host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
+    return f"{host}-{os.getpid()}"
 
 
 def _remove_leftovers(path: pathlib.Path) -> None:
@@ -211,55 +218,25 @@ def _remove_leftovers(path: pathlib.Path) -> None:
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(path.parent)):
             owner = entry.name.removeprefix(prefix).partition(".")[0]
-            if entry.name.startswith(prefix) and not lives(owner):
+            if entry.name.startswith(prefix) and not _may_live(owner):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry, ignore_errors=True)
                 else:
                     os.unlink(entry)
 
 
-def this_process() -> str:
-    """Text for the name of a temporary file, by which `lives` knows its writer."""
-    # Process numbers mean something on one host only.
-    host = "".join(c for c in socket.gethostname() if c.isalnum())[:16] or "host"
-    return f"{host}-{os.getpid()}"
-
-
-def same_host(owner: str) -> bool:
-    """Whether `this_process` gave this on a machine of the name of this one."""
-    return owner.partition("-")[0] == this_process().partition("-")[0]
-
-
-def lives(owner: str) -> bool:
-    """Whether a process may still be running.
-
-    Args:
-        owner: What `this_process` gave there, and more after a dash.
-
-    Returns:
-        False where there is certainly none.
-    """
-    number = owner.partition("-")[2].partition("-")[0]
-    if not number.isdecimal() or not same_host(owner):
+def _may_live(owner: str) -> bool:
+    """Whether the process of which `this_process` gave this may still run."""
+    host, number, *_ = [*owner.split("-"), ""]
+    # Windows has no signal that does nothing.
+    if host != this_process().partition("-")[0] or sys.platform == "win32":
         return True
-    pid = int(number)
-    if pid == os.getpid():
-        return True
-    if sys.platform == "win32":
-        # os.kill(pid, 0) would send Ctrl-C there.
-        import ctypes
-
-        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)
-        if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)
-        return bool(handle)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError):
         return False
-    # Another user's; or a number that no process has.
     except (OSError, OverflowError):
-        return True
+        pass  # another user's process
     return True
 
 
@@ -268,13 +245,13 @@ def write_table(path: StrPath, rows: Iterable[Sequence[object]]) -> None:
 
     Args:
         path: File to write.
-        rows: Cells, those of the header first; texts may hold anything, line ends too.
+        rows: Cells, the header's first; texts may hold anything, line ends too.
     """
     with open(
         path, "w", newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:
         table = csv.writer(file, lineterminator="\n")
-        # Python leaves a lone carriage return bare, which readers take for a line end.
+        # Python writes a lone carriage return bare, and readers take it for a line end.
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for row in rows:
             bare = any(isinstance(cell, str) and "\r" in cell for cell in row)
@@ -282,9 +259,21 @@ def write_table(path: StrPath, rows: Iterable[Sequence[object]]) -> None:
 
 
 def write_json(path: StrPath, content: object) -> None:
-    """Write `content` as indented JSON, whole or not at all."""
+    """Write indented JSON, whole or not at all.
+
+    Args:
+        path: File to write.
+        content: NumPy's numbers and arrays become Python's, and other things text.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2, default=_plain)
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return str(value)
 
 
 def read_json(path: StrPath) -> Any:
@@ -297,7 +286,7 @@ def read_json(path: StrPath) -> Any:
         return json.loads(read_text(path))
     except InputError:
         raise
-    # The parser calls itself for what is nested.
+    # The parser calls itself for nested parts.
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}); restore it") from None
     except OSError as error:
@@ -310,7 +299,7 @@ def read_text(
     encoding: str = "utf-8",
     errors: str = "strict",
 ) -> str:
-    """Read a text file that is not larger than such files are.
+    """Read a text file of bounded size.
 
     Args:
         path: File.
@@ -327,8 +316,8 @@ def read_text(
         UnicodeDecodeError: It is in another encoding.
     """
     with open(path, encoding=encoding, errors=errors) as file:
-        # Not by the size that the system tells: a device has none. Piece by piece,
-        # since a buffer is made for all that is asked for.
+        # Count what is read: a device has no size. Read in pieces, since Python makes
+        # a buffer for all that is asked for.
         parts, size = [], 0
         while part := file.read(_PIECE):
             parts.append(part)
@@ -373,7 +362,7 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
         name: File name or path, as text.
 
     Returns:
-        Something to compare with other such keys.
+        Key to compare with other such keys.
     """
     return [
         (0, int(part), "") if part.isdecimal() else (1, 0, part)

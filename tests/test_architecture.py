@@ -39,8 +39,9 @@ _MAY_IMPORT = {
         "training",
     },
     "model_files": {"errors", "model"},
-    "data": {"arguments", "checksums", "errors", "files", "version"},
+    "data": {"arguments", "errors", "files", "manifest", "version"},
     "checksums": set(),
+    "manifest": {"errors", "files"},
     "runs": {
         "arguments",
         "checks",

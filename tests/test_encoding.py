@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR, DiagonalGaussian, InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import write_arrays
 from keras_ddr.encoding import encode_sequences, write_codes
 from keras_ddr.inference import Codes
 
@@ -29,7 +29,7 @@ def model():
 def store(tmp_path_factory):
     random = np.random.default_rng(0)
     lengths = (5, 2, 7, 4)
-    return FrameStore.from_arrays(
+    return write_arrays(
         tmp_path_factory.mktemp("encoding") / "S",
         [random.integers(0, 256, (n, 16, 16, 3), np.uint8) for n in lengths],
         names=["a", "short", "c é", "d"],
@@ -127,9 +127,7 @@ def test_what_is_refused_leaves_nothing(tmp_path, model, store, monkeypatch):
     ):
         with pytest.raises(InputError, match=message):
             write_codes(tmp_path / name, model, store)
-    short = FrameStore.from_arrays(
-        tmp_path / "S", np.zeros((2, 2, 16, 16, 3), np.uint8)
-    )
+    short = write_arrays(tmp_path / "S", np.zeros((2, 2, 16, 16, 3), np.uint8))
     with pytest.raises(InputError, match="no sequence of at least 3 frames"):
         write_codes(tmp_path / "a.npz", model, short)
 
@@ -162,7 +160,7 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
     peaks, sizes = [], []
     for number in (10, 100):
         frames = np.zeros((number, 300, 16, 16, 3), np.uint8)
-        store = FrameStore.from_arrays(tmp_path / f"S{number}", frames)
+        store = write_arrays(tmp_path / f"S{number}", frames)
         del frames
         tracemalloc.start()
         path = write_codes(tmp_path / "codes.npz", _Numbers(), store)

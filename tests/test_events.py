@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_ddr import DiagonalGaussian, InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import write_arrays
 from keras_ddr.events import (
     COLUMNS,
     curve_places,
@@ -35,7 +35,7 @@ def store(tmp_path_factory):
     frames = np.zeros((2, 100, 16, 16, 3), np.uint8)
     frames[..., 0] = np.arange(100)[:, None, None]
     path = tmp_path_factory.mktemp("events") / "S"
-    return FrameStore.from_arrays(path, frames, names=["a", "b"])
+    return write_arrays(path, frames, names=["a", "b"])
 
 
 def _labels(numbers):

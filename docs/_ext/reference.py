@@ -47,6 +47,7 @@ PAGES = {
             "keras_ddr.arguments",
             "keras_ddr.checks",
             "keras_ddr.files",
+            "keras_ddr.manifest",
             "keras_ddr.checksums",
             "keras_ddr.model_files",
             "keras_ddr.programs",

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from keras_ddr.data.arrays import write_arrays
 from keras_ddr.data.labels import Label
 from keras_ddr.data.splits import assign_splits
 from keras_ddr.data.store import FrameStore, Sequence
@@ -18,6 +19,7 @@ __all__ = [
     "SequenceRecord",
     "StoreWriter",
     "assign_splits",
+    "write_arrays",
     "write_store",
 ]
 

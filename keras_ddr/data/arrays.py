@@ -1,4 +1,4 @@
-"""Records of a store from arrays in memory."""
+"""Stores made of arrays in memory."""
 
 from __future__ import annotations
 
@@ -9,18 +9,69 @@ import numpy as np
 
 from keras_ddr.data.labels import Label
 from keras_ddr.data.splits import assign_splits, joined_groups
-from keras_ddr.data.writer import SequenceRecord
+from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.typing import LabelValue
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.typing import LabelValue, StrPath
 
-__all__ = ["records_from_arrays"]
+__all__ = ["write_arrays"]
 
 
-def records_from_arrays(
+def write_arrays(
+    path: StrPath,
+    sequences: Iterable[ArrayLike],
+    *,
+    names: Iterable[str] | None = None,
+    splits: Iterable[str] | Mapping[str, float] | None = None,
+    labels: Mapping[str, Iterable[Any]] | None = None,
+    persons: Iterable[str] | None = None,
+    sources: Iterable[str] | None = None,
+    seed: int = 0,
+    dataset: str = "arrays",
+    overwrite: bool = False,
+) -> FrameStore:
+    """Write a frame store of arrays in memory.
+
+    Args:
+        path: folder to make.
+        sequences: list of S arrays (T, H, W, C), or one array (S, T, H, W, C);
+            integers 0 to 255, truth values (black and white), or floats in [0, 1],
+            which are rounded to 8 bits. H and W are multiples of 16, and equal for
+            all sequences.
+        names: S unique names; default "sequence-0", ….
+        splits: S of "train", "val", "test"; or fractions, such as
+            {"train": .8, "val": .1, "test": .1}, by which persons (else sources,
+            else sequences) are dealt out at random. Default: all "train".
+        labels: label name -> S values (a sequence label) or S arrays of T values
+            each (a frame label). Strings are classes, and so are integers of a
+            frame label; integers of a sequence label are numbers. Floats are
+            continuous. NaN, `None` and "" are missing. A dict from the names of
+            sequences may stand for S values, as for the next two.
+        persons: S names of the person shown.
+        sources: S names of the source video.
+        seed: of the random split.
+        dataset: name noted in the store.
+        overwrite: replace a store that exists at `path`.
+
+    Returns:
+        The `FrameStore` at `path`.
+
+    Raises:
+        InputError: if the arrays do not fit together, or `path` exists.
+    """
+    records, described = _records(
+        sequences, names, splits, labels, persons, sources, seed
+    )
+    return write_store(
+        path, records, dataset=dataset, labels=described, seed=seed, overwrite=overwrite
+    )
+
+
+def _records(
     sequences: Iterable[ArrayLike],
     names: Iterable[str] | None,
     splits: Iterable[str] | Mapping[str, float] | None,
@@ -29,24 +80,6 @@ def records_from_arrays(
     sources: Iterable[str] | None,
     seed: int,
 ) -> tuple[Iterator[SequenceRecord], dict[str, Label]]:
-    """Turn the arguments of `FrameStore.from_arrays` into records and labels.
-
-    Args:
-        sequences: As there.
-        names: As there.
-        splits: As there.
-        labels: As there.
-        persons: As there.
-        sources: As there.
-        seed: As there.
-
-    Returns:
-        Iterator of `SequenceRecord`, and label name → `Label`.
-
-    Raises:
-        InputError: Arguments do not belong together; of frames that are no pictures
-            when the iterator comes to them.
-    """
     if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
         raise InputError(
             f"sequences: one array must be (S, T, H, W, C), not {sequences.shape}; "

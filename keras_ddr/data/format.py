@@ -13,12 +13,14 @@ __all__ = ["FILES", "FORMAT", "FORMAT_VERSION", "SPLITS", "Sequence"]
 
 FORMAT = "keras_ddr frame store"
 """What meta.json calls a frame store."""
-FORMAT_VERSION = 1
-"""Version of the format that is written here."""
+FORMAT_VERSION = 2
+"""Version of the format that is written and read here."""
 SPLITS = ("train", "val", "test")
 """Names of the splits."""
 FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
 """Names of the files of a store."""
+REMEDY = "make the store again"
+"""What to do about a damaged store."""
 HEADER_SIZE = 192
 """Bytes before the pixels in a frames.npy that is written here."""
 

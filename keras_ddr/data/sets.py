@@ -78,9 +78,9 @@ class FrameSets(keras.utils.PyDataset):
     Example:
     >>> import tempfile
     >>> import numpy as np
-    >>> from keras_ddr.data import FrameStore
+    >>> from keras_ddr.data import FrameStore, write_arrays
     >>> frames = np.zeros((10, 5, 16, 16, 3), "uint8")
-    >>> store = FrameStore.from_arrays(tempfile.mkdtemp() + "/store", frames)
+    >>> store = write_arrays(tempfile.mkdtemp() + "/store", frames)
     >>> sets = FrameSets(store, frames_per_set=3, batch_size=4)
     >>> [x.shape for (x,) in sets]
     [(4, 3, 16, 16, 3), (4, 3, 16, 16, 3), (2, 3, 16, 16, 3)]

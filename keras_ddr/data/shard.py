@@ -97,10 +97,10 @@ class Shard:
                 f"{file}: does not describe a frame store; make the store again"
             )
         version = meta.get("version")
-        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        if type(version) is not int or version != FORMAT_VERSION:
             raise InputError(
-                f"{file}: format version {version!r} is not known here (newest "
-                f"{FORMAT_VERSION}); update keras_ddr or make the store again"
+                f"{file}: format version {str(version)[:40]} is not the one of this "
+                f"keras_ddr ({FORMAT_VERSION}); make the store again"
             )
         for name in ("dataset", "licence"):
             if not isinstance(meta.get(name, ""), str):

@@ -7,16 +7,17 @@ import os
 import time
 import warnings
 import weakref
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from keras_ddr import manifest
 from keras_ddr.arguments import check_choice
-from keras_ddr.data.format import SPLITS, Sequence, shape_text
+from keras_ddr.data.format import FILES, REMEDY, SPLITS, Sequence, shape_text
 from keras_ddr.data.labels import CROP_LABELS, FRAME_LABELS, Label
+from keras_ddr.data.place import recover
 from keras_ddr.data.shard import Shard
 from keras_ddr.errors import InputError
 from keras_ddr.files import natural_key
@@ -36,9 +37,9 @@ class FrameStore:
 
     A store is a folder with `frames.npy` (uint8, (T_total, H, W, C)),
     `sequences.csv`, `labels.npz` and `meta.json`. Frames are read through a memory
-    map, so a store may be larger than memory. Use `FrameStore.open` for a folder
-    that exists, and `FrameStore.from_arrays` or `keras_ddr.data.write_store` to make
-    one. A store is never changed after it was written.
+    map, so a store may be larger than memory. `FrameStore.open` opens a folder
+    that exists; `keras_ddr.data.write_arrays` and `write_store` make one. A store is
+    never changed after it was written.
 
     Attributes:
         path: `pathlib.Path` of the folder.
@@ -53,9 +54,10 @@ class FrameStore:
     Example:
     >>> import tempfile
     >>> import numpy as np
+    >>> from keras_ddr.data import write_arrays
     >>> frames = np.zeros((2, 5, 16, 16, 3), "uint8")
     >>> folder = tempfile.mkdtemp() + "/store"
-    >>> store = FrameStore.from_arrays(folder, frames)
+    >>> store = write_arrays(folder, frames)
     >>> store.frames(0).shape
     (5, 16, 16, 3)
     """
@@ -120,8 +122,6 @@ class FrameStore:
                 "store again"
             )
         if not path.exists():
-            from keras_ddr.data.place import recover
-
             # A store that is replaced has no name for a moment.
             end = time.monotonic() + 1
             while recover(path) and not path.exists() and time.monotonic() < end:
@@ -129,7 +129,7 @@ class FrameStore:
         if not path.exists():
             raise InputError(
                 f"{path}: no such frame store; make one with `ddr preprocess` or "
-                "FrameStore.from_arrays"
+                "keras_ddr.data.write_arrays"
             )
         if not path.is_dir():
             raise InputError(f"{path}: is a file, but a frame store is a folder")
@@ -165,65 +165,6 @@ class FrameStore:
                     "stores shown as one need equal frames"
                 )
         return cls(path, shards)
-
-    @classmethod
-    def from_arrays(
-        cls,
-        path: StrPath,
-        sequences: Iterable[ArrayLike],
-        *,
-        names: Iterable[str] | None = None,
-        splits: Iterable[str] | Mapping[str, float] | None = None,
-        labels: Mapping[str, Iterable[Any]] | None = None,
-        persons: Iterable[str] | None = None,
-        sources: Iterable[str] | None = None,
-        seed: int = 0,
-        dataset: str = "arrays",
-        overwrite: bool = False,
-    ) -> FrameStore:
-        """Make a store from arrays in memory.
-
-        Args:
-            path: folder to make.
-            sequences: list of S arrays (T, H, W, C), or one array (S, T, H, W, C);
-                integers 0 to 255, truth values (black and white), or floats in [0, 1],
-                which are rounded to 8 bits. H and W are multiples of 16, and equal for
-                all sequences.
-            names: S unique names; default "sequence-0", ….
-            splits: S of "train", "val", "test"; or fractions, such as
-                {"train": .8, "val": .1, "test": .1}, by which persons (else sources,
-                else sequences) are dealt out at random. Default: all "train".
-            labels: label name -> S values (a sequence label) or S arrays of T values
-                each (a frame label). Strings are classes, and so are integers of a
-                frame label; integers of a sequence label are numbers. Floats are
-                continuous. NaN, `None` and "" are missing. A dict from the names of
-                sequences may stand for S values, as for the next two.
-            persons: S names of the person shown.
-            sources: S names of the source video.
-            seed: of the random split.
-            dataset: name noted in the store.
-            overwrite: replace a store that exists at `path`.
-
-        Returns:
-            The `FrameStore` at `path`.
-
-        Raises:
-            InputError: if the arrays do not fit together, or `path` exists.
-        """
-        from keras_ddr.data.arrays import records_from_arrays
-        from keras_ddr.data.writer import write_store
-
-        records, described = records_from_arrays(
-            sequences, names, splits, labels, persons, sources, seed
-        )
-        return write_store(
-            path,
-            records,
-            dataset=dataset,
-            labels=described,
-            seed=seed,
-            overwrite=overwrite,
-        )
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -375,13 +316,8 @@ class FrameStore:
             if split in (None, "all", sequence.split) and sequence.length >= min_length
         ]
 
-    @property
-    def frames_offset(self) -> int:
-        """Bytes of the header of the first store's frames.npy."""
-        return self._shards[0].pixels_offset
-
     def verify(self, progress: Progress | None = None) -> None:
-        """Read all files and compare them with the checksums noted on writing.
+        """Read all files and compare them with the manifest of the store.
 
         Args:
             progress: called as progress(done, total) with megabytes.
@@ -389,13 +325,13 @@ class FrameStore:
         Raises:
             InputError: naming the first file that has changed since.
         """
-        from keras_ddr.data.integrity import verify_store
-
         self._pixels(0)
+        files = [shard.path / name for shard in self._shards for name in FILES]
+        report = manifest.megabytes(progress, files)
         for shard in self._shards:
-            problems = verify_store(shard.path, progress).problems
-            if problems:
-                raise InputError(problems[0])
+            found = manifest.verify(shard.path, FILES, REMEDY, report)
+            if found.problems:
+                raise InputError(found.problems[0])
 
     def _pixels(self, number: int) -> NDArray[np.uint8]:
         if self._stale:

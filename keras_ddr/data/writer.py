@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import itertools
 import os
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,10 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from keras_ddr import checksums
+from keras_ddr import manifest
 from keras_ddr.data.format import (
     COLUMNS,
+    FILES,
     FORMAT,
     FORMAT_VERSION,
     HEADER_SIZE,
@@ -25,11 +26,11 @@ from keras_ddr.data.format import (
     shape_text,
 )
 from keras_ddr.data.labels import FRAME_LABELS, Label
-from keras_ddr.data.place import Place, check_target
+from keras_ddr.data.place import Place
 from keras_ddr.data.shard import Shard
-from keras_ddr.data.store import FrameStore
+from keras_ddr.data.store import FrameStore, release
 from keras_ddr.errors import InputError
-from keras_ddr.files import NO_SPACE, cannot_write, write_table
+from keras_ddr.files import NO_SPACE, cannot_write, write_json, write_table
 from keras_ddr.version import __version__
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def write_store(
     ) as writer:
         for record in sequences:
             writer.append(record)
-    return FrameStore.open(path)
+    return writer.store
 
 
 class StoreWriter:
@@ -156,19 +157,17 @@ class StoreWriter:
         self._names: set[str] = set()
         self._sides: dict[tuple[str, str], str] = {}
         self._frame_labels: list[dict[str, NDArray[Any]]] = []
-        self._digest = hashlib.sha256()
+        self._shard: Shard | None = None
         self._file: BinaryIO | None = None
         self._place = Place(self.path, overwrite)
 
     def __enter__(self) -> Self:
-        check_target(self.path, self.overwrite)
         try:
             self._place.make()
             self._file = open(self._place.folder / "frames.npy", "wb")
             self._file.write(b" " * HEADER_SIZE)
         except BaseException as error:
-            self._discard()
-            self._translate(error)
+            self._close()
             if refusal := cannot_write(self.path, error):
                 raise refusal from error
             raise
@@ -181,17 +180,22 @@ class StoreWriter:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            if error is None:
+            if error is not None:
+                self._refuse_full_disk(error)
+            else:
                 self._finish()
         except BaseException as problem:
-            self._discard()
-            self._translate(problem)
+            self._refuse_full_disk(problem)
             raise
-        if error is None:
-            self._place.close()
-        else:
-            self._discard()
-            self._translate(error)
+        finally:
+            self._close()
+
+    @property
+    def store(self) -> FrameStore:
+        """The store, after the block has ended."""
+        if self._shard is None:
+            raise ValueError("a StoreWriter has a store when its block has ended")
+        return FrameStore(self.path, [self._shard])
 
     def append(self, record: SequenceRecord) -> None:
         """Append one sequence.
@@ -208,9 +212,8 @@ class StoreWriter:
         try:
             self._pixels().write(frames.data.cast("B"))
         except OSError as error:
-            self._translate(error)
+            self._refuse_full_disk(error)
             raise
-        self._digest.update(frames.data.cast("B"))
         self._rows.append(row)
         self._frame_labels.append(frame_labels)
         self.num_frames += len(frames)
@@ -374,10 +377,15 @@ class StoreWriter:
         file.close()
         self._write_frame_labels()
         self._write_sequences()
-        self._write_meta(self.frame_shape)
-        # What cannot be read again must not take the place of what could.
-        Shard(self._place.folder).close()
+        pixels = manifest.digest(file.name)
+        self._write_meta(self.frame_shape, pixels)
+        manifest.write(self._place.folder, FILES, {"frames.npy": pixels})
+        # Re-read the new store before it replaces the old one.
+        self._shard = Shard(self._place.folder)
+        self._shard.close()
+        release(self.path)
         self._place.publish()
+        self._shard.path = self.path
 
     def _describe_classes(self) -> None:
         for name, label in self.labels.items():
@@ -416,7 +424,7 @@ class StoreWriter:
         with open(path, "rb+") as file:
             _sync(file)
 
-    def _write_meta(self, frame_shape: ImageShape) -> None:
+    def _write_meta(self, frame_shape: ImageShape, sha256: str) -> None:
         counts = {"sequences": len(self._rows), "frames": self.num_frames}
         for split in SPLITS:
             counts[split] = sum(row.split == split for row in self._rows)
@@ -432,31 +440,18 @@ class StoreWriter:
             "licence": self.licence,
             "frame_shape": list(frame_shape),
             "counts": counts,
-            "sha256": self._digest.hexdigest(),
-            "checksums": {
-                "frames.npy header": checksums.digest(
-                    self._place.folder / "frames.npy", 0, HEADER_SIZE
-                ),
-                **{
-                    name: checksums.digest(self._place.folder / name)
-                    for name in ("sequences.csv", "labels.npz")
-                },
-            },
+            "sha256": sha256,
             "labels": {k: label.to_json() for k, label in self.labels.items()},
         }
-        with open(self._place.folder / "meta.json", "w", encoding="utf-8") as file:
-            file.write(checksums.json_text(meta))
-            _sync(file)
+        write_json(self._place.folder / "meta.json", meta)
 
-    def _discard(self) -> None:
+    def _close(self) -> None:
         if self._file is not None:
-            try:
+            with contextlib.suppress(OSError):
                 self._file.close()
-            except OSError:
-                pass
-        self._place.discard()
+        self._place.close()
 
-    def _translate(self, error: BaseException) -> None:
+    def _refuse_full_disk(self, error: BaseException) -> None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
             raise InputError(
                 f"{self.path}: no space left on the disk after {self.num_frames} "

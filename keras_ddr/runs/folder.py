@@ -257,7 +257,7 @@ class Run:
         """Replace history.csv."""
         history.write_history(self.path / "history.csv", rows)
 
-    def alone(self) -> contextlib.AbstractContextManager[None]:
+    def alone(self) -> contextlib.AbstractContextManager[bool]:
         """Let one process at a time write into the run; a context manager."""
         return locked(
             self.path / ".lock",

@@ -6,7 +6,7 @@ import keras
 import pytest
 from PIL import Image
 
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, write_arrays
 
 
 def fails(result, message):
@@ -104,7 +104,7 @@ def test_fit_speaks_within_an_epoch_where_there_is_no_terminal(
 
 def test_fit_without_val(ddr_here, puppets, small, tmp_path):
     frames = [FrameStore.open(puppets).frames(k) for k in range(4)]
-    store = FrameStore.from_arrays(tmp_path / "S", frames)
+    store = write_arrays(tmp_path / "S", frames)
     result = ddr_here("fit", store.path, "--out", tmp_path / "run", *small)
     assert result.exit_code == 0, result.output
     assert "no sequences for validation" in result.output
@@ -181,7 +181,7 @@ def test_plots_of_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     assert fails(plot(tmp_path / "bad.keras", puppets, good), "cannot be loaded")
     assert fails(plot(run_folder, puppets, good, "--sequence", "me"), "named 'me'")
     frames = FrameStore.open(puppets).frames(0)[:, :16, :16]
-    other = FrameStore.from_arrays(tmp_path / "other", [frames])
+    other = write_arrays(tmp_path / "other", [frames])
     assert fails(plot(run_folder, other.path, good), "(16, 16, 3)")
     assert not good.exists()
 

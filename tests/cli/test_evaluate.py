@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.evaluation import METRICS
 from keras_ddr.evaluation.judge import STEPS
 
@@ -21,7 +21,7 @@ def made(path, store, **arguments):
     """A store of four of these sequences, two of them for the test."""
     frames = [FrameStore.open(store).frames(i) for i in range(4)]
     arguments = {"splits": ["train", "test"] * 2, **arguments}
-    return FrameStore.from_arrays(path, frames, **arguments).path
+    return write_arrays(path, frames, **arguments).path
 
 
 def test_evaluate_everything(ddr_here, run_folder, puppets, tmp_path):
@@ -146,7 +146,7 @@ def test_half_of_the_labels_missing(ddr_here, run_folder, puppets, tmp_path):
 
 def test_one_sequence_of_each_split(ddr_here, run_folder, puppets, tmp_path):
     frames = [FrameStore.open(puppets).frames(i) for i in range(2)]
-    store = FrameStore.from_arrays(
+    store = write_arrays(
         tmp_path / "S",
         frames,
         splits=["train", "test"],
@@ -165,7 +165,7 @@ def test_one_sequence_of_each_split(ddr_here, run_folder, puppets, tmp_path):
 
 def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     frames = [FrameStore.open(puppets).frames(0)]
-    one = FrameStore.from_arrays(tmp_path / "S", frames, splits=["test"]).path
+    one = write_arrays(tmp_path / "S", frames, splits=["test"]).path
     result = ddr_here("evaluate", run_folder, one, "--only", "probes")
     assert fails(result, "in the split 'train'")
     missing = tmp_path / "no" / "a.json"
@@ -179,17 +179,17 @@ def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     config = (run_folder / "config.json").read_text()
     (tmp_path / "untrained" / "config.json").write_text(config)
     assert fails(ddr_here("evaluate", tmp_path / "untrained", puppets), "no trained")
-    small = FrameStore.from_arrays(tmp_path / "T", [frames[0][:, :16, :16]]).path
+    small = write_arrays(tmp_path / "T", [frames[0][:, :16, :16]]).path
     assert fails(ddr_here("evaluate", run_folder, small), "(16, 16, 3)")
-    grey = FrameStore.from_arrays(tmp_path / "G", [frames[0][..., :1]]).path
+    grey = write_arrays(tmp_path / "G", [frames[0][..., :1]]).path
     assert fails(ddr_here("evaluate", run_folder, grey), "(32, 32, 1)")
-    short = FrameStore.from_arrays(
+    short = write_arrays(
         tmp_path / "F", [frames[0][:2]] * 2, splits=["train", "test"]
     ).path
     assert fails(ddr_here("evaluate", run_folder, short), "at least 3 frames")
     same = ddr_here("evaluate", run_folder, puppets, "--split", "train")
     assert same.exit_code == 2 and "--fit-split" in same.stderr
-    clip = FrameStore.from_arrays(tmp_path / "C", frames[:1], splits=["train"]).path
+    clip = write_arrays(tmp_path / "C", frames[:1], splits=["train"]).path
     assert fails(ddr_here("evaluate", run_folder, clip), "(--splits)")
     unfitted = ["--split", "train", "--only", "reconstruction"]
     result = ddr_here("evaluate", run_folder, clip, *unfitted)

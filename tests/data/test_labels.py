@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore, Label
+from keras_ddr.data import Label, write_arrays
 
 MOOD = Label("frame", "categorical", ["left", "right"])
 
@@ -102,7 +102,7 @@ def test_two_stores_share_labels_of_one_meaning():
 def test_content_labels_leave_out_where_frames_came_from(tmp_path):
     frames = np.zeros((2, 3, 16, 16, 3), "uint8")
     labels = {"mood": ["calm", "glad"], "angle": [[1.0, 2.0, 3.0]] * 2}
-    store = FrameStore.from_arrays(tmp_path / "store", frames, labels=labels)
+    store = write_arrays(tmp_path / "store", frames, labels=labels)
     assert sorted(store.content_labels) == ["angle", "mood"]
     assert {"source_frame", "time"} <= set(store.labels)
     assert store.label_values(1, "mood").tolist() == ["glad"] * 3

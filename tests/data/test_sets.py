@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, write_arrays
 
 
 def _store(path, lengths, *, size=16, **arguments):
@@ -20,7 +20,7 @@ def _store(path, lengths, *, size=16, **arguments):
         pixels[..., 0] = number
         pixels[..., 1] = np.arange(length)[:, None, None]
         frames.append(pixels)
-    return FrameStore.from_arrays(path, frames, **arguments)
+    return write_arrays(path, frames, **arguments)
 
 
 @pytest.fixture

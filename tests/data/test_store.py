@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -21,9 +20,11 @@ from keras_ddr.data import (
     SequenceRecord,
     StoreWriter,
     assign_splits,
+    write_arrays,
     write_store,
 )
 from keras_ddr.data.splits import checked_shares
+from keras_ddr.files import locked
 
 
 def _records(count=4, length=5, size=16, fill=None, **extra):
@@ -39,7 +40,7 @@ def _records(count=4, length=5, size=16, fill=None, **extra):
 @pytest.fixture
 def store(tmp_path, rng):
     frames = [rng.integers(0, 256, (t, 16, 32, 3), np.uint8) for t in (4, 1, 7)]
-    store = FrameStore.from_arrays(
+    store = write_arrays(
         tmp_path / "store",
         frames,
         names=["a", "b", "c"],
@@ -126,8 +127,8 @@ def test_gather_without_reads_at_a_place_copies_from_the_map(store, monkeypatch)
 
 @pytest.mark.skipif(not hasattr(os, "preadv"), reason="the system has no preadv")
 def test_a_file_that_became_shorter_is_named(store):
-    store, _ = store
-    os.truncate(store.path / "frames.npy", store.frames_offset + 100)
+    store = FrameStore.open(store[0].path)
+    os.truncate(store.path / "frames.npy", 192 + 100)
     with pytest.raises(InputError, match="frames.npy: has become shorter"):
         store.gather([2], [[6]])
 
@@ -154,18 +155,18 @@ def test_pickled_store_reads_the_same(store):
 
 def test_floats_become_eight_bits(tmp_path):
     frames = np.linspace(0, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16, 1)
-    store = FrameStore.from_arrays(tmp_path / "s", frames)
+    store = write_arrays(tmp_path / "s", frames)
     np.testing.assert_array_equal(store.frames(1), np.rint(frames[1] * 255))
     for bad in (1.5, -0.1, np.nan):
         with pytest.raises(InputError, match="floats must be in"):
-            FrameStore.from_arrays(tmp_path / "t", np.full((1, 2, 16, 16, 1), bad))
+            write_arrays(tmp_path / "t", np.full((1, 2, 16, 16, 1), bad))
     assert os.listdir(tmp_path) == ["s"]
 
 
 def test_names_that_need_care(tmp_path):
     names = ['with "quotes", and comma', "видео é", "two\nlines", os.fsdecode(b"\xff")]
     path = tmp_path / "Öffentlich é"
-    store = FrameStore.from_arrays(path, np.zeros((4, 2, 16, 16, 1), "u1"), names=names)
+    store = write_arrays(path, np.zeros((4, 2, 16, 16, 1), "u1"), names=names)
     assert [s.name for s in store.sequences] == names
 
 
@@ -367,7 +368,7 @@ def test_verify_finds_a_changed_pixel(store):
         last = file.read(1)[0]
         file.seek(-1, os.SEEK_END)
         file.write(bytes([last ^ 1]))
-    with pytest.raises(InputError, match="frames.npy: the frames differ"):
+    with pytest.raises(InputError, match="frames.npy: differs from what was written"):
         FrameStore.open(store.path).verify()
 
 
@@ -411,7 +412,7 @@ def test_sequences_that_do_not_fit(tmp_path, second, message):
 
 def test_sizes_that_the_network_cannot_take(tmp_path):
     with pytest.raises(InputError, match="multiples of 16"):
-        FrameStore.from_arrays(tmp_path / "s", np.zeros((1, 2, 20, 16, 3), "u1"))
+        write_arrays(tmp_path / "s", np.zeros((1, 2, 20, 16, 3), "u1"))
     with pytest.raises(InputError, match="multiples of 16"):
         write_store(tmp_path / "s", _records(), frame_shape=(16, 24, 3))
     assert os.listdir(tmp_path) == []
@@ -528,24 +529,22 @@ def test_numbers_of_frames_may_be_of_any_size(tmp_path, dtype):
     """Those of a sequence are small, those of the store are not."""
     frames = np.zeros((600, 16, 16, 1), np.uint8)
     frames[:, 0, 0, 0] = np.arange(600) % 256
-    store = FrameStore.from_arrays(tmp_path / "S", [frames[:300], frames[300:]])
+    store = write_arrays(tmp_path / "S", [frames[:300], frames[300:]])
     wanted = np.array([60, 120], dtype)
     assert store.frames(1, wanted)[:, 0, 0, 0].tolist() == [(360 % 256), (420 % 256)]
     assert store.gather([1], wanted[None])[0, :, 0, 0, 0].tolist() == [104, 164]
 
 
-def test_what_another_machine_left_goes_after_a_day(tmp_path):
-    """Containers have another name each time, so that nobody can ask for them."""
-    left = {}
-    for name, age in (("new", 3600), ("old", 2 * 86_400)):
-        folder = tmp_path / f".S.tmp-elsewhere-7-{name}"
-        folder.mkdir()
-        (folder / "frames.npy").write_bytes(b"1234")
-        for path in (folder / "frames.npy", folder):
-            os.utime(path, (time.time() - age,) * 2)
-        left[name] = folder
+def test_the_lock_tells_that_leftovers_are_dead(tmp_path):
+    left = tmp_path / ".S.tmp-1a2b3c4d"
+    left.mkdir()
+    (left / "frames.npy").write_bytes(b"1234")
+    with locked(tmp_path / ".S.lock", "busy", keep=False):
+        with pytest.raises(InputError, match="S: is being made by another process"):
+            write_store(tmp_path / "S", _records())
+        assert left.exists()
     write_store(tmp_path / "S", _records())
-    assert left["new"].exists() and not left["old"].exists()
+    assert os.listdir(tmp_path) == ["S"]
 
 
 _SLOW = """
@@ -614,31 +613,26 @@ def test_ctrl_c_cleans_up(tmp_path):
 
 
 def test_killed_between_the_two_renames(tmp_path):
-    path = tmp_path / "store"
+    path, old = tmp_path / "store", tmp_path / ".store.old-1a2b3c4d"
     write_store(path, _records(fill=7))
-    with StoreWriter(tmp_path / "other") as writer:
-        owner = writer._place.folder.name.split(".tmp-")[1].split("-")[0]
-        writer.append(_record())
-    # A process number above every limit is nobody's.
-    path.rename(tmp_path / f".store.old-{owner}-999999999-abcd")
+    path.rename(old)
     assert FrameStore.open(path).frames(0).max() == 7
-    path.rename(tmp_path / f".store.old-{owner}-999999999-abcd")
+    path.rename(old)
     with pytest.raises(InputError, match="exists already"):
         write_store(path, _records(fill=9))
     assert FrameStore.open(path).frames(0).max() == 7
+    assert os.listdir(tmp_path) == ["store"]
 
 
 def test_opened_between_the_two_renames_of_a_living_writer(tmp_path):
     path = tmp_path / "store"
     write_store(path, _records(fill=7))
-    with StoreWriter(tmp_path / "other") as writer:
-        owner = writer._place.folder.name.split(".tmp-")[1].split("-")[0]
-        writer.append(_record())
-    old = path.rename(tmp_path / f".store.old-{owner}-{os.getppid()}-abcd")
-    back = threading.Timer(0.2, old.rename, [path])
-    back.start()
-    assert FrameStore.open(path).frames(0).max() == 7
-    back.join()
+    with locked(tmp_path / ".store.lock", "busy", keep=False):
+        old = path.rename(tmp_path / ".store.old-1a2b3c4d")
+        back = threading.Timer(0.2, old.rename, [path])
+        back.start()
+        assert FrameStore.open(path).frames(0).max() == 7
+        back.join()
 
 
 _FULL = """
@@ -702,7 +696,7 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
 
 _OPENED = """
 import resource, sys
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, write_arrays
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 FrameStore.open(sys.argv[1])
@@ -713,7 +707,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 @pytest.mark.skipif(os.name == "nt", reason="no resource module")
 def test_opening_does_not_read_the_frames(tmp_path):
     frames = np.zeros((1, 3000, 64, 64, 3), np.uint8)
-    FrameStore.from_arrays(tmp_path / "s", frames)
+    write_arrays(tmp_path / "s", frames)
     result = subprocess.run(
         [sys.executable, "-c", _OPENED, str(tmp_path / "s")],
         capture_output=True,
@@ -730,7 +724,7 @@ def test_splits_by_fractions_keep_persons_and_sources_together(tmp_path):
     persons = [f"p{n % 7}" for n in range(40)]
     sources = [f"v{n % 13}" if n % 3 else "" for n in range(40)]
     fractions = {"train": 0.6, "val": 0.2, "test": 0.2}
-    store = FrameStore.from_arrays(
+    store = write_arrays(
         tmp_path / "s",
         np.zeros((40, 2, 16, 16, 1), np.uint8),
         persons=[f"q{n // 4}" for n in range(40)],
@@ -744,7 +738,7 @@ def test_splits_by_fractions_keep_persons_and_sources_together(tmp_path):
     counts = store.meta["counts"]
     assert (counts["train"], counts["val"], counts["test"]) == (24, 8, 8)
     # Persons and videos that are linked to each other make one group.
-    linked = FrameStore.from_arrays(
+    linked = write_arrays(
         tmp_path / "t",
         np.zeros((40, 2, 16, 16, 1), np.uint8),
         persons=persons,
@@ -779,17 +773,15 @@ def test_assign_splits():
         ({"labels": {"time": [1, 2]}}, "time"),
     ],
 )
-def test_from_arrays_refuses(tmp_path, arguments, message):
+def test_arrays_that_do_not_fit_are_refused(tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
-        FrameStore.from_arrays(
-            tmp_path / "s", np.zeros((2, 3, 16, 16, 1), np.uint8), **arguments
-        )
+        write_arrays(tmp_path / "s", np.zeros((2, 3, 16, 16, 1), np.uint8), **arguments)
     assert os.listdir(tmp_path) == []
 
 
 def test_one_array_must_have_five_axes(tmp_path):
     with pytest.raises(InputError, match=r"\(S, T, H, W, C\)"):
-        FrameStore.from_arrays(tmp_path / "s", np.zeros((3, 16, 16, 1), np.uint8))
+        write_arrays(tmp_path / "s", np.zeros((3, 16, 16, 1), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -822,7 +814,7 @@ def test_numbers_that_are_no_classes_are_refused(tmp_path):
     seconds = [np.full(2, 1_700_000_000)]
     frames = np.zeros((1, 2, 16, 16, 3), "uint8")
     with pytest.raises(InputError, match="'when' holds 1700000000.* give floats"):
-        FrameStore.from_arrays(tmp_path / "S", frames, labels={"when": seconds})
+        write_arrays(tmp_path / "S", frames, labels={"when": seconds})
     assert not (tmp_path / "S").exists()
 
 
@@ -854,24 +846,24 @@ def test_what_another_program_keeps_is_not_overwritten(tmp_path):
 @pytest.mark.parametrize("dtype", ["int64", "uint16", "int8"])
 def test_integers_of_other_types_are_taken(tmp_path, dtype):
     frames = np.random.default_rng(0).integers(0, 128, (2, 3, 16, 16, 1), "uint8")
-    store = FrameStore.from_arrays(tmp_path / "a", frames.astype(dtype))
+    store = write_arrays(tmp_path / "a", frames.astype(dtype))
     np.testing.assert_array_equal(store.frames(1), frames[1])
     bad = frames.astype(dtype)
     bad[1, 0, 0, 0, 0] = -1 if dtype != "uint16" else 256
     with pytest.raises(InputError, match="sequence-1': integers must be in 0 to 255"):
-        FrameStore.from_arrays(tmp_path / "b", bad)
+        write_arrays(tmp_path / "b", bad)
 
 
 def test_truth_values_are_black_and_white(tmp_path):
     frames = np.zeros((1, 3, 16, 16, 1), bool)
     frames[0, 1] = True
-    store = FrameStore.from_arrays(tmp_path / "a", frames)
+    store = write_arrays(tmp_path / "a", frames)
     assert store.frames(0).reshape(3, -1).mean(axis=1).tolist() == [0, 255, 0]
 
 
 def test_dicts_go_by_the_names_of_sequences(tmp_path):
     frames = np.zeros((3, 4, 16, 16, 1), "uint8")
-    store = FrameStore.from_arrays(
+    store = write_arrays(
         tmp_path / "a",
         frames,
         names=["a", "b", "c"],
@@ -883,15 +875,15 @@ def test_dicts_go_by_the_names_of_sequences(tmp_path):
     assert [s.person for s in store.sequences] == ["ann", "bob", "ann"]
     assert store.sequences[0].split == store.sequences[2].split
     with pytest.raises(InputError, match="persons: there is no sequence named 'd'"):
-        FrameStore.from_arrays(tmp_path / "b", frames, persons={"d": "ann"})
+        write_arrays(tmp_path / "b", frames, persons={"d": "ann"})
     with pytest.raises(InputError, match="names: is a dict; give a list"):
-        FrameStore.from_arrays(tmp_path / "b", frames, names={"a": 1, "b": 2, "c": 3})
+        write_arrays(tmp_path / "b", frames, names={"a": 1, "b": 2, "c": 3})
 
 
 @pytest.mark.parametrize("missing", ["", None, float("nan")])
 def test_text_of_frames_may_be_missing(tmp_path, missing):
     values = np.array(["up", missing, "down", "up"], object)
-    store = FrameStore.from_arrays(
+    store = write_arrays(
         tmp_path / "a", np.zeros((1, 4, 16, 16, 1), "uint8"), labels={"mood": [values]}
     )
     assert store.labels["mood"].classes == ("down", "up")
@@ -899,7 +891,7 @@ def test_text_of_frames_may_be_missing(tmp_path, missing):
 
 
 def test_numbers_of_frames_may_be_none(tmp_path):
-    store = FrameStore.from_arrays(
+    store = write_arrays(
         tmp_path / "a",
         np.zeros((1, 3, 16, 16, 1), "uint8"),
         labels={"pain": [[1.5, None, 2.0]]},
@@ -910,7 +902,7 @@ def test_numbers_of_frames_may_be_none(tmp_path):
 
 def test_sequences_by_name(tmp_path):
     frames = np.random.default_rng(0).integers(0, 255, (2, 3, 16, 16, 1), "uint8")
-    store = FrameStore.from_arrays(tmp_path / "a", frames, names=["a", "b"])
+    store = write_arrays(tmp_path / "a", frames, names=["a", "b"])
     np.testing.assert_array_equal(store.frames("b"), frames[1])
     np.testing.assert_array_equal(store.frames("b", [2, 0]), frames[1][[2, 0]])
     assert store.frame_labels("b").keys() == store.frame_labels(1).keys()
@@ -920,4 +912,4 @@ def test_sequences_by_name(tmp_path):
 
 def test_grey_frames_without_a_channel(tmp_path):
     with pytest.raises(InputError, match=r"grey ones as frames\[..., None\]"):
-        FrameStore.from_arrays(tmp_path / "a", [np.zeros((4, 16, 16), "uint8")])
+        write_arrays(tmp_path / "a", [np.zeros((4, 16, 16), "uint8")])

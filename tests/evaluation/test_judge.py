@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import write_arrays
 from keras_ddr.evaluation import entropies, evaluate, msd_score, train_judge
 from keras_ddr.evaluation.judge import check_judge
 from keras_ddr.evaluation.targets import choose_targets, look_alike_ceiling
@@ -100,10 +100,10 @@ def test_one_judge_for_several_models(store, model, trained):
 
 
 def test_a_judge_of_another_store(store, model, trained, tmp_path):
-    small = FrameStore.from_arrays(
+    small = write_arrays(
         tmp_path / "small", np.zeros((2, 3, 16, 16, 3), "uint8"), splits=["val", "test"]
     )
-    plain = FrameStore.from_arrays(
+    plain = write_arrays(
         tmp_path / "plain",
         np.zeros((3, 3, *store.frame_shape), "uint8"),
         splits=["train", "val", "test"],
@@ -140,7 +140,7 @@ def sprites_like(store, tmp_path_factory):
     """Labels like those of sprites; poses 0 and 1 look the same."""
     number = 6
     animation = np.array([0, 1] * 6, "int32")
-    return FrameStore.from_arrays(
+    return write_arrays(
         tmp_path_factory.mktemp("stores") / "sprites-like",
         [store.frames(i) for i in range(number)],
         splits=["train", "test"] * 3,
@@ -171,7 +171,7 @@ def test_targets_join_labels_and_leave_gaps(sprites_like):
 
 
 def test_a_class_that_is_never_learned_counts_as_wrong(store, model, tmp_path):
-    data = FrameStore.from_arrays(
+    data = write_arrays(
         tmp_path / "store",
         [store.frames(i) for i in range(4)],
         splits=["train", "train", "test", "test"],
@@ -201,7 +201,7 @@ def test_what_cannot_be_judged(sprites_like, model, store, tmp_path):
         choose_targets(sprites_like, train, action=["hair"])
     with pytest.raises(InputError, match="varies in training"):
         choose_targets(sprites_like, train, attributes=["planet"])
-    plain = FrameStore.from_arrays(
+    plain = write_arrays(
         tmp_path / "plain",
         [store.frames(i) for i in range(4)],
         splits=["train", "test"] * 2,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR, InputError
-from keras_ddr.data import FrameStore, Label, SequenceRecord, write_store
+from keras_ddr.data import Label, SequenceRecord, write_arrays, write_store
 from keras_ddr.evaluation import METRICS, evaluate
 from keras_ddr.evaluation.reconstruction import reconstruction_errors
 
@@ -79,7 +79,7 @@ def odd_store(store, tmp_path_factory):
     number, generator = 12, np.random.default_rng(0)
     valence = [generator.uniform(-1, 1, 12) for _ in range(number)]
     valence[0][:] = np.nan
-    return FrameStore.from_arrays(
+    return write_arrays(
         tmp_path_factory.mktemp("stores") / "odd",
         [store.frames(i) for i in range(number)],
         splits=["train", "test"] * 6,
@@ -117,7 +117,7 @@ def test_linear_probes_of_frame_labels_see_a_random_choice(model, store, monkeyp
 
 
 def test_a_frame_label_that_is_missing_everywhere_is_skipped(model, store, tmp_path):
-    data = FrameStore.from_arrays(
+    data = write_arrays(
         tmp_path / "store",
         [store.frames(i) for i in range(4)],
         splits=["train", "train", "test", "test"],
@@ -137,7 +137,7 @@ def test_what_was_not_measured_is_said(model, odd_store):
 
 
 def test_a_split_without_sequences_is_refused(model, store, tmp_path):
-    data = FrameStore.from_arrays(tmp_path / "train-only", [store.frames(0)] * 3)
+    data = write_arrays(tmp_path / "train-only", [store.frames(0)] * 3)
     with pytest.raises(InputError, match="split 'test'; its splits are train"):
         evaluate(model, data)
     report = evaluate(model, data, split="train", metrics="swap")
@@ -147,7 +147,7 @@ def test_a_split_without_sequences_is_refused(model, store, tmp_path):
 def test_new_videos_need_nothing_to_fit_on(model, store, tmp_path):
     frames = [store.frames(i) for i in range(4)]
     pose = store.frame_labels(0)["pose"]
-    data = FrameStore.from_arrays(
+    data = write_arrays(
         tmp_path / "test-only",
         frames,
         splits={"train": 0, "val": 0, "test": 1},
@@ -264,7 +264,7 @@ def test_unknown_metrics_are_refused(model, store):
 
 
 def test_one_sequence_in_each_split(model, store, tmp_path):
-    data = FrameStore.from_arrays(
+    data = write_arrays(
         tmp_path / "two",
         [store.frames(i) for i in range(2)],
         splits=["train", "test"],
@@ -281,7 +281,7 @@ def test_one_sequence_in_each_split(model, store, tmp_path):
 
 
 def test_constant_factors_are_left_out_of_axes(model, store, tmp_path):
-    data = FrameStore.from_arrays(
+    data = write_arrays(
         tmp_path / "constant",
         [store.frames(i) for i in range(4)],
         splits=["train", "test"] * 2,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import write_arrays
 from keras_ddr.evaluation import swap, swap_error
 
 
@@ -10,7 +10,7 @@ from keras_ddr.evaluation import swap, swap_error
 def pair(tmp_path_factory):
     """Two sequences of three frames, the poses of the second in another order."""
     frames = np.random.default_rng(3).integers(0, 256, (2, 3, 32, 32, 3), "uint8")
-    return FrameStore.from_arrays(
+    return write_arrays(
         tmp_path_factory.mktemp("stores") / "pair",
         frames,
         labels={"pose": [np.array([0, 1, 2]), np.array([2, 0, 1])]},
@@ -64,7 +64,7 @@ def test_what_cannot_be_swapped_is_refused(model, store, pair, tmp_path):
         swap_error(model, store, store.sequences, label="hair")
     with pytest.raises(InputError, match="at least two sequences"):
         swap_error(model, pair, pair.sequences[:1])
-    apart = FrameStore.from_arrays(
+    apart = write_arrays(
         tmp_path / "apart",
         [pair.frames(0), pair.frames(1)],
         labels={"pose": [np.array([0, 1, 2]), np.array([3, 4, 5])]},

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import write_arrays
 from keras_ddr.evaluation import equal_error_rate, verify
 from keras_ddr.evaluation.encoded import EncodedSplit
 from keras_ddr.evaluation.verification import cosine_similarity
@@ -73,7 +73,7 @@ def test_pairs_follow_from_the_seed(codec, many):
 def test_pairs_of_a_person_with_two_sequences_are_of_both(codec, many, tmp_path):
     """Two colourings of one person: recognising a sequence does not help."""
     chosen = many.sequences[:20]
-    store = FrameStore.from_arrays(
+    store = write_arrays(
         tmp_path / "store",
         [many.frames(s.index) for s in chosen],
         persons=[f"person {i % 10}" for i in range(20)],
@@ -81,16 +81,14 @@ def test_pairs_of_a_person_with_two_sequences_are_of_both(codec, many, tmp_path)
     score = verify(codec("oracle"), encoded(codec("oracle"), store))["f"]
     assert score.persons == 10
     assert score.value > 0.3
-    apart = FrameStore.from_arrays(
-        tmp_path / "apart", [many.frames(s.index) for s in chosen]
-    )
+    apart = write_arrays(tmp_path / "apart", [many.frames(s.index) for s in chosen])
     assert verify(codec("oracle"), encoded(codec("oracle"), apart))["f"].value == 0
 
 
 def test_who_cannot_be_verified(codec, many, tmp_path):
     with pytest.raises(InputError, match="at least two persons"):
         verify(codec("oracle"), encoded(codec("oracle"), many, many.sequences[:1]))
-    short = FrameStore.from_arrays(
+    short = write_arrays(
         tmp_path / "short", [many.frames(i, range(5)) for i in range(3)]
     )
     # Five frames: halves of two are too short for sets of three.

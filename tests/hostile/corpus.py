@@ -26,7 +26,7 @@ from PIL import Image
 
 from ddr_cli.main import ddr
 from keras_ddr import InputError, runs
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.datasets import affwild, affwild2, images, moving_mnist, sprites, videos
 from keras_ddr.faces.detector import FaceDetector
 from keras_ddr.media import opencv
@@ -225,7 +225,7 @@ class Originals:
     def _make_store(self):
         random = np.random.default_rng(0)
         shape = (SEQUENCES, LENGTH, SIZE, SIZE, 3)
-        FrameStore.from_arrays(
+        write_arrays(
             self.store,
             random.integers(0, 256, shape, np.uint8),
             names=["a", "b", "c", "d"],

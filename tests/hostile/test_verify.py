@@ -2,14 +2,15 @@
 
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from ddr_cli.main import ddr
-from keras_ddr import InputError, runs
-from keras_ddr.data import FrameStore
+from keras_ddr import runs
+from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.data.integrity import verify_store
 
 STORE_FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
@@ -125,22 +126,17 @@ def test_missing_files_are_named(store, run):
     assert len(lines) == 1 and "nothing" in lines[0]
 
 
-def test_older_stores_say_what_could_not_be_compared(store, rng):
-    meta = json.loads((store / "meta.json").read_text())
-    del meta["checksums"], meta["checksum"]
-    (store / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
-    lines, said = _verify(store)
-    assert not lines
-    notes = [line for line in said.splitlines() if line.startswith("note: ")]
-    for name in ("meta.json", "sequences.csv", "labels.npz"):
-        assert sum(str(store / name) in note for note in notes) == 1
-    # The pixels have been compared all along.
-    whole = (store / "frames.npy").read_bytes()
-    (store / "frames.npy").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+def test_a_store_without_a_manifest_is_not_ok(store):
+    (store / "SHA256SUMS").unlink()
     lines, _ = _verify(store)
-    assert len(lines) == 1 and str(store / "frames.npy") in lines[0]
-    with pytest.raises(InputError, match="frames.npy"):
-        FrameStore.open(store).verify()
+    assert len(lines) == 1 and "SHA256SUMS: is missing" in lines[0]
+
+
+def test_other_programs_read_the_manifest(store):
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not here")
+    command = ["sha256sum", "--strict", "-c", "SHA256SUMS"]
+    assert subprocess.run(command, cwd=store, capture_output=True).returncode == 0
 
 
 def test_older_runs_say_what_could_not_be_compared(run):
@@ -175,7 +171,7 @@ def test_memory_does_not_grow_with_the_frames(tmp_path):
     import tracemalloc
 
     frames = np.zeros((1, 4000, 64, 64, 1), np.uint8)  # 16 MB
-    store = FrameStore.from_arrays(tmp_path / "store", frames)
+    store = write_arrays(tmp_path / "store", frames)
     tracemalloc.start()
     said = []
     assert not verify_store(store.path, lambda *numbers: said.append(numbers)).problems

@@ -68,11 +68,11 @@ def test_distinct_frames_are_trained_on_in_sets_of_2n(small, sets):
 
 def test_a_run_draws_sets_of_2n(tmp_path):
     from keras_ddr import runs
-    from keras_ddr.data import FrameStore
+    from keras_ddr.data import write_arrays
 
     frames = np.random.default_rng(0).integers(0, 256, (6, 5, 16, 16, 3), "uint8")
     splits = ["train"] * 4 + ["val"] * 2
-    store = FrameStore.from_arrays(tmp_path / "store", frames, splits=splits)
+    store = write_arrays(tmp_path / "store", frames, splits=splits)
     sizes = {"static_dim": 4, "filters": 4, "pair_filters": 4, "hidden_units": 8}
     options = {"dynamic_frames": "distinct", "frames_per_set": 2}
     training = {"steps": 2, "batch_size": 2}

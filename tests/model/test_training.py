@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR, InputError, checks
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, write_arrays
 from keras_ddr.training import TrainStep
 
 pytestmark = pytest.mark.backend
@@ -199,9 +199,7 @@ def test_stock_callbacks(small, sets, tmp_path):
 @pytest.fixture
 def store(tmp_path, rng):
     frames = rng.integers(0, 256, (10, 6, 16, 16, 3), dtype="uint8")
-    return FrameStore.from_arrays(
-        tmp_path / "store", frames, splits=["train"] * 8 + ["val"] * 2
-    )
+    return write_arrays(tmp_path / "store", frames, splits=["train"] * 8 + ["val"] * 2)
 
 
 def _frame_sets(store, **arguments):
@@ -440,5 +438,5 @@ def test_a_list_of_clips_of_several_lengths(small):
     model = small()
     model.compile()
     clips = [np.zeros((length, 16, 16, 3), "uint8") for length in (4, 5)]
-    with pytest.raises(InputError, match=r"arrays of several shapes.*from_arrays"):
+    with pytest.raises(InputError, match=r"arrays of several shapes.*write_arrays"):
         model.fit(clips)

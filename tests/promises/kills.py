@@ -103,12 +103,12 @@ def make_store(path, validation):
     """
     import numpy as np
 
-    from keras_ddr.data import FrameStore
+    from keras_ddr.data import write_arrays
 
     shape = (8, 5, 16, 16, 3)
     frames = np.random.default_rng(0).integers(0, 256, shape, "uint8")
     splits = ["train"] * 6 + ["val" if validation else "train"] * 2
-    FrameStore.from_arrays(path, frames, splits=splits)
+    write_arrays(path, frames, splits=splits)
 
 
 class Server:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from ddr_cli.main import ddr
 from keras_ddr import DDR
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.errors import InputError
 
 pytestmark = [
@@ -101,7 +101,7 @@ def test_one_writer_of_a_store_at_a_time(tmp_path):
 @pytest.mark.parametrize("name", ["codes.npz", "codes.csv"])
 def test_killed_encoding_leaves_the_older_file(tmp_path, rng, name):
     frames = rng.integers(0, 256, (40, 12, 16, 16, 3), "uint8")
-    FrameStore.from_arrays(tmp_path / "S", frames)
+    write_arrays(tmp_path / "S", frames)
     DDR((16, 16, 3), static_dim=4, filters=4, pair_filters=4, hidden_units=8).save(
         tmp_path / "model.keras"
     )

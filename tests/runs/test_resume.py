@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError, runs
-from keras_ddr.data import FrameStore
+from keras_ddr.data import FrameStore, write_arrays
 
 pytestmark = pytest.mark.backend
 
@@ -147,9 +147,7 @@ def test_a_moved_store_is_known_by_its_frames(create, store, tmp_path):
     with pytest.raises(InputError, match="is not there; give its new place"):
         runs.fit(run.path, **fit_arguments)
     runs.fit(run.path, tmp_path / "elsewhere", **fit_arguments)
-    other = FrameStore.from_arrays(
-        tmp_path / "other", np.zeros((3, 4, 32, 32, 3), "uint8")
-    )
+    other = write_arrays(tmp_path / "other", np.zeros((3, 4, 32, 32, 3), "uint8"))
     with pytest.raises(InputError, match="is not the store"):
         runs.fit(run.path, other, **fit_arguments)
 

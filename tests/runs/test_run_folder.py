@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError, checksums, runs
-from keras_ddr.data import FrameStore
+from keras_ddr.data import write_arrays
 from keras_ddr.runs import folder
 
 fit_arguments = {"verbose": 0, "report": None}
@@ -174,9 +174,7 @@ def test_model_is_the_best_on_val(create):
 
 
 def test_without_val_the_model_is_the_last_and_this_is_said(create, store, tmp_path):
-    data = FrameStore.from_arrays(
-        tmp_path / "train-only", [store.frames(i) for i in range(6)]
-    )
+    data = write_arrays(tmp_path / "train-only", [store.frames(i) for i in range(6)])
     lines = []
     run = create(data=data, training={"steps": 4})
     runs.fit(run, verbose=0, report=lines.append)
@@ -223,9 +221,7 @@ def test_a_folder_of_other_software_is_not_overwritten(create, tmp_path):
 def test_what_would_only_fail_in_training_is_refused_before(create, tmp_path):
     frames = np.zeros((3, 8, 32, 32, 3), "uint8")
     data = [frames[0], frames[1], frames[2][:2]]
-    store = FrameStore.from_arrays(
-        tmp_path / "store", data, splits=["train", "val", "val"]
-    )
+    store = write_arrays(tmp_path / "store", data, splits=["train", "val", "val"])
     with pytest.raises(
         InputError, match=r"fewer frames than the 3 of a set: sequence-2 \(2\)"
     ):
@@ -327,7 +323,7 @@ def test_a_damaged_model_is_named(create):
 
 def test_a_store_of_another_shape_is_refused(whole, store, tmp_path):
     frames = np.zeros((2, 4, 16, 16, 3), "uint8")
-    other = FrameStore.from_arrays(tmp_path / "other", frames)
+    other = write_arrays(tmp_path / "other", frames)
     with pytest.raises(InputError, match=r"\(16, 16, 3\)"):
         runs.check_fits(whole.model(), other)
     runs.check_fits(whole.model(), store)

@@ -6,7 +6,7 @@ import pytest
 
 from keras_ddr import DDR, InputError
 from keras_ddr.callbacks import SaveAndResume
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, write_arrays
 
 pytestmark = pytest.mark.backend
 
@@ -18,7 +18,7 @@ def store(tmp_path_factory):
     frames = np.random.default_rng(0).integers(0, 256, (8, 5, 16, 16, 3), "uint8")
     splits = ["train"] * 6 + ["val"] * 2
     path = tmp_path_factory.mktemp("stores") / "store"
-    return FrameStore.from_arrays(path, frames, splits=splits)
+    return write_arrays(path, frames, splits=splits)
 
 
 def make(**arguments):

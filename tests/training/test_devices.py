@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, write_arrays
 from keras_ddr.datasets import puppets
 from keras_ddr.training import devices
 
@@ -30,7 +30,7 @@ if keras.backend.backend() == "tensorflow":
         [tf.config.LogicalDeviceConfiguration()] * 2,
     )
 from keras_ddr import DDR, InputError
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, FrameStore, write_arrays
 from keras_ddr.runs import Run, fit
 from keras_ddr.training.devices import on_devices
 
@@ -87,7 +87,7 @@ print(json.dumps(found))
 def store(tmp_path_factory):
     generator = np.random.default_rng(0)
     frames = generator.integers(256, size=(14, 6, 16, 16, 3), dtype="uint8")
-    return FrameStore.from_arrays(
+    return write_arrays(
         tmp_path_factory.mktemp("stores") / "S",
         frames,
         splits=["train"] * 10 + ["val"] * 4,

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 from keras_ddr import DDR
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, write_arrays
 
 pytestmark = pytest.mark.backend
 
@@ -91,9 +91,9 @@ print(keep_freed_memory(), count())
 _TRAINED = """
 import keras
 from keras_ddr import DDR
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, FrameStore, write_arrays
 frames = np.zeros((2, 3, 16, 16, 3), "uint8")
-store = FrameStore.from_arrays(sys.argv[1], frames)
+store = write_arrays(sys.argv[1], frames)
 model = DDR((16, 16, 3), static_dim=2, filters=2, pair_filters=2, hidden_units=2)
 model.compile("adam")
 model.fit(FrameSets(store, 3, 2), verbose=0)
@@ -147,7 +147,7 @@ def test_datasets_are_not_tuned_unless_the_user_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tensorflow_step, "_Untuned", Seen)
     frames = np.zeros((4, 3, 32, 32, 3), "uint8")
-    sets = FrameSets(FrameStore.from_arrays(tmp_path / "s", frames), 3, 2)
+    sets = FrameSets(write_arrays(tmp_path / "s", frames), 3, 2)
     tuned = tf.data.Options()
     tuned.autotune.enabled = True
     own = tf.data.Dataset.from_tensor_slices((frames,)).batch(2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR
-from keras_ddr.data import FrameSets, FrameStore
+from keras_ddr.data import FrameSets, write_arrays
 
 pytestmark = pytest.mark.backend
 
@@ -29,10 +29,7 @@ DATA = {
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
-    return {
-        name: FrameStore.from_arrays(folder / name, frames)
-        for name, frames in DATA.items()
-    }
+    return {name: write_arrays(folder / name, frames) for name, frames in DATA.items()}
 
 
 @pytest.mark.parametrize(

@@ -110,10 +110,10 @@ def test_several_steps_an_execution_are_counted():
 
 
 def test_a_run_keeps_its_last_good_checkpoint(tmp_path):
-    from keras_ddr.data import FrameStore
+    from keras_ddr.data import write_arrays
 
     frames = _sets(12).reshape(12, 3, 16, 16, 3)
-    store = FrameStore.from_arrays(tmp_path / "store", frames)
+    store = write_arrays(tmp_path / "store", frames)
     sizes = {"static_dim": 4, "filters": 4, "pair_filters": 4, "hidden_units": 8}
     sizes["frames_per_set"] = 3
     run = runs.Run.create(

@@ -19,6 +19,7 @@ from keras_ddr.data import (
     SequenceRecord,
     StoreWriter,
     assign_splits,
+    write_arrays,
     write_store,
 )
 from keras_ddr.datasets import puppets
@@ -48,8 +49,8 @@ from keras_ddr.visualization import (
 def stores() -> FrameStore:
     """Make, open and read stores."""
     frames = np.zeros((4, 8, 64, 64, 3), np.uint8)
-    store = FrameStore.from_arrays("STORE", frames, labels={"pose": [0, 1, 2, 3]})
-    store = FrameStore.from_arrays(Path("STORE"), list(frames), splits={"train": 1.0})
+    store = write_arrays("STORE", frames, labels={"pose": [0, 1, 2, 3]})
+    store = write_arrays(Path("STORE"), list(frames), splits={"train": 1.0})
     assert_type(store, FrameStore)
     assert_type(FrameStore.open("STORE"), FrameStore)
     assert_type(puppets.prepare(Path("STORE"), progress=print), FrameStore)

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.offsetbox import AnnotationBbox
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore, SequenceRecord, write_store
+from keras_ddr.data import SequenceRecord, write_arrays, write_store
 from keras_ddr.events import find_events
 from keras_ddr.visualization import plot_dynamics, save_figure
 from keras_ddr.visualization.dynamics import _spread
@@ -88,7 +88,7 @@ def test_what_is_refused(model, store, tmp_path):
         plot_dynamics(model, store, "me")
     with pytest.raises(InputError, match="component=2; z has 2 components"):
         plot_dynamics(model, store, 0, 2)
-    constant = FrameStore.from_arrays(
+    constant = write_arrays(
         tmp_path / "S", np.zeros((1, 6, *store.frame_shape), np.uint8)
     )
     assert not _shown(plot_dynamics(model, constant, 0))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from keras_ddr import DDR, InputError
-from keras_ddr.data import FrameSets, FrameStore, Label, SequenceRecord, write_store
+from keras_ddr.data import FrameSets, Label, SequenceRecord, write_arrays, write_store
 from keras_ddr.datasets import puppets
 from keras_ddr.visualization.explorer import explorer_page, save_explorer
 
@@ -264,7 +264,7 @@ def test_pairs_of_components_and_a_single_one(store):
 
 def test_names_cannot_break_out_of_the_data(model, store, tmp_path):
     name = "</script><script>alert(1)</script>"
-    other = FrameStore.from_arrays(tmp_path / "S", [store.frames(0)], names=[name])
+    other = write_arrays(tmp_path / "S", [store.frames(0)], names=[name])
     text = explorer_page(model, other, 1)
     assert text.count("</script>") == 2
     assert name in str(_json(text)["sequences"][0]["name"])
@@ -277,7 +277,7 @@ def _json(text):
 def test_pages_stay_below_ten_megabytes(tmp_path):
     """Noise, which nothing compresses, in frames as large as usual."""
     noise = np.random.default_rng(0).integers(0, 256, (8, 150, 64, 64, 3), np.uint8)
-    store = FrameStore.from_arrays(tmp_path / "S", noise)
+    store = write_arrays(tmp_path / "S", noise)
     model = DDR(
         image_shape=(64, 64, 3), static_dim=4, filters=8, pair_filters=8, hidden_units=8
     )
@@ -293,7 +293,7 @@ def test_what_is_refused(model, store, tmp_path):
         explorer_page(model, store, ["me"])
     # 16 columns and 511 rows of 32 pixels are what a WebP picture takes.
     frames = np.zeros((1, 16 * 511 + 1, 32, 32, 3), "uint8")
-    long = FrameStore.from_arrays(tmp_path / "long", frames)
+    long = write_arrays(tmp_path / "long", frames)
     with pytest.raises(InputError, match="frames: 8177 of .* at most 8176"):
         explorer_page(model, long, 1, frames=10_000)
 

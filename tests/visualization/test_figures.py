@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.stats import norm
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore
+from keras_ddr.data import write_arrays
 from keras_ddr.visualization import (
     plot_manifold,
     plot_reconstruction,
@@ -146,7 +146,7 @@ def test_all_figures_for_other_channels_and_dimensions(
     frames = np.random.default_rng(0).integers(
         0, 256, (3, 5, 16, 32, channels), "uint8"
     )
-    store = FrameStore.from_arrays(tmp_path / "store", frames)
+    store = write_arrays(tmp_path / "store", frames)
     codes = [model.encode(frame) for frame in frames]
     figures = {
         "reconstruction": plot_reconstruction(model, store, 3, 99),
@@ -176,7 +176,7 @@ def test_other_components_of_z_can_be_shown(make_model, store):
 
 def test_names_are_cut_to_their_room_and_are_no_formulas(model, store, tmp_path):
     name = r"clips/$\notacommand$/" + 40 * "W"
-    data = FrameStore.from_arrays(
+    data = write_arrays(
         tmp_path / "store", [store.frames(0)], names=[name], sources=[name]
     )
     codes = [model.encode(store.frames(0))]

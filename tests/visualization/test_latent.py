@@ -3,7 +3,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore, SequenceRecord, write_store
+from keras_ddr.data import SequenceRecord, write_arrays, write_store
 from keras_ddr.visualization import plot_latent, plot_samples, save_figure
 from keras_ddr.visualization.latent import _COLOURS, _MISSING
 
@@ -115,7 +115,7 @@ def test_samples_are_what_the_model_draws(model):
 
 def test_colours_of_what_a_store_knows_of_sequences(model, store, tmp_path):
     names = [f"a long folder of videos/participant {k}#1" for k in (1, 2, 3)]
-    other = FrameStore.from_arrays(
+    other = write_arrays(
         tmp_path / "S",
         [store.frames(k) for k in range(3)],
         names=names,

@@ -1,0 +1,239 @@
+"""Manifests: `SHA256SUMS`, one plain file of checksums in a store or run.
+
+`sha256sum -c SHA256SUMS` reads it, and `ddr verify` compares it with the files. A file
+that is replaced while others stay, as in a run, has the sums of its old and new content
+for a moment, so that a process that is killed between the two leaves nothing that looks
+damaged:
+
+    with manifest.replacing(run, "checkpoint/epoch-000003.keras") as temporary:
+        model.save(temporary)
+    manifest.remove(run, ["checkpoint/epoch-000002.keras"])  # the line, then the file
+    findings = manifest.verify(run, remedy="restore it")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from keras_ddr import files
+from keras_ddr.errors import InputError, reason_of
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import Progress, StrPath
+
+    # The sums that a file may have, by its name: two while it is replaced.
+    _Sums: TypeAlias = dict[str, list[str]]
+
+__all__ = ["NAME", "Findings", "digest", "remove", "replacing", "verify", "write"]
+
+NAME = "SHA256SUMS"
+"""Name of the manifest in the folder of a store or run."""
+
+_LINE = re.compile(r"([0-9a-f]{64})  ([^\r\n]+)")
+_CHUNK = 1 << 20
+_MOST = 1 << 20  # bytes of a manifest
+
+
+@dataclass
+class Findings:
+    """What a comparison of files with their manifest found.
+
+    Attributes:
+        problems: One line for each damaged or missing file.
+        notes: One line for each file that could not be compared, and why.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def digest(path: StrPath, report: Callable[[int], object] | None = None) -> str:
+    """The sha256 of a file.
+
+    Args:
+        path: File.
+        report: Called with the number of bytes read, now and then.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(_CHUNK):
+            total.update(part)
+            if report is not None:
+                report(len(part))
+    return total.hexdigest()
+
+
+def write(
+    folder: StrPath, names: Iterable[str], known: Mapping[str, str] | None = None
+) -> None:
+    """Write the manifest of a folder.
+
+    Args:
+        folder: Folder of a store or run.
+        names: Paths below it, with "/".
+        known: Sums that were computed already, by name.
+    """
+    known = known or {}
+    folder = Path(folder)
+    _write(folder, {n: [known.get(n) or digest(folder / n)] for n in names})
+
+
+@contextlib.contextmanager
+def replacing(folder: StrPath, name: str) -> Iterator[Path]:
+    """Replace a file and its line in the manifest, as `files.replacing` does.
+
+    One process at a time may do so in a folder.
+
+    Args:
+        folder: Folder of a store or run; the manifest is made where it is missing.
+        name: Path of the file below it, with "/".
+
+    Yields:
+        The temporary path, with the same suffix.
+
+    Raises:
+        InputError: The disk is full, or the folder read-only.
+    """
+    folder = Path(folder)
+    with files.replacing(folder / name) as temporary:
+        yield temporary
+        sums = _read(folder)
+        new = digest(temporary)
+        _write(folder, {**sums, name: [new, *sums.get(name, [])]})
+    _write(folder, {**sums, name: [new]})
+
+
+def remove(folder: StrPath, names: Iterable[str]) -> None:
+    """Take lines out of the manifest, before their files are removed.
+
+    Args:
+        folder: Folder of a store or run.
+        names: Paths below it, with "/"; those without a line are passed over.
+    """
+    folder, names = Path(folder), set(names)
+    sums = _read(folder)
+    if names & sums.keys():
+        _write(folder, {n: known for n, known in sums.items() if n not in names})
+
+
+def verify(
+    folder: StrPath,
+    needed: Iterable[str] = (),
+    remedy: str = "restore it",
+    report: Callable[[int], object] | None = None,
+) -> Findings:
+    """Compare all files that a manifest lists with it.
+
+    Args:
+        folder: Folder of a store or run; files may be replaced meanwhile.
+        needed: Names that must be listed.
+        remedy: What to do about a damaged file, for the lines.
+        report: Called with numbers of bytes read, see `megabytes`.
+
+    Returns:
+        `Findings`.
+    """
+    folder, findings = Path(folder), Findings()
+    problems = findings.problems
+    if not folder.joinpath(NAME).is_file():
+        problems.append(f"{folder / NAME}: is missing; {remedy}")
+        return findings
+    try:
+        before = _read(folder)
+    except InputError as error:
+        problems.append(f"{error}; {remedy}")
+        return findings
+    found = {name: _found(folder / name, report) for name in before}
+    with contextlib.suppress(InputError):
+        after = _read(folder)
+        # What was removed meanwhile is not missing.
+        before = {n: [*s, *after[n]] for n, s in before.items() if n in after}
+    for name in needed:
+        if name not in before and (folder / name).is_file():
+            problems.append(f"{folder / NAME}: does not list {name}; {remedy}")
+        elif name not in before:
+            problems.append(f"{folder / name}: is missing; {remedy}")
+    for name, known in before.items():
+        content = found[name]
+        if isinstance(content, FileNotFoundError):
+            said = "is missing"
+        elif isinstance(content, OSError):
+            said = f"cannot be read ({reason_of(content)})"
+        elif content not in known:
+            said = "differs from what was written (sha256)"
+        else:
+            continue
+        problems.append(f"{folder / name}: {said}; {remedy}")
+    return findings
+
+
+def megabytes(
+    progress: Progress | None, paths: Iterable[StrPath]
+) -> Callable[[int], None]:
+    """Turn numbers of bytes read into progress.
+
+    Args:
+        progress: Called as progress(done, total) in megabytes, or `None`.
+        paths: Files that will be read.
+
+    Returns:
+        Function to call with numbers of bytes.
+    """
+    if progress is None:
+        return lambda size: None
+    sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
+    total, done = max(1, sum(sizes) >> 20), 0
+
+    def report(size: int) -> None:
+        nonlocal done
+        before, done = done >> 20, done + size
+        # Whoever knows that the end is reached says so, once.
+        if before < done >> 20 < total:
+            progress(done >> 20, total)
+
+    return report
+
+
+def _found(path: Path, report: Callable[[int], object] | None) -> str | OSError:
+    try:
+        return digest(path, report)
+    except OSError as error:
+        return error
+
+
+def _read(folder: Path) -> _Sums:
+    path = folder / NAME
+    sums: _Sums = {}
+    if not path.is_file():
+        return sums
+    try:
+        lines = files.read_text(path, _MOST).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({reason_of(error)})") from error
+    for number, line in enumerate(lines, 1):
+        match = _LINE.fullmatch(line)
+        # No name of ours leads out of the folder.
+        if (
+            match is None
+            or ".." in Path(match[2]).parts
+            or Path(match[2]).is_absolute()
+        ):
+            raise InputError(f"{path}: line {number} is no checksum and name of a file")
+        sums.setdefault(match[2], []).append(match[1])
+    return sums
+
+
+def _write(folder: Path, sums: _Sums) -> None:
+    lines = [f"{value}  {name}\n" for name in sorted(sums) for value in sums[name]]
+    with files.replacing(folder / NAME) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
