@@ -5,9 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from click.testing import CliRunner
-
-from ddr_cli.main import ddr
 from keras_ddr.datasets import puppets
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -28,27 +25,6 @@ def test_the_python_example_runs(tmp_path):
     (tmp_path / "script.py").write_text(code, encoding="utf-8")
     subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True)
     assert (tmp_path / "manifold.png").stat().st_size > 10_000
-
-
-def test_every_command_and_option_exists():
-    """Each `ddr` line of the README names a command with those options."""
-    lines = [
-        line.split("#")[0].split()
-        for block in _blocks("sh")
-        for line in block.splitlines()
-        if line.startswith("ddr ")
-    ]
-    assert len(lines) >= 5
-    for _, *words in lines:
-        names = []
-        for word in words:
-            if not word.islower() or word.startswith("-") or "." in word:
-                break
-            names.append(word)
-        result = CliRunner().invoke(ddr, [*names, "--help"])
-        assert result.exit_code == 0, words
-        for option in (word for word in words if word.startswith("--")):
-            assert option in result.output, (words, option)
 
 
 def test_ci_runs_the_readme_command():

@@ -88,9 +88,18 @@ def small():
 
 
 @pytest.fixture(scope="session")
-def run_folder(puppets, tmp_path_factory):
-    """A run made by `ddr fit`."""
+def fitted(puppets, tmp_path_factory):
+    """A run made by `ddr fit`, and what the command wrote: a line after every step."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    result = CliRunner().invoke(ddr, ["fit", str(puppets), "--out", str(path), *SMALL])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ddr_cli.progress.PLAIN", -1.0)
+        arguments = ["fit", str(puppets), "--out", str(path), *SMALL]
+        result = CliRunner().invoke(ddr, arguments)
     assert result.exit_code == 0, result.output
-    return path
+    return path, result.output
+
+
+@pytest.fixture(scope="session")
+def run_folder(fitted):
+    """The folder of a run that was trained; tests leave it as it is."""
+    return fitted[0]

@@ -54,12 +54,10 @@ def test_a_store_that_is_being_replaced_is_left_to_its_reader(tmp_path):
     assert STORE.convert(str(tmp_path / "store"), None, None)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="pty is of Unix")
-def test_a_terminal_shows_loading_and_a_bar(puppets, small, tmp_path):
-    import pty
-
+def on_terminal(*command):
+    """What `ddr` writes to a terminal that is its standard error."""
+    pty = pytest.importorskip("pty", reason="pty is of Unix")
     shown, terminal = pty.openpty()
-    command = ["fit", puppets, "--out", tmp_path / "run", *small]
     done = subprocess.run(
         [sys.executable, "-m", "ddr_cli.main", *map(str, command)],
         stdout=subprocess.PIPE,
@@ -73,9 +71,23 @@ def test_a_terminal_shows_loading_and_a_bar(puppets, small, tmp_path):
         while part := os.read(shown, 1000):
             text += part
     os.close(shown)
-    assert done.returncode == 0 and "step 4/4  loss " in done.stdout
+    assert done.returncode == 0, text
+    return text.decode(), done.stdout
+
+
+def test_a_terminal_shows_a_bar(tmp_path):
+    command = ["puppets", tmp_path / "S", "--identities", 60]
+    text, output = on_terminal("preprocess", *command)
+    assert "% \u2588" in text and " of 60 puppets drawn" in text
+    assert text.endswith("\r"), "the bar is gone in the end"
+    assert "60 of 60 puppets drawn" in output
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_loading_and_training(puppets, small, tmp_path):
+    text, output = on_terminal("fit", puppets, "--out", tmp_path / "run", *small)
     # Later output may be a library's own.
-    loading, _, bar = text.decode().partition("\x1b[2K")
+    loading, _, bar = text.partition("\x1b[2K")
     assert "loading " in loading
-    assert " left  loss " in bar and "\u2588" in bar
-    assert bar.endswith("\r"), "the bar is gone in the end"
+    assert " left  loss " in bar and "\u2588" in bar and bar.endswith("\r")
+    assert "step 4/4  loss " in output

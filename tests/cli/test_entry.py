@@ -132,22 +132,24 @@ def test_a_backend_variable_that_cannot_be_used_is_named(ddr_elsewhere):
     assert "KERAS_BACKEND=theano" in one_line(result.stderr)
 
 
-def test_modules_of_the_user_are_imported(ddr_elsewhere, tmp_path):
-    for name in "ab":
-        text = "import keras\nprint(__name__, 'on', keras.backend.backend())\n"
-        (tmp_path / f"own_{name}.py").write_text(text)
-    result = ddr_elsewhere("--import", "own_a", "info", DDR_IMPORT="own_b")
-    assert result.returncode == 0, result.stderr
-    assert "own_a on " in result.stdout and "own_b" not in result.stdout
-    result = ddr_elsewhere("info", DDR_IMPORT="own_a own_b")
-    assert "own_a on " in result.stdout and "own_b on " in result.stdout
+def test_modules_of_the_user_are_imported(ddr_here, tmp_path, monkeypatch):
+    """Those of the variable where no option names any."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DDR_IMPORT", "own_b own_c")
+    for name in "abc":
+        pathlib.Path(f"own_{name}.py").write_text("print(__name__, 'is here')\n")
+    for options, names in ((["--import", "own_a"], "a"), ([], "bc")):
+        result = ddr_here(*options, "info")
+        assert result.exit_code == 0, result.output
+        lines = [x for x in result.stdout.splitlines() if x.endswith("is here")]
+        assert lines == [f"own_{name} is here" for name in names]
 
 
 def test_a_module_that_cannot_be_imported_is_named(ddr_here, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pathlib.Path("own_c.py").write_text("1 / 0")
+    pathlib.Path("own_d.py").write_text("1 / 0")
     for module, reason in (
-        ("own_c", "ZeroDivisionError: division by zero"),
+        ("own_d", "ZeroDivisionError: division by zero"),
         ("own_none", "ModuleNotFoundError: No module named 'own_none'"),
     ):
         result = ddr_here("--import", module, "info")

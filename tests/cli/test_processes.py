@@ -33,11 +33,12 @@ def wait_for_rows(process, path, number):
     raise AssertionError("no history")
 
 
-def test_a_run_has_one_writer_at_a_time(
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process there")
+def test_a_run_has_one_writer_and_ctrl_c_says_how_to_go_on(
     ddr_here, ddr_elsewhere, puppets, small, tmp_path
 ):
     run = tmp_path / "R"
-    first = ddr_elsewhere.start("fit", puppets, "--out", run, *small, "--steps", 10**6)
+    first = ddr_elsewhere.start("fit", puppets, "--out", "R", *small, "--steps", 10**6)
     wait_for_rows(first, run, 1)
     new = ["fit", puppets, "--out", run, *small, "--overwrite"]
     for command in (["fit", "--resume", run], new):
@@ -47,25 +48,10 @@ def test_a_run_has_one_writer_at_a_time(
         [line] = result.stderr.splitlines()
         said = f"ddr: error: {run} is being trained by another process now"
         assert line.startswith(said)
-    assert first.poll() is None
     wait_for_rows(first, run, len(history(run)) + 1)
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    result = ddr_here(*new)
-    assert result.exit_code == 0, result.output
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process there")
-def test_ctrl_c_is_one_line_that_says_how_to_go_on(
-    ddr_elsewhere, puppets, small, tmp_path
-):
-    process = ddr_elsewhere.start(
-        "fit", puppets, "--out", "R", *small, "--steps", 100_000
-    )
-    wait_for_rows(process, tmp_path / "R", 1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    first.send_signal(signal.SIGINT)
+    _, errors = first.communicate(timeout=60)
+    assert first.returncode == 130
     assert re.fullmatch(
         r"ddr: stopped by SIGINT at step \d+, which is saved; go on with "
         r"ddr fit --resume R\n",
@@ -92,6 +78,7 @@ def test_work_on_stores_leaves_keras_out(ddr_elsewhere, tmp_path, mnist_root):
     assert (tmp_path / "sheet.png").is_file() and (tmp_path / "puppets.png").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in installed if n != "tensorflow"])
 def test_without_opencv_and_other_backends(ddr_elsewhere, puppets, small, name):
     """TensorFlow is there for itself only."""
@@ -109,6 +96,7 @@ def test_without_opencv_and_other_backends(ddr_elsewhere, puppets, small, name):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in installed if n != "tensorflow"][-1:])
 def test_every_backend_is_quiet(ddr_elsewhere, puppets, small, name):
     """Keras loads TensorFlow for its seed, and that writes notes on the machine."""
@@ -132,6 +120,7 @@ def _numbers(found, path=()):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(installed) < 2, reason="one backend has none to differ from")
 def test_every_backend_measures_the_same(ddr_elsewhere, puppets, small, tmp_path):
     """One run on all backends; a judge would be trained on each, so it stays out."""

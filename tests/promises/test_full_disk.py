@@ -21,6 +21,11 @@ WRITERS = {
     "picture.pdf": "plot samples RUN STORE OUT --sequences 2 --frames 2",
     "page.html": "explore RUN STORE OUT --sequences 2 --frames 4",
 }
+# All files but those of a store are written by one function.
+_WRITERS = [
+    pytest.param(name, marks=[] if name in ("store", "codes.npz") else pytest.mark.slow)
+    for name in WRITERS
+]
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +75,7 @@ def refused(result, path, words):
     assert words in line, line
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", _WRITERS)
 def test_a_full_disk_leaves_what_was_there(disk, command, sizes, name):
     out = disk.path / name
     largest, together = sizes(name)
@@ -102,7 +107,7 @@ def _write_older(name, out, command):
         out.write_bytes(b"an older file")
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", _WRITERS)
 def test_a_read_only_folder_is_left_alone(read_only, command, name):
     folder, protect = read_only
     new, older = folder / ("new-" + name), folder / name
