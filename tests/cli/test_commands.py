@@ -37,11 +37,11 @@ def test_preprocess_puppets(ddr_here, tmp_path):
 
 def test_preprocess_sprites(ddr_here, lpc_root, tmp_path):
     result = ddr_here(
-        "preprocess", "sprites", lpc_root, tmp_path / "sprites", "--identities", 4
+        "preprocess", "sprites", lpc_root, tmp_path / "sprites", "--identities", 6
     )
     assert result.exit_code == 0, result.output
     store = FrameStore.open(tmp_path / "sprites")
-    assert (len(store), store.num_frames) == (4, 4 * 178)
+    assert (len(store), store.num_frames) == (6, 6 * 178)
 
 
 def test_preprocess_sprites_from_what_is_not_there(ddr_here, tmp_path):
