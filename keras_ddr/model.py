@@ -531,7 +531,7 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
                 "channels))"
             )
         if getattr(x, "adapts", False):
-            x = x.with_frames_per_set(self.set_size)
+            x = x.for_model(self.set_size)
         exact = self.aggregation == "concat" or self.dynamic_frames == "distinct"
         least = checks.least_frames(self.aggregation)
         number = self.set_size if exact else None

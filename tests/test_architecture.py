@@ -118,7 +118,6 @@ _KNOWN_MANY_ARGUMENTS = {
     "ddr_cli.plot.dynamics",
     "ddr_cli.plot.latent",
     "ddr_cli.plot.manifold",
-    "keras_ddr.data.sets.FrameSets.__init__",
     "keras_ddr.datasets.affwild.prepare",
     "keras_ddr.datasets.affwild2.prepare",
     "keras_ddr.datasets.images.prepare",

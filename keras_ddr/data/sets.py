@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import weakref
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import keras
 import numpy as np
 
-from keras_ddr.arguments import check_whole
+from keras_ddr.arguments import check_choice, check_whole
 from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
 
@@ -26,18 +27,33 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameSets"]
 
-# What the random streams of an epoch are for.
+# Purposes of the random streams of an epoch.
 _SOURCES, _FRAMES = 1, 2
+ORDERS = ("random", "ordered")
+"""Orders of the frames of a set."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    """Options of `FrameSets` that few need."""
+
+    first: int = 0
+    pad: bool = False
+    shard: tuple[int, int] = (0, 1)
+    workers: int = 1
+    max_queue_size: int = 4
+    use_multiprocessing: bool = False
 
 
 class FrameSets(keras.utils.PyDataset):
-    """Batches of unordered sets of frames, N frames from each of B sequences.
+    """Batches of sets of frames, N frames from each of B sequences.
 
-    The paper's training data (section 2): the frames of a set come from one sequence,
-    are distinct, and have no order. Batch `index` of epoch `epoch` follows from `seed`
-    alone, whatever was asked for before, on any backend and with any number of
-    workers. Keras does not tell a dataset the epoch; call `set_epoch` before each
-    (`DDR.fit` does), or every epoch has the same sets.
+    Sets are unordered, as in the paper (section 2): N distinct frames of one sequence
+    in random order; or they are windows: N frames in order, `stride` frames apart, from
+    a random start. Batch `index` of epoch `epoch` follows from `seed` alone, whatever
+    was asked for before, on any backend and with any number of workers. Keras does not
+    tell a dataset the epoch; call `set_epoch` before each (`DDR.fit` does), or every
+    epoch has the same sets.
 
     Sequences are drawn uniformly by source, then by sequence: sources are visited in
     rounds, each a new permutation of all, and the k-th visit to a source takes the
@@ -47,38 +63,42 @@ class FrameSets(keras.utils.PyDataset):
 
     Batches are read ahead by threads of this class and not by Keras's enqueuer, which
     hands left-over batches of one epoch to the next. Pass `steps` here rather than
-    `steps_per_epoch` to `fit`, since Keras then carries an iterator over into the next
-    epoch and may have read ahead before it begins.
+    `steps_per_epoch` to `fit`: Keras carries an iterator over into the next epoch and
+    may have read ahead before it begins.
 
     Args:
-        store: a `FrameStore`, or the path of one.
+        store: A `FrameStore`, or the path of one.
         frames_per_set: N, at least 1; `None` for as many as the model takes that is
-            given these sets (`DDR.fit`, `evaluate`, `predict`), and 3 until then.
+            given these sets (`fit`, `evaluate`, `predict`), and 3 until then.
         batch_size: B, sets in a batch.
-        sets_per_sequence: sets drawn of each sequence in an epoch, on average.
+        sets_per_sequence: Sets drawn of each sequence in an epoch, on average.
         split: "train", "val", "test" or "all".
-        seed: non-negative integer.
-        steps: batches an epoch, all of them full, instead of `sets_per_sequence`.
+        seed: Non-negative integer.
+        steps: Batches an epoch, all of them full, instead of `sets_per_sequence`.
             Without it the last batch of an epoch may be smaller.
-        fixed: the same sets in every epoch, for validation.
-        first: number of the first batch of an epoch that is given, to go on in the
-            middle of one. Batches count from 0 there.
-        pad: give `(x, zeros, sample_weight)`, and make a last batch that is smaller as
-            large as the others with sets of weight 0: for several devices, and for a
-            backend that would compile anew for another size. The loss is the same.
-        shard: (index, count): of each batch only the part of one of `count` hosts that
-            train together; `batch_size` and the epoch are those of all together.
-        **kwargs: `workers`: threads that read ahead (default 1; 0 for none);
-            `max_queue_size`: batches kept ready (default 4). `use_multiprocessing`
-            must be False.
+        fixed: The same sets in every epoch, for validation.
+        order: "random" or "ordered"; `None` for the model's order, and "random" until
+            then.
+        stride: Distance of the frames of a window, at least 1, so that a window spans
+            (N - 1) · stride + 1 frames; `None` for the model's stride, and 1 until
+            then. Sets in random order have none.
+        **kwargs: `first`: number of the first batch of an epoch that is given, to go on
+            in the middle of one; batches count from 0 there. `pad`: give
+            `(x, zeros, sample_weight)`, and fill up a smaller last batch with sets of
+            weight 0, for several devices or a backend that would compile anew for
+            another size; the loss is the same. `shard`: (index, count), the part of
+            each batch for one of `count` hosts that train together; `batch_size` and
+            the epoch are those of all together. `workers`: threads that read ahead
+            (default 1; 0 for none). `max_queue_size`: batches kept ready (default 4).
+            `use_multiprocessing` must be False.
 
     Raises:
-        InputError: if the split has no sequence, or sequences are shorter than N.
+        InputError: The split has no sequence, or sequences are too short.
 
     Example:
     >>> import tempfile
     >>> import numpy as np
-    >>> from keras_ddr.data import FrameStore, write_arrays
+    >>> from keras_ddr.data import write_arrays
     >>> frames = np.zeros((10, 5, 16, 16, 3), "uint8")
     >>> store = write_arrays(tempfile.mkdtemp() + "/store", frames)
     >>> sets = FrameSets(store, frames_per_set=3, batch_size=4)
@@ -96,45 +116,60 @@ class FrameSets(keras.utils.PyDataset):
         seed: int = 0,
         steps: int | None = None,
         fixed: bool = False,
-        pad: bool = False,
-        shard: tuple[int, int] = (0, 1),
-        first: int = 0,
+        order: str | None = None,
+        stride: int | None = None,
         **kwargs: Any,
     ) -> None:
-        workers = int(kwargs.pop("workers", 1))
-        ahead = int(kwargs.pop("max_queue_size", 4))
-        if kwargs.pop("use_multiprocessing", False):
+        options = _Options(**kwargs)
+        if options.use_multiprocessing:
             raise InputError(
                 "use_multiprocessing: frames are read by threads, which is as fast; "
                 "leave it out and set workers"
             )
-        # One worker is what keeps Keras from starting its enqueuer.
-        super().__init__(workers=1, **kwargs)
-        self.adapts = frames_per_set is None
-        if frames_per_set is None:
-            frames_per_set = 3
+        # With more than one worker Keras starts its enqueuer.
+        super().__init__(workers=1)
+        self.store = store if isinstance(store, FrameStore) else FrameStore.open(store)
+        self._given = {
+            "store": self.store,
+            "frames_per_set": frames_per_set,
+            "batch_size": batch_size,
+            "sets_per_sequence": sets_per_sequence,
+            "split": split,
+            "seed": seed,
+            "steps": steps,
+            "fixed": fixed,
+            "order": order,
+            "stride": stride,
+            **kwargs,
+        }
         check_whole(
-            frames_per_set=frames_per_set,
+            frames_per_set=3 if frames_per_set is None else frames_per_set,
             batch_size=batch_size,
             sets_per_sequence=sets_per_sequence,
             steps=1 if steps is None else steps,
+            stride=1 if stride is None else stride,
         )
-        check_whole(0, seed=seed, first=first)
-        if not isinstance(store, FrameStore):
-            store = FrameStore.open(store)
-        self.store = store
-        self.frames_per_set = int(frames_per_set)
+        check_whole(0, seed=seed, first=options.first)
+        self.frames_per_set = 3 if frames_per_set is None else int(frames_per_set)
         self.batch_size = int(batch_size)
         self.sets_per_sequence = int(sets_per_sequence)
         self.split = split
         self.seed = int(seed)
         self.steps = None if steps is None else int(steps)
         self.fixed = bool(fixed)
-        self.pad = bool(pad)
-        self.shard = _check_shard(shard, self.batch_size)
-        self.first = int(first)
+        self.order = "random" if order is None else order
+        self.stride = 1 if stride is None else int(stride)
+        check_choice(ORDERS, order=self.order)
+        if self.order == "random" and self.stride > 1:
+            raise InputError(
+                f"stride={stride}: sets in random order have none; leave it out or set "
+                "order='ordered'"
+            )
+        self.pad = bool(options.pad)
+        self.shard = _check_shard(options.shard, self.batch_size)
+        self.first = int(options.first)
         self._epoch = 0
-        self._read_ahead = (max(workers, 0), max(ahead, 1))
+        self._read_ahead = max(options.workers, 0), max(options.max_queue_size, 1)
         self._reader = _Reader(*self._read_ahead)
         self._plan: tuple[int, _Plan] | None = None
         self._choose_sequences()
@@ -147,29 +182,36 @@ class FrameSets(keras.utils.PyDataset):
                 f"{self.store.path}: has no sequence in split {self.split!r}, only in "
                 f"{', '.join(present)}; use one of these"
             )
-        short = [s for s in chosen if s.length < self.frames_per_set]
+        short = [s for s in chosen if s.length < self.span]
         if short:
             names = ", ".join(f"{s.name} ({s.length})" for s in short[:5])
             more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+            of_what = "set" if self.order == "random" else "window"
             raise InputError(
                 f"{self.store.path}: {len(short)} of {len(chosen)} sequences have "
-                f"fewer frames than the {self.frames_per_set} of a set: {names}{more}; "
+                f"fewer frames than the {self.span} of a {of_what}: {names}{more}; "
                 "leave them out of the store (ddr preprocess … --min-length "
-                f"{self.frames_per_set}), or use fewer frames a set (--frames-per-set)"
+                f"{self.span}), or use fewer frames a set (--frames-per-set)"
             )
         self._sequences = np.array([s.index for s in chosen])
         self._lengths = np.array([s.length for s in chosen])
         numbers: dict[tuple[str, str], int] = {}
-        self._sources = np.array(
-            [
-                numbers.setdefault(
-                    ("source", s.source) if s.source else ("name", s.name), len(numbers)
-                )
-                for s in chosen
-            ]
-        )
+        keys = [("source", s.source) if s.source else ("name", s.name) for s in chosen]
+        self._sources = np.array([numbers.setdefault(k, len(numbers)) for k in keys])
         self._per_source = np.bincount(self._sources)
         self._first_of_source = np.cumsum(self._per_source) - self._per_source
+
+    @property
+    def span(self) -> int:
+        """Frames from the first to the last of a set, if it is ordered, else N."""
+        return (self.frames_per_set - 1) * self.stride + 1
+
+    @property
+    def adapts(self) -> bool:
+        """Whether N, order or stride are left to the model."""
+        return any(
+            self._given[k] is None for k in ("frames_per_set", "order", "stride")
+        )
 
     @property
     def epoch(self) -> int:
@@ -185,45 +227,29 @@ class FrameSets(keras.utils.PyDataset):
         self._epoch = int(epoch)
 
     def with_steps(self, steps: int) -> FrameSets:
-        """Return sets like these with another number of batches an epoch.
-
-        Args:
-            steps: batches an epoch.
-
-        Returns:
-            A new `FrameSets` at the same epoch.
-        """
+        """Return sets like these, at the same epoch, with `steps` batches an epoch."""
         return self._like(steps=steps)
 
-    def with_frames_per_set(self, number: int) -> FrameSets:
-        """Return sets like these with another N.
+    def for_model(
+        self, frames_per_set: int, order: str = "random", stride: int = 1
+    ) -> FrameSets:
+        """Return sets like these, at the same epoch, as a model takes them.
 
         Args:
-            number: N.
+            frames_per_set: N of the model, where these sets leave it open.
+            order: Order of the model, likewise.
+            stride: Stride of the model, likewise.
 
         Returns:
-            A new `FrameSets` at the same epoch.
+            A new `FrameSets`.
         """
-        return self._like(frames_per_set=number)
+        if self.order == "random" and self._given["order"] is not None:
+            stride = 1
+        model = {"frames_per_set": frames_per_set, "order": order, "stride": stride}
+        return self._like(**{k: v for k, v in model.items() if self._given[k] is None})
 
     def _like(self, **changes: Any) -> FrameSets:
-        workers, ahead = self._read_ahead
-        arguments = {
-            "store": self.store,
-            "frames_per_set": None if self.adapts else self.frames_per_set,
-            "batch_size": self.batch_size,
-            "sets_per_sequence": self.sets_per_sequence,
-            "split": self.split,
-            "seed": self.seed,
-            "steps": self.steps,
-            "fixed": self.fixed,
-            "pad": self.pad,
-            "shard": self.shard,
-            "first": self.first,
-            "workers": workers,
-            "max_queue_size": ahead,
-        }
-        sets = FrameSets(**{**arguments, **changes})
+        sets = FrameSets(**{**self._given, **changes})
         sets.set_epoch(self._epoch)
         return sets
 
@@ -300,8 +326,13 @@ class FrameSets(keras.utils.PyDataset):
         place = self._first_of_source[visits] + visit % self._per_source[visits]
         chosen = order[place][:draws]
         random = np.random.default_rng([self.seed, epoch, 0, _FRAMES])
-        numbers = random.random((draws, self.frames_per_set))
-        return chosen, _distinct(numbers, self._lengths[chosen])
+        lengths = self._lengths[chosen]
+        if self.order == "random":
+            numbers = random.random((draws, self.frames_per_set))
+            return chosen, _distinct(numbers, lengths)
+        starts = (random.random(draws) * (lengths - self.span + 1)).astype(np.int64)
+        steps = self.stride * np.arange(self.frames_per_set)
+        return chosen, starts[:, None] + steps
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_reader": None, "_plan": None}

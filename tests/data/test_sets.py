@@ -135,6 +135,63 @@ def test_frames_are_drawn_uniformly_and_in_random_order(tmp_path):
     assert (np.sort(whole, axis=1) == np.arange(5)).all()
 
 
+@pytest.mark.parametrize("stride", [1, 3])
+def test_windows_are_in_order_and_start_uniformly(tmp_path, stride):
+    store = _store(tmp_path / "s", [12])
+    sets = FrameSets(
+        store, 3, batch_size=3000, steps=2, order="ordered", stride=stride, workers=0
+    )
+    _, frames = sets.draws(0, 0)
+    np.testing.assert_array_equal(frames, frames[:, :1] + stride * np.arange(3))
+    starts = 12 - 2 * stride
+    counts = np.bincount(frames[:, 0], minlength=starts)
+    assert len(counts) == starts and sets.span == 2 * stride + 1
+    expected = 3000 / starts
+    assert ((counts - expected) ** 2 / expected).sum() < 30
+    np.testing.assert_array_equal(_read(sets[1][0][:5])[1], sets.draws(0, 1)[1][:5])
+
+
+def test_windows_follow_from_seed_epoch_and_index_alone(store):
+    about = {"batch_size": 4, "seed": 5, "order": "ordered", "stride": 1}
+    sets, again = (FrameSets(store, 3, **about) for _ in range(2))
+    for epoch in (0, 1):
+        for one, two in zip(sets.draws(epoch, 1), again.draws(epoch, 1), strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(sets.draws(0, 1)[1], sets.draws(1, 1)[1])
+    # The same sequences as without order.
+    unordered = FrameSets(store, 3, batch_size=4, seed=5)
+    np.testing.assert_array_equal(sets.draws(1, 0)[0], unordered.draws(1, 0)[0])
+    fixed = FrameSets(store, 3, fixed=True, **about)
+    np.testing.assert_array_equal(fixed.draws(7, 1)[1], sets.draws(0, 1)[1])
+
+
+def test_what_is_left_open_is_as_the_model_takes_it(tmp_path):
+    store = _store(tmp_path / "s", [12])
+    model = {"frames_per_set": 4, "order": "ordered", "stride": 2}
+    sets = FrameSets(store, steps=3, seed=9)
+    sets.set_epoch(5)
+    adapted = sets.for_model(**model)
+    assert sets.adapts and not adapted.adapts
+    assert [getattr(adapted, name) for name in model] == [*model.values()]
+    assert (adapted.epoch, adapted.steps, adapted.seed) == (5, 3, 9)
+    kept = FrameSets(store, 3, order="random").for_model(**model)
+    assert (kept.frames_per_set, kept.order, kept.stride) == (3, "random", 1)
+
+
+def test_windows_that_are_refused(tmp_path):
+    store = _store(tmp_path / "s", [6, 7], names=["a", "b"])
+    assert len(FrameSets(store, 3, order="ordered", stride=2)) == 1
+    message = r"1 of 2 sequences have fewer frames than the 7 of a window: a \(6\);"
+    with pytest.raises(InputError, match=message):
+        FrameSets(store, 3, order="ordered", stride=3)
+    with pytest.raises(InputError, match="stride=2: sets in random order"):
+        FrameSets(store, 3, stride=2)
+    with pytest.raises(InputError, match="order='sorted'; use one of random, ordered"):
+        FrameSets(store, 3, order="sorted")
+    with pytest.raises(InputError, match="stride=0"):
+        FrameSets(store, 3, order="ordered", stride=0)
+
+
 def test_only_the_split(tmp_path):
     splits = ["train"] * 3 + ["val"] * 2 + ["test"]
     store = _store(tmp_path / "s", [4] * 6, splits=splits)

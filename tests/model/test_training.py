@@ -297,7 +297,7 @@ def test_sets_have_as_many_frames_as_the_model_takes(small, store):
     given = FrameSets(store, 4, batch_size=4)
     _fit(model, train, batch_size=None, validation_data=train)
     fixed = FrameSets(store, batch_size=4, fixed=True)
-    assert fixed.frames_per_set == 3 and fixed.adapts and not given.adapts
+    assert fixed.frames_per_set == 3 and given.frames_per_set == 4
     loss = model.evaluate(fixed, verbose=0)
     asked = FrameSets(store, 4, batch_size=4, fixed=True)
     assert loss == model.evaluate(asked, verbose=0)
@@ -306,9 +306,9 @@ def test_sets_have_as_many_frames_as_the_model_takes(small, store):
         model.fit(FrameSets(store, 3, batch_size=4), verbose=0)
     # In the same epoch and with the same options.
     train.set_epoch(7)
-    adapted = train.with_steps(2).with_frames_per_set(4)
+    adapted = train.with_steps(2).for_model(4)
     assert (adapted.epoch, adapted.steps, adapted.frames_per_set) == (7, 2, 4)
-    assert train.with_steps(2).adapts and not adapted.adapts
+    assert train.with_steps(2).adapts and not adapted.for_model(5).adapts
 
 
 @pytest.mark.parametrize("steps_per_epoch", [2, 5])
