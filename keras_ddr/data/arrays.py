@@ -37,8 +37,8 @@ def write_arrays(
     """Write a frame store of arrays in memory.
 
     Args:
-        path: folder to make.
-        sequences: list of S arrays (T, H, W, C), or one array (S, T, H, W, C);
+        path: Folder to make.
+        sequences: List of S arrays (T, H, W, C), or one array (S, T, H, W, C);
             integers 0 to 255, truth values (black and white), or floats in [0, 1],
             which are rounded to 8 bits. H and W are multiples of 16, and equal for
             all sequences.
@@ -46,22 +46,22 @@ def write_arrays(
         splits: S of "train", "val", "test"; or fractions, such as
             {"train": .8, "val": .1, "test": .1}, by which persons (else sources,
             else sequences) are dealt out at random. Default: all "train".
-        labels: label name -> S values (a sequence label) or S arrays of T values
+        labels: Label name -> S values (a sequence label) or S arrays of T values
             each (a frame label). Strings are classes, and so are integers of a
             frame label; integers of a sequence label are numbers. Floats are
             continuous. NaN, `None` and "" are missing. A dict from the names of
             sequences may stand for S values, as for the next two.
         persons: S names of the person shown.
         sources: S names of the source video.
-        seed: of the random split.
-        dataset: name noted in the store.
-        overwrite: replace a store that exists at `path`.
+        seed: Of the random split.
+        dataset: Name noted in the store.
+        overwrite: Replace a store that exists at `path`.
 
     Returns:
         The `FrameStore` at `path`.
 
     Raises:
-        InputError: if the arrays do not fit together, or `path` exists.
+        InputError: The arrays do not fit together, or `path` exists.
     """
     records, described = _records(
         sequences, names, splits, labels, persons, sources, seed

@@ -33,14 +33,14 @@ class Sequence:
     """One sequence of a store.
 
     Attributes:
-        index: position in `store.sequences`, what `store.frames` takes.
-        name: unique within the store.
-        start: number of frames of the store before this sequence.
-        length: number of frames T.
+        index: Position in `store.sequences`, what `store.frames` takes.
+        name: Unique within the store.
+        start: Number of frames of the store before this sequence.
+        length: Number of frames T.
         split: "train", "val" or "test".
-        person: who is shown, or "" where the dataset does not know.
-        source: the file or video it was cut from, or "".
-        labels: value of every sequence label: class name (str) for categorical
+        person: Who is shown, or "" where the dataset does not know.
+        source: The file or video it was cut from, or "".
+        labels: Value of every sequence label: class name (str) for categorical
             labels, float for the others, None where missing.
     """
 

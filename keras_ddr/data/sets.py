@@ -222,7 +222,7 @@ class FrameSets(keras.utils.PyDataset):
         """Choose the epoch whose batches are given from now on.
 
         Args:
-            epoch: number from 0. `fixed` sets do not depend on it.
+            epoch: Number from 0. `fixed` sets do not depend on it.
         """
         self._epoch = int(epoch)
 
@@ -286,8 +286,8 @@ class FrameSets(keras.utils.PyDataset):
         """Say which frames a batch holds.
 
         Args:
-            epoch: number from 0.
-            index: number of the batch.
+            epoch: Number from 0.
+            index: Number of the batch.
 
         Returns:
             Sequence indices (B,) of the store, and frame numbers (B, N) within them.

@@ -21,6 +21,7 @@ from keras_ddr.data.format import (
     FORMAT,
     FORMAT_VERSION,
     LABEL_PREFIX,
+    REMEDY,
     SPLITS,
     Sequence,
 )
@@ -40,7 +41,7 @@ class Shard:
     """One store folder: its checked tables and lazily opened arrays.
 
     Args:
-        path: Of the folder.
+        path: Path of the folder.
 
     Attributes:
         path: `pathlib.Path`.
@@ -49,7 +50,6 @@ class Shard:
         sequences: List of `Sequence`, in the order of sequences.csv.
         num_frames: T.
         frame_shape: `(H, W, C)`.
-        pixels_offset: Bytes before the pixels in frames.npy.
 
     Raises:
         InputError: A file is missing or malformed; the message names it.
@@ -59,13 +59,11 @@ class Shard:
         self.path = Path(path)
         self._pixels: NDArray[np.uint8] | None = None
         self._file: _File | None = None
-        self._labels: dict[str, NDArray[Any]] | None = None
+        self._frame_labels: dict[str, NDArray[Any]] | None = None
         for name in FILES:
             if not (self.path / name).is_file():
-                raise InputError(
-                    f"{self.path / name}: is missing, so the store is damaged or "
-                    "unfinished; make the store again"
-                )
+                said = "is missing, so the store is damaged or unfinished"
+                raise self._damaged(name, said)
         self.meta = self._read_meta()
         self.labels = self._read_labels()
         self._classes = {
@@ -73,111 +71,29 @@ class Shard:
             for name, label in self.labels.items()
             if label.classes is not None
         }
-        pixels = self.pixels()
-        self.num_frames, height, width, channels = pixels.shape
+        self.num_frames, height, width, channels = self.pixels().shape
         self.frame_shape: ImageShape = height, width, channels
         self.sequences = self._read_sequences()
         self._check_ranges()
         # Only the headers: labels of a large store are read when first asked for.
         self._read_frame_labels(values=False)
 
-    def _read_meta(self) -> dict[str, Any]:
-        file = self.path / "meta.json"
-        try:
-            meta = json.loads(read_text(file))
-        except InputError:
-            raise
-        # The parser calls itself for what is nested.
-        except (ValueError, OSError, RecursionError) as error:
-            raise InputError(
-                f"{file}: cannot be read ({reason_of(error)}); make the store again"
-            ) from error
-        if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-            raise InputError(
-                f"{file}: does not describe a frame store; make the store again"
-            )
-        version = meta.get("version")
-        if type(version) is not int or version != FORMAT_VERSION:
-            raise InputError(
-                f"{file}: format version {str(version)[:40]} is not the one of this "
-                f"keras_ddr ({FORMAT_VERSION}); make the store again"
-            )
-        for name in ("dataset", "licence"):
-            if not isinstance(meta.get(name, ""), str):
-                raise InputError(
-                    f"{file}: {name} is {str(meta[name])[:40]!r} and no text; make the "
-                    "store again"
-                )
-        return meta
-
-    def _read_labels(self) -> dict[str, Label]:
-        file = self.path / "meta.json"
-        described = self.meta.get("labels")
-        if not isinstance(described, dict):
-            raise InputError(f"{file}: has no `labels`; make the store again")
-        result = {}
-        for name, content in described.items():
-            try:
-                result[name] = Label.from_json(content)
-            except InputError as error:
-                raise InputError(
-                    f"{file}: label {name!r} {error}; make the store again"
-                ) from None
-        for name in FRAME_LABELS:
-            if name not in result or result[name].scope != "frame":
-                raise InputError(
-                    f"{file}: does not list the frame label {name!r}; make the store "
-                    "again"
-                )
-        return result
-
     def pixels(self) -> NDArray[np.uint8]:
         """All frames `(T, H, W, C)`, as a memory map."""
         if self._pixels is None:
             file = self.path / "frames.npy"
-            try:
-                with open(file, "rb") as content:
-                    shape, order, dtype = _npy_header(content)
-                    begin = content.tell()
-                    size = os.fstat(content.fileno()).st_size
-                if dtype.hasobject:
-                    raise ValueError("it holds Python objects")
-            # NumPy's parser may raise anything on a broken header.
-            except Exception as error:
-                if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
-                    raise InputError(
-                        f"{file}: too many files are open for so many stores in one "
-                        "folder; raise the limit (ulimit -n), or join them"
-                    ) from error
-                raise InputError(
-                    f"{file}: is not a whole NumPy file of frames "
-                    f"({reason_of(error)}); make the store again"
-                ) from error
-            whole = len(shape) == 4 and all(n > 0 for n in shape) and not order
-            if dtype != np.uint8 or not whole or shape[1] % 16 or shape[2] % 16:
-                raise InputError(
-                    f"{file}: holds {str(dtype)[:40]} {str(shape)[:80]}"
-                    f"{' in Fortran order' * order}, but frames are uint8 "
-                    "(T, H, W, C), H and W multiples of 16; make the store again"
-                )
-            # The header may say anything.
-            promised = math.prod(shape)
-            if size != begin + promised:
-                raise InputError(
-                    f"{file}: is not a whole NumPy file of frames ({size - begin} "
-                    f"bytes of pixels, {promised} by its header); make the store again"
-                )
-            pixels = np.memmap(file, np.uint8, "r", begin, shape)
-            self._pixels, self.pixels_offset = pixels.view(np.ndarray), begin
+            self._begin, shape = self._check_pixels(file)
+            pixels = np.memmap(file, np.uint8, "r", self._begin, shape)
+            self._pixels = pixels.view(np.ndarray)
             self._file = _File(file) if hasattr(os, "preadv") else None
         return self._pixels
 
     def gather(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Copy frames from anywhere, in ascending order for the sake of the disk.
 
-        Read, where the system can, and not copied from the memory map: a page that a
-        map lacks brings megabytes around it, which a store larger than memory drops
-        again before they are needed.
+        Where the system can, frames are read and not copied from the memory map: a map
+        brings megabytes around each page that it lacks, and a store larger than memory
+        drops them again before they are needed.
 
         Args:
             rows: Frame numbers in [0, T), of any shape.
@@ -190,215 +106,252 @@ class Shard:
         order = np.argsort(flat, kind="stable")
         if self._file is not None:
             size, content = pixels[0].size, result.reshape(-1).data
-            for place in order.tolist():
-                begin = self.pixels_offset + int(flat[place]) * size
-                self._file.read(content[place * size : (place + 1) * size], begin)
+            for k in order.tolist():
+                begin = self._begin + int(flat[k]) * size
+                self._file.read(content[k * size : (k + 1) * size], begin)
         else:
-            for place in order:
-                result[place] = pixels[flat[place]]
+            for k in order:
+                result[k] = pixels[flat[k]]
         return result.reshape(*rows.shape, *pixels.shape[1:])
 
     def frame_labels(self) -> dict[str, NDArray[Any]]:
         """The labels of all frames: name → `(T,)`, which cannot be written to."""
-        if self._labels is None:
-            self._labels = self._read_frame_labels(values=True)
-        return self._labels
+        if self._frame_labels is None:
+            self._frame_labels = self._read_frame_labels(values=True)
+        return self._frame_labels
 
     def close(self) -> None:
-        """Let go of the file of frames; it is opened again when it is needed."""
+        """Close the file of frames; it is opened again when it is needed."""
         self._pixels = self._file = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A memory map must not travel to another process as an array.
+        return {**self.__dict__, "_pixels": None, "_file": None, "_frame_labels": None}
+
+    def _damaged(self, name: str, said: str) -> InputError:
+        return InputError(f"{self.path / name}: {said}; {REMEDY}")
+
+    def _read_meta(self) -> dict[str, Any]:
+        name = "meta.json"
+        try:
+            meta = json.loads(read_text(self.path / name))
+        except InputError:
+            raise
+        # The parser calls itself for nested parts.
+        except (ValueError, OSError, RecursionError) as error:
+            said = f"cannot be read ({reason_of(error)})"
+            raise self._damaged(name, said) from error
+        if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+            raise self._damaged(name, "does not describe a frame store")
+        version = meta.get("version")
+        if type(version) is not int or version != FORMAT_VERSION:
+            raise self._damaged(
+                name,
+                f"format version {str(version)[:40]} is not the one of this keras_ddr "
+                f"({FORMAT_VERSION})",
+            )
+        for key in ("dataset", "licence"):
+            if not isinstance(meta.get(key, ""), str):
+                said = f"{key} is {str(meta[key])[:40]!r} and no text"
+                raise self._damaged(name, said)
+        return meta
+
+    def _read_labels(self) -> dict[str, Label]:
+        described = self.meta.get("labels")
+        if not isinstance(described, dict):
+            raise self._damaged("meta.json", "has no `labels`")
+        labels = {}
+        for name, content in described.items():
+            try:
+                labels[name] = Label.from_json(content)
+            except InputError as error:
+                raise self._damaged("meta.json", f"label {name!r} {error}") from None
+        for name in FRAME_LABELS:
+            if name not in labels or labels[name].scope != "frame":
+                said = f"does not list the frame label {name!r}"
+                raise self._damaged("meta.json", said)
+        return labels
+
+    def _check_pixels(self, file: Path) -> tuple[int, tuple[int, ...]]:
+        """Where the pixels of frames.npy begin, and their shape."""
+        try:
+            with open(file, "rb") as content:
+                shape, fortran, dtype = _npy_header(content)
+                begin = content.tell()
+                size = os.fstat(content.fileno()).st_size
+            if dtype.hasobject:
+                raise ValueError("it holds Python objects")
+        # NumPy's parser may raise anything on a broken header.
+        except Exception as error:
+            if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+                raise InputError(
+                    f"{file}: too many files are open for so many stores in one "
+                    "folder; raise the limit (ulimit -n), or join them"
+                ) from error
+            said = f"is not a whole NumPy file of frames ({reason_of(error)})"
+            raise self._damaged(file.name, said) from error
+        whole = len(shape) == 4 and all(n > 0 for n in shape) and not fortran
+        if dtype != np.uint8 or not whole or shape[1] % 16 or shape[2] % 16:
+            raise self._damaged(
+                file.name,
+                f"holds {str(dtype)[:40]} {str(shape)[:80]}"
+                f"{' in Fortran order' * fortran}, but frames are uint8 "
+                "(T, H, W, C), H and W multiples of 16",
+            )
+        # The header may say anything.
+        if size != begin + math.prod(shape):
+            raise self._damaged(
+                file.name,
+                f"is not a whole NumPy file of frames ({size - begin} bytes of "
+                f"pixels, {math.prod(shape)} by its header)",
+            )
+        return begin, shape
+
     def _read_sequences(self) -> list[Sequence]:
-        file = self.path / "sequences.csv"
+        name = "sequences.csv"
+        file = self.path / name
         rows: list[Sequence] = []
+        of_sequences = [n for n, x in self.labels.items() if x.scope == "sequence"]
+        wanted = [*COLUMNS, *(LABEL_PREFIX + n for n in of_sequences)]
         try:
             with open(
                 file, newline="", encoding="utf-8", errors="surrogateescape"
             ) as lines:
                 reader = csv.DictReader(bounded_lines(lines, file))
                 header = reader.fieldnames or []
-                wanted = [*COLUMNS, *self._label_columns()]
                 missing = [column for column in wanted if column not in header]
                 if len(set(header)) < len(header):
-                    raise InputError(
-                        f"{file}: has a column twice; make the store again"
-                    )
+                    raise self._damaged(name, "has a column twice")
                 if missing:
-                    raise InputError(
-                        f"{file}: has no column {missing[0]!r}; make the store again"
-                    )
+                    raise self._damaged(name, f"has no column {missing[0]!r}")
                 for cells in reader:
-                    rows.append(self._read_row(len(rows), file, reader.line_num, cells))
+                    try:
+                        rows.append(self._sequence(len(rows), cells, of_sequences))
+                    except ValueError as error:
+                        said = f"line {reader.line_num} {error}"
+                        raise self._damaged(name, said) from None
         except (OSError, csv.Error) as error:
-            raise InputError(
-                f"{file}: cannot be read ({reason_of(error)}); make the store again"
-            ) from error
+            said = f"cannot be read ({reason_of(error)})"
+            raise self._damaged(name, said) from error
         if not rows:
-            raise InputError(f"{file}: lists no sequence; make the store again")
-        seen = set()
+            raise self._damaged(name, "lists no sequence")
+        names = set()
         for row in rows:
-            if row.name in seen:
-                raise InputError(
-                    f"{file}: sequence {row.name!r} is listed twice; make the "
-                    "store again"
-                )
-            seen.add(row.name)
+            if row.name in names:
+                raise self._damaged(name, f"sequence {row.name!r} is listed twice")
+            names.add(row.name)
         return rows
 
-    def _label_columns(self) -> list[str]:
-        return [
-            LABEL_PREFIX + name
-            for name, label in self.labels.items()
-            if label.scope == "sequence"
-        ]
-
-    def _read_row(
-        self, index: int, file: Path, line: int, row: Mapping[str, str]
+    def _sequence(
+        self, index: int, cells: Mapping[str, str], of_sequences: list[str]
     ) -> Sequence:
-        if None in row or None in row.values() or not row["name"]:
-            raise InputError(
-                f"{file}: line {line} has no name, or more or fewer cells than the "
-                "header; make the store again"
-            )
+        """One row; a `ValueError` says what its line has."""
+        if None in cells or None in cells.values() or not cells["name"]:
+            raise ValueError("has no name, or more or fewer cells than the header")
         try:
-            start, length = _whole(row["start"]), _whole(row["length"])
+            start, length = _whole(cells["start"]), _whole(cells["length"])
         except ValueError:
-            raise InputError(
-                f"{file}: line {line} has no whole numbers for start and length; make "
-                "the store again"
-            ) from None
-        if row["split"] not in SPLITS:
-            raise InputError(
-                f"{file}: line {line} has the unknown split {row['split'][:40]!r}; use "
-                f"one of {', '.join(SPLITS)}"
-            )
-        labels = {
-            name: self._label_value(file, line, name, row[LABEL_PREFIX + name])
-            for name, label in self.labels.items()
-            if label.scope == "sequence"
-        }
-        person, source = row["person"], row["source"]
+            raise ValueError("has no whole numbers for start and length") from None
+        split = cells["split"]
+        if split not in SPLITS:
+            raise ValueError(f"has the unknown split {split[:40]!r}")
+        labels = {n: self._value(n, cells[LABEL_PREFIX + n]) for n in of_sequences}
+        person, source = cells["person"], cells["source"]
         return Sequence(
-            index, row["name"], start, length, row["split"], person, source, labels
+            index, cells["name"], start, length, split, person, source, labels
         )
 
-    def _label_value(self, file: Path, line: int, name: str, text: str) -> LabelValue:
+    def _value(self, name: str, text: str) -> LabelValue:
         if text == "":
             return None
         if self.labels[name].kind == "categorical":
             if text not in self._classes[name]:
-                raise InputError(
-                    f"{file}: line {line} has {text!r} for {name}, which is not "
-                    "among the classes in meta.json; make the store again"
+                raise ValueError(
+                    f"has {text!r} for {name}, which is not among the classes in "
+                    "meta.json"
                 )
             return text
         try:
             return float(text)
         except ValueError:
-            raise InputError(
-                f"{file}: line {line} has {text!r} for {name}, which is not a "
-                "number; make the store again"
-            ) from None
+            raise ValueError(f"has {text!r} for {name}, which is no number") from None
 
     def _check_ranges(self) -> None:
-        file = self.path / "sequences.csv"
-        end = 0
-        last = None
+        """Sequences cover all frames, and share none."""
+        name, end, last = "sequences.csv", 0, None
         for row in sorted(self.sequences, key=lambda row: row.start):
             if row.start < 0 or row.length < 1:
-                raise InputError(
-                    f"{file}: sequence {row.name!r} starts at {row.start} with "
-                    f"length {row.length}; make the store again"
+                raise self._damaged(
+                    name,
+                    f"sequence {row.name!r} starts at {row.start} with length "
+                    f"{row.length}",
                 )
             if row.start < end:
-                raise InputError(
-                    f"{file}: sequences {last!r} and {row.name!r} share frames; "
-                    "make the store again"
-                )
-            end = row.start + row.length
-            last = row.name
+                said = f"sequences {last!r} and {row.name!r} share frames"
+                raise self._damaged(name, said)
+            end, last = row.start + row.length, row.name
             if end > self.num_frames:
-                raise InputError(
-                    f"{file}: sequence {last!r} ends at frame {end}, but frames.npy "
-                    f"holds {self.num_frames} frames; make the store again"
+                raise self._damaged(
+                    name,
+                    f"sequence {last!r} ends at frame {end}, but frames.npy holds "
+                    f"{self.num_frames} frames",
                 )
         total = sum(row.length for row in self.sequences)
         if total != self.num_frames:
-            raise InputError(
-                f"{file}: lists {total} frames, but frames.npy holds "
-                f"{self.num_frames}; make the store again"
-            )
+            said = f"lists {total} frames, but frames.npy holds {self.num_frames}"
+            raise self._damaged(name, said)
 
     def _read_frame_labels(self, values: bool) -> dict[str, NDArray[Any]]:
-        """Check the labels that meta.json lists, and read them if `values`.
-
-        Whatever else the archive holds is left alone.
-        """
+        """Check the labels that meta.json lists, and read them if `values`."""
         file = self.path / "labels.npz"
         result = {}
         try:
             with zipfile.ZipFile(file) as archive:
-                members = archive.namelist()
-                known = set(members)
-                if len(known) < len(members):
-                    raise InputError(
-                        f"{file}: holds a label twice; make the store again"
-                    )
+                members = set(archive.namelist())
+                if len(members) < len(archive.namelist()):
+                    raise self._damaged(file.name, "holds a label twice")
                 for name, label in self.labels.items():
                     if label.scope != "frame":
                         continue
-                    if name + ".npy" not in known:
-                        raise InputError(
-                            f"{file}: has no label {name!r}, which meta.json lists; "
-                            "make the store again"
-                        )
-                    with archive.open(name + ".npy") as member:
-                        dtype = self._check_frame_label(file, name, label, member)
+                    if f"{name}.npy" not in members:
+                        said = f"has no label {name!r}, which meta.json lists"
+                        raise self._damaged(file.name, said)
+                    with archive.open(f"{name}.npy") as member:
+                        dtype = self._check_frame_label(name, label, member)
                         if values:
                             result[name] = self._label_values(
-                                file, name, label, member, dtype
+                                name, label, member, dtype
                             )
         except InputError:
             raise
-        # So many ways has an archive to be broken.
+        # zipfile and NumPy raise many types on damage.
         except Exception as error:
-            raise InputError(
-                f"{file}: cannot be read ({reason_of(error)}); make the store again"
-            ) from error
+            said = f"cannot be read ({reason_of(error)})"
+            raise self._damaged(file.name, said) from error
         return result
 
     def _check_frame_label(
-        self, file: Path, name: str, label: Label, member: IO[bytes]
+        self, name: str, label: Label, member: IO[bytes]
     ) -> np.dtype[Any]:
         shape, _, dtype = _npy_header(member)
-        if dtype.hasobject:
-            raise InputError(
-                f"{file}: label {name!r} holds Python objects, which are not read; "
-                "make the store again"
-            )
-        if shape != (self.num_frames,):
-            raise InputError(
-                f"{file}: label {name!r} has shape {str(shape)[:80]}, but there are "
-                f"{self.num_frames} frames; make the store again"
-            )
         whole = label.kind == "categorical" or name == "source_frame"
-        if dtype.kind not in ("iub" if whole else "iufb"):
-            raise InputError(
-                f"{file}: label {name!r} holds {str(dtype)[:40]} and no "
-                f"{'whole ' * whole}numbers; make the store again"
+        if dtype.hasobject:
+            said = "holds Python objects, which are not read"
+        elif shape != (self.num_frames,):
+            said = (
+                f"has shape {str(shape)[:80]}, but there are {self.num_frames} frames"
             )
-        return dtype
+        elif dtype.kind not in ("iub" if whole else "iufb"):
+            said = f"holds {str(dtype)[:40]} and no {'whole ' * whole}numbers"
+        else:
+            return dtype
+        raise self._damaged("labels.npz", f"label {name!r} {said}")
 
     def _label_values(
-        self,
-        file: Path,
-        name: str,
-        label: Label,
-        member: IO[bytes],
-        dtype: np.dtype[Any],
+        self, name: str, label: Label, member: IO[bytes], dtype: np.dtype[Any]
     ) -> NDArray[Any]:
         size = self.num_frames * dtype.itemsize
-        # One more, so that the end is seen and the checksum compared there.
+        # Read one more byte: at the end of a member zipfile compares its checksum.
         content = member.read(size + 1)
         if len(content) != size:
             raise ValueError(f"label {name!r} has more or fewer bytes than its header")
@@ -407,20 +360,16 @@ class Shard:
         if label.kind == "categorical" and (
             values.min() < label.missing or values.max() >= len(classes)
         ):
-            raise InputError(
-                f"{file}: label {name!r} has class numbers from {values.min()} to "
-                f"{values.max()}, but {len(classes)} classes; make the store "
-                "again"
+            raise self._damaged(
+                "labels.npz",
+                f"label {name!r} has class numbers from {values.min()} to "
+                f"{values.max()}, but {len(classes)} classes",
             )
         return values
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A memory map must not travel to another process as an array.
-        return {**self.__dict__, "_pixels": None, "_file": None, "_labels": None}
-
 
 class _File:
-    """A file that is read from any place, by several threads if need be."""
+    """A file that several threads may read from any byte."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -428,13 +377,12 @@ class _File:
         weakref.finalize(self, os.close, self._number)
 
     def read(self, content: memoryview, begin: int) -> None:
-        """Fill the memory with what begins at this byte."""
+        """Fill the memory with the bytes from `begin` on."""
         while len(content):
             count = os.preadv(self._number, [content], begin)
             if not count:
                 raise InputError(
-                    f"{self.path}: has become shorter since it was opened; make the "
-                    "store again"
+                    f"{self.path}: has become shorter since it was opened; {REMEDY}"
                 )
             content, begin = content[count:], begin + count
 
@@ -448,10 +396,10 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     }.get(version)
     if read is None:
         raise ValueError(f"npy version {version}")
-    shape, order, dtype = read(file)
+    shape, fortran, dtype = read(file)
     if not all(type(size) is int for size in shape):
         raise ValueError(f"a shape of {str(shape)[:80]}")
-    return shape, order, dtype
+    return shape, fortran, dtype
 
 
 def _whole(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Which sequences are to train, to validate and to test."""
+"""Splits: which sequences train, validate and test."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def checked_shares(splits: Mapping[str, float] | ArrayLike) -> NDArray[np.float6
     """Shares of train, val and test as numbers.
 
     Args:
-        splits: dict split -> share, or three shares in that order.
+        splits: Dict split -> share, or three shares in that order.
 
     Returns:
         `(3,)`, in [0, 1].
 
     Raises:
-        InputError: if they are not three shares that sum to 1.
+        InputError: They are not three shares that sum to 1.
     """
     given = splits
     if isinstance(splits, Mapping):
@@ -59,19 +59,19 @@ def assign_splits(
     """Deal groups out to train, val and test at random.
 
     Args:
-        groups: list of group names, one for each sequence (its person, else its
+        groups: List of group names, one for each sequence (its person, else its
             source, else its name). Equal names stay together.
-        fractions: dict split -> share of the groups, such as
+        fractions: Dict split -> share of the groups, such as
             {"train": .8, "val": .1, "test": .1}, or the three shares in that order.
             They sum to 1.
-        seed: the same seed and set of groups give the same splits.
+        seed: The same seed and set of groups give the same splits.
 
     Returns:
         List of split names, one for each entry of `groups`. Every split with a share
         above 0 gets a group where there are enough.
 
     Raises:
-        InputError: if the fractions are not shares that sum to 1.
+        InputError: The fractions are not shares that sum to 1.
     """
     if not isinstance(fractions, Mapping):
         fractions = list(fractions)
@@ -90,8 +90,8 @@ def split_counts(number: int, shares: ArrayLike) -> list[int]:
     """Round shares of `number` to whole counts, none of them 0 where avoidable.
 
     Args:
-        number: how many there are to deal out.
-        shares: three shares that sum to 1 (any positive scale will do).
+        number: How many there are to deal out.
+        shares: Three shares that sum to 1 (any positive scale will do).
 
     Returns:
         List of three counts that sum to `number`.
@@ -122,7 +122,6 @@ def joined_groups(
         List of S group names: equal for those that share a person or a source with
         each other, directly or through others.
     """
-    group_of = {}
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(key: tuple[str, str]) -> tuple[str, str]:
@@ -131,12 +130,9 @@ def joined_groups(
             key = parent[key]
         return key
 
+    names = [str(name) for name in names]
     for name, person, source in zip(names, persons, sources, strict=True):
-        keys = [("name", str(name))]
-        keys += [("person", str(person))] if person else []
-        keys += [("source", str(source))] if source else []
-        for key in keys[1:]:
-            parent[find(key)] = find(keys[0])
-    for name in names:
-        group_of[name] = "{} {}".format(*find(("name", str(name))))
-    return [group_of[name] for name in names]
+        for key in (("person", str(person or "")), ("source", str(source or ""))):
+            if key[1]:
+                parent[find(key)] = find(("name", name))
+    return ["{} {}".format(*find(("name", name))) for name in names]

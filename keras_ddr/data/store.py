@@ -43,13 +43,13 @@ class FrameStore:
 
     Attributes:
         path: `pathlib.Path` of the folder.
-        meta: what `meta.json` holds; for a folder of stores, that of the first one
-            with a sha256 of those of all.
-        dataset: name of the dataset, `meta["dataset"]`.
+        meta: Content of `meta.json`; of a folder of stores that of the first one, with
+            a sha256 of those of all.
+        dataset: Name of the dataset, `meta["dataset"]`.
         frame_shape: (H, W, C).
-        num_frames: frames of all sequences together.
-        sequences: list of `Sequence`.
-        labels: label name -> `Label`.
+        num_frames: Frames of all sequences together.
+        sequences: List of `Sequence`.
+        labels: Label name -> `Label`.
 
     Example:
     >>> import tempfile
@@ -66,7 +66,6 @@ class FrameStore:
         self.path = Path(path)
         self._shards = shards
         self._stale = False
-        self._by_name: dict[str, Sequence] | None = None
         self.frame_shape = shards[0].frame_shape
         self.meta = dict(shards[0].meta)
         self.labels = _merged_labels(shards)
@@ -75,6 +74,7 @@ class FrameStore:
             self.meta["sha256"] = hashlib.sha256(sums.encode()).hexdigest()
         self.dataset = self.meta.get("dataset", "")
         self.sequences: list[Sequence] = []
+        # Number of the shard of each sequence, and its first frame there.
         self._places: list[tuple[int, int]] = []
         names = [row.name for shard in shards for row in shard.sequences]
         prefix = len(set(names)) < len(names)
@@ -94,6 +94,7 @@ class FrameStore:
                 self._places.append((number, row.start))
             offset += shard.num_frames
         self.num_frames = offset
+        self._by_name = {sequence.name: sequence for sequence in self.sequences}
         if len(shards) > 1:
             _warn_of_leaks(self)
         _open_stores.add(self)
@@ -106,62 +107,52 @@ class FrameStore:
         same name, every name gets its shard's folder name in front.
 
         Args:
-            path: folder, str or path-like.
+            path: Folder, str or path-like.
 
         Returns:
             A `FrameStore`. Its frames are not read yet and their checksum is not
             compared: `verify` does that.
 
         Raises:
-            InputError: if the folder is missing, unfinished or damaged.
+            InputError: The folder is missing, unfinished or damaged.
         """
         path = Path(path)
-        if ".tmp-" in path.name and path.name.startswith("."):
-            raise InputError(
-                f"{path}: is an unfinished store left by an interrupted run; make the "
-                "store again"
-            )
-        if not path.exists():
-            # A store that is replaced has no name for a moment.
-            end = time.monotonic() + 1
-            while recover(path) and not path.exists() and time.monotonic() < end:
-                time.sleep(0.01)
-        if not path.exists():
-            raise InputError(
-                f"{path}: no such frame store; make one with `ddr preprocess` or "
+        # A store that is replaced has no name for a moment.
+        end = time.monotonic() + 1
+        while not path.exists() and recover(path) and time.monotonic() < end:
+            time.sleep(0.01)
+        said = ""
+        if path.name.startswith(".") and ".tmp-" in path.name:
+            said = f"is an unfinished store left by an interrupted run; {REMEDY}"
+        elif not path.exists():
+            said = (
+                "no such frame store; make one with `ddr preprocess` or "
                 "keras_ddr.data.write_arrays"
             )
-        if not path.is_dir():
-            raise InputError(f"{path}: is a file, but a frame store is a folder")
+        elif not path.is_dir():
+            said = "is a file, but a frame store is a folder"
+        if said:
+            raise InputError(f"{path}: {said}")
         if (path / "meta.json").exists() or (path / "frames.npy").exists():
             return cls(path, [Shard(path)])
-        folders = sorted(
-            (
-                folder
-                for folder in path.iterdir()
-                if folder.is_dir()
-                and not folder.name.startswith(".")
-                and (folder / "meta.json").exists()
-            ),
-            key=lambda folder: natural_key(os.fsdecode(folder.name)),
-        )
-        if not folders and (path / "config.json").exists():
+        shards = [Shard(file.parent) for file in path.glob("[!.]*/meta.json")]
+        if not shards and (path / "config.json").exists():
             raise InputError(
                 f"{path}: is a run, not a frame store; give a store (where a command "
                 "takes both, the run comes first)"
             )
-        if not folders:
+        if not shards:
             raise InputError(
                 f"{path}: holds no meta.json and no frames.npy, so it is not a frame "
                 "store; make one with `ddr preprocess`"
             )
-        shards = [Shard(folder) for folder in folders]
+        shards.sort(key=lambda shard: natural_key(os.fsdecode(shard.path.name)))
+        first = shards[0]
         for shard in shards:
-            if shard.frame_shape != shards[0].frame_shape:
+            if shard.frame_shape != first.frame_shape:
                 raise InputError(
                     f"{shard.path}: frames are {shape_text(shard.frame_shape)}, but "
-                    f"those of {shards[0].path} are "
-                    f"{shape_text(shards[0].frame_shape)}; "
+                    f"those of {first.path} are {shape_text(first.frame_shape)}; "
                     "stores shown as one need equal frames"
                 )
         return cls(path, shards)
@@ -180,8 +171,6 @@ class FrameStore:
         """The sequence with that index or name."""
         if not isinstance(i, str):
             return self.sequences[i]
-        if self._by_name is None:
-            self._by_name = {sequence.name: sequence for sequence in self.sequences}
         if i not in self._by_name:
             raise InputError(
                 f"{self.path} has no sequence named {i!r}; its first is named "
@@ -260,10 +249,9 @@ class FrameStore:
         result = {}
         for name, label in self.labels.items():
             if label.scope == "frame":
-                known = name in arrays
                 result[name] = (
                     np.array(arrays[name][chosen])
-                    if known
+                    if name in arrays
                     else label.blank(sequence.length)
                 )
         return result
@@ -275,7 +263,7 @@ class FrameStore:
 
         Args:
             i: sequence index, or its name.
-            label: name of a frame label, or of a sequence label, whose value is then
+            label: Name of a frame label, or of a sequence label, whose value is then
                 repeated.
             indices: integers in [0, length); default all frames in order.
 
@@ -300,13 +288,13 @@ class FrameStore:
 
         Args:
             split: "train", "val", "test", or "all" or None for every sequence.
-            min_length: leave out sequences with fewer frames.
+            min_length: Leave out sequences with fewer frames.
 
         Returns:
             List of `Sequence`, in the order of the store.
 
         Raises:
-            InputError: if there is no such split name.
+            InputError: There is no such split name.
         """
         if split is not None:
             check_choice((*SPLITS, "all"), split=split)
@@ -320,10 +308,10 @@ class FrameStore:
         """Read all files and compare them with the manifest of the store.
 
         Args:
-            progress: called as progress(done, total) with megabytes.
+            progress: Called as progress(done, total) with megabytes.
 
         Raises:
-            InputError: naming the first file that has changed since.
+            InputError: Naming the first file that has changed since.
         """
         self._pixels(0)
         files = [shard.path / name for shard in self._shards for name in FILES]
@@ -375,7 +363,7 @@ def _checked(indices: ArrayLike, sequence: Sequence) -> NDArray[np.integer]:
             f"sequence {sequence.name!r} has frames 0 to {sequence.length - 1}, but "
             f"{indices.min()} to {indices.max()} were asked for"
         )
-    # Those of small integers would not hold the frame numbers of a whole store.
+    # int8 indices would overflow once `start` is added.
     return indices.astype(np.int64)
 
 
@@ -394,16 +382,14 @@ def _merged_labels(shards: list[Shard]) -> dict[str, Label]:
 
 
 def _warn_of_leaks(store: FrameStore) -> None:
-    for what in ("person", "source"):
+    for kind in ("person", "source"):
         sides: dict[str, set[str]] = {}
         for sequence in store.sequences:
-            group = getattr(sequence, what)
-            if group:
-                sides.setdefault(group, set()).add(sequence.split)
-        leaks = [group for group, splits in sides.items() if len(splits) > 1]
+            sides.setdefault(getattr(sequence, kind), set()).add(sequence.split)
+        leaks = [group for group, splits in sides.items() if group and len(splits) > 1]
         if leaks:
             warnings.warn(
-                f"{store.path}: {len(leaks)} {what}s (such as {leaks[0]!r}) are in "
+                f"{store.path}: {len(leaks)} {kind}s (such as {leaks[0]!r}) are in "
                 "more than one split, since the stores in it were split apart from "
                 "each other; results on val and test will look too good",
                 stacklevel=3,

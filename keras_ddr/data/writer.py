@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 
 from keras_ddr import manifest
+from keras_ddr.arguments import check_choice
 from keras_ddr.data.format import (
     COLUMNS,
     FILES,
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SequenceRecord", "StoreWriter", "write_store"]
 
-_MOST_CLASSES = 100_000  # of a frame label of numbers; their names stand in meta.json
+# Most classes of a frame label of numbers: meta.json holds their names.
+_MOST_CLASSES = 100_000
+_DTYPES = {"source_frame": np.int64, "time": np.float64}
 
 
 @dataclass
@@ -48,13 +51,13 @@ class SequenceRecord:
     """One sequence on its way into a store.
 
     Attributes:
-        name: unique within the store.
+        name: Unique within the store.
         frames: uint8 array (T, H, W, C), T ≥ 1.
         split: "train", "val" or "test".
-        person: who is shown, or "".
-        source: file or video it was cut from, or "".
-        labels: sequence label name -> class name (str), float, or None.
-        frame_labels: frame label name -> array (T,); class numbers for categorical
+        person: Who is shown, or "".
+        source: File or video it was cut from, or "".
+        labels: Sequence label name -> class name (str), float, or None.
+        frame_labels: Frame label name -> array (T,); class numbers for categorical
             labels. `source_frame` defaults to 0 … T - 1 and `time` to NaN.
     """
 
@@ -82,24 +85,24 @@ def write_store(
     """Write a frame store.
 
     Args:
-        path: folder to make; its parent folder is made where missing.
-        sequences: iterable of `SequenceRecord`, taken one at a time, so that memory
+        path: Folder to make; its parent folder is made where missing.
+        sequences: Iterable of `SequenceRecord`, taken one at a time, so that memory
             holds one sequence and never all of them.
-        dataset: name of the dataset.
+        dataset: Name of the dataset.
         frame_shape: (H, W, C), H and W multiples of 16; default that of the first
             sequence.
-        labels: label name -> `Label`. Labels that are not described are described
+        labels: Label name -> `Label`. Labels that are not described are described
             by their first value.
-        arguments: dict noted in the store: what it was made with.
-        seed: noted in the store.
-        licence: note on what may be done with the frames.
-        overwrite: replace a store that exists, once the new one is whole.
+        arguments: Dict noted in the store: what it was made with.
+        seed: Noted in the store.
+        licence: Note on what may be done with the frames.
+        overwrite: Replace a store that exists, once the new one is whole.
 
     Returns:
         The `FrameStore` at `path`.
 
     Raises:
-        InputError: if `path` exists, another process is writing it, a sequence does
+        InputError: If `path` exists, another process is writing it, a sequence does
             not fit, there is none at all, the disk is full or the folder read-only.
             Nothing is left behind then, and an older store at `path` is as it was.
     """
@@ -122,9 +125,8 @@ class StoreWriter:
     """Context manager that appends sequences to a store in the making.
 
     The store grows in a hidden folder beside `path`, which takes the name `path`
-    when the block ends, or is removed when the block raises (Ctrl-C included). What
-    a killed process left is removed by the next writer of the same store; while one
-    lives, others are refused.
+    when the block ends, or is removed when the block raises (Ctrl-C included). One
+    process at a time writes a store; it removes the leftovers of killed ones.
     Arguments and errors are those of `write_store`.
     """
 
@@ -144,10 +146,12 @@ class StoreWriter:
         self.dataset = dataset
         self.frame_shape: ImageShape | None = None
         if frame_shape is not None:
-            self.frame_shape = _checked_shape(frame_shape, "frame_shape")
-        self.labels: dict[str, Label] = {**FRAME_LABELS, **(labels or {})}
+            self.frame_shape = _checked_shape(frame_shape)
+        self.labels: dict[str, Label] = dict(labels or {})
         for name in self.labels:
             _check_label_name(name)
+        for name, label in FRAME_LABELS.items():
+            self.labels.setdefault(name, label)
         self.arguments = arguments
         self.seed = seed
         self.licence = licence
@@ -201,46 +205,45 @@ class StoreWriter:
         """Append one sequence.
 
         Args:
-            record: a `SequenceRecord`.
+            record: A `SequenceRecord`.
 
         Raises:
-            InputError: if it does not fit the store; the message names it.
+            InputError: It does not fit the store; the message names it.
         """
-        frames = self._checked_frames(record)
-        row = self._checked_row(record, len(frames))
-        frame_labels = self._checked_frame_labels(record, len(frames))
+        if self._file is None:
+            raise ValueError("a StoreWriter is used in a with block")
         try:
-            self._pixels().write(frames.data.cast("B"))
+            frames = self._checked_frames(record)
+            row = self._checked_row(record, len(frames))
+            frame_labels = self._checked_frame_labels(record, len(frames))
+        except InputError as error:
+            raise InputError(f"sequence {str(record.name)!r}: {error}") from None
+        try:
+            self._file.write(frames.data.cast("B"))
         except OSError as error:
             self._refuse_full_disk(error)
             raise
+        self._names.add(row.name)
         self._rows.append(row)
         self._frame_labels.append(frame_labels)
         self.num_frames += len(frames)
-
-    def _pixels(self) -> BinaryIO:
-        if self._file is None:
-            raise ValueError("a StoreWriter is used in a with block")
-        return self._file
 
     def _checked_frames(self, record: SequenceRecord) -> NDArray[np.uint8]:
         frames = np.asarray(record.frames)
         if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) == 0:
             grey = frames.dtype == np.uint8 and frames.ndim == 3
             raise InputError(
-                f"sequence {record.name!r}: frames are {frames.dtype} {frames.shape}, "
-                "but uint8 (T, H, W, C) with T of at least 1 is needed"
-                + ("; give grey ones as frames[..., None]" if grey else "")
+                f"frames are {frames.dtype} {frames.shape}, but uint8 (T, H, W, C) "
+                "with T of at least 1 is needed"
+                + "; give grey ones as frames[..., None]"
+                * grey
             )
         if self.frame_shape is None:
-            self.frame_shape = _checked_shape(
-                frames.shape[1:], f"sequence {record.name!r}"
-            )
+            self.frame_shape = _checked_shape(frames.shape[1:])
         if frames.shape[1:] != self.frame_shape:
             raise InputError(
-                f"sequence {record.name!r}: frames are {shape_text(frames.shape[1:])}, "
-                f"but those of the store are {shape_text(self.frame_shape)}; bring all "
-                "to one size"
+                f"frames are {shape_text(frames.shape[1:])}, but those of the store "
+                f"are {shape_text(self.frame_shape)}; bring all to one size"
             )
         return np.ascontiguousarray(frames)
 
@@ -248,29 +251,32 @@ class StoreWriter:
         name = str(record.name)
         if not name or name in self._names:
             raise InputError(
-                f"sequence {name!r}: the name is empty or used twice; give every "
-                "sequence its own"
+                "the name is empty or used twice; give every sequence its own"
             )
-        if record.split not in SPLITS:
-            raise InputError(
-                f"sequence {name!r}: split {record.split!r} is none of "
-                f"{', '.join(SPLITS)}; use one"
-            )
-        for what in ("person", "source"):
-            group = getattr(record, what)
-            side = self._sides.setdefault((what, group), record.split) if group else ""
+        check_choice(SPLITS, split=record.split)
+        for kind in ("person", "source"):
+            group = getattr(record, kind)
+            side = self._sides.setdefault((kind, group), record.split)
             if group and side != record.split:
                 raise InputError(
-                    f"sequence {name!r}: {what} {group!r} is in {side} and in "
-                    f"{record.split}; a {what} must be in one split only"
+                    f"{kind} {group!r} is in {side} and in {record.split}; a {kind} "
+                    "must be in one split only"
                 )
         for label, value in record.labels.items():
-            if label not in self.labels:
-                _check_label_name(label)
-                kind = "categorical" if isinstance(value, str) else "continuous"
-                self.labels[label] = Label("sequence", kind)
-            self._check_value(name, label, value)
-        self._names.add(name)
+            categorical = isinstance(value, str)
+            known = self._described(label, "sequence", categorical)
+            if value is None:
+                continue
+            if known.kind == "categorical":
+                if not categorical or value not in (known.classes or (value,)):
+                    raise InputError(
+                        f"{value!r} is not a class of label {label!r}; use one of its "
+                        "class names"
+                    )
+            elif not isinstance(value, (int, float, np.number, np.bool_)):
+                raise InputError(
+                    f"{value!r} is not a number, but label {label!r} is {known.kind}"
+                )
         return Sequence(
             len(self._rows),
             name,
@@ -282,86 +288,42 @@ class StoreWriter:
             dict(record.labels),
         )
 
-    def _check_value(self, name: str, label: str, value: object) -> None:
-        known = self.labels[label]
-        if known.scope != "sequence":
+    def _described(self, name: str, scope: str, categorical: bool) -> Label:
+        """The label of that name; the first value describes a new one."""
+        if name not in self.labels:
+            _check_label_name(name)
+            kind = "categorical" if categorical else "continuous"
+            self.labels[name] = Label(scope, kind)
+        label = self.labels[name]
+        if label.scope != scope:
             raise InputError(
-                f"sequence {name!r}: {label!r} is a frame label; give one value a frame"
+                f"{name!r} is a {label.scope} label; give one value"
+                + " a frame" * (label.scope == "frame")
             )
-        if value is None:
-            return
-        if known.kind == "categorical":
-            classes = known.classes
-            if not isinstance(value, str) or (
-                classes is not None and value not in classes
-            ):
-                raise InputError(
-                    f"sequence {name!r}: {value!r} is not a class of label {label!r}; "
-                    "use one of its class names"
-                )
-        elif not isinstance(value, (int, float, np.number, np.bool_)):
-            raise InputError(
-                f"sequence {name!r}: {value!r} is not a number, but label {label!r} "
-                f"is {known.kind}"
-            )
+        return label
 
     def _checked_frame_labels(
         self, record: SequenceRecord, length: int
     ) -> dict[str, NDArray[Any]]:
-        given = dict(record.frame_labels)
-        given.setdefault("source_frame", np.arange(length, dtype=np.int64))
-        given.setdefault("time", np.full(length, np.nan))
+        given = {"source_frame": np.arange(length), "time": np.full(length, np.nan)}
         result = {}
-        for label, values in given.items():
+        for name, values in {**given, **record.frame_labels}.items():
             values = np.asarray(values)
             if values.shape != (length,) or values.dtype.kind not in "iufb":
                 raise InputError(
-                    f"sequence {record.name!r}: label {label!r} has {values.dtype} "
-                    f"{values.shape}, but {length} numbers are needed, one a frame"
+                    f"label {name!r} has {values.dtype} {values.shape}, but {length} "
+                    "numbers are needed, one a frame"
                 )
-            if label not in self.labels:
-                _check_label_name(label)
-                whole = values.dtype.kind in "iub"
-                kind = "categorical" if whole else "continuous"
-                self.labels[label] = Label("frame", kind)
-            known = self.labels[label]
-            if known.scope != "frame":
-                raise InputError(
-                    f"sequence {record.name!r}: {label!r} is a sequence label; give "
-                    "one value"
-                )
-            if known.kind == "categorical":
-                top = len(known.classes) if known.classes is not None else None
-                missing = known.missing
-                if (
-                    values.dtype.kind not in "iub"
-                    or not isinstance(missing, int | float)
-                    or (values < missing).any()
-                    or (top is not None and (values >= top).any())
-                ):
-                    raise InputError(
-                        f"sequence {record.name!r}: label {label!r} must hold class "
-                        f"numbers from 0 to {'…' if top is None else top - 1}, or "
-                        f"{missing} where missing"
-                    )
-                if top is None and values.size and values.max() >= _MOST_CLASSES:
-                    raise InputError(
-                        f"sequence {record.name!r}: label {label!r} holds "
-                        f"{values.max()}, which would make as many classes; give "
-                        "floats for what is a number"
-                    )
-                values = values.astype(np.int32)
-            elif label == "source_frame":
-                values = values.astype(np.int64)
-            elif label == "time":
-                values = values.astype(np.float64)
+            label = self._described(name, "frame", values.dtype.kind in "iub")
+            if label.kind == "categorical":
+                _check_class_numbers(name, label, values)
+                result[name] = values.astype(np.int32)
             else:
-                values = values.astype(np.float32)
-            result[label] = values
+                result[name] = values.astype(_DTYPES.get(name, np.float32))
         return result
 
     def _finish(self) -> None:
-        if not self._rows or self.frame_shape is None:
+        if self._file is None or not self._rows or self.frame_shape is None:
             raise InputError(
                 f"{self.path}: there is no sequence to write, so no store was made"
             )
@@ -369,19 +331,19 @@ class StoreWriter:
         shape = (self.num_frames, *self.frame_shape)
         header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
         body = header.encode("latin1").ljust(HEADER_SIZE - 11) + b"\n"
-        size = len(body).to_bytes(2, "little")
-        file = self._pixels()
-        file.seek(0)
-        file.write(np.lib.format.magic(1, 0) + size + body)
-        _sync(file)
-        file.close()
-        self._write_frame_labels()
-        self._write_sequences()
-        pixels = manifest.digest(file.name)
-        self._write_meta(self.frame_shape, pixels)
-        manifest.write(self._place.folder, FILES, {"frames.npy": pixels})
+        self._file.seek(0)
+        self._file.write(np.lib.format.magic(1, 0))
+        self._file.write(len(body).to_bytes(2, "little") + body)
+        _sync(self._file)
+        self._file.close()
+        folder = self._place.folder
+        self._write_frame_labels(folder / "labels.npz")
+        self._write_sequences(folder / "sequences.csv")
+        pixels = manifest.digest(folder / "frames.npy")
+        write_json(folder / "meta.json", self._meta(pixels))
+        manifest.write(folder, FILES, {"frames.npy": pixels})
         # Re-read the new store before it replaces the old one.
-        self._shard = Shard(self._place.folder)
+        self._shard = Shard(folder)
         self._shard.close()
         release(self.path)
         self._place.publish()
@@ -399,38 +361,34 @@ class StoreWriter:
                 classes = [str(number) for number in range(max(tops, default=-1) + 1)]
             self.labels[name] = replace(label, classes=classes)
 
-    def _write_frame_labels(self) -> None:
-        arrays = {}
-        for name, label in self.labels.items():
-            if label.scope == "frame":
-                arrays[name] = np.concatenate(
-                    [
-                        values[name] if name in values else label.blank(row.length)
-                        for row, values in zip(
-                            self._rows, self._frame_labels, strict=True
-                        )
-                    ]
-                )
-        with open(self._place.folder / "labels.npz", "wb") as file:
+    def _write_frame_labels(self, path: Path) -> None:
+        each = list(zip(self._rows, self._frame_labels, strict=True))
+        arrays = {
+            name: np.concatenate(
+                [v[name] if name in v else label.blank(row.length) for row, v in each]
+            )
+            for name, label in self.labels.items()
+            if label.scope == "frame"
+        }
+        with open(path, "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             _sync(file)
 
-    def _write_sequences(self) -> None:
+    def _write_sequences(self, path: Path) -> None:
         names = [n for n, x in self.labels.items() if x.scope == "sequence"]
-        path = self._place.folder / "sequences.csv"
         header = [*COLUMNS, *(LABEL_PREFIX + name for name in names)]
         rows = (_cells(row, names) for row in self._rows)
         write_table(path, itertools.chain([header], rows))
         with open(path, "rb+") as file:
             _sync(file)
 
-    def _write_meta(self, frame_shape: ImageShape, sha256: str) -> None:
+    def _meta(self, sha256: str) -> dict[str, Any]:
         counts = {"sequences": len(self._rows), "frames": self.num_frames}
         for split in SPLITS:
             counts[split] = sum(row.split == split for row in self._rows)
-        for what in ("person", "source"):
-            counts[what + "s"] = len({getattr(row, what) for row in self._rows} - {""})
-        meta = {
+        for kind in ("person", "source"):
+            counts[f"{kind}s"] = len({getattr(row, kind) for row in self._rows} - {""})
+        return {
             "format": FORMAT,
             "version": FORMAT_VERSION,
             "keras_ddr": __version__,
@@ -438,12 +396,11 @@ class StoreWriter:
             "arguments": self.arguments or {},
             "seed": self.seed,
             "licence": self.licence,
-            "frame_shape": list(frame_shape),
+            "frame_shape": self.frame_shape,
             "counts": counts,
             "sha256": sha256,
             "labels": {k: label.to_json() for k, label in self.labels.items()},
         }
-        write_json(self._place.folder / "meta.json", meta)
 
     def _close(self) -> None:
         if self._file is not None:
@@ -460,21 +417,41 @@ class StoreWriter:
             ) from error
 
 
+def _check_class_numbers(name: str, label: Label, values: NDArray[Any]) -> None:
+    top = None if label.classes is None else len(label.classes)
+    missing = label.missing
+    if (
+        values.dtype.kind not in "iub"
+        or not isinstance(missing, int | float)
+        or (values < missing).any()
+        or (top is not None and (values >= top).any())
+    ):
+        raise InputError(
+            f"label {name!r} must hold class numbers from 0 to "
+            f"{'…' if top is None else top - 1}, or {missing} where missing"
+        )
+    if top is None and values.max() >= _MOST_CLASSES:
+        raise InputError(
+            f"label {name!r} holds {values.max()}, which would make as many classes; "
+            "give floats for numbers"
+        )
+
+
 def _cells(row: Sequence, names: list[str]) -> list[object]:
-    """A line of sequences.csv; what is missing or NaN is blank."""
+    """A line of sequences.csv; missing values and NaN are blank."""
     values = [row.labels.get(name) for name in names]
-    # Python writes True, which is no number to a reader.
+    # Python writes True, which readers do not take for a number.
     values = [float(v) if isinstance(v, bool | np.bool_) else v for v in values]
     values = ["" if v is None or v != v else v for v in values]
     return [*(getattr(row, column) for column in COLUMNS), *values]
 
 
-def _checked_shape(shape: Iterable[int], what: str) -> ImageShape:
+def _checked_shape(shape: Iterable[int]) -> ImageShape:
     shape = tuple(int(size) for size in shape)
     if len(shape) != 3 or min(shape) < 1 or shape[0] % 16 or shape[1] % 16:
         raise InputError(
-            f"{what}: frames of {shape_text(shape)} cannot be stored; height and width "
-            "must be multiples of 16, channels last"
+            f"frames of {shape_text(shape)} cannot be stored; height and width must be "
+            "multiples of 16, channels last"
         )
     return shape
 
@@ -484,6 +461,6 @@ def _check_label_name(name: str) -> None:
         raise InputError(f"labels: {name!r} cannot be a label's name; choose another")
 
 
-def _sync(file: IO[bytes] | IO[str]) -> None:
+def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())

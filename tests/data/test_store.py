@@ -385,7 +385,7 @@ def _record(**changes):
     [
         (_record(), "used twice"),
         (_record(name=""), "empty"),
-        (_record(name="t", split="dev"), "split 'dev'"),
+        (_record(name="t", split="dev"), "split='dev'"),
         (_record(name="t", frames=np.zeros((2, 16, 16, 3))), "frames are float64"),
         (_record(name="t", frames=np.zeros((0, 16, 16, 3), "u1")), "at least 1"),
         (_record(name="t", frames=np.zeros((2, 32, 16, 3), "u1")), "32x16x3, but"),
@@ -514,7 +514,7 @@ def test_what_could_not_be_read_again_replaces_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(
         writer,
         "_write_sequences",
-        lambda: (writer._place.folder / "sequences.csv").write_text("name,start\n"),
+        lambda path: path.write_text("name,start\n"),
     )
     with pytest.raises(InputError, match=r"sequences\.csv"):
         with writer:
