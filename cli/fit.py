@@ -2,37 +2,153 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ddr_cli.arguments import BACKENDS, RUN, STORE, backend_option
+from ddr_cli.arguments import BACKENDS, RUN, STORE, backend_option, joined, seed_option
 from ddr_cli.backend import devices, seed_everything, select_backend
 from ddr_cli.errors import Interrupted
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.runs import Run
+    from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import StrPath
 
-__all__ = ["CONFIG_NAMES", "fit"]
+__all__ = ["PRESET_NAMES", "SETTINGS", "fit", "train"]
 
 # Written out, so that help and usage errors need no keras; a test compares.
-CONFIG_NAMES = ("mmnist", "sprites", "affwild", "recommended", "small", "tiny")
-_WIDE = 192  # filters that are slow without a GPU
-_OF_CONFIG = "  [default: the configuration's]"
+PRESET_NAMES = ("mmnist", "sprites", "affwild", "recommended", "small", "tiny")
+_WIDE = 10_000_000  # weights that are slow without a GPU
+_WHOLE, _NUMBER = click.IntRange(1), click.FloatRange(0)
 
-_TRAINING = {
-    "steps",
-    "batch_size",
-    "learning_rate",
-    "schedule",
-    "clipnorm",
-    "accumulate",
-    "save_every",
+
+class _Setting(NamedTuple):
+    """An option that replaces a value of the preset, by the name that Python knows."""
+
+    option: str
+    type: Any
+    help: str
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """Argument of `Training`, the objective or the class."""
+        return self.name or self.option.strip("-").replace("-", "_")
+
+
+SETTINGS = {
+    "training": (
+        _Setting(
+            "--steps",
+            _WHOLE,
+            "Training steps in all. With --resume, another number is possible only "
+            "where the schedule is constant: a cosine decay depends on its last step.",
+        ),
+        _Setting("--batch-size", _WHOLE, "Sequences in a batch."),
+        _Setting(
+            "--lr",
+            click.FloatRange(0, min_open=True),
+            "Learning rate of Adam.",
+            "learning_rate",
+        ),
+        _Setting(
+            "--schedule",
+            click.Choice(["constant", "cosine"]),
+            "Learning rate over time: constant, or cosine decay to 0.",
+        ),
+        _Setting(
+            "--clipnorm",
+            _NUMBER,
+            "Largest norm of the gradient of all weights together; 0 for any.",
+        ),
+        _Setting(
+            "--accumulate",
+            _WHOLE,
+            "Steps whose gradients are averaged before the weights change: batches "
+            "larger than memory allows.",
+        ),
+        _Setting(
+            "--save-every",
+            _WHOLE,
+            "Steps between checkpoints; each comes with a validation, a row of "
+            "history.csv and a picture.",
+        ),
+    ),
+    "model": (
+        _Setting("--static-dim", _WHOLE, "Dimensions of f."),
+        _Setting("--dynamic-dim", _WHOLE, "Dimensions of z."),
+        _Setting(
+            "--frames-per-set",
+            _WHOLE,
+            "N, frames drawn from each sequence; 1 with --aggregation pooled only.",
+        ),
+        _Setting("--filters", _WHOLE, "Channels of the frame encoder and decoder."),
+        _Setting("--pair-filters", _WHOLE, "Channels of the convolutions over pairs."),
+        _Setting("--hidden-units", _WHOLE, "Units of dense layers."),
+        _Setting(
+            "--aggregation",
+            click.Choice(["concat", "mean", "pooled"]),
+            "How frames are joined for f: pairs with concat (the paper) or mean, which "
+            "does not depend on the order of the frames; single frames with pooled.",
+        ),
+        _Setting(
+            "--dynamic-frames",
+            click.Choice(["shared", "distinct"]),
+            "Decode the frames from which f comes (shared, the paper), or N others.",
+        ),
+        _Setting(
+            "--dynamic-prior",
+            click.Choice(["conditional", "standard"]),
+            "p(z | f): learned (conditional, the paper) or a standard normal.",
+        ),
+        _Setting(
+            "--likelihood",
+            click.Choice(["bernoulli", "continuous_bernoulli", "normal"]),
+            "p(x | f, z) of a frame; bernoulli is the paper's.",
+        ),
+        _Setting(
+            "--mixed-precision",
+            click.Choice(["none", "bfloat16", "float16"]),
+            "Compute in half precision, with weights and losses in float32: for recent "
+            "GPUs.",
+            "dtype",
+        ),
+    ),
+    "objective": (
+        _Setting("--kl-weight", _NUMBER, "Factor on both KL terms; 1 is the ELBO."),
+        _Setting(
+            "--static-kl-weight",
+            _NUMBER,
+            "Further factor on the KL of f: N frames pay for one f; of a sequence of T "
+            "frames they would pay N / T of it.",
+        ),
+        _Setting(
+            "--kl-warmup",
+            click.IntRange(0),
+            "Steps in which --kl-weight rises from 0, against a posterior that "
+            "collapses early.",
+        ),
+        _Setting(
+            "--free-bits",
+            _NUMBER,
+            "Nats that each dimension of f and of z may take for nothing, against a "
+            "posterior that collapses.",
+        ),
+        _Setting(
+            "--independence-weight",
+            _NUMBER,
+            "Nats a frame for each unit of distance between the codes of one sequence "
+            "and those of all; about 10 helps to find all of the dynamics.",
+        ),
+    ),
 }
+"""Options by the argument of `Run.create` that takes their values."""
 
 
 class _Fit(click.Command):
@@ -44,6 +160,20 @@ class _Fit(click.Command):
                 raise
             hint = "the folder of the new run goes after --out"
             raise click.UsageError(f"{error.message}; {hint}", ctx) from None
+
+
+_settings = joined(
+    *(
+        click.option(
+            setting.option,
+            f"{group}__{setting.key}",
+            type=setting.type,
+            help=f"{setting.help}  [default: the configuration's]",
+        )
+        for group, settings in SETTINGS.items()
+        for setting in settings
+    )
+)
 
 
 @click.command(cls=_Fit, short_help="Train a model on a frame store.")
@@ -58,139 +188,21 @@ class _Fit(click.Command):
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that exists at --out.")
 @click.option(
+    "--model",
+    "model_class",
+    metavar="MODULE:CLASS",
+    help="Train a model class of your own, a keras_ddr.SequenceModel.  [default: DDR]",
+)
+@click.option(
     "--config",
-    type=click.Choice(CONFIG_NAMES),
+    "preset",
+    metavar=f"[{'|'.join(PRESET_NAMES)}]",
     help="Architecture and training settings: the paper's for mmnist, sprites and "
-    "affwild; small and tiny suit a CPU, recommended a GPU.  [default: small]",
+    "affwild; small and tiny suit a CPU, recommended a GPU. A class of your own has "
+    "its own.  [default: small]",
 )
-@click.option(
-    "--steps",
-    type=click.IntRange(1),
-    help="Training steps in all. With --resume, another number is possible only where "
-    "the schedule is constant: a cosine decay depends on its last step." + _OF_CONFIG,
-)
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Sequences in a batch." + _OF_CONFIG
-)
-@click.option(
-    "--lr",
-    "learning_rate",
-    type=click.FloatRange(0, min_open=True),
-    help="Learning rate of Adam." + _OF_CONFIG,
-)
-@click.option(
-    "--schedule",
-    type=click.Choice(["constant", "cosine"]),
-    help="Learning rate over time: constant, or cosine decay to 0." + _OF_CONFIG,
-)
-@click.option(
-    "--clipnorm",
-    type=click.FloatRange(0),
-    help="Largest norm of the gradient of all weights together; 0 for any."
-    + _OF_CONFIG,
-)
-@click.option(
-    "--accumulate",
-    type=click.IntRange(1),
-    help="Steps whose gradients are averaged before the weights change: batches larger "
-    "than memory allows.  [default: 1]",
-)
-@click.option(
-    "--mixed-precision",
-    "precision",
-    type=click.Choice(["none", "bfloat16", "float16"]),
-    help="Compute in half precision, with weights and losses in float32: for recent "
-    "GPUs.  [default: none]",
-)
-@click.option(
-    "--save-every",
-    type=click.IntRange(1),
-    help="Steps between checkpoints; each comes with a validation, a row of "
-    "history.csv and a picture.  [default: 500]",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    help="Of initial weights, frame sets and draws.  [default: 0]",
-)
-@click.option(
-    "--static-dim", type=click.IntRange(1), help="Dimensions of f." + _OF_CONFIG
-)
-@click.option(
-    "--dynamic-dim", type=click.IntRange(1), help="Dimensions of z." + _OF_CONFIG
-)
-@click.option(
-    "--frames-per-set",
-    type=click.IntRange(1),
-    help="N, frames drawn from each sequence; 1 with --aggregation pooled only."
-    + _OF_CONFIG,
-)
-@click.option(
-    "--filters",
-    type=click.IntRange(1),
-    help="Channels of the frame encoder and decoder." + _OF_CONFIG,
-)
-@click.option(
-    "--pair-filters",
-    type=click.IntRange(1),
-    help="Channels of the convolutions over pairs of frames." + _OF_CONFIG,
-)
-@click.option(
-    "--hidden-units", type=click.IntRange(1), help="Units of dense layers." + _OF_CONFIG
-)
-@click.option(
-    "--aggregation",
-    type=click.Choice(["concat", "mean", "pooled"]),
-    help="How frames are joined for f: pairs with concat (the paper) or mean, which "
-    "does not depend on the order of the frames; single frames with pooled."
-    + _OF_CONFIG,
-)
-@click.option(
-    "--dynamic-frames",
-    type=click.Choice(["shared", "distinct"]),
-    help="Decode the frames from which f comes (shared, the paper), or N others."
-    + _OF_CONFIG,
-)
-@click.option(
-    "--dynamic-prior",
-    type=click.Choice(["conditional", "standard"]),
-    help="p(z | f): learned (conditional, the paper) or a standard normal."
-    + _OF_CONFIG,
-)
-@click.option(
-    "--likelihood",
-    type=click.Choice(["bernoulli", "continuous_bernoulli", "normal"]),
-    help="Of a frame given f and z; bernoulli is the paper's." + _OF_CONFIG,
-)
-@click.option(
-    "--kl-weight",
-    type=click.FloatRange(0),
-    help="Factor on both KL terms; 1 is the ELBO." + _OF_CONFIG,
-)
-@click.option(
-    "--static-kl-weight",
-    type=click.FloatRange(0),
-    help="Further factor on the KL of f: N frames pay for one f; of a sequence of T "
-    "frames they would pay N / T of it." + _OF_CONFIG,
-)
-@click.option(
-    "--kl-warmup",
-    type=click.IntRange(0),
-    help="Steps in which --kl-weight rises from 0, against a posterior that collapses "
-    "early.  [default: 0]",
-)
-@click.option(
-    "--free-bits",
-    type=click.FloatRange(0),
-    help="Nats that each dimension of f and of z may take for nothing, against a "
-    "posterior that collapses.  [default: 0]",
-)
-@click.option(
-    "--independence-weight",
-    type=click.FloatRange(0),
-    help="Nats a frame for each unit of distance between the codes of one sequence and "
-    "those of all; about 10 helps to find all of the dynamics." + _OF_CONFIG,
-)
+@_settings
+@seed_option("Of initial weights, frame sets and draws.  [default: 0]", default=None)
 @click.option(
     "--distribute",
     type=click.Choice(["none", "auto"]),
@@ -203,11 +215,9 @@ def fit(
     store: str | None,
     out: str | None,
     resume: str | None,
-    overwrite: bool,
     distribute: str,
     backend: str | None,
-    steps: int | None,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Train on the sequences of STORE and keep everything in the folder RUN.
 
@@ -218,8 +228,10 @@ def fit(
     RUN holds config.json, model.keras (the best model on the split val), checkpoint/,
     history.csv and samples/ with pictures of reconstructions.
     """  # noqa: D301
+    steps = None
     if resume is not None and out is None:
-        _refuse_changes(settings, overwrite)
+        steps = options.pop("training__steps")
+        _refuse_changes(options)
         select_backend(backend or _recorded_backend(resume))
         from keras_ddr import runs
 
@@ -227,9 +239,10 @@ def fit(
     elif out is not None and resume is None:
         if store is None:
             raise click.UsageError("give the STORE to train on")
+        if options["model_class"] is None and options["preset"] is not None:
+            click.Choice(PRESET_NAMES).convert(options["preset"], None, None)
         select_backend(backend)
-        run = _create(out, store, steps, overwrite, settings, distribute)
-        steps = None
+        run = _create(out, store, distribute, options)
     else:
         raise click.UsageError("give one of --out RUN (new) and --resume RUN (go on)")
     train(run, store, steps, distribute)
@@ -247,17 +260,16 @@ def train(
     from ddr_cli.callbacks import FitProgress
     from keras_ddr import runs
 
-    training, filters = run.config["training"], run.config["model"]["filters"]
-    progress = FitProgress(run.step(), steps or training["steps"])
+    training = run.training
+    progress = FitProgress(run.step(), steps or training.steps)
     progress.said_first = (
         f"training {run.path} on {keras.backend.backend()}: {progress.steps} steps of "
-        f"{training['batch_size']} sets of {run.config['model']['frames_per_set']} "
-        "frames"
+        f"{training.batch_size} sequences"
     )
-    if filters >= _WIDE and all(name.startswith("cpu") for name in devices()):
+    if run.weights >= _WIDE and all(name.startswith("cpu") for name in devices()):
         progress.said_first += (
-            f"\nnote: no GPU is found, and with {filters} filters a step takes "
-            "long without one; --config small is meant for CPUs"
+            f"\nnote: no GPU is found, and with {run.weights / 1e6:.0f} million "
+            "weights a step takes long without one; --config small is meant for CPUs"
         )
     try:
         runs.fit(
@@ -287,48 +299,81 @@ def train(
     click.echo(f"model: {run.path / 'model.keras'} ({which})")
 
 
-def _create(
-    out: str,
-    store: str,
-    steps: int | None,
-    overwrite: bool,
-    settings: dict[str, Any],
-    distribute: str,
-) -> Run:
-    from keras_ddr import configs, runs
+def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> Run:
+    """A new run of the options that were given."""
+    from keras_ddr import runs
+    from keras_ddr.presets import find_preset
     from keras_ddr.training.devices import choose_devices
 
-    settings["steps"] = steps
-    precision = settings.pop("precision") or "none"
-    if precision != "none":
-        settings["dtype"] = f"mixed_{precision}"
-    config = settings.pop("config") or "small"
-    seed = settings.pop("seed") or 0
-    batch_size = settings["batch_size"] or configs.get(config)["training"]["batch_size"]
+    given: dict[str, dict[str, Any]] = {
+        group: {s.key: options[f"{group}__{s.key}"] for s in settings}
+        for group, settings in SETTINGS.items()
+    }
+    precision = given["model"]["dtype"]
+    if precision is not None:
+        given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
+    model_class = _model_class(options["model_class"])
+    _refuse_unknown(model_class, given["model"])
+    preset = options["preset"] or "small"
+    defaults = find_preset(model_class.presets, preset).training
+    training = runs.Training.of(
+        {**defaults, **{k: v for k, v in given["training"].items() if v is not None}}
+    )
     # Refuses before a run is made.
-    choose_devices(distribute, batch_size, settings["accumulate"] or 1)
+    choose_devices(distribute, training.batch_size, training.accumulate)
     # Initial weights come from the global random state, which is a command's to set.
-    seed_everything(seed)
+    seed_everything(options["seed"] or 0)
     return runs.Run.create(
         out,
         store,
-        config,
-        model={k: v for k, v in settings.items() if k not in _TRAINING},
-        training={k: v for k, v in settings.items() if k in _TRAINING},
-        seed=seed,
-        overwrite=overwrite,
+        preset,
+        model_class=model_class,
+        **given,
+        seed=options["seed"] or 0,
+        overwrite=options["overwrite"],
     )
 
 
-def _refuse_changes(settings: dict[str, Any], overwrite: bool) -> None:
-    names = {"learning_rate": "--lr", "precision": "--mixed-precision"}
+def _model_class(name: str | None) -> type[SequenceModel]:
+    """The class that --model names."""
+    from keras_ddr import DDR, SequenceModel
+
+    if name is None:
+        return DDR
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise click.UsageError(
+            f"--model {name}: {error}; give MODULE:CLASS of a module that Python finds "
+            "(PYTHONPATH=. for one in this folder)"
+        ) from None
+    if not (isinstance(found, type) and issubclass(found, SequenceModel)):
+        raise click.UsageError(f"--model {name}: is no keras_ddr.SequenceModel")
+    return found
+
+
+def _refuse_unknown(model_class: type[SequenceModel], given: dict[str, Any]) -> None:
+    """Refuse options that the constructor of a class does not take."""
+    parameters = inspect.signature(model_class.__init__).parameters
+    for setting in SETTINGS["model"]:
+        known = setting.key in parameters or setting.key == "dtype"
+        if given[setting.key] is not None and not known:
+            raise click.UsageError(
+                f"{setting.option}: {model_class.__name__} has no such setting; leave "
+                "it out"
+            )
+
+
+def _refuse_changes(options: dict[str, Any]) -> None:
+    """Refuse what cannot change when a run goes on."""
+    names = {f"{g}__{s.key}": s.option for g, ss in SETTINGS.items() for s in ss}
+    names |= {"model_class": "--model", "preset": "--config"}
     given = [
-        names.get(name, "--" + name.replace("_", "-"))
-        for name, value in settings.items()
-        if value is not None
+        names.get(name, f"--{name}")
+        for name, value in options.items()
+        if value is not None and value is not False
     ]
-    if overwrite:
-        given.append("--overwrite")
     if given:
         raise click.UsageError(
             f"{', '.join(given)} cannot be changed with --resume; start a new run"

@@ -113,13 +113,15 @@ def _run(path: str) -> list[tuple[str, object]]:
 
     run = Run.open(path)
     model, training = run.config["model"], run.config["training"]
+    sizes = {k: v for k, v in model["config"].items() if not isinstance(v, dict)}
     rows = run.history()
     lines = [
         ("run", run.path),
-        ("config", run.config.get("config")),
+        ("config", run.config.get("preset")),
         ("backend", run.config.get("backend")),
         ("store", run.config["store"]["path"]),
-        ("model", ", ".join(f"{name} {value}" for name, value in model.items())),
+        ("class", model["class_name"]),
+        ("model", ", ".join(f"{name} {value}" for name, value in sizes.items())),
         ("training", ", ".join(f"{name} {value}" for name, value in training.items())),
         ("done", f"step {run.step()} of {training['steps']}"),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import StrPath
 
 __all__ = ["open_both"]
@@ -16,7 +16,7 @@ __all__ = ["open_both"]
 
 def open_both(
     run: StrPath, store: StrPath, split: str | None = None
-) -> tuple[DDR, FrameStore, str]:
+) -> tuple[SequenceModel, FrameStore, str]:
     """Open a run and a store that fit each other.
 
     Args:
@@ -51,10 +51,10 @@ def open_both(
 def _warn_of_preparation(run: StrPath, store: FrameStore) -> None:
     """Say where frames were cut out in another way than those trained on."""
     from keras_ddr.runs import Run
-    from keras_ddr.runs.origin import prepared_otherwise
+    from keras_ddr.runs.stores import prepared_otherwise
 
     if (pathlib.Path(run) / "config.json").is_file():
-        differs = prepared_otherwise(Run.open(run), store)
+        differs = prepared_otherwise(Run.open(run).config["store"], store)
         if differs:
             warnings.warn(
                 f"{store.path} was prepared with {differs} as the frames that {run} "

@@ -17,12 +17,16 @@ from keras_ddr.version import __version__
 if not os.environ.get("KERAS_DDR_WORKER"):
     from keras_ddr import layers, likelihoods
     from keras_ddr.gaussian import DiagonalGaussian
-    from keras_ddr.inference import Codes, LogLikelihood
+    from keras_ddr.inference import LogLikelihood
     from keras_ddr.model import DDR
+    from keras_ddr.objective import ELBO
+    from keras_ddr.sequence_model import Codes, SequenceModel
 else:
     _PLACES = {
         "DDR": "model",
-        "Codes": "inference",
+        "Codes": "sequence_model",
+        "ELBO": "objective",
+        "SequenceModel": "sequence_model",
         "DiagonalGaussian": "gaussian",
         "LogLikelihood": "inference",
     }
@@ -40,11 +44,13 @@ else:
 
 __all__ = [
     "DDR",
+    "ELBO",
     "Codes",
     "DiagonalGaussian",
     "InputError",
     "LogLikelihood",
     "LossNotFinite",
+    "SequenceModel",
     "__version__",
     "layers",
     "likelihoods",

@@ -20,15 +20,9 @@ __all__ = [
     "check_sequence",
     "check_sets",
     "intensities",
-    "least_frames",
 ]
 
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
-
-
-def least_frames(aggregation: str | None) -> int:
-    """Fewest frames of a set: two to compare, or one where single frames are pooled."""
-    return 1 if aggregation == "pooled" else 2
 
 
 def check_image_shape(shape: ImageShape) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.store import Sequence
-    from keras_ddr.inference import Codes
+    from keras_ddr.sequence_model import Codes
     from keras_ddr.typing import StrPath
 
 __all__ = [

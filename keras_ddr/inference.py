@@ -1,8 +1,7 @@
-"""What a trained model is used for: encode, decode, sample, swap, log-likelihood."""
+"""Uses of a trained `DDR`: encode, decode, p(z | f), ELBO and log-likelihood."""
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,20 +10,20 @@ from keras import ops
 from scipy.special import logsumexp
 
 from keras_ddr import checks
-from keras_ddr.arguments import check_number, check_seed, check_whole
+from keras_ddr.arguments import check_choice, check_number, check_seed, check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.programs import CHUNK
+from keras_ddr.sequence_model import Codes, SequenceModel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.likelihoods import Likelihood
-    from keras_ddr.programs import Programs
-    from keras_ddr.typing import ImageShape
+    from keras_ddr.typing import Tensor
 
-__all__ = ["Codes", "Inference", "LogLikelihood"]
+__all__ = ["Inference", "LogLikelihood"]
 
+_SETS = 16  # sets that are compared at a time: each is N frames
 _DRAWS = 32  # draws of f that log_likelihood handles at a time
 
 
@@ -41,41 +40,8 @@ class LogLikelihood(NamedTuple):
     effective_sample_size: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Codes:
-    """What `DDR.encode` finds in one sequence; NumPy float32 arrays.
-
-    Attributes:
-        static: q(f | frames), arrays of shape `(static_dim,)`.
-        dynamic: q(z | f, x) at the mean of f, arrays of shape `(T, dynamic_dim)`.
-        prior: p(z | f) at the mean of f, arrays of shape `(dynamic_dim,)`.
-    """
-
-    static: DiagonalGaussian[NDArray[np.float32]]
-    dynamic: DiagonalGaussian[NDArray[np.float32]]
-    prior: DiagonalGaussian[NDArray[np.float32]]
-
-    @property
-    def standardized(self) -> NDArray[np.float32]:
-        """z̃ = (z − μ_p(f)) / σ_p(f) of the means of z, `(T, dynamic_dim)`.
-
-        q(z | f, x), p(z | f) and the decoder all see f, so that a shift of z that
-        depends on f changes nothing in the ELBO: what is said of z should hold for z̃.
-        """
-        return self.prior.standardize(self.dynamic.mean)
-
-
-class Inference:
+class Inference(SequenceModel):
     """Mixin of `DDR`: NumPy arrays in, NumPy arrays out."""
-
-    # What it needs of `DDR`.
-    image_shape: ImageShape
-    static_dim: int
-    dynamic_dim: int
-    frames_per_set: int
-    aggregation: str
-    likelihood: Likelihood
-    _programs: Programs
 
     def encode(
         self,
@@ -112,23 +78,36 @@ class Inference:
         Raises:
             InputError: Too few frames, or an argument that cannot be used.
         """
-        if combine not in ("mixture", "product"):
-            raise InputError(f"combine={combine!r}; use 'mixture' or 'product'")
+        check_choice(("mixture", "product"), combine=combine)
         check_whole(sets=sets)
         check_seed(seed=seed)
         check_number(noise=noise)
         number = self._number(frames_per_set)
-        least = {"concat": None, "mean": 2, "pooled": 1}[self.aggregation]
-        frames = checks.check_sequence(frames, self.image_shape, number, least)
-        features = self._features(frames)
-        disjoint = combine == "product"
-        members = _choose_sets(len(frames), number, sets, seed, disjoint)
-        posteriors = DiagonalGaussian(*self._programs.static(features[members]))
-        static = _combine(posteriors, combine)
+        frames = checks.check_sequence(
+            frames, self.image_shape, number, self.any_number()
+        )
+        features = np.concatenate(
+            [
+                self._programs("features", self.features, [checks.intensities(part)])
+                for part in np.split(frames, range(CHUNK, len(frames), CHUNK))
+            ]
+        )
+        members = _choose_sets(len(frames), number, sets, seed, combine == "product")
+        posteriors = self._programs(
+            "static", self.static_encoder, [features[members]], _SETS
+        )
+        static = _combine(DiagonalGaussian(*posteriors), combine)
         repeated = np.repeat(static.mean[None], len(frames), axis=0)
-        dynamic = DiagonalGaussian(*self._programs.dynamic(repeated, features))
+        dynamic = DiagonalGaussian(
+            *(
+                part[:, 0]
+                for part in self._programs(
+                    "dynamic", self.dynamic_encoder, [repeated, features[:, None]]
+                )
+            )
+        )
         if noise:
-            # Of the frames, so that no two sequences get the same noise.
+            # Seeded by the frames: no two sequences get the same noise.
             generator = np.random.default_rng([seed, _checksum(frames)])
             drawn = generator.standard_normal(dynamic.mean.shape, "float32")
             dynamic = DiagonalGaussian(
@@ -136,26 +115,17 @@ class Inference:
             )
         return Codes(static, dynamic, self.prior_of(static.mean))
 
-    def _features(self, frames: NDArray[Any]) -> NDArray[np.float32]:
-        """Maps of frames; a chunk is scaled at a time."""
-        return np.concatenate(
-            [
-                self._programs.features(checks.intensities(part))
-                for part in np.split(frames, range(CHUNK, len(frames), CHUNK))
-            ]
-        )
-
     def _number(self, frames_per_set: int | None) -> int:
         """N of sets for encoding."""
         if frames_per_set is None or frames_per_set == self.frames_per_set:
             return self.frames_per_set
-        if self.aggregation == "concat":
+        fewest = self.any_number()
+        if fewest is None:
             raise InputError(
-                f"frames_per_set={frames_per_set!r}; with aggregation 'concat' it is "
-                f"the {self.frames_per_set} of training"
+                f"frames_per_set={frames_per_set!r}; this static encoder (aggregation "
+                f"{self.aggregation!r}) takes the {self.frames_per_set} of training"
             )
-        least = checks.least_frames(self.aggregation)
-        check_whole(least, frames_per_set=frames_per_set)
+        check_whole(fewest, frames_per_set=frames_per_set)
         return frames_per_set
 
     def prior_of(self, static: ArrayLike) -> DiagonalGaussian[NDArray[np.float32]]:
@@ -174,8 +144,21 @@ class Inference:
             nothing = np.zeros(shape, "float32")
             return DiagonalGaussian(nothing, nothing)
         return DiagonalGaussian(
-            *(part.reshape(shape) for part in self._programs.prior(flat))
+            *(
+                part.reshape(shape)
+                for part in self._programs("prior", self.prior, [flat])
+            )
         )
+
+    def standardize(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
+        """z̃ = (z − μ_p(f)) / σ_p(f); arguments as for `SequenceModel`."""
+        return self.prior_of(static).standardize(np.asarray(dynamic, "float32"))
+
+    def unstandardize(
+        self, static: ArrayLike, standardized: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Z = μ_p(f) + σ_p(f) z̃; arguments as for `SequenceModel`."""
+        return self.prior_of(static).sample(np.asarray(standardized, "float32"))
 
     def decode(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
         """Images of f and z.
@@ -220,11 +203,14 @@ class Inference:
     def _decode_pairs(
         self, static: NDArray[np.float32], dynamic: NDArray[np.float32]
     ) -> NDArray[np.float32]:
+        """Images `(T, H, W, C)` of T pairs of f and z."""
         if not len(static):
             return np.zeros((0, *self.image_shape), "float32")
-        return self._expected_images(self._programs.outputs(static, dynamic))
+        outputs = self._programs("outputs", self.outputs, [static, dynamic[:, None]])
+        return self.expected_images(outputs[:, 0].astype("float32", copy=False))
 
-    def _expected_images(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def expected_images(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Expected intensities of outputs of the decoder, `(…, H, W, C)` in [0, 1]."""
         return np.concatenate(
             [
                 ops.convert_to_numpy(self.likelihood.mean(outputs[i : i + CHUNK]))
@@ -232,60 +218,29 @@ class Inference:
             ]
         )
 
-    def sample(
-        self, sequences: int = 1, frames: int = 8, seed: int = 0
-    ) -> NDArray[np.float32]:
-        """Draw new sequences: f ~ p(f), z ~ p(z | f), and their images.
+    def sampled_elbo(
+        self, frames: NDArray[Any], generator: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """The three parts of the ELBO of each set, with one draw of f and of z.
+
+        Draws come from `generator`, the same on every backend; the random state of
+        training does not move.
 
         Args:
-            sequences: Number of sequences.
-            frames: Number of frames of each, in no order.
-            seed: Of the draws.
+            frames: `(B, N, H, W, C)` uint8, or floats in [0, 1].
+            generator: Of the draws.
 
         Returns:
-            Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
+            float64 `(B, 3)` in nats a set: log p(x | f, z), KL(q(z | f, x) ‖ p(z | f))
+            and KL(q(f | x_S) ‖ p(f)).
         """
-        check_whole(sequences=sequences, frames=frames)
-        check_seed(seed=seed)
-        generator = np.random.default_rng(seed)
-        static = generator.standard_normal((sequences, self.static_dim), "float32")
-        noise = generator.standard_normal(
-            (frames, sequences, self.dynamic_dim), "float32"
-        )
-        dynamic = self.prior_of(static).sample(noise)
-        return self.decode(static, np.swapaxes(dynamic, 0, 1))
-
-    def swap(
-        self,
-        static_from: ArrayLike | Codes,
-        dynamic_from: ArrayLike | Codes,
-        align: str = "none",
-    ) -> NDArray[np.float32]:
-        """Images of one sequence's f with another's z.
-
-        Args:
-            static_from: Frames `(T, H, W, C)` of a sequence, or its `Codes`.
-            dynamic_from: The same of the sequence whose dynamics are wanted.
-            align: "none" takes z as it is. "prior" carries it over as its standard
-                score: z̃ under the one p(z | f) becomes z under the other.
-
-        Returns:
-            Expected intensities, `(T, H, W, C)` float32 in [0, 1], one for each frame
-            of `dynamic_from`.
-
-        Raises:
-            InputError: `align` is not known, or the frames cannot be encoded.
-        """
-        if align not in ("none", "prior"):
-            raise InputError(f"align={align!r}; use 'none' or 'prior'")
-        static_from, dynamic_from = (
-            codes if isinstance(codes, Codes) else self.encode(codes)
-            for codes in (static_from, dynamic_from)
-        )
-        dynamic = dynamic_from.dynamic.mean
-        if align == "prior":
-            dynamic = static_from.prior.sample(dynamic_from.standardized)
-        return self.decode(static_from.static.mean, dynamic)
+        x = ops.convert_to_tensor(checks.intensities(np.asarray(frames)))
+        if self.set_size > x.shape[1]:  # distinct frames: here f comes from the same
+            x = ops.concatenate([x, x], axis=1)
+        outputs = self.forward_pass(x, _drawing(generator))
+        parts = self.objective.parts(self.roles(x)[1], outputs, self.likelihood)
+        parts = [np.asarray(ops.convert_to_numpy(part), "float64") for part in parts]
+        return np.stack([-parts[0], parts[1], parts[2]], axis=1)
 
     def log_likelihood(
         self,
@@ -317,22 +272,22 @@ class Inference:
         frames = checks.intensities(
             checks.check_sequence(frames, self.image_shape, self.frames_per_set)
         )
-        if self.aggregation == "concat" and len(frames) != self.frames_per_set:
+        if self.any_number() is None and len(frames) != self.frames_per_set:
             raise InputError(
                 f"frames holds {len(frames)} frames; a set has {self.frames_per_set}"
             )
         generator = np.random.default_rng(seed)
-        features = self._programs.features(frames)
+        x = ops.convert_to_tensor(frames[None])
+        features = self.features(x)
         posterior = DiagonalGaussian(
-            *(part[0] for part in self._programs.static(features[None]))
+            *(_plain(part)[0] for part in self.static_encoder(features))
         )
         blocks = [
             self._log_weights(
-                frames,
+                x,
                 features,
                 posterior,
-                min(_DRAWS, samples - start),
-                dynamic_samples,
+                (dynamic_samples, min(_DRAWS, samples - start)),
                 generator,
             )
             for start in range(0, samples, _DRAWS)
@@ -344,42 +299,56 @@ class Inference:
 
     def _log_weights(
         self,
-        frames: NDArray[np.float32],
-        features: NDArray[np.float32],
+        x: Tensor,
+        features: Tensor,
         posterior: DiagonalGaussian[NDArray[np.float32]],
-        samples: int,
-        dynamic_samples: int,
+        draws: tuple[int, int],
         generator: np.random.Generator,
     ) -> NDArray[np.float64]:
-        """Logarithms of p(f, x) / q(f) for draws of f, `(samples,)` float64."""
-        number = len(frames)
-        noise = generator.standard_normal((samples, self.static_dim), "float32")
+        """Logarithms of p(f, x) / q(f) for draws (of z, of f), one for each f."""
+        of_dynamic, of_static = draws
+        noise = generator.standard_normal((of_static, self.static_dim), "float32")
         static = posterior.sample(noise)
-        each_frame = np.repeat(static, number, axis=0)
-        dynamic = self._programs.dynamic(
-            each_frame, np.tile(features, (samples, 1, 1, 1))
-        )
-        dynamic = DiagonalGaussian(
-            *(part.reshape(samples, number, self.dynamic_dim) for part in dynamic)
-        )
-        prior = self.prior_of(static[:, None])
-        shape = (dynamic_samples, samples, number, self.dynamic_dim)
-        z = dynamic.sample(generator.standard_normal(shape, "float32"))
-        log_prob = []
-        for draw in z:
-            outputs = self._programs.outputs(
-                each_frame, draw.reshape(-1, self.dynamic_dim)
+        x, features = (ops.repeat(part, of_static, axis=0) for part in (x, features))
+        terms = []
+        for _ in range(of_dynamic):
+            drawn = []
+
+            def draw(mean: Tensor, log_variance: Tensor, drawn: Any = drawn) -> Tensor:
+                drawn.append(_drawing(generator)(mean, log_variance))
+                return drawn[-1]
+
+            outputs = self.given_static(ops.convert_to_tensor(static), features, draw)
+            z = _plain(drawn[0])
+            dynamic, prior = (
+                DiagonalGaussian(
+                    _plain(outputs[f"{name}_mean"]),
+                    _plain(outputs[f"{name}_log_variance"]),
+                )
+                for name in ("dynamic", "prior")
             )
-            targets = np.tile(frames, (samples, 1, 1, 1))
-            log_prob.append(
-                ops.convert_to_numpy(self.likelihood.log_prob(outputs, targets))
-            )
-        terms = np.reshape(log_prob, shape[:-1]).astype("float64")
-        terms += prior.log_prob(z) - dynamic.log_prob(z)
-        per_frame = logsumexp(terms, axis=0) - np.log(len(terms))
+            prior = DiagonalGaussian(prior.mean[:, None], prior.log_variance[:, None])
+            log_prob = self.likelihood.log_prob(outputs["reconstruction_logits"], x)
+            terms.append(_plain(log_prob) + prior.log_prob(z) - dynamic.log_prob(z))
+        per_frame = logsumexp(np.asarray(terms, "float64"), axis=0) - np.log(of_dynamic)
         standard = DiagonalGaussian(np.zeros_like(static), np.zeros_like(static))
         log_ratio = standard.log_prob(static) - posterior.log_prob(static)
         return per_frame.sum(axis=1) + log_ratio
+
+
+def _plain(tensor: Tensor) -> NDArray[np.float32]:
+    return np.asarray(ops.convert_to_numpy(tensor), "float32")
+
+
+def _drawing(generator: np.random.Generator) -> Any:
+    """A function that draws from posteriors with NumPy's noise."""
+
+    def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
+        noise = generator.standard_normal(tuple(mean.shape), "float32")
+        noise = ops.cast(ops.convert_to_tensor(noise), mean.dtype)
+        return DiagonalGaussian(mean, log_variance).sample(noise)
+
+    return draw
 
 
 def _checksum(frames: NDArray[Any]) -> int:

@@ -1,16 +1,17 @@
-"""The model: its parts, its ELBO and its training."""
+"""DDR: the model of the paper, its parts, its forward pass and its loss."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_ddr import checks, configs, likelihoods
-from keras_ddr.arguments import check_choice, check_number, check_seed, check_whole
+from keras_ddr import likelihoods
+from keras_ddr.arguments import check_choice, check_seed, check_whole
+from keras_ddr.checks import check_image_shape
 from keras_ddr.errors import InputError
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
@@ -23,10 +24,11 @@ from keras_ddr.layers import (
     PooledStaticEncoder,
     StandardGaussianPrior,
 )
-from keras_ddr.objective import Objective
+from keras_ddr.objective import ELBO
+from keras_ddr.presets import PRESETS
 from keras_ddr.programs import Programs
+from keras_ddr.sequence_model import SequenceModel
 from keras_ddr.training import TrainStep
-from keras_ddr.training.callbacks import EpochSetter, LossWatch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,35 +42,26 @@ __all__ = ["DDR"]
 AGGREGATIONS = ("concat", "mean", "pooled")
 DYNAMIC_FRAMES = ("shared", "distinct")
 DYNAMIC_PRIORS = ("conditional", "standard")
-# Attributes with weights, in the order in which frames pass them.
-PARTS = (
+# Arguments that may be layers of the user's own, in the order in which frames pass.
+_LAYERS = (
     "frame_encoder",
     "static_encoder",
     "dynamic_encoder",
     "prior",
     "frame_decoder",
-    "likelihood",
+)
+_SIZES = (
+    "static_dim",
+    "dynamic_dim",
+    "frames_per_set",
+    "filters",
+    "pair_filters",
+    "hidden_units",
 )
 
 
-def _without_backend(part: Any) -> Any:
-    """A configuration whose optimizers are those of Keras.
-
-    On PyTorch Keras writes optimizers as classes of that backend, which no other one
-    can use.
-    """
-    if isinstance(part, list):
-        return [_without_backend(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    part = {name: _without_backend(item) for name, item in part.items()}
-    if str(part.get("module")).startswith("keras.src.backend.torch.optimizers"):
-        part.update(module="keras.optimizers", registered_name=None)
-    return part
-
-
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class DDR(TrainStep, Objective, Inference, keras.Model):
+class DDR(TrainStep, Inference, SequenceModel):
     """Learns f of a sequence and z of each frame from N frames in no order.
 
     The model is built as soon as it is made. `compile` needs an optimizer only: the
@@ -80,40 +73,38 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         dynamic_dim: Dimensions of z.
         frames_per_set: N, the frames from which f is inferred, at least 2; 1 is
             possible with aggregation "pooled" (a variational autoencoder of frames).
-        filters: Channels of the frame encoder and decoder.
-        pair_filters: Channels of the static encoder's convolutions.
-        hidden_units: Units of all hidden dense layers.
-        aggregation: How the static encoder joins frames: pairs with "concat" (the
-            paper) or "mean", see `keras_ddr.layers.PairwiseStaticEncoder`, or single
-            frames with "pooled", see `keras_ddr.layers.PooledStaticEncoder`.
+        filters: Channels of the default frame encoder and decoder.
+        pair_filters: Channels of the default static encoder's convolutions.
+        hidden_units: Units of all hidden dense layers of the default parts.
+        aggregation: How the default static encoder joins frames: pairs with "concat"
+            (the paper) or "mean", see `keras_ddr.layers.PairwiseStaticEncoder`, or
+            single frames with "pooled", see `keras_ddr.layers.PooledStaticEncoder`.
         dynamic_frames: The frames of a set whose z is inferred and that are decoded:
             "shared" are those from which f comes (the paper); "distinct" are N others,
             so that a set has 2N frames (the question at the end of section 5).
-        dynamic_prior: p(z | f), "conditional" (learned, the paper) or "standard".
+        dynamic_prior: The default p(z | f), "conditional" (learned, the paper) or
+            "standard".
         likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
             `keras_ddr.likelihoods.Likelihood`.
-        kl_weight: Factor on both KL terms; 1 is the ELBO.
-        static_kl_weight: Further factor on the KL of f. 1 is the ELBO of a set; N / T
-            that of a whole sequence of T frames, which has one f, divided among its
-            sets.
-        kl_warmup: Training steps in which the factor rises in equal parts to
-            `kl_weight`; 0 for none.
-        free_bits: Nats that each dimension of f (of a sequence) and of z (of a frame)
-            may take for nothing: training does not push a KL below, in the mean over a
-            batch (Kingma et al. 2016, Appendix C.8; on several TensorFlow devices, over
-            the part of each). 0 is the ELBO.
-        independence_weight: Nats that a frame pays for each unit of
-            `keras_ddr.objective.dependence` of z̃ on the sequence, in a batch (or the
-            part of a device); for data whose sequences show the same range of motion.
-            0 is the ELBO.
+        frame_encoder: Keras layer from frames `(B, H, W, C)`, floats in [0, 1], to maps
+            `(B, h, w, c)` or vectors `(B, c)`; `FrameEncoder` where `None`.
+        static_encoder: Keras layer from the maps of sets `(B, N, h, w, c)` to the
+            tuple (mean, log-variance) of q(f | x_S), `(B, static_dim)` each. If it has
+            an attribute `fewest_frames`, it takes any N from there on.
+        dynamic_encoder: Keras layer from f `(B, static_dim)` and maps
+            `(B, N, h, w, c)` to the tuple of q(z | f, x), `(B, N, dynamic_dim)` each.
+        prior: Keras layer from f to the tuple of p(z | f), `(B, dynamic_dim)` each.
+        frame_decoder: Keras layer from f and z `(B, N, dynamic_dim)` to the outputs of
+            the likelihood `(B, N, H, W, C)`; or, with one input, from f and z side by
+            side `(B, static_dim + dynamic_dim)` to those of a frame `(B, H, W, C)`.
         seed: Non-negative integer that starts the random draws of f and z.
         **kwargs: As for `keras.Model`.
 
     Call arguments:
         frames: `(B, N, H, W, C)`, channels last; integers 0 to 255 are divided by
             255, floats are taken as they are and must lie in [0, 1]. With distinct
-            dynamic frames `(B, 2N, H, W, C)`: f is inferred from the first N, and what
-            is returned of frames is of the others.
+            dynamic frames `(B, 2N, H, W, C)`: f is inferred from the first N, and z
+            and reconstructions are those of the others.
         training: Draw f and z from their posteriors (`True`) or use the means.
 
     Call returns:
@@ -138,7 +129,8 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         from Unordered Data", 2018; sections 2 and Appendix C.
     """
 
-    built: bool
+    presets = PRESETS
+    objective_class = ELBO
 
     def __init__(
         self,
@@ -152,337 +144,384 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         aggregation: str = "concat",
         dynamic_frames: str = "shared",
         dynamic_prior: str = "conditional",
-        likelihood: str | Likelihood | dict[str, Any] = "bernoulli",
-        kl_weight: float = 1.0,
-        static_kl_weight: float = 1.0,
-        kl_warmup: int = 0,
-        free_bits: float = 0.0,
-        independence_weight: float = 0.0,
+        likelihood: str | Likelihood = "bernoulli",
+        frame_encoder: keras.layers.Layer | None = None,
+        static_encoder: keras.layers.Layer | None = None,
+        dynamic_encoder: keras.layers.Layer | None = None,
+        prior: keras.layers.Layer | None = None,
+        frame_decoder: keras.layers.Layer | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         check_choice(AGGREGATIONS, aggregation=aggregation)
         check_choice(DYNAMIC_FRAMES, dynamic_frames=dynamic_frames)
         check_choice(DYNAMIC_PRIORS, dynamic_prior=dynamic_prior)
-        least = checks.least_frames(aggregation)
-        check_whole(least, frames_per_set=frames_per_set)
-        check_whole(
-            static_dim=static_dim,
-            dynamic_dim=dynamic_dim,
-            filters=filters,
-            pair_filters=pair_filters,
-            hidden_units=hidden_units,
-        )
-        checks.check_image_shape(image_shape)
+        check_image_shape(image_shape)
         check_seed(seed=seed)
-        check_number(
-            kl_weight=kl_weight,
-            static_kl_weight=static_kl_weight,
-            free_bits=free_bits,
-            independence_weight=independence_weight,
-        )
-        if independence_weight and frames_per_set < 2:
-            raise InputError(
-                f"independence_weight={independence_weight} compares the frames of a "
-                "set; take frames_per_set of at least 2, or leave it at 0"
-            )
-        if kl_warmup != 0:
-            check_whole(kl_warmup=kl_warmup)
+        given = locals()
+        sizes = {name: given[name] for name in _SIZES}
+        check_whole(**sizes)
         super().__init__(**kwargs)
+        for name, size in sizes.items():
+            setattr(self, name, int(size))  # NumPy's are taken as well
         height, width, channels = (int(size) for size in image_shape)
         self.image_shape = height, width, channels
-        self.static_dim = static_dim = int(static_dim)  # NumPy's are taken as well
-        self.dynamic_dim = dynamic_dim = int(dynamic_dim)
-        self.frames_per_set = frames_per_set = int(frames_per_set)
-        self.filters = filters = int(filters)
-        self.pair_filters = pair_filters = int(pair_filters)
-        self.hidden_units = hidden_units = int(hidden_units)
         self.aggregation = aggregation
         self.dynamic_frames = dynamic_frames
         self.dynamic_prior = dynamic_prior
-        self.kl_weight = kl_weight
-        self.static_kl_weight = static_kl_weight
-        self.kl_warmup = int(kl_warmup)
-        self.free_bits = free_bits
-        self.independence_weight = independence_weight
         self.seed = int(seed)
         self.likelihood = likelihoods.get(likelihood)
-        shared = {"dtype": self.dtype_policy}
-        self.frame_encoder = FrameEncoder(filters, name="frame_encoder", **shared)
-        sizes = static_dim, pair_filters, hidden_units
-        named = {"name": "static_encoder", **shared}
-        if aggregation == "pooled":
-            self.static_encoder = PooledStaticEncoder(*sizes, **named)
-        else:
-            self.static_encoder = PairwiseStaticEncoder(*sizes, aggregation, **named)
-        self.dynamic_encoder = DynamicEncoder(
-            dynamic_dim, hidden_units, name="dynamic_encoder", **shared
-        )
-        if dynamic_prior == "standard":
-            self.prior = StandardGaussianPrior(dynamic_dim, name="prior", **shared)
-        else:
-            self.prior = ConditionalGaussianPrior(
-                dynamic_dim, hidden_units, name="prior", **shared
-            )
-        self.frame_decoder = FrameDecoder(
-            self.image_shape, filters, name="frame_decoder", **shared
-        )
+        self._own = [name for name in _LAYERS if given[name] is not None]
+        self.frame_encoder = frame_encoder or self._default_frame_encoder()
+        self.static_encoder = static_encoder or self._default_static_encoder()
+        self.dynamic_encoder = dynamic_encoder or self._default_dynamic_encoder()
+        self.prior = prior or self._default_prior()
+        self.frame_decoder = frame_decoder or self._default_frame_decoder()
         self.sampling = GaussianSampling(self.seed, name="sampling")
-        self._make_trackers()
+        check_whole(self.set_limits()[0], frames_per_set=frames_per_set)
+        self._trackers = {
+            name: keras.metrics.Mean(name, dtype="float32")
+            for name in ("reconstruction_loss", "kl_static", "kl_dynamic")
+        }
+        # Counted with a warm-up alone; saved, so that a resumed training goes on.
+        self._step = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="float32",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="step",
+        )
+        self._objective = ELBO()
+        self._has_added_losses = False
         self._evaluating = False
-        self._programs = Programs(self)
+        self._programs = Programs()
         self.build((None, self.set_size, *self.image_shape))
 
-    @classmethod
-    def from_config_name(
-        cls, name: str, channels: int | None = None, **overrides: Any
-    ) -> Self:
-        """Make a model from a named configuration.
+    # --- parts ----------------------------------------------------------------------
 
-        Args:
-            name: "mmnist", "sprites" or "affwild" (the paper's), "recommended",
-                "small" or "tiny".
-            channels: C of the frames, if it is not the configuration's.
-            **overrides: Any argument of `DDR`.
+    def _default_frame_encoder(self) -> keras.layers.Layer:
+        return FrameEncoder(self.filters, name="frame_encoder", dtype=self.dtype_policy)
 
-        Returns:
-            A new `DDR`.
+    def _default_static_encoder(self) -> keras.layers.Layer:
+        sizes = self.static_dim, self.pair_filters, self.hidden_units
+        named: Any = {"name": "static_encoder", "dtype": self.dtype_policy}
+        if self.aggregation == "pooled":
+            return PooledStaticEncoder(*sizes, **named)
+        return PairwiseStaticEncoder(*sizes, self.aggregation, **named)
 
-        Raises:
-            InputError: The name or an argument cannot be used.
-        """
-        arguments = {**configs.get(name)["model"], **overrides}
-        if channels is not None:
-            arguments["image_shape"] = (*arguments["image_shape"][:2], channels)
-        return cls(**arguments)
+    def _default_dynamic_encoder(self) -> keras.layers.Layer:
+        return DynamicEncoder(
+            self.dynamic_dim,
+            self.hidden_units,
+            name="dynamic_encoder",
+            dtype=self.dtype_policy,
+        )
 
-    @property
-    def channels(self) -> int:
-        """C of a frame."""
-        return self.image_shape[-1]
+    def _default_prior(self) -> keras.layers.Layer:
+        named: Any = {"name": "prior", "dtype": self.dtype_policy}
+        if self.dynamic_prior == "standard":
+            return StandardGaussianPrior(self.dynamic_dim, **named)
+        return ConditionalGaussianPrior(self.dynamic_dim, self.hidden_units, **named)
+
+    def _default_frame_decoder(self) -> keras.layers.Layer:
+        return FrameDecoder(
+            self.image_shape,
+            self.filters,
+            name="frame_decoder",
+            dtype=self.dtype_policy,
+        )
 
     @property
     def set_size(self) -> int:
-        """Frames of a set of training data: N, or 2N with distinct dynamic frames."""
+        """Frames of a training set: N, or 2N with distinct dynamic frames."""
         return self.frames_per_set * (2 if self.dynamic_frames == "distinct" else 1)
+
+    def set_limits(self) -> tuple[int, int | None]:
+        """Fewest frames of a training set, and the one number that fits, or `None`."""
+        fewest = self.any_number()
+        if fewest is None:
+            return getattr(self.static_encoder, "compares", 1), self.set_size
+        return fewest, self.set_size if self.dynamic_frames == "distinct" else None
+
+    def any_number(self) -> int | None:
+        """Fewest frames of which f can be found; `None` where it takes N alone."""
+        return getattr(self.static_encoder, "fewest_frames", None)
 
     def build(self, input_shape: Shape) -> None:
         """Create all weights; `input_shape` is `(B, N, H, W, C)`."""
         if self.built:
             return
         frames_shape = (None, self.frames_per_set, *input_shape[2:])
-        features_shape = self.frame_encoder.compute_output_shape(frames_shape)
         static_shape = (None, self.static_dim)
         dynamic_shape = (None, self.frames_per_set, self.dynamic_dim)
-        self.frame_encoder.build(frames_shape)
-        self.static_encoder.build(features_shape)
-        self.dynamic_encoder.build(static_shape, features_shape)
-        self.prior.build(static_shape)
-        self.frame_decoder.build(static_shape, dynamic_shape)
-        self.sampling.build(static_shape, static_shape)
-        if not self.likelihood.built:  # one that came out of a file is
-            self.likelihood.build(frames_shape, frames_shape)
+        codes_shape = (None, self.static_dim + self.dynamic_dim)
+        self._decodes_frames = _has_one_input(self.frame_decoder)
+        if not self.frame_encoder.built:
+            self.frame_encoder.build((None, *input_shape[2:]))
+        maps = self.frame_encoder.compute_output_shape((None, *input_shape[2:]))[1:]
+        maps = maps if len(maps) == 3 else (1, 1, *maps)
+        features_shape = (None, self.frames_per_set, *maps)
+        for layer, shapes in (
+            (self.static_encoder, [features_shape]),
+            (self.dynamic_encoder, [static_shape, features_shape]),
+            (self.prior, [static_shape]),
+            (
+                self.frame_decoder,
+                [codes_shape]
+                if self._decodes_frames
+                else [static_shape, dynamic_shape],
+            ),
+            (self.sampling, [static_shape, static_shape]),
+            (self.likelihood, [frames_shape, frames_shape]),
+        ):
+            if not layer.built:  # one that came out of a file is
+                layer.build(*shapes)
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same model again, and which parts are frozen."""
-        frozen = [name for name in PARTS if not getattr(self, name).trainable]
+        own = {name: getattr(self, name) for name in self._own}
+        parts = (*_LAYERS, "likelihood")
+        frozen = [name for name in parts if not getattr(self, name).trainable]
         return {
             **super().get_config(),
             **({"frozen": frozen} if frozen and self.trainable else {}),
             "image_shape": self.image_shape,
-            "static_dim": self.static_dim,
-            "dynamic_dim": self.dynamic_dim,
-            "frames_per_set": self.frames_per_set,
-            "filters": self.filters,
-            "pair_filters": self.pair_filters,
-            "hidden_units": self.hidden_units,
+            **{name: getattr(self, name) for name in _SIZES},
             "aggregation": self.aggregation,
             "dynamic_frames": self.dynamic_frames,
             "dynamic_prior": self.dynamic_prior,
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
-            "kl_weight": self.kl_weight,
-            "static_kl_weight": self.static_kl_weight,
-            "kl_warmup": self.kl_warmup,
-            "free_bits": self.free_bits,
-            "independence_weight": self.independence_weight,
+            **keras.saving.serialize_keras_object(own),
             "seed": self.seed,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """Make the model that `get_config` has described.
-
-        Args:
-            config: What `get_config` gave.
-            custom_objects: As in Keras.
-
-        Returns:
-            A new `DDR` with random weights.
-        """
+        """Make the model that `get_config` has described, with random weights."""
         config = dict(config)
         frozen = config.pop("frozen", ())
+        for name in (*_LAYERS, "likelihood"):
+            if isinstance(config.get(name), dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name], custom_objects
+                )
         model = super().from_config(config, custom_objects)
         for name in frozen:
             getattr(model, name).trainable = False
         return model
 
-    def compile(
-        self,
-        optimizer: str | keras.optimizers.Optimizer | None = None,
-        loss: None = None,
-        jit_compile: bool | str = "auto",
-        **kwargs: Any,
-    ) -> None:
-        """Set the optimizer.
-
-        Args:
-            optimizer: A Keras optimizer or its name; the paper's Adam at 1e-4 where
-                `None`.
-            loss: Must be `None`, as must metrics: the loss is the negative ELBO, and
-                its parts are shown.
-            jit_compile: As in Keras.
-            **kwargs: As for `keras.Model.compile`.
-
-        Raises:
-            InputError: A loss or metrics were given.
-        """
-        if loss is not None:
-            raise InputError("DDR has its own loss, the negative ELBO; leave out loss=")
-        for name in ("metrics", "weighted_metrics", "loss_weights"):
-            if kwargs.get(name) is not None:
-                raise InputError(
-                    f"DDR has no labels to compare with; leave out {name}= and measure "
-                    "in a callback, or with keras_ddr.evaluation"
-                )
-        if optimizer is None:
-            optimizer = keras.optimizers.Adam(1e-4)
-        super().compile(
-            optimizer=optimizer, loss=None, jit_compile=jit_compile, **kwargs
-        )
-        self._requested_jit_compile = jit_compile
-        # Keras skips the state of an optimizer that isn't built when it loads weights.
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """What `compile` was given; Keras writes it into `.keras` files."""
-        config = super().get_compile_config()
-        if config:
-            # Keras would write what "auto" meant on this backend, and another one
-            # that loads the file would run slowly.
-            config["jit_compile"] = self._requested_jit_compile
-            config = _without_backend(config)
-        return config
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as before saving; Keras asks for this where compile is overridden."""
-        # Files of older versions name classes of PyTorch's.
-        config = _without_backend(config)
-        self.compile(**keras.saving.deserialize_keras_object(config))
+    # --- forward --------------------------------------------------------------------
 
     def call(self, frames: Tensor, training: bool | None = None) -> dict[str, Tensor]:
         """Encode sets of frames and decode them again; see the class."""
-        frames = self._intensities(frames)
-        features = self.frame_encoder(frames)
-        compared, features = self._roles(features)
+
+        def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
+            if training or self._evaluating:
+                return self.sampling(mean, log_variance, training=bool(training))
+            return mean
+
+        return self.forward_pass(self.intensities(frames), draw)
+
+    def forward_pass(
+        self, frames: Tensor, draw: Callable[[Tensor, Tensor], Tensor]
+    ) -> dict[str, Tensor]:
+        """The one pass that training, evaluation and likelihoods share.
+
+        Args:
+            frames: `(B, N, H, W, C)` (2N with distinct dynamic frames), floats in
+                [0, 1].
+            draw: Function of the mean and log-variance of a posterior, which gives the
+                f, and then the z, to go on with.
+
+        Returns:
+            Dict as `call` returns it.
+        """
+        compared, features = self.roles(self.features(frames))
         static_mean, static_log_variance = self.static_encoder(compared)
-        static = self._draw(static_mean, static_log_variance, training)
-        dynamic_mean, dynamic_log_variance = self.dynamic_encoder(static, features)
-        dynamic = self._draw(dynamic_mean, dynamic_log_variance, training)
-        prior_mean, prior_log_variance = self.prior(static)
+        static = draw(static_mean, static_log_variance)
         return {
-            "reconstruction_logits": self.frame_decoder(static, dynamic),
             "static_mean": static_mean,
             "static_log_variance": static_log_variance,
+            **self.given_static(static, features, draw),
+        }
+
+    def features(self, frames: Tensor) -> Tensor:
+        """Maps h `(…, h, w, c)` of frames `(…, H, W, C)`, floats in [0, 1]."""
+        leading = (-1, *frames.shape[1:-3])
+        x = self.frame_encoder(ops.reshape(frames, (-1, *frames.shape[-3:])))
+        maps = x.shape[1:] if len(x.shape) == 4 else (1, 1, *x.shape[1:])
+        return ops.reshape(x, (*leading, *maps))
+
+    def roles(self, of_set: Tensor) -> tuple[Tensor, Tensor]:
+        """Values of the frames that f comes from, and of those that are decoded."""
+        if self.dynamic_frames == "distinct":
+            return of_set[:, : self.frames_per_set], of_set[:, self.frames_per_set :]
+        return of_set, of_set
+
+    def given_static(
+        self,
+        static: Tensor,
+        features: Tensor,
+        draw: Callable[[Tensor, Tensor], Tensor],
+    ) -> dict[str, Tensor]:
+        """Second half of `forward_pass`: z and the outputs for f `(B, static_dim)`."""
+        dynamic_mean, dynamic_log_variance = self.dynamic_encoder(static, features)
+        prior_mean, prior_log_variance = self.prior(static)
+        dynamic = draw(dynamic_mean, dynamic_log_variance)
+        return {
+            "reconstruction_logits": self.outputs(static, dynamic),
             "dynamic_mean": dynamic_mean,
             "dynamic_log_variance": dynamic_log_variance,
             "prior_mean": prior_mean,
             "prior_log_variance": prior_log_variance,
         }
 
-    def _roles(self, of_set: Tensor) -> tuple[Tensor, Tensor]:
-        """What f is inferred from, and what z is inferred for; `(B, N, …)` each."""
-        if self.dynamic_frames == "distinct":
-            return of_set[:, : self.frames_per_set], of_set[:, self.frames_per_set :]
-        return of_set, of_set
+    def outputs(self, static: Tensor, dynamic: Tensor) -> Tensor:
+        """Outputs of the likelihood `(B, N, H, W, C)` of f and z `(B, N, dim z)`."""
+        if not self._decodes_frames:
+            return self.frame_decoder(static, dynamic)
+        number = dynamic.shape[1]
+        static = ops.repeat(ops.expand_dims(static, 1), number, axis=1)
+        codes = ops.concatenate([static, ops.cast(dynamic, static.dtype)], axis=-1)
+        x = self.frame_decoder(ops.reshape(codes, (-1, codes.shape[-1])))
+        return ops.reshape(x, (-1, number, *self.image_shape))
 
-    def _intensities(self, frames: Tensor, dtype: str | None = None) -> Tensor:
-        integers = keras.backend.standardize_dtype(frames.dtype).startswith(
-            ("int", "uint")
-        )
-        frames = ops.cast(frames, dtype or self.compute_dtype)
-        return frames / 255.0 if integers else frames
+    def intensities(self, frames: Tensor) -> Tensor:
+        """Frames as floats in [0, 1]: integers in float32, floats as they are."""
+        dtype = keras.backend.standardize_dtype(frames.dtype)
+        if not dtype.startswith(("int", "uint")):
+            return frames
+        return ops.cast(frames, "float32") / 255.0
 
-    def _draw(
-        self, mean: Tensor, log_variance: Tensor, training: bool | None
-    ) -> Tensor:
-        if training or self._evaluating:
-            return self.sampling(mean, log_variance, training=bool(training))
-        return mean
+    # --- loss -----------------------------------------------------------------------
 
-    def fit(
+    def compile(
         self,
-        x: Any = None,
-        y: None = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: int | str = "auto",
-        callbacks: Sequence[keras.callbacks.Callback] | None = None,
-        *,
-        shuffle: bool = True,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        objective: ELBO | None = None,
         **kwargs: Any,
-    ) -> keras.callbacks.History:
-        """Train on sets of frames; arguments as for `keras.Model.fit`.
+    ) -> None:
+        """Set the optimizer and the objective.
 
         Args:
-            x: A `FrameSets`, an array of sets `(S, N, H, W, C)`, or any data that
-                `keras.Model.fit` takes and that yields such batches.
-            y: Must be `None`: there are no labels.
-            batch_size: Sets a batch, for arrays; Keras takes 32 where `None`.
-            epochs: As in Keras.
-            verbose: As in Keras.
-            callbacks: List of Keras callbacks.
-            shuffle: As in Keras; a `FrameSets` has its own order and ignores it.
-            **kwargs: As for `keras.Model.fit`. `validation_data` takes what `x` takes.
-
-        Returns:
-            `keras.callbacks.History` with the keys `loss`, `reconstruction_loss`,
-            `kl_static`, `kl_dynamic`, and the same with `val_`.
+            optimizer: A Keras optimizer or its name; the paper's Adam at 1e-4 where
+                `None`.
+            objective: `ELBO` or one like it. Where `None`: that of the preset, or of
+                the last `compile`, else the ELBO.
+            **kwargs: As for `keras.Model.compile`, without a loss and metrics.
 
         Raises:
-            InputError: The frames do not fit the model or lie outside [0, 1].
-            LossNotFinite: The loss became NaN or infinite; it says where and in which
-                part.
+            InputError: A loss or metrics were given, or the objective needs two frames.
         """
-        x = self._checked(x, y, "x")
-        if kwargs.get("validation_data") is not None:
-            kwargs["validation_data"] = self._checked_validation(
-                kwargs["validation_data"]
+        if objective is not None:
+            self.objective = objective
+        if self.objective.independence_weight and self.frames_per_set < 2:
+            raise InputError(
+                f"independence_weight={self.objective.independence_weight} compares "
+                "the frames of a set; take frames_per_set of at least 2, or leave it "
+                "at 0"
             )
-        added = [LossWatch()]
-        if hasattr(x, "set_epoch"):
-            shuffle = False
-            if kwargs.get("steps_per_epoch") and hasattr(x, "with_steps"):
-                # Keras would carry an iterator over into the next epoch.
-                x = x.with_steps(kwargs.pop("steps_per_epoch"))
-            added.append(EpochSetter(x))
-        callbacks = _with_first(added, callbacks)
-        # A callback that restores sets it; of an interrupted training it would stay.
-        self._initial_epoch = 0
-        try:
-            return super().fit(
-                x,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                shuffle=shuffle,
-                **kwargs,
-            )
-        finally:
-            if isinstance(callbacks, keras.callbacks.CallbackList):  # the caller's
-                del callbacks.callbacks[: len(added)]
+        super().compile(optimizer, **kwargs)
+
+    @property
+    def objective(self) -> ELBO:
+        """The `ELBO` that training descends.
+
+        It may be replaced at any time, also between two epochs; TensorFlow and JAX
+        compile their steps anew then.
+        """
+        return self._objective
+
+    @objective.setter
+    def objective(self, objective: ELBO) -> None:
+        self._objective = objective
+        self.test_function = None  # made before each validation
+        if getattr(self, "train_function", None) is not None:
+            self.make_train_function(force=True)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Arguments of `compile`; Keras writes them into `.keras` files."""
+        config = super().get_compile_config()
+        if config:
+            config["objective"] = keras.saving.serialize_keras_object(self.objective)
+        return config
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the weight of the KL terms still rises."""
+        return float(self._step) < self.objective.kl_warmup
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: None = None,
+        y_pred: Any = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The objective of a batch; notes its parts for the history.
+
+        Args:
+            x: Frames `(B, N, H, W, C)`.
+            y: Not used.
+            y_pred: Dict that `call` returned for `x`.
+            sample_weight: `(B,)`, or `None` for equal weights; 0 leaves a set out.
+            training: Whether warm-up, free bits and the penalty of dependence apply.
+
+        Returns:
+            float32 scalar in nats: the (weighted) mean over the sets, and the losses
+            that layers added.
+        """
+        weight = self.total_weight(x, sample_weight)
+        weights = 1.0 / weight
+        if sample_weight is not None:
+            weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            weights = weights / ops.maximum(weight, 1e-7)
+        step = None
+        if training:
+            if self.objective.kl_warmup:
+                self._step.assign_add(1.0)
+            step = ops.convert_to_tensor(self._step)
+        _, frames = self.roles(ops.cast(self.intensities(x), "float32"))
+        loss, parts = self.objective(frames, y_pred, self.likelihood, weights, step)
+        for name, value in parts.items():
+            tracker = self._trackers[name]
+            tracker.update_state(ops.stop_gradient(value), sample_weight=weight)
+        added = self.losses
+        self._has_added_losses = bool(added)
+        for value in added:
+            loss += ops.sum(ops.cast(value, "float32"))
+        return loss
+
+    def total_weight(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
+        """Weight of a batch in means over batches, a float32 scalar."""
+        if sample_weight is None:
+            return ops.cast(ops.shape(x)[0], "float32")
+        return ops.sum(ops.cast(sample_weight, "float32"))
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """Means of the loss and its parts over the batches so far.
+
+        The loss is the sum of its parts, each weighted by the weights of its sets, and
+        not Keras's own mean, in which a padded batch counts as a full one; unless the
+        loss has further parts.
+        """
+        logs = super().get_metrics_result()
+        further = (
+            self._has_added_losses
+            or type(self).compute_loss is not DDR.compute_loss
+            or type(self.objective).__call__ is not ELBO.__call__
+        )
+        return logs if further else {**logs, "loss": self.objective.total(logs)}
+
+    # --- Keras ----------------------------------------------------------------------
+
+    def unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
+        """Frames of a batch, scaled once a step, and its weights."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self.intensities(x), y, sample_weight
 
     def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
         """ELBO and its parts, with draws that are the same at every call.
@@ -492,16 +531,15 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         Raises:
             InputError: The frames do not fit the model or lie outside [0, 1].
         """
-        if not kwargs.get("_use_cached_eval_dataset"):
-            x = self._checked(x, y, "x")
         self.sampling.reset_evaluation()
-        return super().evaluate(x, **kwargs)
+        return super().evaluate(x, y, **kwargs)
 
-    def test_step(self, *args: Any, **kwargs: Any) -> Any:
+    def test_step(self, *args: Any) -> Any:
         """Keras's step, with f and z drawn from their posteriors."""
+        *state, data = args
         self._evaluating = True
         try:
-            return super().test_step(*args, **kwargs)
+            return super().test_step(*state, self.unpack(data))
         finally:
             self._evaluating = False
 
@@ -521,38 +559,14 @@ class DDR(TrainStep, Objective, Inference, keras.Model):
         """
         outputs = super().predict(self._checked(x, None, "x"), **kwargs)
         logits = outputs.pop("reconstruction_logits")
-        return {"reconstruction": self._expected_images(logits), **outputs}
-
-    def _checked(self, x: Any, y: None, argument: str) -> Any:
-        if y is not None:
-            raise InputError(
-                "y was given, but DDR learns without labels; leave it out "
-                "(frames go in x, as sets of shape (sets, frames, height, width, "
-                "channels))"
-            )
-        if getattr(x, "adapts", False):
-            x = x.for_model(self.set_size)
-        exact = self.aggregation == "concat" or self.dynamic_frames == "distinct"
-        least = checks.least_frames(self.aggregation)
-        number = self.set_size if exact else None
-        return checks.check_sets(x, self.image_shape, number, argument, least)
-
-    def _checked_validation(self, data: Any) -> Any:
-        if isinstance(data, list) and all(np.ndim(part) == 4 for part in data):
-            data = (data,)  # sets, as for x; Keras takes a list for a tuple
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        x = self._checked(x, y, "validation_data")
-        return x if sample_weight is None else (x, None, sample_weight)
+        return {"reconstruction": self.expected_images(logits), **outputs}
 
 
-def _with_first(added: list[keras.callbacks.Callback], callbacks: Any) -> Any:
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        for callback in added:
-            callback.set_model(callbacks.model)
-        callbacks.callbacks[:0] = added
-        return callbacks
-    if callbacks is None:
-        callbacks = []
-    elif not isinstance(callbacks, list | tuple):
-        callbacks = [callbacks]
-    return [*added, *callbacks]
+def _has_one_input(layer: keras.layers.Layer) -> bool:
+    """Whether a layer takes one tensor, as stock layers and models do."""
+    if isinstance(layer, keras.Sequential):
+        return True
+    if isinstance(layer, keras.Model) and hasattr(layer, "inputs"):
+        return len(layer.inputs or ()) == 1
+    names = inspect.signature(layer.call).parameters
+    return len(set(names) - {"training", "mask"}) == 1

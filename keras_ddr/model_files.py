@@ -1,4 +1,4 @@
-"""What is looked at in a .keras file before Keras builds anything of it.
+"""Loading `.keras` files, after a look at what they ask for.
 
 Keras's safe mode runs no code of a file, but makes a model of any size and class that
 its configuration asks for, and takes weights whose checksum is wrong.
@@ -6,24 +6,27 @@ its configuration asks for, and takes weights whose checksum is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
 import math
+import pathlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import h5py
 import keras
 
 from keras_ddr.errors import InputError, reason_of
-from keras_ddr.model import DDR
+from keras_ddr.sequence_model import SequenceModel
 
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["check_model_file"]
+__all__ = ["check_model_file", "load_model_file"]
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {"metadata.json", _CONFIG, _WEIGHTS}
@@ -33,17 +36,49 @@ _MOST_PACKED = 20
 _MOST_TEXT = 16 << 20  # bytes of the JSON members
 
 
-def check_model_file(path: StrPath) -> None:
-    """Refuse a .keras file that is not a whole `DDR`, or asks for more than it holds.
+def load_model_file(path: StrPath) -> SequenceModel:
+    """Load a `.keras` file.
+
+    Load only files that you trust: Keras's safe mode stays on, but a model file is a
+    program in part.
 
     Args:
         path: File, as Keras saves it.
 
+    Returns:
+        `DDR`, or the `SequenceModel` that was saved; its class must be imported.
+
     Raises:
-        InputError: Its members are not those of a `DDR`, one of them is damaged or
+        InputError: It is not there, damaged, or no such model.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist as a file; give a run folder or a .keras file, or "
+            "go on with ddr fit --resume"
+        )
+    held = check_model_file(path)
+    try:
+        with _at_most(held):
+            return keras.saving.load_model(path, safe_mode=True)
+    # Keras and its backends may raise anything on a broken file.
+    except Exception as error:
+        raise _unusable(path, error) from error
+
+
+def check_model_file(path: StrPath) -> int:
+    """Refuse a .keras file that is damaged, or holds something else than a model.
+
+    Args:
+        path: File, as Keras saves it.
+
+    Returns:
+        Number of values in its weights, those of the optimizer included.
+
+    Raises:
+        InputError: Its members are not those of a model, one of them is damaged or
             unpacks to far more than it is, an object in it is neither one of Keras's
-            nor registered, or its weights are elsewhere or fewer than its
-            configuration needs.
+            nor registered, or its weights are elsewhere.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -52,16 +87,34 @@ def check_model_file(path: StrPath) -> None:
             if not isinstance(json.loads(members["metadata.json"]), dict):
                 raise ValueError("its metadata.json is no table")
         _check_objects(config)
-        needed, held = _least_weights(config), _weights(members[_WEIGHTS])
-        if needed > held:
-            raise ValueError(
-                f"its configuration needs {needed} weights, and it holds {held}"
-            )
+        return _weights(members[_WEIGHTS])
     # Parsers of archives, JSON and HDF5 may raise anything on a broken file.
     except Exception as error:
-        raise InputError(
-            f"{path} cannot be loaded as a model: {reason_of(error)}; restore it"
-        ) from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: StrPath, error: Exception) -> InputError:
+    return InputError(
+        f"{path} cannot be loaded as a model: {reason_of(error)}; restore it"
+    )
+
+
+@contextlib.contextmanager
+def _at_most(held: int) -> Iterator[None]:
+    """Stop layers from making more weights than a file holds, before they do."""
+    add_weight, needed = keras.layers.Layer.add_weight, 0
+
+    def counted(layer: keras.layers.Layer, shape: Any = None, *args: Any, **kw: Any):  # type: ignore[no-untyped-def]
+        nonlocal needed
+        needed += math.prod([shape] if isinstance(shape, int) else shape or ())
+        if needed > held:
+            raise ValueError(
+                f"its configuration needs more than the {held} weights that it holds"
+            )
+        return add_weight(layer, shape, *args, **kw)
+
+    with mock.patch.object(keras.layers.Layer, "add_weight", counted):
+        yield
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -88,10 +141,11 @@ def _check_objects(config: object) -> None:
     if not isinstance(config, dict):
         raise ValueError("its config.json is no table")
     registered = _registered(config)
-    if not (isinstance(registered, type) and issubclass(registered, DDR)):
+    if not (isinstance(registered, type) and issubclass(registered, SequenceModel)):
         raise ValueError(
-            f"it holds a {str(config.get('class_name'))[:80]}, not a DDR (a class of "
-            "your own must be imported before)"
+            f"it holds a {str(config.get('class_name'))[:80]}, not a DDR or another "
+            "SequenceModel (a class of your own must be imported before: ddr --import "
+            "MODULE)"
         )
     for part in _parts(config):
         name, module = part.get("class_name"), part.get("module")
@@ -128,36 +182,6 @@ def _registered(part: Mapping[str, Any]) -> Any:
     if not isinstance(name, str):
         return None
     return keras.saving.get_registered_object(name)
-
-
-def _least_weights(config: Mapping[str, Any]) -> int:
-    """Number of weights of the kernels that the configuration asks for.
-
-    0 where it does not say so in numbers, which the model refuses itself.
-    """
-    given: Any = config.get("config")
-    try:
-        height, width, channels = given["image_shape"]
-        names = "static_dim dynamic_dim frames_per_set filters pair_filters"
-        sizes = [given[name] for name in (*names.split(), "hidden_units")]
-        if not all(type(n) is int and n > 0 for n in (height, width, channels, *sizes)):
-            return 0
-    except (KeyError, TypeError, ValueError):
-        return 0
-    static, dynamic, number, filters, pair, hidden = sizes
-    area = (height // 16) * (width // 16)
-    aggregation = given.get("aggregation")
-    pairs = math.comb(number, 2) if aggregation == "concat" else 1
-    halves = 1 if aggregation == "pooled" else 2
-    encoder = 16 * channels * filters + 3 * 16 * filters**2
-    static_encoder = 9 * halves * filters * pair + 9 * pairs * pair**2
-    static_encoder += area * pair * hidden + hidden * 2 * static
-    dynamic_encoder = (static + area * filters) * hidden + hidden**2
-    standard = given.get("dynamic_prior") == "standard"
-    prior = 0 if standard else static * hidden + hidden**2
-    decoder = (static + dynamic) * area * filters + encoder
-    heads = (1 if standard else 2) * hidden * 2 * dynamic
-    return encoder + static_encoder + dynamic_encoder + prior + decoder + heads
 
 
 def _weights(content: bytes) -> int:

@@ -13,7 +13,7 @@ from keras_ddr.events import (
     smooth_curve,
     write_events,
 )
-from keras_ddr.inference import Codes
+from keras_ddr.sequence_model import Codes
 from keras_ddr.visualization import save_figure
 from keras_ddr.visualization.events import plot_events
 

@@ -91,8 +91,8 @@ def measure_likelihood(
     Returns:
         `LikelihoodScore`.
     """
-    if not hasattr(model, "elbo_parts"):
-        raise InputError("a likelihood takes a DDR; this model has no elbo_parts")
+    if not hasattr(model, "sampled_elbo"):
+        raise InputError("a likelihood takes a DDR; this model has no sampled_elbo")
     check_whole(sequences=len(sequences), sampled=sampled, samples=samples)
     number = model.frames_per_set
     positions = choose_sets(sequences, number, seed)
@@ -102,7 +102,7 @@ def measure_likelihood(
         batch = slice(start, start + _BATCH)
         indices = [sequence.index for sequence in sequences[batch]]
         frames = store.gather(indices, positions[batch])
-        parts.append(elbo_of_sets(model, frames, generator) / number)
+        parts.append(model.sampled_elbo(frames, generator) / number)
     parts = np.concatenate(parts)
     elbo = parts[:, 0] - parts[:, 1] - parts[:, 2]
     chosen = np.sort(generator.permutation(len(sequences))[:sampled])
@@ -147,44 +147,3 @@ def choose_sets(
     """
     generator = np.random.default_rng([seed, 0])
     return np.stack([generator.permutation(s.length)[:number] for s in sequences])
-
-
-def elbo_of_sets(
-    model: DDR, frames: NDArray[np.uint8], generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """The three parts of the ELBO of each set, with one draw of f and of z.
-
-    Args:
-        model: `DDR`.
-        frames: `(B, N, H, W, C)` uint8.
-        generator: NumPy generator of the draws.
-
-    Returns:
-        float64 `(B, 3)` in nats a set: log p(x | f, z), KL(q(z | f, x) ‖ p(z | f)) and
-        KL(q(f | x_S) ‖ p(f)).
-    """
-    # `DDR.call` draws with the random state of training, which must not move here.
-    x = ops.cast(ops.convert_to_tensor(frames), "float32") / 255.0
-    features = model.frame_encoder(x)
-    static = DiagonalGaussian(*model.static_encoder(features))
-    f = static.sample(_noise(generator, static.mean))
-    dynamic = DiagonalGaussian(*model.dynamic_encoder(f, features))
-    z = dynamic.sample(_noise(generator, dynamic.mean))
-    prior_mean, prior_log_variance = model.prior(f)
-    outputs = {
-        "reconstruction_logits": model.frame_decoder(f, z),
-        "static_mean": static.mean,
-        "static_log_variance": static.log_variance,
-        "dynamic_mean": dynamic.mean,
-        "dynamic_log_variance": dynamic.log_variance,
-        "prior_mean": prior_mean,
-        "prior_log_variance": prior_log_variance,
-    }
-    parts = model.elbo_parts(frames, outputs)
-    parts = [np.asarray(ops.convert_to_numpy(part), "float64") for part in parts]
-    return np.stack([-parts[0], parts[1], parts[2]], axis=1)
-
-
-def _noise(generator: np.random.Generator, like: Tensor) -> Tensor:
-    noise = generator.standard_normal(tuple(like.shape), "float32")
-    return ops.cast(ops.convert_to_tensor(noise), like.dtype)

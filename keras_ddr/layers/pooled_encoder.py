@@ -47,11 +47,17 @@ class PooledStaticEncoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.static_dim = static_dim
+        self.fewest_frames = 1
         self.filters = filters
         self.hidden_units = hidden_units
         self.frame_convolution, self.set_convolution = (
             keras.layers.Conv2D(
-                filters, 3, padding="same", dtype=self.dtype_policy, name=name
+                filters,
+                3,
+                padding="same",
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name=name,
             )
             for name in ("frame_convolution", "set_convolution")
         )

@@ -62,13 +62,21 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         check_choice(AGGREGATIONS, aggregation=aggregation)
         self.static_dim = static_dim
+        # Fewest frames that are compared, and from which any number will do.
+        self.compares = 2
+        self.fewest_frames = 2 if aggregation == "mean" else None
         self.filters = filters
         self.hidden_units = hidden_units
         self.aggregation = aggregation
 
         def convolution(name: str) -> keras.layers.Conv2D:
             return keras.layers.Conv2D(
-                filters, 3, padding="same", dtype=self.dtype_policy, name=name
+                filters,
+                3,
+                padding="same",
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name=name,
             )
 
         self.pair_convolution = convolution("pair_convolution")

@@ -1,8 +1,11 @@
-"""The folder of a run and what lies in it."""
+"""The folder of a run and the files in it."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import inspect
+import json
 import os
 import pathlib
 import shutil
@@ -10,24 +13,29 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import keras
+import numpy as np
 
-from keras_ddr import checksums, configs
-from keras_ddr.data import FrameSets
+from keras_ddr.arguments import check_choice
+from keras_ddr.checkpoints import Checkpoints, Progress, is_leftover, position
+from keras_ddr.data.sets import FrameSets
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_expanded, locked, read_json, replacing, this_process
-from keras_ddr.runs import history, origin, settings
-from keras_ddr.runs.checkpoints import Checkpoints, Progress, is_leftover, place
-from keras_ddr.runs.models import load_file
+from keras_ddr.model import DDR
+from keras_ddr.model_files import load_model_file
+from keras_ddr.presets import find_preset
+from keras_ddr.runs import history, settings, stores
+from keras_ddr.runs.settings import Training, given
+from keras_ddr.sequence_model import SequenceModel
 
 if TYPE_CHECKING:
-    from keras_ddr.data import FrameStore
-    from keras_ddr.model import DDR
+    from keras_ddr.data.store import FrameStore
     from keras_ddr.runs.history import Row
     from keras_ddr.typing import StrPath
 
-__all__ = ["Run"]
+__all__ = ["Run", "check_fits", "load_model"]
 
 _VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
+_OF_OPTIMIZER = ("learning_rate", "schedule", "clipnorm", "accumulate")
 
 
 class Run:
@@ -37,10 +45,10 @@ class Run:
 
     Attributes:
         path: `pathlib.Path` of the folder.
-        config: Dict as in config.json: "config" (its name), "model" (arguments of
-            `DDR`), "training" ("batch_size", "learning_rate", "schedule",
-            "clipnorm", "accumulate", "steps", "save_every", "seed"), "store",
-            "backend", "versions".
+        config: Dict as in config.json: "preset" (its name), "model" (as
+            `keras.saving.serialize_keras_object` writes a compiled model), "training"
+            (of `settings.Training`), "store", "backend", "versions".
+        checkpoints: `keras_ddr.checkpoints.Checkpoints`.
     """
 
     def __init__(self, path: StrPath, config: dict[str, Any]) -> None:
@@ -51,19 +59,31 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
+    @property
+    def training(self) -> Training:
+        """Settings of the training."""
+        return Training.of(self.config["training"])
+
+    @property
+    def weights(self) -> int:
+        """Number of the model's weights."""
+        return int(self.config["weights"])
+
     @classmethod
     def create(
         cls,
         path: StrPath,
         store: FrameStore | StrPath,
-        config: str = "small",
+        preset: str = "small",
         *,
-        model: Mapping[str, Any] | None = None,
+        model_class: type[SequenceModel] = DDR,
+        model: Mapping[str, Any] | SequenceModel | None = None,
+        objective: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         seed: int = 0,
         overwrite: bool = False,
     ) -> Self:
-        """Make a run folder, ready for `fit`; its model is made with random weights.
+        """Make a run folder, ready for `fit`.
 
         Initial weights come from Keras's global random state: for the same ones again
         call `keras.utils.set_random_seed` first, as `ddr fit` does.
@@ -71,13 +91,14 @@ class Run:
         Args:
             path: Folder to make; an empty one may exist.
             store: `FrameStore` or its path; it sets the image shape.
-            config: Name of a configuration, see `keras_ddr.configs`.
-            model: Dict of arguments of `DDR` that replace those of the configuration.
-            training: Dict that replaces values of the configuration: "batch_size"
-                (sequences), "learning_rate", "schedule" ("constant" or "cosine" decay
-                to 0), "clipnorm" (largest norm of the gradient of all weights, 0 for
-                any), "accumulate" (steps whose gradients are averaged before the
-                weights change; default 1), "steps", "save_every" (steps; default 500).
+            preset: Key of `model_class.presets`.
+            model_class: `DDR` or another `SequenceModel`.
+            model: Dict of arguments of the class that replace those of the preset; or
+                a compiled model, which the run trains as it is.
+            objective: Dict of arguments of the class's objective, such as `ELBO`, that
+                replace those of the preset.
+            training: Dict of values of `settings.Training` that replace those of the
+                preset. Where `model` is a model, its optimizer has its own.
             seed: Of the weights' random draws in training and of the frame sets.
             overwrite: Replace an older run at `path`.
 
@@ -91,37 +112,42 @@ class Run:
         check_expanded(path)
         path = pathlib.Path(path)
         _check_free(path, overwrite)
-        store = origin.open_store(store)
-        training = settings.training_settings(
-            configs.get(config)["training"], training, seed
-        )
-        arguments = {
-            **configs.get(config)["model"],
-            "image_shape": store.frame_shape,
-            **settings.given(model),
-            "seed": training["seed"],
-        }
-        network = settings.new_model(arguments, training)
-        run = cls(
-            path,
-            {
-                "format": settings.FORMAT,
-                "config": config,
-                "model": settings.plain_arguments(network, arguments),
-                "training": training,
-                "store": origin.describe(store),
-                "backend": keras.backend.backend(),
-                "versions": settings.versions(),
-            },
-        )
-        # Refuses what would only fail in training before anything is written.
+        store = stores.open_store(store)
+        own = isinstance(model, SequenceModel)
+        model_class = type(model) if own else model_class
+        defaults = find_preset(model_class.presets, preset)
+        settled = Training.of({**defaults.training, **given(training), "seed": seed})
+        if own:
+            _check_compiled(model, objective, training)
+            network = model
+        else:
+            arguments = {"image_shape": store.frame_shape, **given(model)}
+            if "seed" in inspect.signature(model_class.__init__).parameters:
+                arguments["seed"] = seed
+            network = model_class.from_preset(preset, **arguments)
+            network.compile(settled.optimizer(), **_objective(network, objective))
         if tuple(network.image_shape) != tuple(store.frame_shape):
             raise InputError(
                 f"image_shape={tuple(network.image_shape)}, but the frames of "
                 f"{store.path} are {tuple(store.frame_shape)}; leave it out"
             )
-        run.sets(store, steps=1)
-        run.validation_sets(store)
+        _build(network)
+        run = cls(
+            path,
+            {
+                "format": settings.FORMAT,
+                "preset": preset,
+                "model": keras.saving.serialize_keras_object(network),
+                "weights": network.count_params(),
+                "training": dataclasses.asdict(settled),
+                "store": stores.describe(store),
+                "backend": keras.backend.backend(),
+                "versions": settings.versions(),
+            },
+        )
+        # Refuses at once, not first in training.
+        run.sets(network, store, steps=1)
+        run.validation_sets(network, store)
         existed = path.exists()
         path.mkdir(parents=True, exist_ok=True)
         with run.alone():
@@ -134,7 +160,7 @@ class Run:
                 raise
         return run
 
-    def _begin(self, model: DDR) -> None:
+    def _begin(self, model: SequenceModel) -> None:
         """Put the first checkpoint and config.json in the place of an older run."""
         Checkpoints(self.path).remove_leftovers()  # of one that was killed
         beside = self.path / f".new.tmp-{this_process()}"
@@ -143,7 +169,7 @@ class Run:
         try:
             checkpoint = Checkpoints(beside).save(model, Progress())
             new.write_config()
-            # All is on the disk now; what follows needs no more space.
+            # All is on the disk now; the rest needs no more space.
             _remove(self.path)
             self.checkpoints.folder.mkdir()
             os.replace(checkpoint, self.checkpoints.folder / checkpoint.name)
@@ -180,9 +206,9 @@ class Run:
             )
         return cls(path, settings.read_config(file))
 
-    # --- what is in it --------------------------------------------------------------
+    # --- its files ------------------------------------------------------------------
 
-    def model(self, which: str = "best") -> DDR:
+    def model(self, which: str = "best") -> SequenceModel:
         """Load a model of this run.
 
         Args:
@@ -190,13 +216,12 @@ class Run:
                 newest checkpoint).
 
         Returns:
-            `DDR`.
+            `DDR`, or the class that was trained.
 
         Raises:
             InputError: There is none yet, or the file is damaged.
         """
-        if which not in ("best", "last"):
-            raise InputError(f"which={which!r}; use 'best' or 'last'")
+        check_choice(("best", "last"), which=which)
         while True:
             path = self.path / "model.keras" if which == "best" else self.checkpoint()
             if not self.history() or path is None:
@@ -205,7 +230,7 @@ class Run:
                     f"ddr fit --resume {self.path}"
                 )
             try:
-                return load_file(path)
+                return load_model_file(path)
             except InputError:
                 # A training may have put a newer one in its place since.
                 if path.exists() or path == self.checkpoint() or which == "best":
@@ -219,8 +244,7 @@ class Run:
         """Rows of history.csv.
 
         Returns:
-            List of dicts with the keys `COLUMNS`; "epoch" and "step" are integers, the
-            others floats, or `None` where there was no validation.
+            List of dicts as `history.read_history` returns it.
         """
         return history.read_history(self.path / "history.csv")
 
@@ -231,31 +255,22 @@ class Run:
     def step(self) -> int:
         """Number of the last step that is saved, 0 at the beginning."""
         checkpoint = self.checkpoint()
-        epoch, batch = (checkpoint and place(checkpoint)) or (0, 0)
-        return self._step_at(epoch, batch, self.history())
+        epoch, batch = (checkpoint and position(checkpoint)) or (0, 0)
+        before = [row["step"] for row in self.history() if row["epoch"] == epoch]
+        return (before[0] if before else 0) + batch
 
     def within_epoch(self) -> bool:
         """Whether the newest checkpoint is one in the middle of an epoch."""
         checkpoint = self.checkpoint()
-        _, batch = (checkpoint and place(checkpoint)) or (0, 0)
-        return batch > 0
+        return bool(checkpoint and (position(checkpoint) or (0, 0))[1])
 
-    @staticmethod
-    def _step_at(epoch: int, batch: int, rows: list[Row]) -> int:
-        before = [row["step"] for row in rows if row["epoch"] == epoch]
-        return (before[0] if before else 0) + batch
-
-    # --- what `fit` does with it ----------------------------------------------------
+    # --- `fit` ----------------------------------------------------------------------
 
     def write_config(self) -> None:
-        """Write config.json, with its checksum."""
+        """Write config.json."""
         with replacing(self.path / "config.json") as temporary:
-            text = checksums.json_text(self.config)
+            text = json.dumps(self.config, indent=2) + "\n"
             temporary.write_text(text, encoding="utf-8", newline="\n")
-
-    def write_history(self, rows: list[Row]) -> None:
-        """Replace history.csv."""
-        history.write_history(self.path / "history.csv", rows)
 
     def alone(self) -> contextlib.AbstractContextManager[bool]:
         """Let one process at a time write into the run; a context manager."""
@@ -266,11 +281,17 @@ class Run:
         )
 
     def sets(
-        self, store: FrameStore, steps: int, split: str = "train", **arguments: Any
+        self,
+        model: SequenceModel,
+        store: FrameStore,
+        steps: int,
+        split: str = "train",
+        **arguments: Any,
     ) -> FrameSets:
-        """Frame sets with the settings of this run.
+        """Frame sets for a model with the settings of this run.
 
         Args:
+            model: The model of this run.
             store: `FrameStore`.
             steps: Batches of an epoch.
             split: As for `FrameSets`.
@@ -279,23 +300,26 @@ class Run:
         Returns:
             `FrameSets`.
         """
-        training = self.config["training"]
-        arguments = {"batch_size": training["batch_size"], **arguments}
+        if model.frame_order != "random":
+            arguments |= {"order": model.frame_order, "stride": model.frame_stride}
         return FrameSets(
             store,
-            frames_per_set=settings.set_size(self.config["model"]),
+            frames_per_set=model.set_size,
             split=split,
-            seed=training["seed"],
+            seed=self.training.seed,
             steps=steps,
-            **arguments,
+            **{"batch_size": self.training.batch_size, **arguments},
         )
 
-    def validation_sets(self, store: FrameStore) -> FrameSets | None:
+    def validation_sets(
+        self, model: SequenceModel, store: FrameStore
+    ) -> FrameSets | None:
         """The fixed sets on which every epoch is judged, or `None` without val."""
-        number = settings.set_size(self.config["model"])
-        if not store.select(split="val", min_length=number):
+        span = (model.set_size - 1) * model.frame_stride + 1
+        if not store.select(split="val", min_length=span):
             return None
         return self.sets(
+            model,
             store,
             _VALIDATION_STEPS,
             split="val",
@@ -303,19 +327,26 @@ class Run:
             batch_size=_VALIDATION_BATCH,
         )
 
-    def publish_if_best(self, rows: list[Row], checkpoint: StrPath) -> None:
-        """The checkpoint becomes model.keras where its epoch, the last, is the best."""
+    def publish(
+        self, model: SequenceModel, rows: list[Row], checkpoint: pathlib.Path
+    ) -> None:
+        """Write history.csv, and model.keras where the last epoch is the best."""
+        names = history.columns(model.history_keys)
+        history.write_history(self.path / "history.csv", rows, names)
         best = history.best_row(rows)
-        if best is not None and best["epoch"] != rows[-1]["epoch"]:
+        if not rows or (best is not None and best["epoch"] != rows[-1]["epoch"]):
             return
         with replacing(self.path / "model.keras") as temporary:
             shutil.copyfile(checkpoint, temporary)
 
-    def restore(self) -> tuple[DDR, Progress, int]:
-        """What to go on from; history and model.keras are brought in line with it.
+    def note_files(self) -> None:
+        """Write down what the files of the run hold, for `ddr verify`."""
+
+    def restore(self) -> tuple[SequenceModel, Progress]:
+        """Model to go on with, and its progress; the other files follow them.
 
         Returns:
-            Tuple of the `DDR`, its `Progress` and its last step.
+            Tuple of the model and its `Progress`.
 
         Raises:
             InputError: Something is missing or damaged.
@@ -330,31 +361,97 @@ class Run:
                 "--overwrite"
             )
         # First, since a damaged checkpoint must not replace a model that is whole.
-        model = load_file(checkpoint)
+        model = load_model_file(checkpoint)
         progress = self.checkpoints.progress(checkpoint)
-        epoch = progress.epoch
-        rows = [row for row in self.history() if row["epoch"] <= epoch]
-        if [row["epoch"] for row in rows] != list(range(1, epoch + 1)):
-            raise InputError(
-                f"{self.path / 'history.csv'} lacks epochs before {checkpoint.name}; "
-                "restore it, or start a new run"
-            )
-        number = settings.set_size(self.config["model"])
-        if model.set_size != number:
-            raise InputError(
-                f"{self.path / 'config.json'} says sets of {number} frames, but the "
-                f"model takes {model.set_size}; restore it"
-            )
         values = len(model.metrics_variables) if progress.batch else 0
         if len(progress.metrics) != values:
             raise InputError(
                 f"{checkpoint}: its progress.json is of another model; restore it"
             )
-        self.write_history(rows)
-        # In the middle of an epoch this was done at the end of the one before.
-        if epoch and not progress.batch:
-            self.publish_if_best(rows, checkpoint)
-        return model, progress, self._step_at(epoch, progress.batch, rows)
+        if not progress.batch:  # else this was done at the end of the epoch before
+            self.publish(model, progress.history, checkpoint)
+        return model, progress
+
+
+def load_model(path: StrPath) -> SequenceModel:
+    """Load the best model of a run folder, or a model file.
+
+    Load only files that you trust: Keras's safe mode stays on, but a model file is a
+    program in part.
+
+    Args:
+        path: Run folder, or a file ending in .keras.
+
+    Returns:
+        `DDR`, or the `SequenceModel` that was saved; its class must be imported.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    path = pathlib.Path(path)
+    if path.suffix == ".keras" and not path.is_dir():
+        return load_model_file(path)
+    if path.is_file():
+        raise InputError(
+            f"{path} is no .keras file, and other formats are not read; give a run "
+            "folder or a .keras file"
+        )
+    return Run.open(path).model()
+
+
+def check_fits(model: SequenceModel, store: FrameStore) -> None:
+    """Refuse a store whose frames a model cannot take.
+
+    Args:
+        model: `SequenceModel`.
+        store: `FrameStore`.
+
+    Raises:
+        InputError: The frames have another shape.
+    """
+    if tuple(store.frame_shape) != tuple(model.image_shape):
+        raise InputError(
+            f"{store.path} holds frames of shape {tuple(store.frame_shape)}, but the "
+            f"model takes {tuple(model.image_shape)}; give the store it was trained on "
+            "or one of the same shape"
+        )
+
+
+def _check_compiled(
+    model: SequenceModel, objective: Any, training: Mapping[str, Any] | None
+) -> None:
+    """Refuse settings that a compiled model brings with it."""
+    if not model.compiled:
+        raise InputError("model is not compiled; call its compile first")
+    names = [name for name in _OF_OPTIMIZER if name in given(training)]
+    if names or objective:
+        names += ["objective"] if objective else []
+        raise InputError(
+            f"{', '.join(names)}: a compiled model brings its own; leave them out"
+        )
+
+
+def _objective(
+    model: SequenceModel, overrides: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Argument `objective` of `compile`, where settings of the preset are replaced."""
+    overrides = given(overrides)
+    if not overrides:
+        return {}
+    if model.objective_class is None:
+        raise InputError(
+            f"{', '.join(overrides)}: {type(model).__name__} has no such settings of "
+            "its objective; leave them out"
+        )
+    return {"objective": dataclasses.replace(model.objective, **overrides)}
+
+
+def _build(model: SequenceModel) -> None:
+    """Make the weights of a model and of its optimizer, so that they are saved."""
+    if not model.built:
+        model(np.zeros((1, model.set_size, *model.image_shape), "uint8"))
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def _check_free(path: pathlib.Path, overwrite: bool) -> None:
@@ -394,5 +491,5 @@ def _remove(path: pathlib.Path) -> None:
     for folder in ("checkpoint", "samples"):
         if (path / folder).is_dir():
             shutil.rmtree(path / folder)
-    for file in ("model.keras", "history.csv", "config.json"):
+    for file in ("model.keras", "history.csv", "manifest.json", "config.json"):
         (path / file).unlink(missing_ok=True)

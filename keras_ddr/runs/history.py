@@ -9,23 +9,27 @@ from typing import Any, TypeAlias
 from keras_ddr.errors import InputError
 from keras_ddr.files import bounded_lines, replacing
 
-__all__ = ["COLUMNS", "best_row", "read_history", "write_history"]
+__all__ = ["Row", "best_row", "columns", "read_history", "write_history"]
 
-# Of each name in COLUMNS a number, or `None`.
 Row: TypeAlias = dict[str, Any]
+"""Numbers of an epoch by name, or `None` for those that were not measured."""
 
-_PARTS = ("loss", "reconstruction_loss", "kl_static", "kl_dynamic")
-COLUMNS = (
-    "epoch",
-    "step",
-    *_PARTS,
-    *(f"val_{part}" for part in _PARTS),
-    "learning_rate",
-    "seconds",
-)
-"""Columns of history.csv: epochs and steps count from 1; losses in nats a set of N
-frames, means over the epoch; `val_` columns are empty where there is no val; seconds of
-the epoch with its validation."""
+_FIRST = ("epoch", "step")
+
+
+def columns(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns of history.csv.
+
+    Args:
+        parts: `SequenceModel.history_keys`.
+
+    Returns:
+        Names: epochs and steps count from 1; losses are means over the epoch; those
+        with `val_` are empty where there is no val; then the learning rate, and the
+        seconds of the epoch with its validation.
+    """
+    val = tuple(f"val_{part}" for part in parts)
+    return (*_FIRST, *parts, *val, "learning_rate", "seconds")
 
 
 def read_history(file: pathlib.Path) -> list[Row]:
@@ -35,7 +39,7 @@ def read_history(file: pathlib.Path) -> list[Row]:
         file: `pathlib.Path`; it may be absent.
 
     Returns:
-        List of dicts with the keys `COLUMNS`; "epoch" and "step" are integers, the
+        List of dicts with the keys `columns`; "epoch" and "step" are integers, the
         others floats, or `None` where there was no validation.
 
     Raises:
@@ -53,25 +57,30 @@ def read_history(file: pathlib.Path) -> list[Row]:
         raise InputError(f"{file} is damaged ({error}); restore or remove it") from None
 
 
-def write_history(file: pathlib.Path, rows: list[Row]) -> None:
-    """Write rows as `read_history` returns them, whole or not at all."""
+def write_history(file: pathlib.Path, rows: list[Row], names: tuple[str, ...]) -> None:
+    """Write rows with the columns `names`, whole or not at all."""
     with replacing(file) as temporary:
         with temporary.open("w", newline="", encoding="utf-8") as lines:
-            writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+            writer = csv.DictWriter(lines, names, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(as_numbers(row) for row in rows)
 
 
 def best_row(rows: list[Row]) -> Row | None:
     """The row with the smallest `val_loss`, or `None` where there is none."""
-    rows = [row for row in rows if math.isfinite(row["val_loss"] or math.nan)]
+    rows = [row for row in rows if math.isfinite(row.get("val_loss") or math.nan)]
     return min(rows, key=lambda row: row["val_loss"], default=None)
+
+
+def as_numbers(row: Row) -> Row:
+    """The row with whole epochs and steps, also where JSON made floats of them."""
+    return {**row, **{name: int(row[name]) for name in _FIRST}}
 
 
 def _parse(row: Mapping[str, str]) -> Row:
     if None in row or None in row.values():
         raise ValueError("a row has more or fewer cells than the header")
-    parsed = {name: float(row[name]) if row[name] else None for name in COLUMNS}
+    parsed = {name: float(row[name]) if row[name] else None for name in row}
     if parsed["loss"] is None:
         raise ValueError("an epoch without a loss")
-    return {**parsed, "epoch": int(row["epoch"]), "step": int(row["step"])}
+    return as_numbers(parsed)

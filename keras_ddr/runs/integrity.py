@@ -1,13 +1,14 @@
-"""Comparing the files of a run with what was written."""
+"""Comparing the files of a run with the state in which they were written."""
 
 from __future__ import annotations
 
 import pathlib
+import zipfile
 from typing import TYPE_CHECKING
 
 from keras_ddr import checksums
+from keras_ddr.checkpoints import Checkpoints
 from keras_ddr.errors import InputError
-from keras_ddr.runs.checkpoints import Checkpoints
 from keras_ddr.runs.folder import Run
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ def verify(path: StrPath, progress: Progress | None = None) -> checksums.Finding
         models += Checkpoints(path / "checkpoint").files()
         try:
             run = Run.open(path)
-            file = path / "config.json"
-            findings.add(file, checksums.check_json(file), "restore it")
             if run.history() and not (path / "model.keras").exists():
                 findings.problems.append(f"{path / 'model.keras'}: is missing; {again}")
             if run.checkpoint() is None:
@@ -49,14 +48,16 @@ def verify(path: StrPath, progress: Progress | None = None) -> checksums.Finding
             if not (path / "config.json").is_file():
                 raise
             findings.problems.append(str(error))
-    report = checksums.megabytes(progress, models)
     for file in models:
         try:
-            findings.add(file, checksums.check_archive(file, report), again)
+            with zipfile.ZipFile(file) as archive:
+                whole = archive.testzip() is None
         except FileNotFoundError:
             # A training may have put a newer one in its place since.
             if Checkpoints(file.parent).newest() is None:
                 findings.problems.append(f"{file}: is missing; {again}")
-        except OSError as error:
-            findings.problems.append(f"{file}: {error.strerror}; {again}")
+            continue
+        except Exception:  # zipfile raises many types on damage
+            whole = False
+        findings.add(file, whole, again)
     return findings

@@ -43,7 +43,7 @@ class TrainStep(_Base):
             Dict of the running means of the loss parts, named as in the history,
             and the new state.
         """
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = self.unpack(data)
         weights, others, optimizer, metrics = state
         # Scales the loss for the gradient and hands back the plain one.
         loss_and_gradients = jax.value_and_grad(
@@ -64,7 +64,7 @@ class TrainStep(_Base):
         )
         mapping = list(zip(self.metrics_variables, metrics, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            weight = self._total_weight(x, sample_weight)
+            weight = self.total_weight(x, sample_weight)
             self._loss_tracker.update_state(loss, sample_weight=weight)
             logs = self.compute_metrics(x, y, y_pred, sample_weight)
         metrics = [scope.get_current_value(v) for v in self.metrics_variables]

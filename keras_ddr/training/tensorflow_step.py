@@ -52,7 +52,7 @@ class TrainStep(_Base):
         """
         # When this is traced, the data is there, and with it TensorFlow's own limit.
         _keep_freed_memory()
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = self.unpack(data)
         weights = self.trainable_weights
         share = _share(x, sample_weight)
         with tf.GradientTape() as tape:
@@ -62,7 +62,7 @@ class TrainStep(_Base):
             scaled_loss = self.optimizer.scale_loss(loss * share)
         gradients = tape.gradient(scaled_loss, weights)
         self.optimizer.apply(_clipped_together(gradients, self.optimizer), weights)
-        weight = self._total_weight(x, sample_weight)
+        weight = self.total_weight(x, sample_weight)
         self._loss_tracker.update_state(loss, sample_weight=weight)
         return self.compute_metrics(x, y, y_pred, sample_weight)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import keras
 import torch
 
 from keras_ddr.training.memory import keep_freed_memory
@@ -39,7 +38,7 @@ class TrainStep(_Base):
         Returns:
             Dict of scalars, named as in the history.
         """
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = self.unpack(data)
         weights = self.trainable_weights
         self.zero_grad()
         y_pred = self(x, training=True)
@@ -48,6 +47,6 @@ class TrainStep(_Base):
         self.optimizer.scale_loss(loss).backward()
         with torch.no_grad():
             self.optimizer.apply([w.value.grad for w in weights], weights)
-        weight = self._total_weight(x, sample_weight)
+        weight = self.total_weight(x, sample_weight)
         self._loss_tracker.update_state(loss.detach(), sample_weight=weight)
         return self.compute_metrics(x, y, y_pred, sample_weight)

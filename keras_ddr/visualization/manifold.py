@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.gaussian import DiagonalGaussian
-    from keras_ddr.inference import Codes
+    from keras_ddr.sequence_model import Codes
     from keras_ddr.model import DDR
 
 __all__ = ["plot_manifold"]

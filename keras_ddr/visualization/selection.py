@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.inference import Codes
+    from keras_ddr.sequence_model import Codes
     from keras_ddr.model import DDR
 
 __all__ = ["encode_shown", "pick_frames", "pick_sequences"]

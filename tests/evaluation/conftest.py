@@ -10,7 +10,7 @@ from scipy.special import ndtr, ndtri
 from keras_ddr import DDR
 from keras_ddr.datasets import puppets
 from keras_ddr.gaussian import DiagonalGaussian
-from keras_ddr.inference import Codes
+from keras_ddr.sequence_model import Codes
 
 _NAMES = list(puppets.ATTRIBUTES)
 _CLASSES = {name: list(classes) for name, classes in puppets.ATTRIBUTES.items()}

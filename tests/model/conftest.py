@@ -1,10 +1,12 @@
 """A small model and sets of frames for it."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
-from keras_ddr import DDR
+from keras_ddr import DDR, ELBO
 
 
 @pytest.fixture
@@ -20,7 +22,11 @@ def small():
             "pair_filters": 5,
             "hidden_units": 8,
         }
-        return DDR(**{**defaults, **arguments})
+        names = {field.name for field in dataclasses.fields(ELBO)}
+        objective = {name: arguments.pop(name) for name in names & set(arguments)}
+        model = DDR(**{**defaults, **arguments})
+        model.objective = ELBO(**objective)
+        return model
 
     return make
 

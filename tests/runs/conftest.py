@@ -39,7 +39,7 @@ def create_run(path, store, model=None, training=None, **arguments):
 def without_pictures(request, monkeypatch):
     """Most tests look at none, and each run would compile what draws its first one."""
     if "pictures" not in request.keywords:
-        monkeypatch.setattr(fitting._Recorder, "_picture", lambda self, model: None)
+        monkeypatch.setattr(fitting._Recorder, "_picture", lambda self: None)
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
-"""Which store a run was made with."""
+"""The store that a run was made with."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_ddr.data import FrameStore
+from keras_ddr.data.store import FrameStore
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
-    from keras_ddr.runs.folder import Run
     from keras_ddr.typing import StrPath
 
 __all__ = ["describe", "open_store", "prepared_otherwise", "same_store"]
@@ -41,11 +41,14 @@ def describe(store: FrameStore) -> dict[str, Any]:
     }
 
 
-def same_store(run: Run, store: FrameStore | StrPath | None = None) -> FrameStore:
+def same_store(
+    known: Mapping[str, Any], run: StrPath, store: FrameStore | StrPath | None = None
+) -> FrameStore:
     """The store that a run was made with, wherever it is now.
 
     Args:
-        run: `Run`.
+        known: `Run.config["store"]`.
+        run: Path of the run, for messages.
         store: `FrameStore` or its path, if it was moved.
 
     Returns:
@@ -54,43 +57,42 @@ def same_store(run: Run, store: FrameStore | StrPath | None = None) -> FrameStor
     Raises:
         InputError: It is not there, or another one.
     """
-    wanted = run.config["store"]
     if store is None:
-        if not pathlib.Path(wanted["path"]).exists():
+        if not pathlib.Path(known["path"]).exists():
             raise InputError(
-                f"{wanted['path']}, the store of {run.path}, is not there; give its "
-                "new place as STORE"
+                f"{known['path']}, the store of {run}, is not there; give its new "
+                "place as STORE"
             )
-        store = wanted["path"]
+        store = known["path"]
     store = open_store(store)
     for name, value in _identity(store).items():
-        if value != wanted.get(name):
+        if value != known.get(name):
             raise InputError(
-                f"{store.path} is not the store that {run.path} was started with: its "
-                f"{name} is {value}, not {wanted.get(name)}; give that one, or start a "
+                f"{store.path} is not the store that {run} was started with: its "
+                f"{name} is {value}, not {known.get(name)}; give that one, or start a "
                 "new run"
             )
     return store
 
 
-def prepared_otherwise(run: Run, store: FrameStore) -> str:
-    """What differs in how frames of a store and of a run's own were cut out.
+def prepared_otherwise(known: Mapping[str, Any], store: FrameStore) -> str:
+    """Differences in how frames of a store and of a run's own were cut out.
 
     Args:
-        run: `Run`.
+        known: `Run.config["store"]`.
         store: `FrameStore`.
 
     Returns:
-        Text such as "crop none, not face"; "" where nothing does, or is not known.
+        Text such as "crop none, not face"; "" where there are none, or none known.
     """
-    known, here = run.config["store"].get("prepared") or {}, _preparation(store)
-    if {known.get("crop", "face"), here.get("crop", "face")} != {"face"}:
+    before, here = known.get("prepared") or {}, _preparation(store)
+    if {before.get("crop", "face"), here.get("crop", "face")} != {"face"}:
         # The other options are of faces.
-        known = {name: known[name] for name in ("crop", "background") if name in known}
+        before = {n: before[n] for n in ("crop", "background") if n in before}
     return "; ".join(
-        f"{name} {here[name]}, not {known[name]}"
+        f"{name} {here[name]}, not {before[name]}"
         for name in _PREPARATION
-        if name in known and name in here and known[name] != here[name]
+        if name in before and name in here and before[name] != here[name]
     )
 
 

@@ -8,23 +8,20 @@ import shutil
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 
-from keras_ddr import checksums
 from keras_ddr.errors import InputError
 from keras_ddr.files import replacing
 
-if TYPE_CHECKING:
-    from keras_ddr.model import DDR
-
-__all__ = ["Checkpoints", "MetricsRestorer", "Progress", "is_leftover", "place"]
+__all__ = ["Checkpoints", "Progress", "is_leftover", "position"]
 
 _NAME = re.compile(r"epoch-([0-9]{6,9})(?:-step-([0-9]{6,9}))?\.keras")
 # What is written under a temporary name in the folders of runs and checkpoints.
 _LEFTOVER = re.compile(
-    r"\.(epoch-[0-9]+(-step-[0-9]+)?|step-[0-9]+|config|history|model|new)\.tmp-.*"
+    r"\.(epoch-[0-9]+(-step-[0-9]+)?|step-[0-9]+|config|history|model|manifest|new)"
+    r"\.tmp-.*"
 )
 _MEMBER = "progress.json"
 _MOST_TEXT = 16 << 20  # bytes of it
@@ -40,7 +37,7 @@ class Progress:
         seconds: What these took.
         metrics: Values of `metrics_variables` after them, from which the means of the
             epoch go on; empty where `batch` is 0.
-        history: One dict for each complete epoch, where nothing else keeps them.
+        history: One dict for each complete epoch.
     """
 
     epoch: int = 0
@@ -50,11 +47,18 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def within(cls, model: DDR, epoch: int, batch: int, seconds: float) -> Self:
-        """The progress in the middle of an epoch."""
+    def within(
+        cls,
+        model: keras.Model,
+        history: list[dict[str, Any]],
+        batch: int,
+        seconds: float,
+    ) -> Self:
+        """The progress in the middle of the epoch after those of `history`."""
         values = [keras.ops.convert_to_numpy(v) for v in model.metrics_variables]
         # Python's floats hold those of float32 exactly, and JSON holds Python's.
-        return cls(epoch, batch, seconds, [float(value) for value in values])
+        metrics = [float(value) for value in values]
+        return cls(len(history), batch, seconds, metrics, history)
 
 
 class Checkpoints:
@@ -72,32 +76,22 @@ class Checkpoints:
 
     def newest(self) -> Path | None:
         """Path of the newest one, or `None`."""
-        return max(self.files(), key=lambda path: place(path) or (), default=None)
+        return max(self.files(), key=lambda path: position(path) or (), default=None)
 
     def files(self) -> list[Path]:
         """Paths of all that are there: more than one where a process was killed."""
-        return sorted(path for path in self.folder.glob("*.keras") if place(path))
+        return sorted(path for path in self.folder.glob("*.keras") if position(path))
 
-    def save(self, model: DDR, progress: Progress) -> Path:
-        """Save a model, and then remove the older ones.
-
-        Args:
-            model: Compiled `DDR`.
-            progress: `Progress`.
-
-        Returns:
-            Path of the file.
-        """
+    def save(self, model: keras.Model, progress: Progress) -> Path:
+        """Save a compiled model, and then remove the older ones; the file's path."""
         name = f"epoch-{progress.epoch:06d}"
         if progress.batch:
             name += f"-step-{progress.batch:06d}"
         path = self.folder / f"{name}.keras"
         with replacing(path) as temporary:
             model.save(temporary)
-            if progress.batch or progress.history:
-                with zipfile.ZipFile(temporary, "a") as archive:
-                    archive.writestr(_MEMBER, json.dumps(asdict(progress)))
-            checksums.add_to_archive(temporary)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(_MEMBER, json.dumps(asdict(progress)))
         for older in self.files():
             if older != path:
                 older.unlink()
@@ -122,25 +116,23 @@ class Checkpoints:
         Raises:
             InputError: It does not say.
         """
-        epoch, batch = place(path) or (0, 0)
         try:
-            with zipfile.ZipFile(path) as archive:
-                if _MEMBER not in archive.namelist() and not batch:
-                    return Progress(epoch)
-                with archive.open(_MEMBER) as file:
-                    text = file.read(_MOST_TEXT + 1)
+            with zipfile.ZipFile(path) as archive, archive.open(_MEMBER) as file:
+                text = file.read(_MOST_TEXT + 1)
             if len(text) > _MOST_TEXT:
                 raise ValueError(f"more than {_MOST_TEXT >> 20} MB")
             progress = Progress(**json.loads(text))
-            if (progress.epoch, progress.batch) != (epoch, batch):
-                raise ValueError("another place than its name says")
+            if (progress.epoch, progress.batch) != position(path):
+                raise ValueError("it is at another step than its name says")
+            if len(progress.history) != progress.epoch:
+                raise ValueError("it lacks epochs")
             progress.seconds = float(progress.seconds)
             progress.metrics = [float(value) for value in progress.metrics]
             progress.history = [
-                {str(name): float(value) for name, value in row.items()}
+                {str(name): value and float(value) for name, value in row.items()}
                 for row in progress.history
             ]
-        # An archive and what is in it can be broken in any way.
+        # zipfile and JSON raise many types on damage.
         except Exception as error:
             raise InputError(
                 f"{path}: its {_MEMBER} is damaged ({error}); restore it"
@@ -153,27 +145,7 @@ def is_leftover(name: str) -> bool:
     return _LEFTOVER.fullmatch(name) is not None
 
 
-def place(path: Path) -> tuple[int, int] | None:
+def position(path: Path) -> tuple[int, int] | None:
     """Epochs, and steps after them, by the name of a checkpoint; `None` for others."""
     match = _NAME.fullmatch(path.name)
     return match and (int(match[1]), int(match[2] or 0))
-
-
-class MetricsRestorer(keras.callbacks.Callback):
-    """Goes on with the means of an epoch in whose middle a training stopped.
-
-    Args:
-        values: `Progress.metrics`.
-    """
-
-    def __init__(self, values: list[float]) -> None:
-        super().__init__()
-        self._values = values
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Once; Keras has just set them to zero."""
-        values, self._values = self._values, []
-        if values:
-            variables = self.model.metrics_variables
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)

@@ -1,0 +1,414 @@
+"""The seam: a model of sequences, as the rest of the package knows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import keras
+import numpy as np
+
+from keras_ddr import checks
+from keras_ddr.arguments import check_choice, check_seed, check_whole
+from keras_ddr.errors import InputError
+from keras_ddr.gaussian import DiagonalGaussian
+from keras_ddr.presets import OWN, Preset, find_preset
+from keras_ddr.training.callbacks import EpochSetter, LossWatch
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from keras_ddr.typing import ImageShape
+
+__all__ = ["Codes", "SequenceModel"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Codes:
+    """Codes of one sequence; NumPy float32 arrays.
+
+    Attributes:
+        static: q(f | frames), arrays `(static_dim,)`.
+        dynamic: q(z | f, x) at the mean of f, arrays `(T, dynamic_dim)`.
+        prior: p(z | f) at the mean of f, arrays `(dynamic_dim,)`; the standard normal
+            of a model that has no other.
+    """
+
+    static: DiagonalGaussian[NDArray[np.float32]]
+    dynamic: DiagonalGaussian[NDArray[np.float32]]
+    prior: DiagonalGaussian[NDArray[np.float32]] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.prior is None:
+            zeros = np.zeros(self.dynamic.mean.shape[-1:], "float32")
+            object.__setattr__(self, "prior", DiagonalGaussian(zeros, zeros))
+
+    @property
+    def standardized(self) -> NDArray[np.float32]:
+        """z̃ = (z − μ_p(f)) / σ_p(f) of the means of z, `(T, dynamic_dim)`.
+
+        q(z | f, x), p(z | f) and the decoder all see f, so that a shift of z that
+        depends on f changes nothing in the ELBO: statements about z should hold for z̃.
+        """
+        return self.prior.standardize(self.dynamic.mean)
+
+
+class SequenceModel(keras.Model):
+    """One static code f a sequence and one dynamic code z a frame.
+
+    Runs, commands, evaluation and figures know this class alone. A model of your own
+    sets the attributes, registers itself with
+    `keras.saving.register_keras_serializable`, and defines `encode`, `decode`,
+    `get_config`, and `call` with `compute_loss` (or a `train_step`). With a learned
+    p(z | f) it also defines `standardize`, `unstandardize` and, with another p(f),
+    `draw_static`.
+
+    Attributes:
+        image_shape: `(H, W, C)` of a frame.
+        static_dim: Dimensions of f.
+        dynamic_dim: Dimensions of z.
+        frames_per_set: Fewest frames that `encode` takes.
+        frame_order: Training sets hold "random" frames of a sequence in no order, or
+            "ordered" ones, a window.
+        frame_stride: Distance of the frames of a window.
+        presets: Dict from a name to a `keras_ddr.presets.Preset`.
+        objective_class: Class of the object that `compile` takes as `objective`, or
+            `None`.
+    """
+
+    image_shape: ImageShape
+    static_dim: int
+    dynamic_dim: int
+    frames_per_set: int = 1
+    frame_order: str = "random"
+    frame_stride: int = 1
+    presets: ClassVar[dict[str, Preset]] = {"small": OWN}
+    objective_class: ClassVar[Callable[..., Any] | None] = None
+    built: bool
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> Self:
+        """Make a model with random weights from a preset.
+
+        Args:
+            name: Key of `presets`.
+            **overrides: Arguments of the class in place of the preset's.
+
+        Returns:
+            A new model; the objective of the preset is the one that `compile` uses
+            where it is given none.
+
+        Raises:
+            InputError: The name or an argument cannot be used.
+        """
+        preset = find_preset(cls.presets, name)
+        model = cls(**{**preset.model, **overrides})
+        if cls.objective_class is not None:
+            model.objective = cls.objective_class(**preset.objective)
+        return model
+
+    # --- what it is trained on ------------------------------------------------------
+
+    @property
+    def set_size(self) -> int:
+        """Frames of a training set."""
+        return self.frames_per_set
+
+    @property
+    def history_keys(self) -> tuple[str, ...]:
+        """Names of the loss and its parts, as the history shows them."""
+        return tuple(metric.name for metric in self.metrics)
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether the loss still changes by design."""
+        return False
+
+    def set_limits(self) -> tuple[int, int | None]:
+        """Fewest frames of a training set, and the one number that fits, or `None`."""
+        return self.set_size, self.set_size
+
+    # --- what it is used for --------------------------------------------------------
+
+    def encode(
+        self, frames: ArrayLike, *, seed: int = 0, noise: float = 0.0, **options: Any
+    ) -> Codes:
+        """Find f of a sequence and z of each of its frames.
+
+        Args:
+            frames: One sequence `(T, H, W, C)`, T ≥ `frames_per_set`; integers 0 to 255
+                or floats in [0, 1].
+            seed: Of every random choice.
+            noise: Posterior standard deviations of random noise on the mean of each z.
+            **options: Of the class.
+
+        Returns:
+            `Codes`.
+        """
+        raise NotImplementedError
+
+    def decode(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
+        """Images of f and z.
+
+        Args:
+            static: f, `(..., static_dim)`.
+            dynamic: z, `(..., dynamic_dim)`. Leading axes broadcast; z may have one
+                more, the frames: f `(B, static_dim)` with z `(B, N, dynamic_dim)`.
+
+        Returns:
+            Expected intensities, float32 in [0, 1], `(..., H, W, C)`.
+        """
+        raise NotImplementedError
+
+    def standardize(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
+        """z̃ of z: its place under p(z | f), which means the same for every f.
+
+        Args:
+            static: f, `(..., static_dim)`.
+            dynamic: z, `(..., dynamic_dim)`; leading axes broadcast.
+
+        Returns:
+            z̃, `(..., dynamic_dim)`; z itself where p(z | f) is a standard normal.
+        """
+        return np.asarray(dynamic, "float32")
+
+    def unstandardize(
+        self, static: ArrayLike, standardized: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Z of z̃, the inverse of `standardize`; arguments as there."""
+        return np.asarray(standardized, "float32")
+
+    def draw_static(
+        self, number: int, generator: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Draws of f ~ p(f), `(number, static_dim)`."""
+        return generator.standard_normal((number, self.static_dim), "float32")
+
+    def draw_dynamic(
+        self, static: NDArray[np.float32], generator: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """One draw of z ~ p(z | f) for each f `(..., static_dim)`."""
+        shape = (*static.shape[:-1], self.dynamic_dim)
+        return self.unstandardize(static, generator.standard_normal(shape, "float32"))
+
+    def sample(
+        self, sequences: int = 1, frames: int = 8, seed: int = 0
+    ) -> NDArray[np.float32]:
+        """Draw new sequences: f ~ p(f), z ~ p(z | f), and their images.
+
+        Args:
+            sequences: Number of sequences.
+            frames: Number of frames of each, in no order.
+            seed: Of the draws.
+
+        Returns:
+            Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
+        """
+        check_whole(sequences=sequences, frames=frames)
+        check_seed(seed=seed)
+        generator = np.random.default_rng(seed)
+        static = self.draw_static(sequences, generator)
+        repeated = np.broadcast_to(static, (frames, *static.shape))
+        dynamic = self.draw_dynamic(repeated, generator)
+        return self.decode(static, np.swapaxes(dynamic, 0, 1))
+
+    def swap(
+        self,
+        static_from: ArrayLike | Codes,
+        dynamic_from: ArrayLike | Codes,
+        align: str = "none",
+    ) -> NDArray[np.float32]:
+        """Images of one sequence's f with another's z.
+
+        Args:
+            static_from: Frames `(T, H, W, C)` of a sequence, or its `Codes`.
+            dynamic_from: The same of the sequence whose dynamics are wanted.
+            align: "none" takes z as it is. "prior" carries it over as z̃: its place
+                under the one p(z | f) becomes that under the other.
+
+        Returns:
+            Expected intensities, `(T, H, W, C)` float32 in [0, 1], one for each frame
+            of `dynamic_from`.
+
+        Raises:
+            InputError: `align` is not known, or the frames cannot be encoded.
+        """
+        check_choice(("none", "prior"), align=align)
+        static_from, dynamic_from = (
+            codes if isinstance(codes, Codes) else self.encode(codes)
+            for codes in (static_from, dynamic_from)
+        )
+        dynamic = dynamic_from.dynamic.mean
+        if align == "prior":
+            dynamic = self.unstandardize(
+                static_from.static.mean, dynamic_from.standardized
+            )
+        return self.decode(static_from.static.mean, dynamic)
+
+    # --- Keras ----------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        *,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Set the optimizer; the loss is the model's own.
+
+        Args:
+            optimizer: A Keras optimizer or its name; Adam at 1e-4 where `None`.
+            jit_compile: As in Keras.
+            **kwargs: As for `keras.Model.compile`.
+
+        Raises:
+            InputError: A loss or metrics were given.
+        """
+        for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.get(name) is not None:
+                raise InputError(
+                    f"{type(self).__name__} has its own loss and no labels to compare "
+                    f"with; leave out {name}= and measure in a callback, or with "
+                    "keras_ddr.evaluation"
+                )
+        if optimizer is None:
+            optimizer = keras.optimizers.Adam(1e-4)
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self._requested_jit_compile = jit_compile
+        # Keras skips the state of an optimizer that isn't built when it loads weights.
+        if self.built and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Arguments of `compile`; Keras writes them into `.keras` files."""
+        config = super().get_compile_config()
+        if config:
+            # Keras would write what "auto" meant on this backend, and another one
+            # that loads the file would run slowly.
+            config["jit_compile"] = self._requested_jit_compile
+            config = _without_backend(config)
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as before saving; Keras asks for this where compile is overridden."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(
+        self,
+        x: Any = None,
+        y: None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        *,
+        shuffle: bool = True,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Train on sets of frames; arguments as for `keras.Model.fit`.
+
+        Args:
+            x: A `FrameSets`, an array of sets `(S, N, H, W, C)`, or any data that
+                `keras.Model.fit` takes and that yields such batches.
+            y: Must be `None`: there are no labels.
+            batch_size: Sets a batch, for arrays; Keras takes 32 where `None`.
+            epochs: As in Keras.
+            verbose: As in Keras.
+            callbacks: List of Keras callbacks.
+            shuffle: As in Keras; a `FrameSets` has its own order and ignores it.
+            **kwargs: As for `keras.Model.fit`. `validation_data` takes what `x` takes.
+
+        Returns:
+            `keras.callbacks.History` with the keys `history_keys`, and the same with
+            `val_`.
+
+        Raises:
+            InputError: The frames do not fit the model or lie outside [0, 1].
+            LossNotFinite: The loss became NaN or infinite; it says where and in which
+                part.
+        """
+        x = self._checked(x, y, "x")
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self._checked_validation(
+                kwargs["validation_data"]
+            )
+        added = [LossWatch()]
+        if hasattr(x, "set_epoch"):
+            shuffle = False
+            if kwargs.get("steps_per_epoch") and hasattr(x, "with_steps"):
+                # Keras would carry an iterator over into the next epoch.
+                x = x.with_steps(kwargs.pop("steps_per_epoch"))
+            added.append(EpochSetter(x))
+        callbacks = _with_first(added, callbacks)
+        # A callback that restores sets it; of an interrupted training it would stay.
+        self._initial_epoch = 0
+        try:
+            return super().fit(
+                x,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=shuffle,
+                **kwargs,
+            )
+        finally:
+            if isinstance(callbacks, keras.callbacks.CallbackList):  # the caller's
+                del callbacks.callbacks[: len(added)]
+
+    def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
+        """Loss and its parts; arguments as for `keras.Model.evaluate`, `x` as in `fit`.
+
+        Raises:
+            InputError: The frames do not fit the model or lie outside [0, 1].
+        """
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x = self._checked(x, y, "x")
+        return super().evaluate(x, **kwargs)
+
+    def _checked(self, x: Any, y: None, argument: str) -> Any:
+        """Training data that fit the model."""
+        if y is not None:
+            raise InputError(
+                f"y was given, but {type(self).__name__} learns without labels; leave "
+                "it out (frames go in x, as sets of shape (sets, frames, height, "
+                "width, channels))"
+            )
+        if getattr(x, "adapts", False):
+            x = x.for_model(self.set_size, self.frame_order, self.frame_stride)
+        least, exact = self.set_limits()
+        return checks.check_sets(x, self.image_shape, exact, argument, least)
+
+    def _checked_validation(self, data: Any) -> Any:
+        if isinstance(data, list) and all(np.ndim(part) == 4 for part in data):
+            data = (data,)  # sets, as for x; Keras takes a list for a tuple
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x = self._checked(x, y, "validation_data")
+        return x if sample_weight is None else (x, None, sample_weight)
+
+
+def _without_backend(part: Any) -> Any:
+    """A configuration whose optimizers are Keras's, not PyTorch's own classes."""
+    if isinstance(part, list):
+        return [_without_backend(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    part = {name: _without_backend(item) for name, item in part.items()}
+    if str(part.get("module")).startswith("keras.src.backend.torch.optimizers"):
+        part.update(module="keras.optimizers", registered_name=None)
+    return part
+
+
+def _with_first(added: list[keras.callbacks.Callback], callbacks: Any) -> Any:
+    """Callbacks with those of the model in front."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        for callback in added:
+            callback.set_model(callbacks.model)
+        callbacks.callbacks[:0] = added
+        return callbacks
+    if callbacks is None:
+        callbacks = []
+    elif not isinstance(callbacks, list | tuple):
+        callbacks = [callbacks]
+    return [*added, *callbacks]
