@@ -26,6 +26,9 @@ from keras_ddr.data import (
 from keras_ddr.data.splits import checked_shares
 from keras_ddr.files import locked
 
+# Workers, which read and write stores, import no backend.
+WITHOUT_BACKEND = {**os.environ, "KERAS_DDR_WORKER": "1"}
+
 
 def _records(count=4, length=5, size=16, fill=None, **extra):
     for number in range(count):
@@ -567,6 +570,7 @@ def _heed_interrupts():
 def _start(path):
     process = subprocess.Popen(
         [sys.executable, "-c", _SLOW, str(path)],
+        env=WITHOUT_BACKEND,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -657,7 +661,10 @@ def test_full_disk(tmp_path):
     path = tmp_path / "store"
     write_store(path, _records(fill=7))
     result = subprocess.run(
-        [sys.executable, "-c", _FULL, str(path)], capture_output=True, text=True
+        [sys.executable, "-c", _FULL, str(path)],
+        env=WITHOUT_BACKEND,
+        capture_output=True,
+        text=True,
     )
     lines = result.stdout.splitlines()
     assert len(lines) == 2, result.stderr
@@ -686,6 +693,7 @@ print((peak() - first) // 1024)
 def test_memory_does_not_grow_with_the_store(tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", _MEMORY, str(tmp_path / "s")],
+        env=WITHOUT_BACKEND,
         capture_output=True,
         text=True,
         check=True,
@@ -710,6 +718,7 @@ def test_opening_does_not_read_the_frames(tmp_path):
     write_arrays(tmp_path / "s", frames)
     result = subprocess.run(
         [sys.executable, "-c", _OPENED, str(tmp_path / "s")],
+        env=WITHOUT_BACKEND,
         capture_output=True,
         text=True,
         check=True,

@@ -38,6 +38,44 @@ FRAMES = SEQUENCES * LENGTH
 HUGE = 8 << 30  # bytes of files that are one hole
 
 CASES = []
+# One case of each kind of bad input: those of the default run.
+EACH_KIND = {
+    "store frames.npy half",
+    "store frames with objects",
+    "store labels with a pickle",
+    "store labels with text",
+    "store table with start 'x'",
+    "store meta with version 99",
+    "store meta with labels None",
+    "shards one broken",
+    "place whose files are pipes",
+    "run config.json half",
+    "run config with format 99",
+    "run history of text",
+    "run model.keras half",
+    "run model with os.system in place of the model",
+    "run model with a module that is not there as likelihood",
+    "model file legacy.h5",
+    "run checkpoint half",
+    "video of text",
+    "video that is a playlist",
+    "videos with one of text",
+    "list binary",
+    "picture PNG empty",
+    "picture a pickle",
+    "pictures all broken",
+    "affwild box of NaN",
+    "affwild annotation out of range",
+    "affwild2 annotation binary",
+    "user labels binary",
+    "digits images cut",
+    "digits labels of images",
+    "digits packed broken",
+    "published digits of objects",
+    "sprites of text",
+    "detector a pickle",
+    "command fit, store broken",
+}
 
 
 @dataclass(frozen=True)

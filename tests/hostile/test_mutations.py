@@ -69,7 +69,13 @@ def _refused_or(read, *arguments):
     return None
 
 
-@pytest.mark.parametrize("name", STORE_FILES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[] if n == "meta.json" else pytest.mark.slow)
+        for n in STORE_FILES
+    ],
+)
 @limits
 @given(data=st.data())
 def test_a_damaged_store(originals, tmp_path_factory, name, data):
@@ -81,6 +87,7 @@ def test_a_damaged_store(originals, tmp_path_factory, name, data):
     _refused_or(read_store, folder)
 
 
+@pytest.mark.slow
 @limits
 @given(data=st.data())
 def test_damaged_settings_of_a_run(originals, tmp_path_factory, data):
@@ -108,6 +115,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["meta.json", "config.json"])
 @limits
 @given(data=st.data())
@@ -132,6 +140,7 @@ def test_any_value_in_place_of_another(originals, tmp_path_factory, name, data):
     _refused_or(read_store if store else runs.Run.open, folder)
 
 
+@pytest.mark.slow
 @limits
 @given(content=_damaged(POINTS))
 def test_damaged_points(tmp_path_factory, content):
@@ -145,6 +154,7 @@ def test_damaged_points(tmp_path_factory, content):
     )
 
 
+@pytest.mark.slow
 @limits
 @given(content=_damaged(LINES))
 def test_a_damaged_annotation(tmp_path_factory, content):
@@ -155,6 +165,7 @@ def test_a_damaged_annotation(tmp_path_factory, content):
     assert "\n" not in problem
 
 
+@pytest.mark.slow
 @limits
 @given(content=_damaged(ROWS))
 def test_a_damaged_annotation_of_columns(tmp_path_factory, content):
@@ -165,6 +176,7 @@ def test_a_damaged_annotation_of_columns(tmp_path_factory, content):
     assert read is None or read[0].shape[1] == 2
 
 
+@pytest.mark.slow
 @limits
 @given(content=_damaged(TABLE))
 def test_a_damaged_table_of_labels(tmp_path_factory, content):
