@@ -46,7 +46,7 @@ def test_parts_of_a_training_are_one(create):
     assert seen.events == ["begin", *epochs, "end"]
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("epoch", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_callback_that_stops(create, epoch):
     whole = runs.fit(create("whole", training=TRAINING), verbose=0, report=None)
     said = []

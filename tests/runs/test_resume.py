@@ -41,7 +41,7 @@ def assert_same(run, other):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("step", [1, 5])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_an_interrupted_run_ends_like_one_that_was_not(create, whole, step):
     run = create("interrupted")
     with pytest.raises(KeyboardInterrupt):
@@ -53,6 +53,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(create, whole, step):
     assert_same(run, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_precision_and_gradients_on_the_way_are_kept(create, precision):
     """Step 5 of 8 lies in the middle of three whose gradients are averaged."""
@@ -73,6 +74,7 @@ def test_an_interruption_after_the_last_step_of_all_changes_nothing(whole):
     assert numbers(whole) == before
 
 
+@pytest.mark.slow
 def test_what_lies_after_the_checkpoint_is_dropped(create, whole):
     run = create("killed")
     with pytest.raises(KeyboardInterrupt):
@@ -87,13 +89,14 @@ def test_what_lies_after_the_checkpoint_is_dropped(create, whole):
     assert_same(run, whole)
 
 
-def test_history_that_lacks_epochs_is_refused(create):
-    run = runs.fit(create(training={"steps": 4}), **fit_arguments)
-    (run.path / "history.csv").unlink()
+def test_history_that_lacks_epochs_is_refused(whole, tmp_path):
+    path = shutil.copytree(whole.path, tmp_path / "run")
+    (path / "history.csv").unlink()
     with pytest.raises(InputError, match="lacks epochs"):
-        runs.fit(run.path, **fit_arguments)
+        runs.fit(path, **fit_arguments)
 
 
+@pytest.mark.slow
 def test_more_steps_with_a_constant_schedule(create):
     training = {"schedule": "constant", "learning_rate": 1e-3}
     long = runs.fit(create("long", training={**training, "steps": 6}), **fit_arguments)
@@ -112,6 +115,7 @@ def test_more_steps_with_a_cosine_schedule_are_refused(whole):
         runs.fit(whole.path, steps=20, **fit_arguments)
 
 
+@pytest.mark.slow
 def test_a_moved_store_is_known_by_its_frames(create, store, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(store.path, copy)

@@ -69,6 +69,7 @@ def test_stopped_again_and_again_it_ends_as_if_it_never_was(create, undisturbed)
     assert_same(run, undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "moment"), [(4, "step"), (4, "validation")])
 def test_at_the_end_of_an_epoch_its_checkpoint_is_enough(
     create, undisturbed, step, moment
@@ -81,12 +82,14 @@ def test_at_the_end_of_an_epoch_its_checkpoint_is_enough(
     assert_same(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_in_the_last_step_there_is_nothing_to_stop(create, undisturbed):
     run = create(training=TRAINING)
     runs.fit(run, callbacks=[Send(signal.SIGTERM, 8)], **fit_arguments)
     assert_same(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_signal_saves_no_broken_weights(create):
     """It comes before the loss that is not finite was looked at."""
     run = create(training=TRAINING)
@@ -97,6 +100,7 @@ def test_a_signal_saves_no_broken_weights(create):
     assert run.checkpoint().name == "epoch-000000.keras"
 
 
+@pytest.mark.slow
 def test_in_the_middle_of_averaged_gradients(create):
     arguments = {
         "model": {"kl_warmup": 6},
@@ -110,6 +114,7 @@ def test_in_the_middle_of_averaged_gradients(create):
     assert_same(run, whole)
 
 
+@pytest.mark.slow
 def test_more_steps_after_a_stop_in_the_last_epoch(create):
     """The epoch that was to end at step 4 of 4 goes on to its full length."""
     training = {"schedule": "constant", "save_every": 6}
@@ -130,6 +135,7 @@ def test_more_steps_after_a_stop_in_the_last_epoch(create):
     assert_same(runs.Run.open(short.path), long)
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_at_once(create):
     class Twice(Send):
         def on_train_batch_begin(self, batch, logs=None):
@@ -161,6 +167,7 @@ with request.listening():
     assert done.stdout == f"{int(number)}\n"
 
 
+@pytest.mark.slow
 def test_a_damaged_progress_is_refused(create):
     import zipfile
 
