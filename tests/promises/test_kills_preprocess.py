@@ -24,6 +24,7 @@ pytestmark = [
         keras.backend.backend() != "tensorflow", reason="the same on every backend"
     ),
 ]
+SLOW = pytest.mark.slow
 
 
 def start(folder, *arguments):
@@ -59,7 +60,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("work", ["puppets", "videos"])
+@pytest.mark.parametrize("work", ["puppets", pytest.param("videos", marks=SLOW)])
 def test_a_store_is_whole_or_not_there_wherever_it_is_killed(tmp_path, work):
     """Before every third operation on a file, and at random moments."""
     script = pathlib.Path(__file__).with_name("store_kills.py")
@@ -98,7 +99,7 @@ def test_one_writer_of_a_store_at_a_time(tmp_path):
     assert len(FrameStore.open(tmp_path / "S")) == 300
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "codes.csv"])
+@pytest.mark.parametrize("name", ["codes.npz", pytest.param("codes.csv", marks=SLOW)])
 def test_killed_encoding_leaves_the_older_file(tmp_path, rng, name):
     frames = rng.integers(0, 256, (40, 12, 16, 16, 3), "uint8")
     write_arrays(tmp_path / "S", frames)
