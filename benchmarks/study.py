@@ -49,13 +49,21 @@ TOLERANCE = 1e-3
 _KEY = ("setting", "seed", "encoding")
 # The likelihood does not depend on the way of encoding, and a judge takes long.
 _ENCODED_METRICS = ("reconstruction", "probes", "swap", "verification", "axis")
-# What another machine or day may change.
+# Another machine or day may change these columns.
 _INCIDENTAL = ("versions.", "seconds.", "threads")
 # Metrics that have no scale of 1 around them.
 _RELATIVE = ("swap", "reconstruction.mse", "likelihood")
-_JUDGED = ("judge.", "msd.")
+_JUDGED = "judge."
 _JUDGE_TOLERANCE = 0.05
 _JUDGES = {}
+# Arguments of a setting that are those of the objective.
+_OBJECTIVE = {
+    "kl_weight",
+    "static_kl_weight",
+    "kl_warmup",
+    "free_bits",
+    "independence_weight",
+}
 
 
 # --- the list of settings ----------------------------------------------------------
@@ -256,20 +264,16 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
     network = run.model()
     history = run.history()
     encodings = encodings_of(plan, data, name)
-    evaluated = {"metrics": "all", **plan["data"][data]["evaluation"]}
+    judge_steps = plan["data"][data]["judge_steps"]
     for way in ways:
         began = time.perf_counter()
-        default = way == DEFAULT
+        metrics = _ENCODED_METRICS
+        if way == DEFAULT:
+            metrics = ["likelihood", *metrics]
+            if judge_steps:
+                metrics.append(judge_of(store, split, judge_steps))
         report = evaluation.evaluate(
-            network,
-            store,
-            split,
-            encoding=encodings[way],
-            **(
-                {**evaluated, "judge": judge_of(store, split, evaluated)}
-                if default
-                else {"metrics": _ENCODED_METRICS}
-            ),
+            network, store, split, metrics=metrics, encoding=encodings[way]
         )
         content = report.to_dict()
         content["skipped"] = {
@@ -293,12 +297,10 @@ def make_rows(plan, data, store_path, folder, split, name, seed, ways):
     gc.collect()
 
 
-def judge_of(store, split, evaluated):
+def judge_of(store, split, steps):
     """The judge that `evaluate` would train, once for all models of this process."""
     from keras_ddr import InputError
-    from keras_ddr.evaluation import train_judge
-    from keras_ddr.evaluation.judge import STEPS
-    from keras_ddr.evaluation.targets import choose_targets
+    from keras_ddr.evaluation import Judge, choose_targets, train_judge
 
     key = str(store.path), split
     if key not in _JUDGES:
@@ -306,14 +308,10 @@ def judge_of(store, split, evaluated):
         try:
             attributes, action = choose_targets(store, train, store.select(split))
         except InputError:  # `evaluate` says why there is none
-            return None
-        _JUDGES[key] = train_judge(
-            store,
-            train,
-            [*attributes, action],
-            steps=evaluated.get("judge_steps", STEPS),
-        )
-    return _JUDGES[key]
+            return Judge(steps)
+        targets = [*attributes, action]
+        _JUDGES[key] = train_judge(store, train, targets, steps=steps)
+    return Judge(trained=_JUDGES[key])
 
 
 def _threads():

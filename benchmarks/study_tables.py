@@ -75,7 +75,7 @@ MEASURES = {
     "swap z̃": (_thousandths("swap.swap_prior"), 2, -1),
     "ratio": (_ratio, 2, -1),
     "EER z̃": (_column("verification.z~.value"), 3, 1),
-    "MSD": (_column("msd.mean"), 3, 1),
+    "MSD": (_column("judge.msd.mean"), 3, 1),
     "ELBO": (_sequence_elbo, 1, 1),
     "KL f": (_column("likelihood.kl_static"), 1, 0),
     "KL z": (_column("likelihood.kl_dynamic"), 1, 0),

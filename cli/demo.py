@@ -15,7 +15,7 @@ from ddr_cli.progress import Counter, duration
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = ["demo"]
 
@@ -98,8 +98,12 @@ def demo(
             error.exit_code - 128,
         ) from None
     model = run.model()
+    encoded = Counter("sequences encoded")
     report = evaluation.evaluate(
-        model, store, seed=seed, progress=Counter("sequences encoded")
+        model,
+        store,
+        seed=seed,
+        progress=lambda _, done, total: encoded(done, total) if total else None,
     )
     write_json(out / "metrics.json", report.to_dict())
     pictures = _draw(model, store, out, seed)
@@ -110,21 +114,21 @@ def demo(
 
 
 def _draw(
-    model: DDR, store: FrameStore, out: pathlib.Path, seed: int
+    model: SequenceModel, store: FrameStore, out: pathlib.Path, seed: int
 ) -> list[tuple[str, pathlib.Path]]:
     from keras_ddr import visualization
     from keras_ddr.visualization.explorer import explorer_page, save_explorer
     from keras_ddr.visualization.selection import encode_shown, pick_sequences
 
     shown = pick_sequences(store, 4, "test", model.frames_per_set, seed)
-    encoded = [encode_shown(model, store, sequence, [0]) for sequence in shown]
+    encoded = list(encode_shown(model, store, [(sequence, [0]) for sequence in shown]))
     figures = {
         "reconstruction": visualization.plot_reconstruction(model, store, shown),
         "manifold": visualization.plot_manifold(
             model,
-            [codes for _, codes, _ in encoded],
+            [identity.static for identity in encoded],
             names=[sequence.name for sequence in shown],
-            originals=[frames[rows[0]] for frames, _, rows in encoded],
+            originals=[identity.frames[0] for identity in encoded],
         ),
         "swap": visualization.plot_swap(model, store, split="test", seed=seed),
     }

@@ -24,9 +24,8 @@ __all__ = ["encode"]
 @click.option(
     "--sets",
     type=click.IntRange(1),
-    default=16,
-    show_default=True,
-    help="Random sets of frames that f of a sequence is taken from.",
+    help="Random sets of frames that f of a sequence is taken from.  [default: that of "
+    "the model, 16 of DDR]",
 )
 @seed_option("Of the choice of these sets, and of --noise.")
 @click.option(
@@ -43,7 +42,7 @@ def encode(
     store: str,
     out: str,
     split: str,
-    sets: int,
+    sets: int | None,
     seed: int,
     noise: float,
     backend: str | None,
@@ -61,6 +60,8 @@ def encode(
 
     check_output_path(out, SUFFIXES)
     model, store, split = open_both(run, store, split)
+    options = {"seed": seed, "noise": noise}
+    if sets is not None:
+        options["sets"] = sets
     progress = Counter("sequences encoded")
-    path = write_codes(out, model, store, split, sets, seed, progress, noise=noise)
-    click.echo(path)
+    click.echo(write_codes(out, model, store, split, progress=progress, **options))

@@ -1,7 +1,11 @@
-"""`ddr evaluate`."""
+"""`ddr evaluate`; its measures describe themselves."""
 
+from __future__ import annotations
+
+import dataclasses
+import functools
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,29 +16,81 @@ from ddr_cli.arguments import (
     split_option,
     store_argument,
 )
-from ddr_cli.backend import select_backend
+from ddr_cli.backend import select_backend, without_backend
 from ddr_cli.progress import Counter, duration
+
+if TYPE_CHECKING:
+    from keras_ddr.evaluation import Measure
 
 __all__ = ["evaluate"]
 
-_METRICS = (
-    "likelihood",
-    "reconstruction",
-    "probes",
-    "swap",
-    "verification",
-    "axis",
-    "judge",
+
+class _Command(click.Command):
+    """Adds what the measures say of themselves, once help or options are asked for."""
+
+    @property
+    def params(self) -> list[click.Parameter]:
+        """Options of the command and of the measures."""
+        return [*self._params, *_options()]
+
+    @params.setter
+    def params(self, params: list[click.Parameter]) -> None:
+        self._params = params
+
+    def format_help_text(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Write the docstring, then a line for each measure."""
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Measures"):
+            formatter.write_dl([(name, m.about) for name, m in _measures().items()])
+
+
+def _measures() -> dict[str, type[Measure]]:
+    """The measures there are, without loading Keras."""
+    without_backend()
+    from keras_ddr.evaluation import METRICS
+
+    return METRICS
+
+
+@functools.cache
+def _options() -> list[click.Option]:
+    """Option --only, and those of the measures themselves."""
+    only = click.Option(
+        ["--only", "metrics"],
+        type=click.Choice(list(_measures())),
+        multiple=True,
+        help="Measure this; may be given several times.  [default: everything]",
+    )
+    return [only, *(option for *_, option in _options_of_measures())]
+
+
+@functools.cache
+def _options_of_measures() -> list[tuple[str, str, click.Option]]:
+    """Name of a measure, its field, and the option that sets this field."""
+    found = []
+    for name, measure in _measures().items():
+        for field in dataclasses.fields(measure):
+            about = field.metadata
+            if "flag" not in about:
+                continue
+            several = about["several"]
+            default = "" if several else f"  [default: {field.default}]"
+            option = click.Option(
+                [about["flag"], f"{name}_{field.name}"],
+                type=str if several else click.IntRange(1),
+                multiple=several,
+                metavar="LABEL" if several else None,
+                help=about["help"] + default,
+            )
+            found.append((name, field.name, option))
+    return found
+
+
+@click.command(
+    cls=_Command, short_help="What f and z know, and how well dynamics carry over."
 )
-_FITTED = ("probes", "axis", "judge")  # on frames of the other split
-_COUNTED = {
-    "encoding": "sequences encoded",
-    "likelihood": "log-likelihoods found",
-    "judge": "steps of the judge",
-}
-
-
-@click.command(short_help="What f and z know, and how well dynamics carry over.")
 @run_argument
 @store_argument
 @split_option("test", "Split to score on.", whole=False)
@@ -48,33 +104,6 @@ _COUNTED = {
     "--sequences",
     type=click.IntRange(2),
     help="Most sequences of each split, chosen at random.  [default: all]",
-)
-@click.option(
-    "--only",
-    "metrics",
-    type=click.Choice(_METRICS),
-    multiple=True,
-    help="Measure this; may be given several times.  [default: everything]",
-)
-@click.option(
-    "--attribute",
-    "attributes",
-    metavar="LABEL",
-    multiple=True,
-    help="Sequence label that the judge names; may be given several times.  "
-    "[default: all categorical ones]",
-)
-@click.option(
-    "--action",
-    metavar="LABEL",
-    multiple=True,
-    help="Frame label that the judge names; several are joined.  [default: animation "
-    "with direction, or pose]",
-)
-@click.option(
-    "--judge-steps",
-    type=click.IntRange(1),
-    help="Training steps of the judge.  [default: 1000]",
 )
 @click.option(
     "--noise",
@@ -92,33 +121,18 @@ _COUNTED = {
 def evaluate(
     run: str,
     store: str,
-    split: str,
-    fit_split: str,
-    sequences: int | None,
-    metrics: tuple[str, ...],
-    attributes: tuple[str, ...],
-    action: tuple[str, ...],
-    judge_steps: int | None,
-    noise: float | None,
     out: str | None,
-    seed: int,
+    noise: float | None,
     backend: str | None,
+    metrics: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Measure what RUN has learned, on sequences of STORE.
 
-    \b
-    likelihood      ELBO and its parts, importance-sampled log p(x)
-    reconstruction  mean squared error and SSIM
-    probes          each label read from f, z and z~, beside chance
-    swap            f of one sequence with z of another, against the true frame
-    verification    equal error rate: is it the same person?
-    axis            MIG and DCI: one component of z for each factor?
-    judge           what a classifier of real frames sees in frames with f or z
-                    drawn anew, and the MSD score
-
     z~ is z as a standard score under p(z|f). f should know what stays in a sequence,
     z~ what changes. What the labels of STORE do not allow is left out and said.
-    """  # noqa: D301
+    """
+    measures = _chosen(metrics, options)
     select_backend(backend)
     from ddr_cli.opening import open_both
     from keras_ddr import evaluation
@@ -126,39 +140,20 @@ def evaluate(
 
     if out is not None:
         check_output_path(out, [".json"])
-    fitted = [name for name in metrics or _FITTED if name in _FITTED]
-    if split == fit_split and fitted:
+    fitted = [measure.name for measure in measures if "fit" in measure.needs]
+    if options["split"] == options["fit_split"] and fitted:
         raise click.UsageError(
             f"--split and --fit-split are the same; {', '.join(fitted)} would be "
             "scored on what they were fitted on (--only reconstruction would not)"
         )
-    if metrics and "judge" not in metrics:
-        for option, value in (
-            ("--attribute", attributes),
-            ("--action", action),
-            ("--judge-steps", judge_steps),
-        ):
-            if value:
-                raise click.UsageError(f"{option} is of the judge; add --only judge")
-    model, store, _ = open_both(run, store)
-    stages = _Stages()
-    options: dict[str, Any] = {}
-    if judge_steps is not None:
-        options["judge_steps"] = judge_steps
-    if noise is not None:
-        options["encoding"] = {"noise": noise}
+    model, opened, _ = open_both(run, store)
+    stages = _Stages({measure.name: measure.counted for measure in measures})
     report = evaluation.evaluate(
         model,
-        store,
-        split,
-        fit_split,
-        sequences,
-        seed,
-        metrics=metrics or "all",
-        attributes=attributes or None,
-        action=action or None,
-        progress=stages.progress,
-        stage=stages.begin,
+        opened,
+        metrics=measures,
+        encoding=None if noise is None else {"noise": noise},
+        progress=stages,
         **options,
     )
     stages.end()
@@ -171,22 +166,37 @@ def evaluate(
         click.echo(f"\nmetrics: {out}")
 
 
-class _Stages:
-    """Says what is measured, and how long it took."""
+def _chosen(metrics: tuple[str, ...], options: dict[str, Any]) -> list[Measure]:
+    """Measures with the options that are theirs, which are taken out of `options`."""
+    chosen = dict.fromkeys(metrics or _measures())
+    given: dict[str, dict[str, Any]] = {name: {} for name in chosen}
+    for name, field, option in _options_of_measures():
+        value = options.pop(f"{name}_{field}")
+        if not value:
+            continue
+        if name not in given:
+            flag = option.opts[0]
+            raise click.UsageError(f"{flag} is of the {name}; add --only {name}")
+        given[name][field] = value
+    return [_measures()[name](**fields) for name, fields in given.items()]
 
-    def __init__(self) -> None:
+
+class _Stages:
+    """Says what is measured, and how long it took; called with (stage, done, all)."""
+
+    def __init__(self, counted: dict[str, str]) -> None:
+        self._counted = {"encoding": "sequences encoded", **counted}
         self._name: str | None = None
         self._counter: Counter | None = None
 
-    def begin(self, name: str) -> None:
-        """Begin with a stage of this name; the one before has ended."""
-        self.end()
-        self._name, self._began = name, time.monotonic()
-        self._counter = Counter(_COUNTED[name]) if name in _COUNTED else None
-
-    def progress(self, done: int, total: int) -> None:
-        """Show that `done` of `total` are done in this stage."""
-        if self._counter is not None:
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Begin with a stage, or show that `done` of `total` are done in it."""
+        if stage != self._name:
+            self.end()
+            self._name, self._began = stage, time.monotonic()
+            counted = self._counted[stage]
+            self._counter = Counter(counted) if counted else None
+        if total and self._counter is not None:
             self._counter(done, total)
 
     def end(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,6 +40,7 @@ __all__ = ["events"]
 )
 @click.option(
     "--smooth",
+    "width",
     type=click.FloatRange(0),
     default=2.0,
     show_default=True,
@@ -71,16 +72,11 @@ def events(
     run: str,
     store: str,
     out: str,
-    sequences: int | None,
     names: tuple[str, ...],
-    split: str,
     components: tuple[int, ...],
-    smooth: float,
-    prominence: float,
-    distance: int,
     sheet: str | None,
-    seed: int,
     backend: str | None,
+    **options: Any,
 ) -> None:
     """Write the extremes of the dynamics of the sequences of STORE to OUT.csv.
 
@@ -101,35 +97,29 @@ def events(
     check_output_path(out, [".csv"])
     if sheet is not None:
         check_figure_path(sheet)
-    model, store, split = open_both(run, store, split)
+    split, seed = options.pop("split"), options.pop("seed")
+    wanted = list(dict.fromkeys(names)) or options["sequences"]
+    del options["sequences"]
+    model, opened, split = open_both(run, store, split)
     chosen = None
-    wanted = list(dict.fromkeys(names)) or sequences
     if wanted:
-        chosen = pick_sequences(store, wanted, split, model.frames_per_set, seed)
+        chosen = pick_sequences(opened, wanted, split, model.frames_per_set, seed)
         chosen.sort(key=lambda sequence: sequence.index)
     searched = [c - 1 for c in components] or range(model.dynamic_dim)
     progress = Counter("sequences encoded")
     found, labels, quiet = [], [], {}
     encoded = encode_sequences(
-        model, store, split, seed=seed, progress=progress, sequences=chosen
+        model, opened, split, seed=seed, progress=progress, sequences=chosen
     )
     for sequence, codes in encoded:
-        of_sequence = find_events(
-            sequence,
-            codes,
-            store.frame_labels(sequence.index),
-            components=searched,
-            width=smooth,
-            prominence=prominence,
-            distance=distance,
-        )
-        if not of_sequence:
+        known = opened.frame_labels(sequence.index)
+        events = find_events(sequence, codes, known, components=searched, **options)
+        if not events:
             spans = np.ptp(codes.standardized[:, list(searched)], axis=0)
             quiet[sequence.name] = spans.max()
-        found += of_sequence
-        labels += label_texts(
-            store, sequence, [event.position for event in of_sequence]
-        )
+        found += events
+        positions = [event.position for event in events]
+        labels += label_texts(opened, sequence, positions)
     click.echo(f"{write_events(out, found, labels)}: {len(found)} events")
     if quiet:
         name, span = next(iter(quiet.items()))
@@ -139,7 +129,7 @@ def events(
             "finds smaller ones"
         )
     if sheet is not None:
-        _draw(store, found, sheet)
+        _draw(opened, found, sheet)
 
 
 def _draw(store: FrameStore, found: list[Event], path: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import math
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,16 @@ from keras_ddr.files import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.sequence_model import Codes
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import Codes, SequenceModel
     from keras_ddr.typing import Progress, StrPath
 
 __all__ = [
     "SUFFIXES",
+    "check_encoding",
+    "encode_frames",
     "encode_sequences",
     "label_texts",
     "write_codes",
@@ -42,28 +44,64 @@ SUFFIXES = (".npz", ".csv")
 """Suffixes of the files that can be written."""
 
 
+def check_encoding(model: SequenceModel, options: Mapping[str, Any]) -> None:
+    """Refuse options that `encode` of a model does not take.
+
+    Raises:
+        InputError: There is one.
+    """
+    try:
+        inspect.signature(model.encode).bind(None, **options)
+    except TypeError as error:
+        raise InputError(f"encoding of {type(model).__name__}: {error}") from None
+
+
+def encode_frames(
+    model: SequenceModel,
+    store: FrameStore,
+    parts: Iterable[tuple[Sequence, ArrayLike | None]],
+    progress: Progress | None = None,
+    **options: Any,
+) -> Iterator[tuple[NDArray[np.uint8], Codes]]:
+    """Read and encode parts of sequences, one at a time.
+
+    Args:
+        model: A trained `SequenceModel`.
+        store: `FrameStore` with frames of the model's image shape.
+        parts: Pairs of a `Sequence` and positions in it, `None` for all its frames.
+        progress: Called with (parts done, all parts), or `None`.
+        **options: Of `model.encode`, such as `seed` and `noise`.
+
+    Yields:
+        (frames `(T, H, W, C)` uint8, `Codes`), in the order of `parts`.
+    """
+    parts = list(parts)
+    check_encoding(model, options)
+    for done, (sequence, positions) in enumerate(parts, start=1):
+        frames = store.frames(sequence.index, positions)
+        yield frames, model.encode(frames, **options)
+        if progress is not None:
+            progress(done, len(parts))
+
+
 def encode_sequences(
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     split: str | None = None,
-    sets: int = 16,
-    seed: int = 0,
-    progress: Progress | None = None,
     *,
     sequences: list[Sequence] | None = None,
-    noise: float = 0.0,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Iterator[tuple[Sequence, Codes]]:
     """Encode the sequences of a store, one at a time.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         store: `FrameStore` with frames of the model's image shape.
         split: "train", "val", "test"; "all" or `None` for every sequence.
-        sets: Random sets of N frames that f is taken from, see `DDR.encode`.
-        seed: Of the choice of sets.
-        progress: Called with (sequences done, all sequences), or `None`.
         sequences: List of `Sequence` to encode in place of a split.
-        noise: On z, against appearance in it; see `DDR.encode`.
+        progress: Called with (sequences done, all sequences), or `None`.
+        **options: Of `model.encode`, such as `seed` and `noise`.
 
     Yields:
         (`Sequence`, `Codes`), in the order of the store or of `sequences`.
@@ -75,30 +113,27 @@ def encode_sequences(
         UserWarning: Sequences are left out because they are too short.
     """
     chosen = _chosen(model, store, split) if sequences is None else sequences
-    for done, sequence in enumerate(chosen, start=1):
-        frames = store.frames(sequence.index)
-        yield sequence, model.encode(frames, sets=sets, seed=seed, noise=noise)
-        if progress is not None:
-            progress(done, len(chosen))
+    parts = [(sequence, None) for sequence in chosen]
+    encoded = encode_frames(model, store, parts, progress, **options)
+    for sequence, (_, codes) in zip(chosen, encoded, strict=True):
+        yield sequence, codes
 
 
 def write_codes(
     path: StrPath,
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     split: str | None = None,
-    sets: int = 16,
-    seed: int = 0,
-    progress: Progress | None = None,
     *,
-    noise: float = 0.0,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Path:
     """Write f and z of every sequence and frame, with their variances and labels.
 
     A .csv file has a row a frame: sequence, split, person, source, position (from 0),
     source_frame, time, z_1 …, z_1_variance …, z_1_standardized …, f_1 …, f_1_variance …
-    and label:NAME for each label of the store, class names for categorical ones. What
-    is missing is empty.
+    and label:NAME for each label of the store, class names for categorical ones. Empty
+    cells stand for missing values.
 
     A .npz file (read it with `numpy.load`) has, for S sequences and T frames in all:
     names, split, person, source (S,); static_mean, static_variance (S, static_dim);
@@ -113,13 +148,11 @@ def write_codes(
     Args:
         path: File ending in .npz or .csv, in a folder that exists; it is written whole
             or not at all.
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         store: `FrameStore` with frames of the model's image shape.
-        split: See `encode_sequences`, as `sets`, `seed` and `progress`.
-        sets: Likewise.
-        seed: Likewise.
+        split: See `encode_sequences`, as `progress` and `options`.
         progress: Likewise.
-        noise: Likewise.
+        **options: Likewise.
 
     Returns:
         `pathlib.Path` of the file.
@@ -130,13 +163,7 @@ def write_codes(
     path = check_output_path(path, SUFFIXES)
     chosen = _chosen(model, store, split)
     encoded = encode_sequences(
-        model,
-        store,
-        sets=sets,
-        seed=seed,
-        progress=progress,
-        sequences=chosen,
-        noise=noise,
+        model, store, sequences=chosen, progress=progress, **options
     )
     if path.suffix.lower() == ".csv":
         _write_csv(path, model, store, encoded)
@@ -145,7 +172,10 @@ def write_codes(
     return path
 
 
-def _chosen(model: DDR, store: FrameStore, split: str | None) -> list[Sequence]:
+def _chosen(
+    model: SequenceModel, store: FrameStore, split: str | None
+) -> list[Sequence]:
+    """Sequences of a split that are long enough."""
     number = model.frames_per_set
     every = store.select(split=split)
     chosen = [s for s in every if s.length >= number]
@@ -166,7 +196,10 @@ def _chosen(model: DDR, store: FrameStore, split: str | None) -> list[Sequence]:
 
 
 def _write_csv(
-    path: Path, model: DDR, store: FrameStore, encoded: Iterable[tuple[Sequence, Codes]]
+    path: Path,
+    model: SequenceModel,
+    store: FrameStore,
+    encoded: Iterable[tuple[Sequence, Codes]],
 ) -> None:
     z = [f"z_{k + 1}" for k in range(model.dynamic_dim)]
     f = [f"f_{k + 1}" for k in range(model.static_dim)]
@@ -186,6 +219,7 @@ def _rows(
     """A row of the table for each frame of a sequence."""
     frame_labels = store.frame_labels(sequence.index)
     about = [sequence.name, sequence.split, sequence.person, sequence.source]
+    times = _texts(frame_labels["time"])
     static = [*_texts(codes.static.mean), *_texts(codes.static.variance)]
     of_labels = [
         store.labels[name].texts(store.label_values(sequence.index, name))
@@ -198,7 +232,7 @@ def _rows(
             *about,
             position,
             int(frame_labels["source_frame"][position]),
-            _text(frame_labels["time"][position]),
+            times[position],
             *(text for part in parts for text in _texts(part[position])),
             *static,
             *(texts[position] for texts in of_labels),
@@ -218,63 +252,53 @@ def label_texts(
 
 
 def _texts(values: Iterable[float]) -> list[str]:
-    return [_text(value) for value in values]
-
-
-def _text(value: float) -> str:
-    """The shortest text that is read back as the same number."""
-    return "" if math.isnan(value) else str(value)
+    """The shortest texts that are read back as the same numbers."""
+    return ["" if math.isnan(value) else str(value) for value in values]
 
 
 def _write_npz(
     path: Path,
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     chosen: list[Sequence],
     encoded: Iterable[tuple[Sequence, Codes]],
 ) -> None:
-    frames = sum(sequence.length for sequence in chosen)
+    count, frames = len(chosen), sum(sequence.length for sequence in chosen)
     shapes = {
-        "static_mean": (len(chosen), model.static_dim),
-        "static_variance": (len(chosen), model.static_dim),
-        "prior_mean": (len(chosen), model.dynamic_dim),
-        "prior_variance": (len(chosen), model.dynamic_dim),
+        "static_mean": (count, model.static_dim),
+        "static_variance": (count, model.static_dim),
+        "prior_mean": (count, model.dynamic_dim),
+        "prior_variance": (count, model.dynamic_dim),
         "dynamic_mean": (frames, model.dynamic_dim),
         "dynamic_variance": (frames, model.dynamic_dim),
         "dynamic_standardized": (frames, model.dynamic_dim),
     }
-    with contextlib.ExitStack() as stack:
-        temporary = stack.enter_context(replacing(path))
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(
-                    prefix=f".{path.stem}.tmp-{this_process()}-", dir=path.parent
-                )
-            )
-        )
+    beside = f".{path.stem}.tmp-{this_process()}-"
+    with (
+        replacing(path) as temporary,
+        tempfile.TemporaryDirectory(prefix=beside, dir=path.parent) as folder,
+    ):
         # A zip file takes one member after the other, and these grow side by side.
         # They are plain files: a memory map on a full disk kills the process.
         with contextlib.ExitStack() as files:
             members = {}
             for name, shape in shapes.items():
-                members[name] = files.enter_context(open(folder / name, "wb"))
+                members[name] = files.enter_context(open(Path(folder, name), "wb"))
                 header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(members[name], header)
             for _, codes in encoded:
-                for name, part in (
-                    ("static_mean", codes.static.mean),
-                    ("static_variance", codes.static.variance),
-                    ("prior_mean", codes.prior.mean),
-                    ("prior_variance", codes.prior.variance),
-                    ("dynamic_mean", codes.dynamic.mean),
-                    ("dynamic_variance", codes.dynamic.variance),
-                    ("dynamic_standardized", codes.standardized),
-                ):
+                parts = {
+                    f"{part}_{moment}": getattr(getattr(codes, part), moment)
+                    for part in ("static", "prior", "dynamic")
+                    for moment in ("mean", "variance")
+                }
+                parts["dynamic_standardized"] = codes.standardized
+                for name, part in parts.items():
                     members[name].write(np.ascontiguousarray(part, "<f4").data)
         with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
             for name in shapes:
-                archive.write(folder / name, f"{name}.npy")
-                (folder / name).unlink()
+                archive.write(Path(folder, name), f"{name}.npy")
+                Path(folder, name).unlink()
             for name, array in _facts(store, chosen):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
@@ -284,28 +308,19 @@ def _facts(
     store: FrameStore, chosen: list[Sequence]
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Names, places and labels, as arrays without objects."""
-    for name, attribute in (
-        ("names", "name"),
-        ("split", "split"),
-        ("person", "person"),
-        ("source", "source"),
-    ):
-        yield name, np.array([getattr(s, attribute) for s in chosen], str)
+    yield "names", np.array([s.name for s in chosen], str)
+    for name in ("split", "person", "source"):
+        yield name, np.array([getattr(s, name) for s in chosen], str)
     lengths = [s.length for s in chosen]
     yield "sequence", np.repeat(np.arange(len(chosen)), lengths)
     yield "position", np.concatenate([np.arange(length) for length in lengths])
     for name, label in store.labels.items():
-        plain = name if name in FRAME_LABELS else f"label:{name}"
         if label.scope == "frame":
-            yield (
-                plain,
-                np.concatenate([store.frame_labels(s.index)[name] for s in chosen]),
-            )
+            values = np.concatenate([store.frame_labels(s.index)[name] for s in chosen])
         else:
-            values = [s.labels.get(name) for s in chosen]
-            if label.kind == "categorical":
-                yield plain, np.array(["" if v is None else v for v in values], str)
-            else:
-                yield plain, np.array([math.nan if v is None else v for v in values])
+            gap = "" if label.kind == "categorical" else math.nan
+            found = [s.labels[name] for s in chosen]
+            values = np.array([gap if value is None else value for value in found])
+        yield name if name in FRAME_LABELS else f"label:{name}", values
         if label.kind == "categorical":
             yield f"classes:{name}", np.array(label.classes or [], str)

@@ -58,16 +58,16 @@ class Event:
     """A peak or a valley of one component of z.
 
     Attributes:
-        sequence: name of the sequence.
-        source: its source.
-        component: of z, from 0.
+        sequence: Name of the sequence.
+        source: Its source.
+        component: Component of z, from 0.
         kind: "peak" or "valley".
-        position: place of the frame in the sequence, from 0.
-        source_frame: its number in the source.
-        time: seconds, or NaN.
-        z: the component at that frame.
-        standardized: the same as a standard score under p(z | f).
-        prominence: how far the smoothed curve of z̃ falls (or rises) on both sides
+        position: Place of the frame in the sequence, from 0.
+        source_frame: Number of the frame in the source.
+        time: Seconds, or NaN.
+        z: The component at that frame.
+        standardized: The same of z̃.
+        prominence: How far the smoothed curve of z̃ falls (or rises) on both sides
             before it goes beyond the event, in standard scores.
     """
 
@@ -86,10 +86,10 @@ class Event:
 def curve_places(
     source_frame: ArrayLike,
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Where the frames of a sequence lie on the axis of a curve.
+    """Places of the frames of a sequence on the axis of a curve.
 
     Args:
-        source_frame: (T,) their numbers in the source. Where one is missing (-1), the
+        source_frame: Their numbers in the source `(T,)`. Where one is missing (-1), the
             order of the sequence stands for all.
 
     Returns:
@@ -106,22 +106,21 @@ def curve_places(
 
 
 def smooth_curve(
-    values: ArrayLike, numbers: ArrayLike, width: float = 2.0
+    values: ArrayLike, places: ArrayLike, width: float = 2.0
 ) -> NDArray[np.float64]:
-    """Smooth a curve over frame numbers.
+    """Smooth a curve `(T,)` whose values lie at ascending places.
 
     Args:
-        values: (T,) the curve at the frames of a sequence.
-        numbers: (T,) their numbers in the source, ascending. Over missing frames the
-            curve is a straight line.
-        width: standard deviation of the Gaussian window, in frames; 0 for none.
+        values: The curve at the frames of a sequence, `(T,)`.
+        places: Their places, ascending. The curve is straight between them.
+        width: Standard deviation of the Gaussian window, in frames; 0 for none.
 
     Returns:
-        Float array (L,) over all frame numbers from the first to the last.
+        float64 `(L,)` over all places from the first to the last.
     """
-    numbers = np.asarray(numbers)
-    every = np.arange(numbers[0], numbers[-1] + 1)
-    curve = np.interp(every, numbers, np.asarray(values, np.float64))
+    places = np.asarray(places)
+    every = np.arange(places[0], places[-1] + 1)
+    curve = np.interp(every, places, np.asarray(values, np.float64))
     return gaussian_filter1d(curve, width, mode="nearest") if width else curve
 
 
@@ -139,21 +138,20 @@ def find_events(
 
     Args:
         sequence: `Sequence` of a store.
-        codes: its `Codes`, one z for each frame.
-        frame_labels: dict with its `source_frame` (see `curve_places`) and `time`.
-        components: components of z, from 0; default all.
-        width: of the smoothing, in frames, see `smooth_curve`.
-        prominence: least prominence of an event, in standard scores of z under
-            p(z | f).
-        distance: least distance of two events of one kind and component, in frames;
-            of nearer ones the more extreme stays.
+        codes: Its `Codes`, one z for each frame.
+        frame_labels: Dict with its `source_frame` (see `curve_places`) and `time`.
+        components: Components of z, from 0; all where `None`.
+        width: Smoothing in frames, see `smooth_curve`.
+        prominence: Least prominence of an event, in standard scores.
+        distance: Least distance of two events of one kind and component, in frames;
+            the more extreme of two nearer ones stays.
 
     Returns:
         List of `Event`, by frame.
 
     Raises:
-        InputError: a component that does not exist, a number out of range, or z is
-            not finite.
+        InputError: A component does not exist, a number is out of range, or z is not
+            finite.
     """
     dimensions = codes.standardized.shape[1]
     components = range(dimensions) if components is None else set(components)
@@ -183,20 +181,19 @@ def find_events(
             for place, height in zip(places, about["prominences"], strict=True):
                 # An extreme between two frames belongs to the nearest one.
                 position = int(order[np.argmin(np.abs(places_of - place))])
-                found.append(
-                    Event(
-                        sequence.name,
-                        sequence.source,
-                        int(component),
-                        kind,
-                        position,
-                        int(numbers[position]),
-                        float(frame_labels["time"][position]),
-                        float(codes.dynamic.mean[position, component]),
-                        float(codes.standardized[position, component]),
-                        float(height),
-                    )
+                event = Event(
+                    sequence.name,
+                    sequence.source,
+                    int(component),
+                    kind,
+                    position,
+                    source_frame=int(numbers[position]),
+                    time=float(frame_labels["time"][position]),
+                    z=float(codes.dynamic.mean[position, component]),
+                    standardized=float(codes.standardized[position, component]),
+                    prominence=float(height),
                 )
+                found.append(event)
     return sorted(found, key=lambda e: (rank[e.position], e.component, e.kind))
 
 
@@ -207,8 +204,8 @@ def write_events(
 
     Args:
         path: File ending in .csv, in a folder that exists.
-        events: list of `Event`.
-        labels: list of dicts label name -> text, one for each event, or None.
+        events: List of `Event`.
+        labels: List of dicts label name → text, one for each event, or `None`.
 
     Returns:
         `pathlib.Path` of the file.

@@ -146,7 +146,7 @@ class _Numbers:
 
     frames_per_set, static_dim, dynamic_dim = 3, 2, 32
 
-    def encode(self, frames, sets, seed, noise):
+    def encode(self, frames):
         random = np.random.default_rng(len(frames))
         return Codes(
             *(

@@ -1,51 +1,83 @@
-"""Measures of how well f and z are kept apart."""
+"""Measures of how well f and z are kept apart.
 
-from keras_ddr.evaluation.axis import AxisScore, dci, mutual_information_gap
+Each measure is a class with its options, in a file of its own; `measures.py` lists
+them. Libraries that take long to load are imported when a measure runs.
+"""
+
+from typing import TYPE_CHECKING, Any
+
 from keras_ddr.evaluation.encoded import EncodedSplit
-from keras_ddr.evaluation.judge import Judge, train_judge
-from keras_ddr.evaluation.likelihood import LikelihoodScore, measure_likelihood
-from keras_ddr.evaluation.msd import MSDScore, msd_score
-from keras_ddr.evaluation.probes import ProbeScore, probe
-from keras_ddr.evaluation.protocol import JudgeScore, entropies, judge_codes
+from keras_ddr.evaluation.equal_error_rate import (
+    Verification,
+    VerificationScore,
+    equal_error_rate,
+)
+from keras_ddr.evaluation.fixed_probes import ProbeScore, probe
+from keras_ddr.evaluation.judge import Judge
+from keras_ddr.evaluation.judge_scores import (
+    JudgeScore,
+    MSDScore,
+    entropies,
+    msd_score,
+)
+from keras_ddr.evaluation.judge_targets import Target, choose_targets
+from keras_ddr.evaluation.likelihood import Likelihood, LikelihoodScore
+from keras_ddr.evaluation.measure import Material, Measure, Skipped
+from keras_ddr.evaluation.measures import METRICS
+from keras_ddr.evaluation.mig_dci import Axis, AxisScore, dci, mutual_information_gap
+from keras_ddr.evaluation.probes import Probes
 from keras_ddr.evaluation.reconstruction import (
+    Reconstruction,
     ReconstructionScore,
     structural_similarity,
 )
-from keras_ddr.evaluation.report import METRICS, EvaluationReport, evaluate
-from keras_ddr.evaluation.swap import SwapScore, swap_error
-from keras_ddr.evaluation.targets import Target, choose_targets
-from keras_ddr.evaluation.verification import (
-    VerificationScore,
-    equal_error_rate,
-    verify,
-)
+from keras_ddr.evaluation.report import EvaluationReport, evaluate
+from keras_ddr.evaluation.swap import Swap, SwapScore
+
+if TYPE_CHECKING:
+    from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge
 
 __all__ = [
     "METRICS",
+    "Axis",
     "AxisScore",
     "EncodedSplit",
     "EvaluationReport",
     "Judge",
     "JudgeScore",
+    "Likelihood",
     "LikelihoodScore",
     "MSDScore",
+    "Material",
+    "Measure",
     "ProbeScore",
+    "Probes",
+    "Reconstruction",
     "ReconstructionScore",
+    "Skipped",
+    "Swap",
     "SwapScore",
     "Target",
+    "TrainedJudge",
+    "Verification",
     "VerificationScore",
     "choose_targets",
     "dci",
     "entropies",
     "equal_error_rate",
     "evaluate",
-    "judge_codes",
-    "measure_likelihood",
     "msd_score",
     "mutual_information_gap",
     "probe",
     "structural_similarity",
-    "swap_error",
     "train_judge",
-    "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Training a judge needs Keras; the names of the measures do not.
+    if name in ("TrainedJudge", "train_judge"):
+        from keras_ddr.evaluation import judge_training
+
+        return getattr(judge_training, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

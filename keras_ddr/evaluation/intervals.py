@@ -1,7 +1,6 @@
 """Confidence intervals by resampling whole sequences.
 
-Frames of one sequence are alike, so that an interval over frames would be far too
-narrow. What is resampled here are sequences, each with all its items.
+Frames of one sequence are alike, so that an interval over frames would be too narrow.
 """
 
 from __future__ import annotations
@@ -36,19 +35,12 @@ def resample(
     sums: ArrayLike,
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     seed: int = 0,
-    resamples: int = RESAMPLES,
 ) -> Interval | None:
     """Interval of a statistic that follows from sums over sequences.
 
-    Args:
-        sums: `(S, k)`: for each of S sequences k sums over its items.
-        statistic: Function from totals `(R, k)` to values `(R,)`.
-        seed: Of the choice.
-        resamples: Number of times that S sequences are drawn with replacement.
-
-    Returns:
-        `(low, high)`: the 2.5 % and 97.5 % quantiles (Efron's percentile bootstrap);
-        `None` with fewer than two sequences, or where no draw gives a finite value.
+    `sums` are k sums over the items of each of S sequences, `(S, k)`; `statistic` takes
+    totals `(R, k)` to values `(R,)`. The interval is Efron's percentile bootstrap,
+    2.5 % to 97.5 %; `None` with one sequence, or where no draw gives a finite value.
 
     Example:
         >>> import numpy as np
@@ -60,25 +52,14 @@ def resample(
     sums = np.asarray(sums, dtype="float64")
     if len(sums) < 2:
         return None
-    values = [
-        statistic(counts @ sums) for counts in draw_counts(len(sums), seed, resamples)
-    ]
+    values = [statistic(counts @ sums) for counts in draw_counts(len(sums), seed)]
     return quantiles(np.concatenate(values))
 
 
 def mean_interval(
     values: ArrayLike, groups: ArrayLike | None = None, seed: int = 0
 ) -> Interval | None:
-    """Interval of the mean of items that belong to sequences.
-
-    Args:
-        values: One value an item, `(n,)`.
-        groups: The sequence of each item `(n,)`; an item is a sequence where `None`.
-        seed: Of the choice.
-
-    Returns:
-        `(low, high)` or `None`, as for `resample`.
-    """
+    """Interval of the mean of items `(n,)`; `groups` are the sequences of them."""
     values = np.asarray(values, dtype="float64")
     groups = np.arange(len(values)) if groups is None else groups
     rows = np.stack([values, np.ones_like(values)], axis=1)
@@ -86,24 +67,11 @@ def mean_interval(
 
 
 def pair_interval(
-    values: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    values: ArrayLike, first: ArrayLike, second: ArrayLike, seed: int = 0
 ) -> Interval | None:
-    """Interval of the mean of items that belong to two sequences each.
+    """Interval of the mean of items `(n,)` that belong to two sequences each.
 
-    Args:
-        values: One value a pair, `(n,)`.
-        first: One sequence of each pair `(n,)`, an integer.
-        second: The other one, from the same numbering.
-        seed: Of the choice.
-        resamples: Number of draws.
-
-    Returns:
-        `(low, high)` or `None`. A pair counts as often as its sequences were drawn,
-        multiplied.
+    A pair counts as often as its sequences were drawn, multiplied.
     """
     values = np.asarray(values, dtype="float64")
     found, places = np.unique(np.stack([first, second]), return_inverse=True)
@@ -111,7 +79,7 @@ def pair_interval(
     if len(found) < 3:  # every draw of two sequences would hold one pair or none
         return None
     means = []
-    for counts in draw_counts(len(found), seed, resamples, columns=len(values)):
+    for counts in draw_counts(len(found), seed, columns=len(values)):
         weights = counts[:, first] * counts[:, second]
         total = weights.sum(axis=1)
         kept = total > 0
@@ -120,15 +88,7 @@ def pair_interval(
 
 
 def group_sums(rows: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:
-    """Sums of rows by group.
-
-    Args:
-        rows: `(n, k)`.
-        groups: The group of each row `(n,)`.
-
-    Returns:
-        `(groups, k)` float64, in the order of `numpy.unique`.
-    """
+    """Sums `(groups, k)` of rows `(n, k)` by group, in the order of `numpy.unique`."""
     found, places = np.unique(groups, return_inverse=True)
     sums = np.zeros((len(found), np.shape(rows)[1]))
     np.add.at(sums, places, rows)
@@ -136,26 +96,18 @@ def group_sums(rows: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:
 
 
 def draw_counts(
-    number: int, seed: int, resamples: int, columns: int = 0
+    number: int, seed: int, columns: int = 0
 ) -> Iterator[NDArray[np.float64]]:
-    """Draw sequences with replacement, again and again.
+    """How often each sequence is drawn, float64 `(R, number)`, chunk after chunk.
 
-    Args:
-        number: Number of sequences, and of draws.
-        seed: Of the draws.
-        resamples: How many times.
-        columns: Width of what the caller makes of each row, for the size of chunks.
-
-    Yields:
-        float64 `(R, number)`: how often each sequence was drawn.
+    `columns` is the width that the caller gives each row, for the size of chunks.
     """
     generator = np.random.default_rng(seed)
     chunk = max(1, _CELLS // max(number, columns))
-    for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        yield generator.multinomial(
-            number, np.full(number, 1 / number), size=size
-        ).astype("float64")
+    for start in range(0, RESAMPLES, chunk):
+        size = min(chunk, RESAMPLES - start)
+        shares = np.full(number, 1 / number)
+        yield generator.multinomial(number, shares, size=size).astype("float64")
 
 
 def quantiles(values: NDArray[Any]) -> Interval | None:

@@ -1,234 +1,304 @@
-"""A judge: a classifier that learns from real frames and is then frozen."""
+"""The judge: what a classifier sees in frames with one code kept, one drawn anew.
+
+A single-frame form of the protocol of C-DSVAE and others, which judges sequences of 8
+ordered frames: numbers of the two are not comparable one by one.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
-from keras import ops
-from scipy.special import softmax
 
+from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
+from keras_ddr.evaluation import intervals
+from keras_ddr.evaluation.judge_scores import (
+    JudgeScore,
+    MSDScore,
+    TargetScore,
+    entropies,
+    msd_score,
+)
+from keras_ddr.evaluation.judge_targets import choose_targets, look_alike_ceiling
+from keras_ddr.evaluation.measure import Measure, option
+from keras_ddr.evaluation.text_table import aligned, number, numbers
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.evaluation.targets import Target
-    from keras_ddr.typing import ImageShape, Progress, Tensor
+    from keras_ddr.evaluation.encoded import EncodedSplit
+    from keras_ddr.evaluation.judge_targets import Target
+    from keras_ddr.evaluation.judge_training import TrainedJudge
+    from keras_ddr.evaluation.measure import Material
 
-__all__ = ["STEPS", "Judge", "check_judge", "train_judge"]
+__all__ = ["Judge"]
 
-STEPS = 1000
-"""Training steps of a judge."""
-_BATCH = 64
-_RATE = 2e-3
-_FILTERS = (32, 64, 96, 128)
-_UNITS = 192
+_CHUNK = 256
+_SETTINGS = {
+    "held_out": "real",
+    "reconstructed": "both kept",
+    "fixed_dynamics": "z~ kept",
+    "fixed_dynamics_raw": "z kept",
+    "fixed_content": "f kept",
+    "swapped": "f swapped",
+}
+_ENTROPIES = {"H(y|x)": "conditional", "H(y)": "marginal", "IS": "inception_score"}
 
 
-class Judge:
-    """A trained classifier with one output for each target.
+@dataclasses.dataclass(frozen=True)
+class Judge(Measure):
+    """Train a judge on real frames, unless there is one, and let it judge.
 
     Attributes:
-        targets: List of `targets.Target`.
-        network: `keras.Model` from images `(B, H, W, C)` in [0, 1] to a list of
-            logits `(B, classes)`.
-        steps: Number of training steps.
+        steps: Training steps.
+        attributes: Names of the sequence labels that it names, or one name; all
+            categorical ones where `None`.
+        action: Names of the frame labels that make the action together, or one name;
+            "animation" and "direction", or else "pose", where `None`.
+        frames: Largest number of frames that are judged in each setting.
+        trained: `TrainedJudge` that `train_judge` made on this store, so that several
+            models are seen by the same one; the options before `frames` are not used
+            then.
     """
 
-    def __init__(self, targets: list[Target], network: keras.Model, steps: int) -> None:
-        self.targets = targets
-        self.network = network
-        self.steps = steps
+    steps: int = option(1000, "--judge-steps", "Training steps of the judge.")
+    attributes: Collection[str] | None = option(
+        None,
+        "--attribute",
+        "Sequence label that the judge names; may be given several times.  "
+        "[default: all categorical ones]",
+        several=True,
+    )
+    action: Collection[str] | None = option(
+        None,
+        "--action",
+        "Frame label that the judge names; several are joined.  [default: animation "
+        "with direction, or pose]",
+        several=True,
+    )
+    frames: int = 2000
+    trained: TrainedJudge | None = None
 
-    def predict(self, images: ArrayLike) -> dict[str, NDArray[np.float64]]:
-        """Class probabilities of images.
+    name = "judge"
+    about = (
+        "what a classifier of real frames sees in frames with f or z drawn anew, and "
+        "the MSD score"
+    )
+    counted = "steps of the judge"
+    needs = frozenset({"codes", "fit"})
 
-        Args:
-            images: `(n, H, W, C)`, floats in [0, 1]. All are judged, whatever the
-                size of a batch.
+    def __post_init__(self) -> None:
+        check_whole(steps=self.steps, frames=self.frames)
+        if self.trained:
+            object.__setattr__(self, "needs", Measure.needs)
+        for field in ("attributes", "action"):
+            names = getattr(self, field)
+            if isinstance(names, str):
+                object.__setattr__(self, field, (names,))
 
-        Returns:
-            Dict name of a target → float64 `(n, classes)`; rows sum to 1.
-        """
-        logits = self.network.predict(
-            np.asarray(images, "float32"), batch_size=4 * _BATCH, verbose=0
-        )
-        # Keras drops the list of a single output.
-        logits = logits if isinstance(logits, list) else [logits]
-        return {
-            target.name: softmax(np.asarray(part, "float64"), axis=1)
-            for target, part in zip(self.targets, logits, strict=True)
+    def check(self, material: Material) -> None:
+        """See `Measure`."""
+        if self.trained:
+            self.trained.check(material.store, material.test.sequences)
+        elif self.attributes or self.action:
+            self._choose_targets(material)
+
+    def run(self, material: Material) -> JudgeScore:
+        """See `Measure`."""
+        judge = self.trained or self._train(material)
+        model, test, seed = material.model, material.test, material.seed
+        rows, truth = _choose_frames(test, judge.targets, self.frames, seed)
+        generator = np.random.default_rng([seed, 4])
+        f, z, scores = (test.frame_codes[code][rows] for code in ("f", "z", "z~"))
+        new_f = model.draw_static(len(rows), generator)
+        new_z = model.draw_dynamic(f, generator)
+        pairs = {
+            "reconstructed": (f, z),
+            "fixed_dynamics": (new_f, model.unstandardize(new_f, scores)),
+            "fixed_dynamics_raw": (new_f, z),
+            "fixed_content": (f, new_z),
         }
+        owner = test.owner[rows]
+        if len(test.sequences) > 1:
+            shift = generator.integers(1, len(test.sequences), size=len(rows))
+            other_f = test.sequence_codes[(owner + shift) % len(test.sequences)]
+            pairs["swapped"] = other_f, model.unstandardize(other_f, scores)
 
-
-def train_judge(
-    store: FrameStore,
-    sequences: list[Sequence],
-    targets: list[Target],
-    *,
-    steps: int = STEPS,
-    seed: int = 0,
-    done: Progress | None = None,
-) -> Judge:
-    """Train a small convolutional network to name the targets of real frames.
-
-    Keras's global random state is not used: weights and batches follow from `seed`.
-
-    Args:
-        store: `FrameStore`.
-        sequences: List of `Sequence` to learn from.
-        targets: List of `targets.Target`; frames without one of them count for the
-            others.
-        steps: Training steps of 64 random frames.
-        seed: Non-negative integer.
-        done: Called with (steps done, all steps), or `None`.
-
-    Returns:
-        `Judge`.
-
-    Raises:
-        InputError: No frame has a target.
-    """
-    labels = np.stack(
-        [
-            np.concatenate([target.of_sequence(store, s) for s in sequences])
-            for target in targets
-        ],
-        axis=1,
-    )
-    usable = np.flatnonzero((labels >= 0).any(axis=1))
-    if not len(usable):
-        raise InputError("no frame to train the judge on has a label")
-    network = _network(store.frame_shape, targets, seed)
-    network.compile(
-        optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(_RATE, steps)
-        ),
-        loss=[_cross_entropy] * len(targets),
-    )
-    network.fit(
-        _Batches(store, sequences, labels, usable, steps, seed),
-        epochs=1,
-        shuffle=False,
-        verbose=0,
-        callbacks=[] if done is None else [_Progress(steps, done)],
-    )
-    network.trainable = False
-    return Judge(targets, network, steps)
-
-
-def check_judge(judge: Judge, store: FrameStore, sequences: list[Sequence]) -> None:
-    """Refuse a judge that cannot name what is on frames.
-
-    Args:
-        judge: `Judge`.
-        store: `FrameStore`.
-        sequences: List of `Sequence` to be judged.
-
-    Raises:
-        InputError: Frames have another size, labels are missing, or there are classes
-            that it does not know.
-    """
-    shape = tuple(judge.network.input_shape[1:])
-    if shape != store.frame_shape:
-        raise InputError(
-            f"judge: it was trained on frames {shape}, but those of {store.path} are "
-            f"{store.frame_shape}; train one on this store"
-        )
-    for target in judge.targets:
-        for label in target.labels:
-            known = store.labels.get(label)
-            if known is None or known.scope != target.scope:
-                raise InputError(
-                    f"judge: it names {label!r}, but {store.path} has no such label of "
-                    f"a {target.scope}; train one on this store"
+        def judged(
+            images: Callable[[slice], NDArray[np.float32]],
+        ) -> dict[str, TargetScore]:
+            parts = [
+                judge.predict(images(slice(start, start + _CHUNK)))
+                for start in range(0, len(rows), _CHUNK)
+            ]
+            return {
+                target.name: _score(
+                    np.concatenate([part[target.name] for part in parts]),
+                    truth[target.name],
+                    owner,
+                    seed,
                 )
-        unknown = target.classes_in(store, sequences) - set(target.classes)
-        if unknown:
-            raise InputError(
-                f"judge: it does not know {target.name} {sorted(unknown)[0]!r}; choose "
-                "its targets for all sequences that it is to judge"
-            )
+                for target in judge.targets
+            }
+
+        def decoded(setting: str) -> Callable[[slice], NDArray[np.float32]]:
+            static, dynamic = pairs[setting]
+            return lambda part: model.decode(static[part], dynamic[part])
+
+        settings = {"held_out": judged(lambda part: _real(test, rows[part]))}
+        settings |= {setting: judged(decoded(setting)) for setting in pairs}
+        *attributes, action = (target.name for target in judge.targets)
+        return JudgeScore(
+            action=action,
+            attributes=tuple(attributes),
+            **{"swapped": None, **settings},
+            ceiling=look_alike_ceiling(test.store, test.sequences, judge.targets[-1]),
+            steps=getattr(judge, "steps", None),
+            msd=_msd_of(settings, attributes, action),
+        )
+
+    def lines(self, score: JudgeScore) -> list[str]:
+        """See `Measure`."""
+        settings = {text: getattr(score, name) for name, text in _SETTINGS.items()}
+        shown = {text: found for text, found in settings.items() if found}
+        targets = [*score.attributes, score.action]
+        accuracies, rows = [], []
+        for name in targets:
+            found = [setting[name] for setting in shown.values()]
+            values = [number(target.accuracy, target.interval) for target in found]
+            accuracies.append([name, number(found[0].chance), *values])
+            for text, attribute in _ENTROPIES.items():
+                first = f"{name} (of {found[0].classes})" if text == "H(y|x)" else ""
+                values = (getattr(target.entropies, attribute) for target in found)
+                rows.append([first, text, *numbers(values)])
+        msd = [
+            ["f", number(score.msd.static)],
+            ["z~", number(score.msd.dynamic)],
+            ["z", number(score.msd.dynamic_raw)],
+            ["mean of f and z~", number(score.msd.mean)],
+        ]
+        frames = score.held_out[score.action].frames
+        ceiling = []
+        if score.ceiling is not None:
+            ceiling = [
+                f"Some poses look the same, so that {score.ceiling:.3f} is the most "
+                f"that {score.action} can reach."
+            ]
+        return [
+            f"Judge: accuracy on {frames} frames. Real ones it never saw come first: "
+            "nothing else can",
+            "be trusted beyond that. Then decoded ones, with the other code drawn "
+            "anew, or z~ kept",
+            "and f of another sequence.",
+            *aligned(["named", "chance", *shown], accuracies),
+            *ceiling,
+            "Entropies of its probabilities in nats; IS = exp(H(y) − H(y|x)). Single "
+            "frames: not",
+            "comparable with published numbers, which are of sequences of 8 frames.",
+            *aligned(["named", "measure", *shown], rows),
+            "",
+            "MSD score: 1 − (|kept − 1| + |drawn − chance|) / 2, of the judge's "
+            "accuracies",
+            *aligned(["kept", "score"], msd),
+        ]
+
+    def _choose_targets(self, material: Material) -> list[Target]:
+        """Targets of a new judge, the action last."""
+        attributes, action = choose_targets(
+            material.store,
+            material.fit.sequences,
+            material.test.sequences,
+            self.attributes,
+            self.action,
+        )
+        return [*attributes, action]
+
+    def _train(self, material: Material) -> TrainedJudge:
+        """A judge for this store."""
+        from keras_ddr.evaluation.judge_training import train_judge
+
+        targets = self._choose_targets(material)
+        # Refuses test frames without labels before the judge is trained.
+        _choose_frames(material.test, targets, self.frames, material.seed)
+        return train_judge(
+            material.store,
+            material.fit.sequences,
+            targets,
+            steps=self.steps,
+            seed=material.seed,
+            progress=material.progress,
+        )
 
 
-def _network(image_shape: ImageShape, targets: list[Target], seed: int) -> keras.Model:
-    layers = keras.layers
-    seeds = iter(np.random.default_rng(seed).integers(2**31, size=64).tolist())
+def _msd_of(
+    settings: Mapping[str, Mapping[str, TargetScore]],
+    attributes: list[str],
+    action: str,
+) -> MSDScore:
+    """The MSD scores that follow from the judge's accuracies."""
 
-    def weights() -> dict[str, Any]:
-        return {
-            "kernel_initializer": keras.initializers.HeNormal(seed=next(seeds)),
-            "dtype": "float32",
-        }
+    def score(setting: str, kept: list[str], others: list[str]) -> float:
+        found = settings[setting]
+        return msd_score(
+            [found[name].accuracy for name in kept],
+            [found[name].accuracy for name in others],
+            [found[name].chance for name in others],
+        )
 
-    inputs = keras.Input(image_shape, dtype="float32")
-    x = inputs
-    for filters in _FILTERS:
-        x = layers.Conv2D(
-            filters, 3, strides=2, padding="same", use_bias=False, **weights()
-        )(x)
-        x = layers.BatchNormalization(momentum=0.9, dtype="float32")(x)
-        x = layers.ReLU(dtype="float32")(x)
-    x = layers.Flatten(dtype="float32")(x)
-    x = layers.Dense(_UNITS, activation="relu", **weights())(x)
-    return keras.Model(
-        inputs, [layers.Dense(len(t.classes), **weights())(x) for t in targets]
+    static = score("fixed_content", attributes, [action])
+    dynamic = score("fixed_dynamics", [action], attributes)
+    raw = score("fixed_dynamics_raw", [action], attributes)
+    return MSDScore(static, dynamic, raw, (static + dynamic) / 2)
+
+
+def _real(test: EncodedSplit, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Frames of these rows as intensities in [0, 1]."""
+    indices = np.array([sequence.index for sequence in test.sequences])
+    positions = test.position[rows][:, None]
+    frames = test.store.gather(indices[test.owner[rows]], positions)[:, 0]
+    return frames.astype(np.float32) / np.float32(255)
+
+
+def _choose_frames(
+    test: EncodedSplit, targets: list[Target], frames: int, seed: int
+) -> tuple[NDArray[np.integer], dict[str, NDArray[np.integer]]]:
+    """Rows of frames, and their class numbers (−1 for none) for each target."""
+    truth = {}
+    for target in targets:
+        classes = [target.of_sequence(test.store, s) for s in test.sequences]
+        truth[target.name] = np.array(
+            [
+                classes[owner][position]
+                for owner, position in zip(test.owner, test.position, strict=True)
+            ]
+        )
+    rows = np.flatnonzero(np.any([part >= 0 for part in truth.values()], axis=0))
+    order = np.random.default_rng([seed, 3]).permutation(len(rows))[:frames]
+    rows = rows[np.sort(order)]
+    for name, part in truth.items():
+        if not (part[rows] >= 0).any():
+            raise InputError(f"no frame to judge has the label {name}")
+    return rows, {name: part[rows] for name, part in truth.items()}
+
+
+def _score(
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.integer],
+    owner: NDArray[np.integer],
+    seed: int,
+) -> TargetScore:
+    known = truth >= 0
+    probabilities, truth, owner = probabilities[known], truth[known], owner[known]
+    right = probabilities.argmax(axis=1) == truth
+    classes = probabilities.shape[1]
+    return TargetScore(
+        accuracy=float(right.mean()),
+        chance=1.0 / classes,
+        interval=intervals.mean_interval(right, owner, seed),
+        entropies=entropies(probabilities),
+        classes=classes,
+        frames=len(truth),
     )
-
-
-def _cross_entropy(truth: Tensor, logits: Tensor) -> Tensor:
-    """Of each frame, 0 where the truth is −1."""
-    truth = ops.reshape(ops.cast(truth, "int32"), (-1,))
-    known = ops.cast(truth >= 0, "float32")
-    losses = keras.losses.sparse_categorical_crossentropy(
-        ops.maximum(truth, 0), logits, from_logits=True
-    )
-    return losses * known
-
-
-class _Batches(keras.utils.PyDataset):
-    """Random frames, read when they are asked for; each batch follows from the seed."""
-
-    def __init__(
-        self,
-        store: FrameStore,
-        sequences: list[Sequence],
-        labels: NDArray[np.integer],
-        usable: NDArray[np.integer],
-        steps: int,
-        seed: int,
-    ) -> None:
-        super().__init__(workers=1)
-        self._store = store
-        lengths = [sequence.length for sequence in sequences]
-        self._index = np.repeat([sequence.index for sequence in sequences], lengths)
-        self._position = np.concatenate([np.arange(length) for length in lengths])
-        self._labels = labels
-        generator = np.random.default_rng([seed, 1])
-        self._rows = generator.choice(usable, size=(steps, _BATCH))
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(
-        self, i: int
-    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.integer], ...]]:
-        rows = self._rows[i]
-        frames = self._store.gather(self._index[rows], self._position[rows][:, None])
-        labels = self._labels[rows].T
-        return frames[:, 0].astype(np.float32) / np.float32(255), tuple(labels)
-
-
-class _Progress(keras.callbacks.Callback):
-    def __init__(self, steps: int, done: Progress) -> None:
-        super().__init__()
-        self._steps = steps
-        self._done = done
-
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        self._done(batch + 1, self._steps)

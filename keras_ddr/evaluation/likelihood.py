@@ -6,21 +6,22 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from keras import ops
 
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.gaussian import DiagonalGaussian
+from keras_ddr.evaluation.measure import Measure
+from keras_ddr.evaluation.text_table import aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.model import DDR
-    from keras_ddr.typing import Interval, Progress, Tensor
+    from keras_ddr.data.store import Sequence
+    from keras_ddr.evaluation.measure import Material
+    from keras_ddr.sequence_model import SequenceModel
+    from keras_ddr.typing import Interval
 
-__all__ = ["LikelihoodScore", "choose_sets", "elbo_of_sets", "measure_likelihood"]
+__all__ = ["Likelihood", "LikelihoodScore", "choose_sets"]
 
 _BATCH = 16  # sets a call
 
@@ -32,8 +33,8 @@ class LikelihoodScore:
     Values of models with different likelihoods must not be compared.
 
     Attributes:
-        elbo: E[log p(x | f, z)] − KL z − KL f, each divided by N; with the factor 1 on
-            both KL terms, whatever the model was trained with.
+        elbo: E[log p(x | f, z)] − KL z − KL f, each divided by N; both KL terms have
+            the factor 1, whatever the model was trained with.
         log_prob: E[log p(x | f, z)] with one draw of f and z.
         kl_dynamic: KL(q(z | f, x) ‖ p(z | f)).
         kl_static: KL(q(f | x_S) ‖ p(f)), divided by N.
@@ -65,85 +66,104 @@ class LikelihoodScore:
     samples: int
 
 
-def measure_likelihood(
-    model: DDR,
-    store: FrameStore,
-    sequences: list[Sequence],
-    *,
-    sampled: int = 32,
-    samples: int = 64,
-    seed: int = 0,
-    done: Progress | None = None,
-) -> LikelihoodScore:
-    """ELBO of one random set of each sequence, and log-likelihood of some of them.
+@dataclasses.dataclass(frozen=True)
+class Likelihood(Measure):
+    """ELBO of one random set of each sequence, and log p(x) of some of these sets.
 
-    Args:
-        model: `DDR`.
-        store: `FrameStore`.
-        sequences: List of `Sequence` with at least N frames.
-        sampled: Largest number of sequences for the log-likelihood, which takes
-            `samples` times as long as the ELBO.
-        samples: Draws of f for the log-likelihood.
-        seed: Of the sets and of all draws, which are made by NumPy, so that they are
-            the same on every backend.
-        done: Called with (sets done, all sets) now and then, or `None`.
+    NumPy makes the sets and all draws, so that they are the same on every backend.
 
-    Returns:
-        `LikelihoodScore`.
+    Attributes:
+        sampled: Largest number of sets for log p(x), which takes `samples` times as
+            long as the ELBO.
+        samples: Draws of f for log p(x).
     """
-    if not hasattr(model, "sampled_elbo"):
-        raise InputError("a likelihood takes a DDR; this model has no sampled_elbo")
-    check_whole(sequences=len(sequences), sampled=sampled, samples=samples)
-    number = model.frames_per_set
-    positions = choose_sets(sequences, number, seed)
-    generator = np.random.default_rng([seed, 1])
-    parts = []
-    for start in range(0, len(sequences), _BATCH):
-        batch = slice(start, start + _BATCH)
-        indices = [sequence.index for sequence in sequences[batch]]
-        frames = store.gather(indices, positions[batch])
-        parts.append(model.sampled_elbo(frames, generator) / number)
-    parts = np.concatenate(parts)
-    elbo = parts[:, 0] - parts[:, 1] - parts[:, 2]
-    chosen = np.sort(generator.permutation(len(sequences))[:sampled])
-    values, sizes = [], []
-    for count, i in enumerate(chosen, start=1):
-        frames = store.frames(sequences[i].index, positions[i])
-        found = model.log_likelihood(frames, samples=samples, seed=seed)
-        values.append(found.value)
-        sizes.append(found.effective_sample_size)
-        if done is not None:
-            done(count, len(chosen))
-    log_prob, kl_dynamic, kl_static = parts.mean(axis=0).tolist()
-    return LikelihoodScore(
-        elbo=float(elbo.mean()),
-        log_prob=log_prob,
-        kl_dynamic=kl_dynamic,
-        kl_static=kl_static,
-        interval=intervals.mean_interval(elbo, seed=seed),
-        sets=len(sequences),
-        frames_per_set=number,
-        log_likelihood=float(np.mean(values)),
-        log_likelihood_interval=intervals.mean_interval(values, seed=seed),
-        effective_sample_size=float(np.mean(sizes)),
-        sampled_elbo=float(elbo[chosen].mean()),
-        sampled_sets=len(chosen),
-        samples=samples,
-    )
+
+    sampled: int = 32
+    samples: int = 64
+
+    name = "likelihood"
+    about = "ELBO and its parts, importance-sampled log p(x)"
+    counted = "log-likelihoods found"
+    needs = frozenset()  # sets are encoded here, each on its own
+    methods = ("sampled_elbo", "log_likelihood")
+
+    def __post_init__(self) -> None:
+        check_whole(sampled=self.sampled, samples=self.samples)
+
+    def run(self, material: Material) -> LikelihoodScore:
+        """See `Measure`."""
+        model, store, seed = material.model, material.store, material.seed
+        length = model.set_size
+        sequences = [s for s in material.test.sequences if s.length >= length]
+        positions = choose_sets(sequences, model, seed)
+        generator = np.random.default_rng([seed, 1])
+        parts = []
+        for start in range(0, len(sequences), _BATCH):
+            batch = slice(start, start + _BATCH)
+            indices = [sequence.index for sequence in sequences[batch]]
+            frames = store.gather(indices, positions[batch])
+            parts.append(model.sampled_elbo(frames, generator) / length)
+        parts = np.concatenate(parts)
+        elbo = parts[:, 0] - parts[:, 1] - parts[:, 2]
+        chosen = np.sort(generator.permutation(len(sequences))[: self.sampled])
+        values, sizes = [], []
+        for count, i in enumerate(chosen, start=1):
+            frames = store.frames(sequences[i].index, positions[i])
+            found = model.log_likelihood(frames, samples=self.samples, seed=seed)
+            values.append(found.value)
+            sizes.append(found.effective_sample_size)
+            material.progress(count, len(chosen))
+        log_prob, kl_dynamic, kl_static = parts.mean(axis=0).tolist()
+        return LikelihoodScore(
+            elbo=float(elbo.mean()),
+            log_prob=log_prob,
+            kl_dynamic=kl_dynamic,
+            kl_static=kl_static,
+            interval=intervals.mean_interval(elbo, seed=seed),
+            sets=len(sequences),
+            frames_per_set=length,
+            log_likelihood=float(np.mean(values)),
+            log_likelihood_interval=intervals.mean_interval(values, seed=seed),
+            effective_sample_size=float(np.mean(sizes)),
+            sampled_elbo=float(elbo[chosen].mean()),
+            sampled_sets=len(chosen),
+            samples=self.samples,
+        )
+
+    def lines(self, score: LikelihoodScore) -> list[str]:
+        """See `Measure`."""
+        log_likelihood = score.log_likelihood, score.log_likelihood_interval
+        rows = [
+            ["ELBO", number(score.elbo, score.interval, 2)],
+            ["  log p(x|f,z)", number(score.log_prob, digits=2)],
+            ["  KL of z", number(score.kl_dynamic, digits=2)],
+            ["  KL of f, divided by the frames", number(score.kl_static, digits=2)],
+            [f"log p(x) of {score.sampled_sets} sets", number(*log_likelihood, 2)],
+            ["  ELBO of these", number(score.sampled_elbo, digits=2)],
+            [
+                f"  effective of {score.samples} draws",
+                number(score.effective_sample_size, digits=1),
+            ],
+        ]
+        return [
+            f"Likelihood of {score.sets} sets of {score.frames_per_set} frames, nats a "
+            "frame",
+            *aligned(["measure", "value"], rows),
+        ]
 
 
 def choose_sets(
-    sequences: list[Sequence], number: int, seed: int = 0
+    sequences: list[Sequence], model: SequenceModel, seed: int = 0
 ) -> NDArray[np.integer]:
-    """Positions of `number` distinct random frames of each sequence.
-
-    Args:
-        sequences: List of `Sequence`.
-        number: N, at most the length of the shortest sequence.
-        seed: Of the choice.
-
-    Returns:
-        Integers `(sequences, N)`.
-    """
+    """Positions `(sequences, set_size)` of a random set of frames, or window, each."""
+    size, stride = model.set_size, model.frame_stride
+    if model.frame_order == "random":
+        stride = 1
+    span = (size - 1) * stride + 1
+    if not sequences or min(s.length for s in sequences) < span:
+        raise InputError(f"a set spans {span} frames, and no sequence is that long")
     generator = np.random.default_rng([seed, 0])
-    return np.stack([generator.permutation(s.length)[:number] for s in sequences])
+    if model.frame_order == "random":
+        return np.stack([generator.permutation(s.length)[:size] for s in sequences])
+    starts = [generator.integers(s.length - span + 1) for s in sequences]
+    return np.array(starts)[:, None] + stride * np.arange(size)

@@ -6,21 +6,25 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
+from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.evaluation.swap import squared_errors
+from keras_ddr.evaluation.measure import Measure
+from keras_ddr.evaluation.text_table import aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.sequence_model import Codes
-    from keras_ddr.model import DDR
+    from keras_ddr.evaluation.measure import Material
     from keras_ddr.typing import Interval
 
-__all__ = ["ReconstructionScore", "reconstruction_errors", "structural_similarity"]
+__all__ = [
+    "Reconstruction",
+    "ReconstructionScore",
+    "squared_errors",
+    "structural_similarity",
+]
 
 _WINDOW, _SIGMA = 11, 1.5
 _K1, _K2 = 0.01, 0.03
@@ -47,44 +51,61 @@ class ReconstructionScore:
     sequences: int
 
 
-def reconstruction_errors(
-    model: DDR,
-    store: FrameStore,
-    sequences: list[Sequence],
-    codes: list[Codes],
-    frames: int = 8,
-    seed: int = 0,
-) -> ReconstructionScore:
-    """Decode frames from their own codes and compare.
+@dataclasses.dataclass(frozen=True)
+class Reconstruction(Measure):
+    """Decode frames from their own codes and compare; every sequence counts the same.
 
-    Args:
-        model: `DDR`.
-        store: `FrameStore`.
-        sequences: List of `Sequence`.
-        codes: List of their `Codes`.
+    Attributes:
         frames: Largest number of random frames of each sequence.
-        seed: Of the choice of frames.
-
-    Returns:
-        `ReconstructionScore`; every sequence counts the same.
     """
-    generator = np.random.default_rng(seed)
-    errors, similarities, number = [], [], 0
-    for sequence, code in zip(sequences, codes, strict=True):
-        chosen = np.sort(generator.permutation(sequence.length)[:frames])
-        truth = store.frames(sequence.index, chosen).astype("float32") / 255.0
-        images = model.decode(code.static.mean, code.dynamic.mean[chosen])
-        errors.append(squared_errors(images, truth).mean())
-        similarities.append(structural_similarity(images, truth).mean())
-        number += len(chosen)
-    return ReconstructionScore(
-        mse=float(np.mean(errors)),
-        ssim=float(np.mean(similarities)),
-        mse_interval=intervals.mean_interval(errors, seed=seed),
-        ssim_interval=intervals.mean_interval(similarities, seed=seed),
-        frames=number,
-        sequences=len(sequences),
-    )
+
+    frames: int = 8
+
+    name = "reconstruction"
+    about = "mean squared error and SSIM"
+
+    def __post_init__(self) -> None:
+        check_whole(frames=self.frames)
+
+    def run(self, material: Material) -> ReconstructionScore:
+        """See `Measure`."""
+        test, seed = material.test, material.seed
+        generator = np.random.default_rng(seed)
+        errors, similarities, count = [], [], 0
+        for sequence, codes in zip(test.sequences, test.codes, strict=True):
+            chosen = np.sort(generator.permutation(sequence.length)[: self.frames])
+            truth = test.store.frames(sequence.index, chosen).astype("float32") / 255.0
+            images = material.model.decode(
+                codes.static.mean, codes.dynamic.mean[chosen]
+            )
+            errors.append(squared_errors(images, truth).mean())
+            similarities.append(structural_similarity(images, truth).mean())
+            count += len(chosen)
+        return ReconstructionScore(
+            mse=float(np.mean(errors)),
+            ssim=float(np.mean(similarities)),
+            mse_interval=intervals.mean_interval(errors, seed=seed),
+            ssim_interval=intervals.mean_interval(similarities, seed=seed),
+            frames=count,
+            sequences=len(test.sequences),
+        )
+
+    def lines(self, score: ReconstructionScore) -> list[str]:
+        """See `Measure`."""
+        rows = [
+            ["mse", number(score.mse, score.mse_interval, 5)],
+            ["SSIM", number(score.ssim, score.ssim_interval)],
+        ]
+        return [
+            f"Reconstruction of {score.frames} frames, intensities in [0, 1]",
+            *aligned(["measure", "value"], rows),
+        ]
+
+
+def squared_errors(predicted: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:
+    """Mean squared error `(n,)` of frames or of one image, against `(n, H, W, C)`."""
+    difference = np.asarray(predicted, "float64") - truth
+    return np.square(difference).mean(axis=(1, 2, 3))
 
 
 def structural_similarity(
@@ -131,9 +152,11 @@ def structural_similarity(
 
 def _smooth(images: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted means of all windows that lie within the images."""
+    from scipy.ndimage import correlate1d
+
     border = _WINDOW // 2
     weights = np.exp(-0.5 * np.square(np.arange(-border, border + 1) / _SIGMA))
     weights /= weights.sum()
     for axis in (-3, -2):
-        images = ndimage.correlate1d(images, weights, axis=axis)
+        images = correlate1d(images, weights, axis=axis)
     return images[..., border:-border, border:-border, :]

@@ -3,308 +3,187 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.arguments import check_seed, check_whole
+from keras_ddr.encoding import check_encoding
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation import axis, probes, protocol, swap, verification
-from keras_ddr.evaluation.encoded import (
-    EncodedSplit,
-    choose_sequences,
-    select_sequences,
-)
-from keras_ddr.evaluation.judge import STEPS, check_judge
-from keras_ddr.evaluation.likelihood import LikelihoodScore, measure_likelihood
-from keras_ddr.evaluation.msd import MSDScore
-from keras_ddr.evaluation.reconstruction import (
-    ReconstructionScore,
-    reconstruction_errors,
-)
-from keras_ddr.evaluation.table import table
-from keras_ddr.evaluation.targets import choose_targets
+from keras_ddr.evaluation.encoded import EncodedSplit, choose_sequences
+from keras_ddr.evaluation.measure import Material, Skipped
+from keras_ddr.evaluation.measures import METRICS, choose_measures
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.evaluation.axis import AxisScore
-    from keras_ddr.evaluation.judge import Judge
-    from keras_ddr.evaluation.probes import ProbeScore
-    from keras_ddr.evaluation.protocol import JudgeScore
-    from keras_ddr.evaluation.swap import SwapScore
-    from keras_ddr.evaluation.verification import VerificationScore
-    from keras_ddr.model import DDR
-    from keras_ddr.typing import Progress
+    from keras_ddr.evaluation.measure import Measure
+    from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["CODES", "METRICS", "EvaluationReport", "Skipped", "evaluate"]
+__all__ = ["EvaluationReport", "evaluate"]
 
-CODES = {"f": "linear", "z": "neighbours", "z~": "neighbours"}
-"""The codes that are probed, and the estimator that reads each."""
-
-METRICS = (
-    "likelihood",
-    "reconstruction",
-    "probes",
-    "swap",
-    "verification",
-    "axis",
-    "judge",
-)
-"""Names of what `evaluate` can measure; "judge" includes the MSD score."""
-
-_ENCODING = ("sets", "combine", "frames_per_set", "noise")
-# Parts of a report as a dict, in this order.
-_SECTIONS = (
-    "details",
-    "likelihood",
-    "reconstruction",
-    "probes",
-    "swap",
-    "swap_intervals",
-    "verification",
-    "axis",
-    "judge",
-    "msd",
-    "skipped",
-)
-_CODED = {"reconstruction", "probes", "swap", "verification", "axis", "judge"}
-_CODED_FIT = {"probes", "axis"}  # those that are fitted on codes
-_FITTED = {*_CODED_FIT, "judge"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Skipped:
-    """Something that could not be measured.
-
-    Attributes:
-        what: Name of the label or measure.
-        reason: Why, in one line.
-    """
-
-    what: str
-    reason: str
+_FITTED = {"fit", "fit codes"}
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationReport:
-    """What `evaluate` found; `None` is what was not asked for or could not be measured.
+    """What `evaluate` found.
+
+    Scores are attributes named after their measures, such as `report.swap.pairs`;
+    `None` is a score that was not asked for or could not be measured.
 
     Attributes:
-        probes: Dict label name → code ("f", "z", "z~") → `probes.ProbeScore`. z~ is
-            the standard score of z under p(z | f).
-        scopes: Dict label name → "sequence" or "frame".
-        swap: `swap.SwapScore`.
+        scores: Dict name of a measure → its score.
         skipped: List of `Skipped`.
         details: Dict of the split, the numbers of sequences and frames, the seed, and
             how f was found.
-        likelihood: `likelihood.LikelihoodScore`.
-        reconstruction: `reconstruction.ReconstructionScore`.
-        verification: Dict code → `verification.VerificationScore`.
-        axis: Dict code ("z", "z~") → `axis.AxisScore`.
-        judge: `protocol.JudgeScore`.
-        msd: `msd.MSDScore`.
+        measures: Dict name → `Measure`, those that were asked for.
     """
 
-    probes: dict[str, dict[str, ProbeScore]] | None
-    scopes: dict[str, str]
-    swap: SwapScore | None
+    scores: dict[str, Any]
     skipped: list[Skipped]
     details: dict[str, Any]
-    likelihood: LikelihoodScore | None = None
-    reconstruction: ReconstructionScore | None = None
-    verification: dict[str, VerificationScore] | None = None
-    axis: dict[str, AxisScore] | None = None
-    judge: JudgeScore | None = None
-    msd: MSDScore | None = None
+    measures: dict[str, Measure]
+
+    def __getattr__(self, name: str) -> Any:
+        """Score of a measure."""
+        if name in METRICS:
+            return self.scores.get(name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as nested dicts of plain values, ready for JSON."""
-        content = dataclasses.asdict(self)
-        for label, scores in (content["probes"] or {}).items():
-            content["probes"][label] = {"scope": self.scopes[label], **scores}
-        swapped = content["swap"]
-        content["swap_intervals"] = swapped and swapped.pop("intervals")
-        return {name: content[name] for name in _SECTIONS}
+        scores = dict.fromkeys([*METRICS, *self.scores])
+        for name, score in self.scores.items():
+            scores[name] = self.measures[name].to_dict(score)
+        skipped = [dataclasses.asdict(item) for item in self.skipped]
+        return {"details": self.details, **scores, "skipped": skipped}
 
     def __str__(self) -> str:
         return self.table()
 
     def table(self) -> str:
-        """The metrics as plain text, each beside what guessing gives."""
-        return table(self)
+        """The metrics as plain text, each beside what guessing gives.
+
+        Returns:
+            Lines of at most 100 characters but for reasons, joined by newlines.
+        """
+        details = self.details
+        fitted, count = details["fit_sequences"], details["sequences"]
+        lines = [
+            f"Measured on {count} sequence{'' if count == 1 else 's'} of "
+            f"{details['split']} ({details['frames']} frames)"
+            + (f"; fitted on {fitted} of {details['fit_split']}." if fitted else "."),
+            *(["One sequence says nothing of others."] if count == 1 else []),
+            "z~: standard score of z under p(z|f). ±: half of the 95 % interval, from "
+            "resampled sequences.",
+        ]
+        for name, score in self.scores.items():
+            section = self.measures[name].lines(score)
+            if section:
+                lines += ["", *section]
+        if self.skipped:
+            lines += ["", "Not measured:"]
+            lines += [f"  {item.what}: {item.reason}" for item in self.skipped]
+        return "\n".join(lines)
 
 
 def evaluate(
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     split: str = "test",
     fit_split: str = "train",
     sequences: int | None = None,
     seed: int = 0,
     *,
-    metrics: str | Iterable[str] = ("probes", "swap"),
+    metrics: str | Measure | Iterable[str | Measure] = ("probes", "swap"),
     max_frames: int = 20_000,
-    pairs: int = 1000,
-    samples: int = 64,
-    attributes: str | Collection[str] | None = None,
-    action: str | Collection[str] | None = None,
-    judge_steps: int = STEPS,
-    judge: Judge | None = None,
     encoding: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-    stage: Callable[[str], object] | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
 ) -> EvaluationReport:
     """Measure what f and z know, and what the model does with them.
 
-    All codes are posterior means. Each sequence is encoded once. Labels of sequences
-    and of frames are each read from all three codes: f should know the first and not
-    the second, z the reverse. No number depends on which others are asked for.
+    All codes are posterior means. Each sequence is encoded once. No number depends on
+    which others are asked for.
 
     Args:
-        model: A trained `DDR`; or any object with `frames_per_set`, `static_dim`,
-            `dynamic_dim` and `image_shape`, and with `encode`, `prior_of` and `decode`
-            that take and give what those of `DDR` do. Of it there is no likelihood.
+        model: A trained `SequenceModel`.
         store: `FrameStore`.
         split: Split to score on; its persons are not those of `fit_split`.
         fit_split: Split that probes, forests and the judge are fitted on. Where it
             has no sequence they are skipped, and the mean image is that of `split`.
         sequences: Largest number of sequences of each split (a random choice), or
             `None` for all.
-        seed: Of every choice made here.
-        metrics: Names out of `METRICS`, or "all".
-        max_frames: Largest number of frames that a probe is fitted on, and scored on
-            (a random choice); a linear probe of a frame label sees at most 4000.
-        pairs: Number of pairs for the swap error.
-        samples: Draws of f for the log-likelihood.
-        attributes: Names of the sequence labels that the judge names; all categorical
-            ones where `None`.
-        action: Names of the frame labels that make the judge's action together, or
-            one name; "animation" and "direction", or else "pose", where `None`.
-        judge_steps: Training steps of the judge.
-        judge: `Judge` that `train_judge` has trained on this store, so that several
-            models are seen by the same one; `None` trains one. It has its own targets
-            (from `targets.choose_targets` with the sequences of both splits), so that
-            `attributes`, `action` and `judge_steps` are not used.
-        encoding: Dict of `sets`, `combine`, `frames_per_set` and `noise` of
-            `DDR.encode`, where f and z are to be found in another way than by default.
-            "likelihood" does not depend on it.
-        progress: Called with (done, all) as sequences are encoded and, in the stages
-            "likelihood" and "judge", as log-likelihoods are found and the judge is
-            trained; or `None`.
-        stage: Called with "encoding" and with each metric's name as it begins, or
-            `None`.
+        seed: Of every random choice.
+        metrics: "all", or names out of `METRICS` and `Measure` objects, which have
+            options of their own: `["probes", Judge(steps=500)]`.
+        max_frames: Largest number of frames of a split whose codes are looked at (a
+            random choice).
+        encoding: Dict of arguments of `model.encode`, such as `noise`, where f and z
+            are to be found in another way than by default. "likelihood" does not
+            depend on it.
+        progress: Called with (stage, done, all): `stage` is "encoding" or the name of
+            a measure; with (stage, 0, 0) as it begins; or `None`.
 
     Returns:
-        `EvaluationReport`; what a store has no labels for is listed as skipped.
+        `EvaluationReport`; whatever a store has no labels for is listed as skipped.
 
     Raises:
         InputError: `split` is empty, or holds no sequence that is long enough, and so
-            is `fit_split` where all that was asked for is fitted on it; a number is
-            below 1, a metric is not known, `encoding` cannot be used, the store has no
-            such `attributes` or `action`, `judge` is not of its labels and frames, or
-            `split` is `fit_split` and something is fitted.
+            is `fit_split` where everything asked for is fitted on it; a number is
+            below 1, a metric is not known, `encoding` cannot be used, the store lacks
+            labels that a measure names, or `split` is `fit_split` and something is
+            fitted.
     """
-    metrics = _check_metrics(metrics)
-    encoding = _check_encoding(encoding)
-    check_whole(
-        sequences=1 if sequences is None else sequences,
-        max_frames=max_frames,
-        pairs=pairs,
-        samples=samples,
-        judge_steps=judge_steps,
-    )
+    measures = choose_measures(metrics)
+    encoding = dict(encoding or {})
+    check_encoding(model, encoding)
+    check_whole(sequences=1 if sequences is None else sequences, max_frames=max_frames)
     check_seed(seed=seed)
-    both = sorted(metrics & (_FITTED if judge is None else _CODED_FIT))
-    if split == fit_split and both:
+    fitted = [measure.name for measure in measures if measure.needs & _FITTED]
+    if split == fit_split and fitted:
         raise InputError(
-            f"split={split!r} is also fit_split, so that {', '.join(both)} would be "
+            f"split={split!r} is also fit_split, so that {', '.join(fitted)} would be "
             "scored on what they were fitted on; give another one, or leave these out "
             "of metrics"
         )
-    attributes, action = (
-        [names] if isinstance(names, str) else names for names in (attributes, action)
-    )
     generator = np.random.default_rng(seed)
-    number = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
-    # A judge that is given was fitted before.
-    fitted = _FITTED if judge is None else _CODED_FIT
-    fitting = bool(store.select(fit_split, number)) or metrics <= fitted
-    parts = {
-        name: choose_sequences(
-            select_sequences(store, name, number), sequences, generator
-        )
-        for name in dict.fromkeys([fit_split, split] if fitting else [split])
-    }
+    least = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
+    fitting = bool(store.select(fit_split, least)) or len(fitted) == len(measures)
+    names = dict.fromkeys([fit_split, split] if fitting else [split])
+    chosen = [choose_sequences(store, n, least, sequences, generator) for n in names]
     splits = {
         name: EncodedSplit(store, part, max_frames, generator)
-        for name, part in parts.items()
+        for name, part in zip(names, chosen, strict=True)
     }
     test = splits[split]
     fit = splits.get(fit_split, test)
-    stage = stage or (lambda name: None)
-    # What was asked for by name is refused at once, not skipped at the end.
-    if "judge" in metrics and judge is not None:
-        check_judge(judge, store, test.sequences)
-    elif "judge" in metrics and (attributes or action) and fitting:
-        choose_targets(store, fit.sequences, test.sequences, attributes, action)
-    coded = [test] if _CODED & metrics else []
-    if _CODED_FIT & metrics:
-        coded = list(splits.values())
-    if coded:
-        stage("encoding")
-        _encode(model, coded, seed, progress, encoding)
-    measures = {
-        "likelihood": lambda notes: measure_likelihood(
-            model, store, test.sequences, samples=samples, seed=seed, done=progress
-        ),
-        "reconstruction": lambda notes: reconstruction_errors(
-            model, store, test.sequences, test.codes, seed=seed
-        ),
-        "probes": lambda notes: _probe(fit, test, seed, notes),
-        "swap": lambda notes: swap.swap_error(
-            model,
-            store,
-            test.sequences,
-            codes=test.codes,
-            fit_sequences=fit.sequences,
-            pairs=pairs,
-            seed=seed,
-        ),
-        "verification": lambda notes: verification.verify(model, test, seed=seed),
-        "axis": lambda notes: _axis(model, fit, test, seed, notes),
-        "judge": lambda notes: protocol.judge_model(
-            model,
-            fit,
-            test,
-            attributes=attributes,
-            action=action,
-            judge=judge,
-            steps=judge_steps,
-            seed=seed,
-            done=progress,
-        ),
-    }
-    found: dict[str, Any] = dict.fromkeys(METRICS)
     skipped: list[Skipped] = []
-    for name in METRICS:
-        if name not in metrics:
-            continue
-        if name in fitted and not fitting:
-            why = f"there is no sequence in the split {fit_split!r} to fit on"
-            skipped.append(Skipped(name, why))
-            continue
-        stage(name)
+    stages = _Stages(progress)
+    material = Material(model, store, test, fit, seed, skipped, stages.count)
+    possible = []
+    for measure in measures:
+        reason = _obstacle(measure, model, fit_split if not fitting else None)
+        if reason:
+            skipped.append(Skipped(measure.name, reason))
+        else:
+            # Options that name missing labels are refused at once, not skipped later.
+            measure.check(material)
+            possible.append(measure)
+    needs = frozenset().union(*(measure.needs for measure in possible))
+    coded = [
+        part for part, need in ((fit, "fit codes"), (test, "codes")) if need in needs
+    ]
+    if coded:
+        stages.begin("encoding")
+        _encode(material, coded, encoding)
+    scores = {}
+    for measure in possible:
+        stages.begin(measure.name)
         try:
-            found[name] = measures[name](skipped)
+            scores[measure.name] = measure.run(material)
         except InputError as error:
-            what = "swap error" if name == "swap" else name
-            skipped.append(Skipped(what, str(error)))
-    probed = found.pop("probes")
-    judged = found["judge"]
+            skipped.append(Skipped(measure.name, str(error)))
     details = {
         "split": split,
         "fit_split": fit_split,
@@ -315,120 +194,50 @@ def evaluate(
         "max_frames": max_frames,
         "seed": seed,
         "encoding": encoding,
-        "metrics": [name for name in METRICS if name in metrics],
+        "metrics": [measure.name for measure in measures],
     }
-    return EvaluationReport(
-        probes=probed,
-        scopes={label: store.labels[label].scope for label in probed or {}},
-        skipped=skipped,
-        details=details,
-        msd=None if judged is None else MSDScore.of(judged),
-        **found,
-    )
+    by_name = {measure.name: measure for measure in measures}
+    return EvaluationReport(scores, skipped, details, by_name)
 
 
-def _check_metrics(metrics: str | Iterable[str]) -> set[str]:
-    metrics = METRICS if metrics == "all" else metrics
-    metrics = {metrics} if isinstance(metrics, str) else set(metrics)
-    unknown = sorted(map(str, metrics - set(METRICS)))
-    if unknown or not metrics:
-        raise InputError(
-            f"metrics={', '.join(unknown) or 'none'}; choose among {', '.join(METRICS)}"
-        )
-    return metrics
+class _Stages:
+    """Passes progress on, with the name of the stage."""
+
+    def __init__(self, progress: Callable[[str, int, int], object] | None) -> None:
+        self._progress = progress or (lambda stage, done, total: None)
+        self._name = ""
+
+    def begin(self, name: str) -> None:
+        """A stage begins."""
+        self._name = name
+        self._progress(name, 0, 0)
+
+    def count(self, done: int, total: int) -> None:
+        """Something of this stage is done."""
+        self._progress(self._name, done, total)
 
 
-def _check_encoding(encoding: Mapping[str, Any] | None) -> dict[str, Any]:
-    encoding = dict(encoding or {})
-    unknown = sorted(map(str, set(encoding) - set(_ENCODING)))
-    if unknown:
-        raise InputError(
-            f"encoding has {', '.join(unknown)}; choose among {', '.join(_ENCODING)}"
-        )
-    return encoding
+def _obstacle(measure: Measure, model: SequenceModel, empty: str | None) -> str:
+    """Reason not to run a measure, or ""; `empty` is a split without sequences."""
+    missing = [method for method in measure.methods if not hasattr(model, method)]
+    if missing:
+        return f"{type(model).__name__} has no {missing[0]}"
+    if empty is not None and measure.needs & _FITTED:
+        return f"there is no sequence in the split {empty!r} to fit on"
+    return ""
 
 
 def _encode(
-    model: DDR,
-    parts: list[EncodedSplit],
-    seed: int,
-    progress: Progress | None,
-    encoding: Mapping[str, Any],
+    material: Material, parts: list[EncodedSplit], encoding: Mapping[str, Any]
 ) -> None:
+    """Encode splits, counted together."""
     total = sum(len(part.sequences) for part in parts)
     done = 0
 
     def one_more() -> None:
         nonlocal done
         done += 1
-        if progress is not None:
-            progress(done, total)
+        material.progress(done, total)
 
     for part in parts:
-        part.encode(model, seed, one_more, encoding)
-
-
-def _probe(
-    fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
-) -> dict[str, dict[str, ProbeScore]]:
-    found = {}
-    labels = fit.store.content_labels
-    for name, label in labels.items():
-        try:
-            found[name] = _probe_label(fit, test, name, label, seed)
-        except InputError as error:
-            skipped.append(Skipped(name, str(error)))
-    if not labels:
-        skipped.append(Skipped("probes", "the store has no labels"))
-    return found
-
-
-def _probe_label(
-    fit: EncodedSplit, test: EncodedSplit, name: str, label: Label, seed: int
-) -> dict[str, ProbeScore]:
-    period = probes.period_of(label.unit if label.kind == "periodic" else None)
-    scores = {}
-    for code, estimator in CODES.items():
-        fit_codes, fit_values, _ = fit.items(name, label, code)
-        test_codes, test_values, owner = test.items(name, label, code)
-        scores[code] = probes.probe(
-            fit_codes,
-            fit_values,
-            test_codes,
-            test_values,
-            label.kind,
-            estimator,
-            classes=len(label.classes) if label.classes else None,
-            period=period,
-            groups=owner,
-            seed=seed,
-        )
-    return scores
-
-
-def _axis(
-    model: DDR, fit: EncodedSplit, test: EncodedSplit, seed: int, skipped: list[Skipped]
-) -> dict[str, AxisScore]:
-    labels = fit.store.content_labels
-    names = axis.frame_factors(labels, model.dynamic_dim)
-    factors = {
-        part: {name: _known(part.frame_values(name), labels[name]) for name in names}
-        for part in (fit, test)
-    }
-    scores = {}
-    for code in ("z", "z~"):
-        scores[code], constant = axis.score_axes(
-            fit.frame_codes[code],
-            factors[fit],
-            test.frame_codes[code],
-            factors[test],
-            seed,
-        )
-    skipped += [Skipped(f"axis of {n}", "the factor does not vary") for n in constant]
-    return scores
-
-
-def _known(values: NDArray[Any], label: Label) -> NDArray[np.float64]:
-    """Values with NaN where they stand for none, or are infinite."""
-    numbers = label.numbers(values)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+        part.encode(material.model, material.seed, one_more, encoding)

@@ -10,7 +10,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from keras_ddr.errors import InputError
 from keras_ddr.events import curve_places, find_events, smooth_curve
-from keras_ddr.visualization import selection
+from keras_ddr.visualization.selection import pick_sequences
 from keras_ddr.visualization.style import DPI, FADED, INK, shorten, styled, to_rgb
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = ["plot_dynamics"]
 
@@ -29,7 +29,7 @@ _TILE = 0.5  # inches
 
 @styled
 def plot_dynamics(
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     sequence: int | str,
     component: int = 0,
@@ -41,25 +41,24 @@ def plot_dynamics(
     """Show one component of z over a sequence and the frames at its extremes.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         store: `FrameStore` with frames of the model's image shape.
         sequence: Name or index of a sequence.
         component: Component of z, from 0.
-        frames: Most extremes whose frames are shown; the most prominent ones.
+        frames: Largest number of extremes whose frames are shown, the most prominent.
         width: Standard deviation of the smoothing, in frames.
         prominence: Least prominence of an extreme, in standard scores of z.
 
     Returns:
-        `matplotlib.figure.Figure`: z̃ (the standard score under p(z | f)) of each frame
-        as a thin line, smoothed as a thick one; peaks are marked by triangles and their
-        frames stand above, valleys below. The axis is time in seconds where the store
-        knows it, else the number of the frame. Where frames are missing the line is
-        broken.
+        `matplotlib.figure.Figure`: z̃ of each frame as a thin line, smoothed as a thick
+        one; triangles mark peaks, whose frames stand above, and valleys, below. The
+        axis is time in seconds where the store knows it, else the number of the frame.
+        The line is broken where frames are missing.
 
     Raises:
         InputError: The sequence is not in the store, or the component does not exist.
     """
-    (chosen,) = selection.pick_sequences(store, [sequence], None, model.frames_per_set)
+    (chosen,) = pick_sequences(store, [sequence], None, model.frames_per_set)
     images = store.frames(chosen.index)
     codes = model.encode(images)
     labels = store.frame_labels(chosen.index)
@@ -67,14 +66,8 @@ def plot_dynamics(
         raise InputError(
             f"component={component}; z has {model.dynamic_dim} components, from 0"
         )
-    events = find_events(
-        chosen,
-        codes,
-        labels,
-        components=[component],
-        width=width,
-        prominence=prominence,
-    )
+    options = {"components": [component], "width": width, "prominence": prominence}
+    events = find_events(chosen, codes, labels, **options)
     numbers = np.asarray(labels["source_frame"])
     order, places = curve_places(numbers)
     place_of = dict(zip(order.tolist(), places.tolist(), strict=True))
@@ -110,25 +103,19 @@ def plot_dynamics(
         axes.spines[side].set_visible(False)
     axes.set_yticks([t for t in axes.get_yticks() if low - 0.05 <= t <= high + 0.05])
     strongest = sorted(events, key=lambda e: -e.prominence)[:frames]
-    for event in events:
-        place = place_of[event.position]
-        up = event.kind == "peak"
-        axes.plot(
-            x[place],
-            smooth[place],
-            marker="^" if up else "v",
-            markersize=3.5,
-            color=_EVENT,
-            linestyle="none",
-        )
-    for kind in ("peak", "valley"):
+    for kind, marker, level in (
+        ("peak", "^", high + 0.5 * span),
+        ("valley", "v", low - 0.5 * span),
+    ):
+        found = [place_of[e.position] for e in events if e.kind == kind]
+        style = {"marker": marker, "markersize": 3.5, "color": _EVENT}
+        axes.plot(x[found], smooth[found], linestyle="none", **style)
         shown = [e for e in strongest if e.kind == kind]
         shown.sort(key=lambda e: place_of[e.position])
-        spread = _spread([x[place_of[e.position]] for e in shown], axes)
-        for event, place in zip(shown, spread, strict=True):
-            at = place_of[event.position]
-            share = 0.5 * span
-            level = high + share if kind == "peak" else low - share
+        points = [place_of[e.position] for e in shown]
+        for event, at, place in zip(
+            shown, points, _spread(x[points], axes), strict=True
+        ):
             point = float(x[at]), float(smooth[at])
             _place(axes, images[event.position], point, (float(place), level))
     return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_ddr.errors import InputError
+from keras_ddr.visualization.selection import pick_sequences
 from keras_ddr.visualization.style import (
     FADED,
     Sheet,
@@ -40,13 +41,13 @@ def plot_events(
 
     Args:
         store: `FrameStore` that the events are from.
-        events: list of `events.Event`.
-        most: most events of a sequence; the most prominent ones are shown.
-        sequences: most sequences; the first ones that have events.
+        events: List of `events.Event`.
+        most: Largest number of events of a sequence, the most prominent ones.
+        sequences: Largest number of sequences, the first ones that have events.
 
     Returns:
-        `matplotlib.figure.Figure`. The first frame of each row, set apart, is that in
-        the middle of the sequence, to compare with. Under each event stand its kind
+        `matplotlib.figure.Figure`. The first frame of each row, set apart, is the one
+        in the middle of the sequence, to compare with. Under each event stand its kind
         (up for a peak), component and time.
 
     Raises:
@@ -58,7 +59,6 @@ def plot_events(
     if not rows:
         raise InputError("events: there is none to show; lower the prominence")
     rows = dict(list(rows.items())[:sequences])
-    index = {sequence.name: sequence for sequence in store.sequences}
     shape = store.frame_shape
     scale = whole_scale(max(shape[:2]), 0.5)
     columns = 1 + min(most, max(map(len, rows.values())))
@@ -66,25 +66,19 @@ def plot_events(
     height, tile = shape[0] * scale, shape[1] * scale
     _, width = tiles_size(1, columns, shape, scale, gap)
     width = max(width + apart, 700)
-    sheet = Sheet(width + 2 * margin, margin + len(rows) * (title + height + caption))
+    block = title + height + caption
+    sheet = Sheet(width + 2 * margin, margin + len(rows) * block)
     for row, (name, found) in enumerate(rows.items()):
-        sequence = index[name]
+        [sequence] = pick_sequences(store, [name])
         strongest = sorted(found, key=lambda e: -e.prominence)[:most]
         shown = sorted(strongest, key=found.index)
-        frames = store.frames(
-            sequence.index,
-            np.array([sequence.length // 2, *(e.position for e in shown)]),
-        )
-        top = margin + row * (title + height + caption)
+        positions = [sequence.length // 2, *(e.position for e in shown)]
+        frames = store.frames(sequence.index, positions)
+        top = margin + row * block
         about = f"{len(shown)} of {len(found)} events"
-        sheet.text(
-            margin,
-            top + title / 2 - 4,
-            shorten(name, width - 320),
-            weight="bold",
-            parse_math=False,
-        )
-        sheet.text(margin + width, top + title / 2 - 4, about, ha="right", color=FADED)
+        middle = top + title / 2 - 4
+        sheet.title(margin, middle, shorten(name, width - 320))
+        sheet.text(margin + width, middle, about, ha="right", color=FADED)
         left = margin + tile + gap + apart
         sheet.tiles(margin, top + title, frames[None, :1], scale, gap)
         sheet.tiles(left, top + title, frames[None, 1:], scale, gap)

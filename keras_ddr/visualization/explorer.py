@@ -16,7 +16,11 @@ from PIL import Image
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
-from keras_ddr.visualization import selection
+from keras_ddr.visualization.selection import (
+    encode_shown,
+    pick_frames,
+    pick_sequences,
+)
 from keras_ddr.visualization.style import to_rgb
 
 if TYPE_CHECKING:
@@ -24,9 +28,9 @@ if TYPE_CHECKING:
 
     from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.sequence_model import Codes
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import StrPath
+    from keras_ddr.visualization.selection import Shown
 
 __all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
 
@@ -43,7 +47,7 @@ _TEMPLATE = Path(__file__).with_name("explorer.html")
 
 
 def explorer_page(
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     sequences: int | Iterable[int | str | Sequence] = 8,
     frames: int | Collection[int] = 150,
@@ -55,14 +59,13 @@ def explorer_page(
 
     The page holds everything: it opens from disk and asks nobody for anything. A plane
     of z̃ shows the frames of a sequence as points; at the place of the pointer every
-    identity shows the picture decoded at the nearest point of a grid. z̃ is the standard
-    score under p(z | f), so that the same place means the same for each identity.
+    identity shows the picture decoded at the nearest point of a grid.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         store: `FrameStore` with frames of the model's image shape.
         sequences: How many sequences, or a list of their names or indices.
-        frames: Most frames of each, evenly spread; 4080 of 64x64 fit.
+        frames: Largest number of frames of each, evenly spread; 4080 of 64x64 fit.
         split: Split that a number of sequences is taken from; `None` for all.
         seed: Of a random choice of sequences; evenly spread where `None`.
 
@@ -76,42 +79,32 @@ def explorer_page(
     side = max(model.image_shape[:2])
     columns = max(1, min(_COLUMNS, _SIDE // side))
     most = columns * (_SIDE // side)
-    shown = selection.pick_sequences(
-        store, sequences, split, model.frames_per_set, seed
-    )
-    encoded = []
-    for sequence in shown:
-        positions = selection.pick_frames(sequence, frames)
+    chosen = pick_sequences(store, sequences, split, model.frames_per_set, seed)
+    wanted = [(sequence, pick_frames(sequence, frames)) for sequence in chosen]
+    for sequence, positions in wanted:
         if len(positions) > most:
             raise InputError(
                 f"frames: {len(positions)} of {sequence.name!r} do not fit into one "
                 f"picture; give at most {most}"
             )
-        originals, codes, rows = selection.encode_shown(
-            model, store, sequence, positions
-        )
-        encoded.append((sequence, positions, originals[rows], codes, rows))
-    scores = np.concatenate([codes.standardized[rows] for *_, codes, rows in encoded])
+    encoded = list(encode_shown(model, store, wanted))
+    scores = np.concatenate([shown.standardized for shown in encoded])
     # Nearly all frames lie on the plane, and the prior's mass does.
     limit = float(np.clip(np.quantile(np.abs(scores), 0.99), 2.0, 4.0))
     pairs = _pairs(model.dynamic_dim)
-    wanted = _TILES / (len(shown) * len(pairs))
-    wanted = min(wanted, (_SIDE // side) ** (1 if pairs[0][1] is None else 2))
-    grid = next(
-        (g for g in _GRIDS if (g if pairs[0][1] is None else g * g) <= wanted),
-        _GRIDS[-1],
-    )
+    power = 1 if pairs[0][1] is None else 2
+    tiles = min(_TILES / (len(chosen) * len(pairs)), (_SIDE // side) ** power)
+    grid = next((g for g in _GRIDS if g**power <= tiles), _GRIDS[-1])
+    about = [_about(store, shown) for shown in encoded]
     pictures = [
         {
-            "originals": originals,
-            "rebuilt": model.decode(codes.static.mean, codes.dynamic.mean[rows]),
-            "planes": [_plane(model, codes, pair, grid, limit) for pair in pairs],
+            "originals": shown.frames,
+            "rebuilt": model.decode(shown.static, shown.dynamic),
+            "planes": [
+                _plane(model, shown.static, pair, grid, limit) for pair in pairs
+            ],
         }
-        for _, _, originals, codes, rows in encoded
-    ]
-    about = [
-        _about(store, sequence, positions, codes.standardized[rows])
-        for sequence, positions, _, codes, rows in encoded
+        for shown in encoded
     ]
     for quality in _QUALITIES:
         data = {
@@ -164,7 +157,11 @@ def _pairs(components: int) -> list[tuple[int, int | None]]:
 
 
 def _plane(
-    model: DDR, codes: Codes, pair: tuple[int, int | None], grid: int, limit: float
+    model: SequenceModel,
+    static: NDArray[np.float32],
+    pair: tuple[int, int | None],
+    grid: int,
+    limit: float,
 ) -> NDArray[np.float32]:
     """Pictures (grid * grid, H, W, C) of one identity, or (grid, …) of one component.
 
@@ -177,17 +174,12 @@ def _plane(
     scores[:, first] = np.tile(ticks, count // grid)
     if second is not None:
         scores[:, second] = np.repeat(ticks, grid)
-    z = codes.prior.mean + scores * codes.prior.stddev
-    return model.decode(codes.static.mean, z)
+    return model.decode(static, model.unstandardize(static, scores))
 
 
-def _about(
-    store: FrameStore,
-    sequence: Sequence,
-    positions: NDArray[np.integer],
-    scores: NDArray[np.float32],
-) -> dict[str, Any]:
-    """What the page says of a sequence and its frames; plain values."""
+def _about(store: FrameStore, shown: Shown) -> dict[str, Any]:
+    """Facts of a sequence and its frames, as plain values."""
+    sequence, positions = shown.sequence, shown.positions
     known = store.frame_labels(sequence.index)
     labels = {
         name: _plain(known[name][positions], label)
@@ -200,11 +192,11 @@ def _about(
     return {
         "name": sequence.name,
         "frames": len(positions),
-        "z": np.round(scores.astype(float), 4).tolist(),
+        "z": np.round(shown.standardized.astype(float), 4).tolist(),
         "number": known["source_frame"][positions].tolist(),
         "time": [
-            round(float(t), 3) if math.isfinite(t) else None
-            for t in known["time"][positions]
+            round(t, 3) if math.isfinite(t) else None
+            for t in known["time"][positions].tolist()
         ],
         "labels": labels,
     }

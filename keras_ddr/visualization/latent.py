@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from keras_ddr.data.labels import Label
 from keras_ddr.errors import InputError
-from keras_ddr.visualization import selection
+from keras_ddr.visualization.selection import (
+    encode_shown,
+    pick_frames,
+    pick_sequences,
+)
 from keras_ddr.visualization.style import DPI, shorten_all, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = ["plot_latent"]
 
@@ -26,7 +32,7 @@ _SHAPES = "os^Dv<>P"
 _MISSING = "#c8c8c8"
 _WIDTH, _HEIGHT = 3.35, 3.0  # inches: one column of a page
 _LEGEND = 0.17 * _WIDTH * DPI  # pixels for a name in the legend
-# What of a sequence may give the colours, where no label is named so.
+# Attributes of a sequence that may give the colours, where no label has their name.
 _ORIGINS = {
     "sequence": "name",
     "person": "person",
@@ -38,7 +44,7 @@ _ORIGIN = Label("sequence", "categorical")
 
 @styled
 def plot_latent(
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     label: str | None = None,
     sequences: int | Iterable[int | str | Sequence] = 8,
@@ -52,16 +58,16 @@ def plot_latent(
     """Show the dynamic codes of the frames of some sequences in a plane.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         store: `FrameStore` with frames of the model's image shape.
         label: Name of a label of frames or sequences that gives the colours, or
             "sequence", "person", "source" or "split"; default the first label of
             frames, or the sequence where there is none.
         sequences: How many sequences, or a list of their names or indices.
-        frames: Most frames of each, evenly spread.
+        frames: Largest number of frames of each, evenly spread.
         components: The two components of z, from 0. A model with a single one is drawn
             against the number of the frame.
-        standardized: z̃, the standard score under p(z | f); else z as it is.
+        standardized: Whether z̃ is shown, or else z as it is.
         split: Split that a number of sequences is taken from; `None` for all.
         seed: Of a random choice of sequences; evenly spread where `None`.
 
@@ -79,28 +85,24 @@ def plot_latent(
             "from 0"
         )
     label, about = _label_of(store, label)
-    shown = selection.pick_sequences(
-        store, sequences, split, model.frames_per_set, seed
-    )
+    chosen = pick_sequences(store, sequences, split, model.frames_per_set, seed)
     origins, classes = None, about.classes or ()
     if label not in store.labels:
-        origins = [getattr(sequence, _ORIGINS[label]) or "?" for sequence in shown]
+        origins = [getattr(sequence, _ORIGINS[label]) or "?" for sequence in chosen]
         classes = list(dict.fromkeys(origins))
+    wanted = [(sequence, pick_frames(sequence, frames)) for sequence in chosen]
     points, values = [], []
-    for number, sequence in enumerate(shown):
-        positions = selection.pick_frames(sequence, frames)
-        _, codes, rows = selection.encode_shown(model, store, sequence, positions)
-        z = (codes.standardized if standardized else codes.dynamic.mean)[rows]
+    for number, shown in enumerate(encode_shown(model, store, wanted)):
+        z = shown.standardized if standardized else shown.dynamic
         if model.dynamic_dim == 1:
-            z = np.stack([positions, z[:, 0]], axis=1)
+            points.append(np.stack([shown.positions, z[:, 0]], axis=1))
         else:
-            z = z[:, list(components)]
-        points.append(z)
-        values.append(
-            about.numbers(store.label_values(sequence.index, label, positions))
-            if origins is None
-            else np.full(len(positions), float(classes.index(origins[number])))
-        )
+            points.append(z[:, list(components)])
+        if origins is None:
+            stored = store.label_values(shown.sequence.index, label, shown.positions)
+            values.append(about.numbers(stored))
+        else:
+            values.append(np.full(len(z), float(classes.index(origins[number]))))
     points, values = np.concatenate(points), np.concatenate(values)
 
     figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
@@ -110,75 +112,72 @@ def plot_latent(
     axes.scatter(*points[missing].T, color=_MISSING, **style)
     present, known = points[~missing], values[~missing]
     if classes and len(classes) <= 2 * len(_COLOURS):
-        handles, named = [], []
-        numbers = np.unique(known).astype(int)
-        names = shorten_all([classes[k] for k in numbers], _LEGEND, 5.5, "normal")
-        for k, name in zip(numbers, names, strict=True):
-            name = name.replace("$", r"\$")
-            drawn = axes.scatter(
-                *present[known == k].T,
-                color=_COLOURS[k % len(_COLOURS)],
-                marker=_SHAPES[(k + k // len(_COLOURS)) % len(_SHAPES)],
-                label=name,
-                **style,
-            )
-            handles.append(drawn)
-            named.append(name)
-        # Of labels that it collects itself matplotlib leaves out those with "_".
-        axes.legend(
-            handles,
-            named,
-            title=None if label == "sequence" else label,
-            loc="upper left",
-            bbox_to_anchor=(1.02, 1.02),
-            frameon=False,
-            fontsize=5.5,
-            title_fontsize=6.0,
-            handletextpad=0.1,
-            borderaxespad=0.0,
-            markerscale=1.6,
-        )
+        title = None if label == "sequence" else label
+        _draw_classes(axes, present, known.astype(int), classes, title, style)
     elif len(known):
-        cyclic = about.kind == "periodic"
-        name = "twilight" if cyclic else "viridis"
-        drawn = axes.scatter(
-            present[:, 0],
-            present[:, 1],
-            c=known,
-            cmap=matplotlib.colormaps[name],
-            **style,
-        )
+        cmap = "twilight" if about.kind == "periodic" else "viridis"
+        drawn = axes.scatter(*present.T, c=known, cmap=cmap, **style)
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
         unit = f" ({about.unit})" if about.unit else ""
         bar.set_label(f"{label}{unit}" + (" (class number)" if classes else ""))
         bar.outline.set_visible(False)
     tilde = r"\tilde{z}" if standardized else "z"
+    named = [f"${tilde}_{component + 1}$" for component in components]
     if model.dynamic_dim == 1:
-        axes.set_xlabel("frame")
-        axes.set_ylabel(f"${tilde}_1$")
-    else:
-        axes.set_xlabel(f"${tilde}_{components[0] + 1}$")
-        axes.set_ylabel(f"${tilde}_{components[1] + 1}$")
+        named = ["frame", f"${tilde}_1$"]
+    axes.set_xlabel(named[0])
+    axes.set_ylabel(named[1])
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure
 
 
+def _draw_classes(
+    axes: Axes,
+    points: NDArray[Any],
+    numbers: NDArray[np.integer],
+    classes: Sequence[str],
+    title: str | None,
+    style: dict[str, Any],
+) -> None:
+    """Points in the colours and shapes of their classes, and a legend."""
+    shown = np.unique(numbers)
+    names = shorten_all([classes[k] for k in shown], _LEGEND, 5.5, "normal")
+    names = [name.replace("$", r"\$") for name in names]
+    handles = [
+        axes.scatter(
+            *points[numbers == k].T,
+            color=_COLOURS[k % len(_COLOURS)],
+            marker=_SHAPES[(k + k // len(_COLOURS)) % len(_SHAPES)],
+            label=name,
+            **style,
+        )
+        for k, name in zip(shown, names, strict=True)
+    ]
+    # Given by name: Matplotlib leaves labels that begin with "_" out of a legend.
+    axes.legend(
+        handles,
+        names,
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.02),
+        frameon=False,
+        fontsize=5.5,
+        title_fontsize=6.0,
+        handletextpad=0.1,
+        borderaxespad=0.0,
+        markerscale=1.6,
+    )
+
+
 def _label_of(store: FrameStore, label: str | None) -> tuple[str, Label]:
-    """The label that colours stand for, or what of the sequence does."""
+    """The label that gives the colours, and its meaning."""
     if label is None:
-        named = [
-            name
-            for name, about in store.content_labels.items()
-            if about.scope == "frame"
-        ]
-        if not named:
-            label = "sequence"
-        else:
-            label = named[0]
-    if label in _ORIGINS and label not in store.labels:
+        of_frames = (n for n, v in store.content_labels.items() if v.scope == "frame")
+        label = next(of_frames, "sequence")
+    if label in store.labels:
+        return label, store.labels[label]
+    if label in _ORIGINS:
         return label, _ORIGIN
-    if label not in store.labels:
-        known = ", ".join([*store.labels, *_ORIGINS])
-        raise InputError(f"label: {store.path} has no label {label!r}; it has {known}")
-    return label, store.labels[label]
+    known = ", ".join([*store.labels, *_ORIGINS])
+    raise InputError(f"label: {store.path} has no label {label!r}; it has {known}")

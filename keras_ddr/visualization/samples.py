@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keras_ddr.visualization.style import (
-    FADED,
-    Sheet,
-    styled,
-    tiles_size,
-    whole_scale,
-)
+from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = ["plot_samples"]
 
 
 @styled
 def plot_samples(
-    model: DDR, sequences: int = 6, frames: int = 8, seed: int = 0
+    model: SequenceModel, sequences: int = 6, frames: int = 8, seed: int = 0
 ) -> Figure:
     """Show frames that the model draws: a row an identity, a column a draw of z.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         sequences: Draws of f.
         frames: Draws of z for each.
         seed: Of all draws.

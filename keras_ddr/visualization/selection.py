@@ -1,25 +1,47 @@
-"""Which sequences and frames a figure shows."""
+"""The sequences and frames that a figure shows, and their codes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_ddr.arguments import check_seed, check_whole
+from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.sequence_model import Codes
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["encode_shown", "pick_frames", "pick_sequences"]
+__all__ = ["Shown", "encode_shown", "pick_frames", "pick_sequences"]
 
 _CONTEXT = 64  # frames of a long sequence that f is taken from
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """Frames of a sequence and their codes.
+
+    Attributes:
+        sequence: `Sequence`.
+        positions: Places `(T,)` of the frames in it.
+        frames: uint8 `(T, H, W, C)`.
+        static: f `(static_dim,)`.
+        dynamic: z `(T, dynamic_dim)`.
+        standardized: z̃, same shape.
+    """
+
+    sequence: Sequence
+    positions: NDArray[np.integer]
+    frames: NDArray[np.uint8]
+    static: NDArray[np.float32]
+    dynamic: NDArray[np.float32]
+    standardized: NDArray[np.float32]
 
 
 def pick_sequences(
@@ -33,13 +55,13 @@ def pick_sequences(
 
     Args:
         store: `FrameStore`.
-        sequences: How many, or a list of names, indices or `Sequence`.
+        sequences: Largest number, or a list of names, indices or `Sequence`.
         split: Split that a number is taken from; `None` for all.
         min_length: Fewest frames of a sequence.
         seed: Of a random choice; evenly spread where `None`.
 
     Returns:
-        List of `Sequence`; fewer than asked for where the split holds fewer.
+        List of `Sequence`.
 
     Raises:
         InputError: A name is not in the store, or a sequence is too short.
@@ -67,18 +89,7 @@ def pick_sequences(
 def pick_frames(
     sequence: Sequence, frames: int | Collection[int]
 ) -> NDArray[np.integer]:
-    """Positions of frames in a sequence.
-
-    Args:
-        sequence: A `Sequence`.
-        frames: How many, evenly spread, or a list of positions counted from 0.
-
-    Returns:
-        Integer array; fewer than asked for where the sequence is shorter.
-
-    Raises:
-        InputError: A position lies outside the sequence.
-    """
+    """Positions of at most `frames` frames, evenly spread, or those of a list."""
     if isinstance(frames, int | np.integer):
         check_whole(frames=frames)
         return _spread(sequence.length, min(int(frames), sequence.length))
@@ -92,32 +103,47 @@ def pick_frames(
 
 
 def encode_shown(
-    model: DDR, store: FrameStore, sequence: Sequence, positions: ArrayLike
-) -> tuple[NDArray[np.uint8], Codes, NDArray[np.integer]]:
-    """Codes of the frames that are shown; f is taken from the sequence around them.
+    model: SequenceModel,
+    store: FrameStore,
+    wanted: Iterable[tuple[Sequence, ArrayLike]],
+) -> Iterator[Shown]:
+    """Codes of frames that are shown; f is taken from the sequence around them.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         store: `FrameStore`.
-        sequence: A `Sequence` of the store.
-        positions: Positions of the frames that are shown.
+        wanted: Pairs of a `Sequence` and the positions of the frames shown.
 
-    Returns:
-        `(frames, codes, rows)`: frames that were encoded, their `Codes`, and the rows
-        of both that belong to `positions`.
+    Yields:
+        `Shown`, one for each pair.
     """
+    wanted = list(wanted)
     number = max(_CONTEXT, model.frames_per_set)
-    around = _spread(sequence.length, min(number, sequence.length))
-    used = np.union1d(around, positions)
-    frames = store.frames(sequence.index, used)
-    return frames, model.encode(frames), np.searchsorted(used, positions)
+    parts = []
+    for sequence, positions in wanted:
+        around = _spread(sequence.length, min(number, sequence.length))
+        parts.append((sequence, np.union1d(around, positions)))
+    encoded = encode_frames(model, store, parts)
+    for (sequence, positions), (_, used) in zip(wanted, parts, strict=True):
+        frames, codes = next(encoded)
+        rows = np.searchsorted(used, positions)
+        yield Shown(
+            sequence,
+            np.asarray(positions),
+            frames[rows],
+            codes.static.mean,
+            codes.dynamic.mean[rows],
+            codes.standardized[rows],
+        )
 
 
 def _spread(length: int, number: int) -> NDArray[np.integer]:
+    """Evenly spread positions."""
     return np.linspace(0, length - 1, number).round().astype(int)
 
 
 def _find(store: FrameStore, item: int | str | Sequence, min_length: int) -> Sequence:
+    """A sequence by its index or name."""
     if isinstance(item, int | np.integer):
         if not 0 <= item < len(store):
             raise InputError(
@@ -125,16 +151,15 @@ def _find(store: FrameStore, item: int | str | Sequence, min_length: int) -> Seq
             )
         item = store.sequences[item]
     elif isinstance(item, str):
-        found = [s for s in store.sequences if s.name == item]
-        if not found:
-            names = [sequence.name for sequence in store.sequences]
+        names = [sequence.name for sequence in store.sequences]
+        if item not in names:
             near = [name for name in names if item.lower() in name.lower()] or names
             more = f" and {len(near) - 3} more" if len(near) > 3 else ""
             raise InputError(
                 f"{store.path} has no sequence named {item!r}; there are "
                 f"{', '.join(near[:3])}{more}"
             )
-        item = found[0]
+        item = store.sequences[names.index(item)]
     if item.length < min_length:
         raise InputError(
             f"the sequence {item.name!r} of {store.path} has {item.length} frames; "

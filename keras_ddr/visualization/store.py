@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from keras_ddr.visualization import selection
+from keras_ddr.visualization.selection import pick_frames, pick_sequences
 from keras_ddr.visualization.style import (
     FADED,
     Sheet,
@@ -47,25 +47,21 @@ def plot_store(
     Raises:
         InputError: A sequence is not in the store.
     """
-    shown = selection.pick_sequences(store, sequences, split, 1, seed)
-    rows = [
-        store.frames(sequence.index, selection.pick_frames(sequence, frames))
-        for sequence in shown
-    ]
+    shown = pick_sequences(store, sequences, split, 1, seed)
+    rows = [store.frames(s.index, pick_frames(s, frames)) for s in shown]
     shape = store.frame_shape
     scale = whole_scale(max(shape[:2]), 0.42)
     gap, margin, title = 6, 30, 44
     columns = max(len(images) for images in rows)
     height, width = tiles_size(1, columns, shape, scale, gap)
     width = max(width, 700)
-    sheet = Sheet(
-        width + 2 * margin, margin + len(rows) * (title + height + margin // 2)
-    )
+    block = title + height + margin // 2
+    sheet = Sheet(width + 2 * margin, margin + len(rows) * block)
     for row, (sequence, images) in enumerate(zip(shown, rows, strict=True)):
-        top = margin + row * (title + height + margin // 2)
+        top = margin + row * block
+        middle = top + title / 2 - 4
         about = f"{sequence.split}, {sequence.length} frames"
-        name = shorten(sequence.name, width - 300)
-        sheet.text(margin, top + title / 2 - 4, name, weight="bold", parse_math=False)
-        sheet.text(margin + width, top + title / 2 - 4, about, ha="right", color=FADED)
+        sheet.title(margin, middle, shorten(sequence.name, width - 300))
+        sheet.text(margin + width, middle, about, ha="right", color=FADED)
         sheet.tiles(margin, top + title, images[None], scale, gap)
     return sheet.figure

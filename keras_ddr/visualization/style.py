@@ -50,7 +50,7 @@ R = TypeVar("R")
 
 DPI = 300
 """Dots an inch of figures in pixels."""
-_LONGEST = 200  # characters at the head and the tail of a text that may be shown
+_LONGEST = 200  # characters of the head and of the tail of a text
 SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
 FADED = "#6b6b6b"
@@ -104,7 +104,7 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 
 @functools.cache
 def _families() -> list[str]:
-    """Matplotlib's font, and those of this machine that have what it lacks."""
+    """Matplotlib's font, and fonts of this machine with East Asian characters."""
     known = set(font_manager.get_font_names())
     return ["sans-serif", *(name for name in _EAST_ASIAN if name in known)]
 
@@ -150,17 +150,7 @@ def save_figure(figure: Figure, path: StrPath) -> Path:
 
 
 def check_figure_path(path: StrPath) -> Path:
-    """Refuse a path that `save_figure` could not write, before the work is done.
-
-    Args:
-        path: As for `save_figure`.
-
-    Returns:
-        `pathlib.Path`.
-
-    Raises:
-        InputError: Another suffix than .png, .pdf or .svg, or the folder is missing.
-    """
+    """Refuse a path that `save_figure` could not write, before the work is done."""
     return check_output_path(path, SUFFIXES)
 
 
@@ -170,7 +160,7 @@ def whole_scale(size: int, inches: float) -> int:
 
 
 def drawable(text: str) -> str:
-    """The text with "?" for what is no character of a font, such as half a one."""
+    """The text with "?" in place of unprintable characters, such as surrogates."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -179,15 +169,7 @@ def shorten_all(
 ) -> list[str]:
     """Cut several texts as `shorten` does, but so that different ones look different.
 
-    Args:
-        texts: The texts.
-        pixels: Room for each, at `DPI`.
-        points: Their font size.
-        weight: Their font weight.
-
-    Returns:
-        List of the texts, without what all of them begin and end with where they would
-        look the same otherwise.
+    Common heads and tails are left out where the texts would look the same otherwise.
     """
     cut = [shorten(text, pixels, points, weight) for text in texts]
     if len(set(cut)) == len(set(texts)):
@@ -201,26 +183,15 @@ def shorten_all(
 
 
 def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold") -> str:
-    """Cut a text in the middle so that it is `pixels` wide at most.
-
-    Args:
-        text: The text.
-        pixels: Room for it, at `DPI`.
-        points: Its font size.
-        weight: Its font weight.
-
-    Returns:
-        The text, or its head and tail with an ellipsis between them; at least 5
-        characters.
-    """
+    """Cut a text in the middle so that it is `pixels` wide at most, at `DPI`."""
     text = drawable(text)
     if len(text) > 2 * _LONGEST:
-        # Measuring takes its time, and no room is for so much.
+        # Measuring takes its time, and no figure is that wide.
         text = text[:_LONGEST] + text[-_LONGEST:]
     font = FontProperties(weight=weight)
 
     def width(string: str) -> float:
-        # A name with two dollar signs is no formula.
+        # TextPath would read a formula between two dollar signs.
         string = string.replace("$", "S")
         return TextPath((0, 0), string, size=points, prop=font).get_extents().width
 
@@ -243,14 +214,10 @@ def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold")
 
 
 class Sheet:
-    """A figure laid out in device pixels, origin at the top left.
+    """A figure of `width` × `height` device pixels, with the origin at the top left.
 
     Images are shown at whole multiples of their size, so that a saved PNG holds their
     pixels as they are.
-
-    Args:
-        width: Pixels.
-        height: Pixels.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -260,19 +227,7 @@ class Sheet:
     def tiles(
         self, left: float, top: float, images: NDArray[Any], scale: int, gap: int
     ) -> Axes:
-        """Show images in rows and columns.
-
-        Args:
-            left: Pixels from the left.
-            top: Pixels from the top.
-            images: `(rows, columns, H, W, C)`, uint8 or floats in [0, 1]; channels
-                other than three are shown as the grey of their mean.
-            scale: Whole factor.
-            gap: Pixels between images.
-
-        Returns:
-            The `Axes`, without ticks or frame.
-        """
+        """Show images `(rows, columns, H, W, C)`, `gap` pixels apart."""
         canvas = _compose(to_rgb(images), scale, gap)
         height, width = canvas.shape[:2]
         axes = self.figure.add_axes(
@@ -293,6 +248,10 @@ class Sheet:
             x / self.width, 1 - y / self.height, string, **{"va": "center", **kwargs}
         )
 
+    def title(self, x: float, y: float, string: str) -> Text:
+        """Write a name in bold; dollar signs in it begin no formula."""
+        return self.text(x, y, string, weight="bold", parse_math=False)
+
 
 def tiles_size(
     rows: int, columns: int, shape: tuple[int, ...], scale: int, gap: int
@@ -304,13 +263,9 @@ def tiles_size(
 
 
 def to_rgb(images: ArrayLike) -> NDArray[np.uint8]:
-    """Pictures as they are shown.
+    """Images `(..., H, W, C)`, bytes or in [0, 1], as uint8 `(..., H, W, 3)`.
 
-    Args:
-        images: `(..., H, W, C)`, uint8 or floats in [0, 1].
-
-    Returns:
-        uint8 `(..., H, W, 3)`; channels other than three are averaged to grey.
+    Channels other than three are averaged to grey.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
@@ -322,13 +277,10 @@ def to_rgb(images: ArrayLike) -> NDArray[np.uint8]:
 
 
 def _compose(images: NDArray[np.uint8], scale: int, gap: int) -> NDArray[np.uint8]:
-    rows, columns, height, width = images.shape[:4]
+    """One picture of images `(rows, columns, H, W, 3)`."""
     images = images.repeat(scale, axis=2).repeat(scale, axis=3)
-    height, width = height * scale, width * scale
-    size = tiles_size(rows, columns, (height, width), 1, gap)
-    canvas = np.full((*size, 3), 255, "uint8")
-    for row in range(rows):
-        for column in range(columns):
-            top, left = row * (height + gap), column * (width + gap)
-            canvas[top : top + height, left : left + width] = images[row, column]
-    return canvas
+    rows, columns, height, width, _ = images.shape
+    around = [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)]
+    canvas = np.pad(images, around, constant_values=255).swapaxes(1, 2)
+    canvas = canvas.reshape(rows * (height + gap), columns * (width + gap), 3)
+    return canvas[: len(canvas) - gap, : canvas.shape[1] - gap]

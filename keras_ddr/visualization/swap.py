@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.arguments import check_whole
+from keras_ddr.arguments import check_choice, check_whole
 from keras_ddr.errors import InputError
-from keras_ddr.visualization import selection
+from keras_ddr.visualization.selection import (
+    encode_shown,
+    pick_frames,
+    pick_sequences,
+)
 from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
 
 if TYPE_CHECKING:
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.model import DDR
+    from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import ImageShape
 
 __all__ = ["plot_swap"]
@@ -25,7 +29,7 @@ __all__ = ["plot_swap"]
 
 @styled
 def plot_swap(
-    model: DDR,
+    model: SequenceModel,
     store: FrameStore,
     identities: int | Iterable[int | str | Sequence] = 5,
     dynamics: int | Iterable[tuple[int | str | Sequence, int]] = 8,
@@ -37,13 +41,13 @@ def plot_swap(
     """Decode f of each row with z of each column.
 
     Args:
-        model: A trained `DDR`.
+        model: A trained `SequenceModel`.
         store: `FrameStore` with frames of the model's image shape.
         identities: How many sequences give f, or a list of their names or indices.
         dynamics: How many frames give z, each of another sequence where there are
             enough, or a list of pairs (name or index of a sequence, position).
-        align: "prior" carries z over as its standard score under p(z | f), which is
-            what sequences have in common; "none" takes z as it is.
+        align: "prior" carries z over as z̃, which sequences have in common; "none"
+            takes z as it is.
         split: Split that numbers of sequences are taken from; `None` for all.
         seed: Of the random choices.
 
@@ -54,28 +58,21 @@ def plot_swap(
     Raises:
         InputError: A sequence or frame is not in the store or does not fit the model.
     """
-    if align not in ("none", "prior"):
-        raise InputError(f"align={align!r}; use 'none' or 'prior'")
+    check_choice(("none", "prior"), align=align)
     number = model.frames_per_set
-    rows = selection.pick_sequences(store, identities, split, number, seed)
+    rows = pick_sequences(store, identities, split, number, seed)
     columns = _pick_dynamics(store, dynamics, rows, split, number, seed)
-    left, static, priors = [], [], []
-    for sequence in rows:
-        frames, codes, at = selection.encode_shown(model, store, sequence, [0])
-        left.append(frames[at[0]])
-        static.append(codes.static.mean)
-        priors.append(codes.prior)
-    top, z, scores = [], [], []
-    for sequence, position in columns:
-        frames, codes, at = selection.encode_shown(model, store, sequence, [position])
-        top.append(frames[at[0]])
-        z.append(codes.dynamic.mean[at[0]])
-        scores.append(codes.standardized[at[0]])
-    z = np.broadcast_to(np.stack(z), (len(rows), len(columns), model.dynamic_dim))
+    left = list(encode_shown(model, store, [(sequence, [0]) for sequence in rows]))
+    top = list(encode_shown(model, store, [(s, [place]) for s, place in columns]))
+    static = np.stack([shown.static for shown in left])
     if align == "prior":
-        z = np.stack([prior.sample(np.stack(scores)) for prior in priors])
-    images = model.decode(np.stack(static), z)
-    return _draw(np.stack(left), np.stack(top), images, model.image_shape, align)
+        scores = np.concatenate([shown.standardized for shown in top])
+        z = model.unstandardize(static[:, None], scores)
+    else:
+        z = np.concatenate([shown.dynamic for shown in top])
+    images = model.decode(static[:, None], z)
+    frames = (np.concatenate([shown.frames for shown in part]) for part in (left, top))
+    return _draw(*frames, images, model.image_shape, align)
 
 
 def _draw(
@@ -97,15 +94,9 @@ def _draw(
     sheet.tiles(margin + label, y, left[:, None], scale, gap)
     sheet.tiles(x, y, images, scale, gap)
     how = "z of" if align == "none" else "z (as standard score) of"
-    sheet.text(x + width / 2, margin + label / 2, how, ha="center", color=FADED)
-    sheet.text(
-        margin + label / 2,
-        y + height / 2,
-        "f of",
-        ha="center",
-        color=FADED,
-        rotation=90,
-    )
+    style = {"ha": "center", "color": FADED}
+    sheet.text(x + width / 2, margin + label / 2, how, **style)
+    sheet.text(margin + label / 2, y + height / 2, "f of", rotation=90, **style)
     return sheet.figure
 
 
@@ -120,8 +111,8 @@ def _pick_dynamics(
     if not isinstance(dynamics, int | np.integer):
         pairs = []
         for item, position in dynamics:
-            [sequence] = selection.pick_sequences(store, [item], None, min_length)
-            [position] = selection.pick_frames(sequence, [position])
+            [sequence] = pick_sequences(store, [item], None, min_length)
+            [position] = pick_frames(sequence, [position])
             pairs.append((sequence, int(position)))
         if not pairs:
             raise InputError("dynamics is empty; give at least one frame")

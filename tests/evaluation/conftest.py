@@ -9,8 +9,9 @@ from scipy.special import ndtr, ndtri
 
 from keras_ddr import DDR
 from keras_ddr.datasets import puppets
+from keras_ddr.evaluation import EncodedSplit, Material
 from keras_ddr.gaussian import DiagonalGaussian
-from keras_ddr.sequence_model import Codes
+from keras_ddr.sequence_model import Codes, SequenceModel
 
 _NAMES = list(puppets.ATTRIBUTES)
 _CLASSES = {name: list(classes) for name, classes in puppets.ATTRIBUTES.items()}
@@ -86,8 +87,8 @@ class World:
         return int(arm) * self.grid[1] + int(leg)
 
 
-class Codec:
-    """Stands where a `DDR` would, with codes that are known; p(z | f) is normal.
+class Codec(SequenceModel):
+    """A model whose codes are known; p(z | f) is normal.
 
     "oracle": f is the four attributes, z the two angles. "shifted": z is moved by what
     f says, as p(z | f) is. "all in f": z is noise that the decoder ignores. "all in
@@ -98,11 +99,12 @@ class Codec:
     static_dim = _WHO
 
     def __init__(self, world, kind):
+        super().__init__()
         self.world, self.kind = world, kind
         self.image_shape = (world.size, world.size, 3)
         self.dynamic_dim = _WHO + 2 if kind == "all in z" else 2
 
-    def encode(self, frames, sets=16, seed=0):
+    def encode(self, frames, *, seed=0):
         seen = [self.world.look(frame) for frame in frames]
         noise = np.random.default_rng(zlib.crc32(np.ascontiguousarray(frames)))
         f = self.world.who_code(seen[0][0])
@@ -113,16 +115,15 @@ class Codec:
             f = noise.standard_normal(f.shape)
         if self.kind in ("all in f", "random"):
             z = noise.standard_normal(z.shape)
-        prior = self.prior_of(f.astype("float32"))
-        if self.kind == "shifted":
-            z = prior.sample(z)
+        f = f.astype("float32")
+        z = self.unstandardize(f, z)
+        mean = self.unstandardize(f, np.zeros(self.dynamic_dim))
+        prior = DiagonalGaussian(mean, np.zeros_like(mean))
         return Codes(_certain(f), _certain(z), prior)
 
-    def prior_of(self, static):
-        mean = np.zeros((*static.shape[:-1], self.dynamic_dim), "float32")
-        if self.kind == "shifted":
-            mean = 3 * static[..., :2]
-        return DiagonalGaussian(mean, np.zeros_like(mean))
+    def unstandardize(self, static, standardized):
+        z = np.asarray(standardized, "float32")
+        return z + 3 * static[..., :2] if self.kind == "shifted" else z
 
     def decode(self, static, dynamic):
         static = np.broadcast_to(static, (*dynamic.shape[:-1], static.shape[-1]))
@@ -163,6 +164,22 @@ class OracleJudge:
             numbers = [target.classes.index(name) for name in names]
             found[target.name] = np.eye(len(target.classes))[numbers]
         return found
+
+
+@pytest.fixture(scope="session")
+def material():
+    """A function that gives a measure the sequences of a store to score on."""
+
+    def make(model, store, sequences=None, fit=None, seed=0, **encoding):
+        generator = np.random.default_rng(0)
+        sequences = store.select("test") if sequences is None else sequences
+        test = EncodedSplit(store, sequences, 10_000, generator)
+        fit = EncodedSplit(store, fit or sequences, 10_000, generator)
+        for part in (fit, test):
+            part.encode(model, seed, encoding=encoding)
+        return Material(model, store, test, fit, seed, [], lambda done, total: None)
+
+    return make
 
 
 def _certain(mean):

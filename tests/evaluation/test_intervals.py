@@ -46,7 +46,10 @@ def test_the_size_of_chunks_does_not_matter(rng, monkeypatch):
     assert intervals.mean_interval(values) == pytest.approx(whole)
 
 
-@pytest.mark.parametrize("kind", ["continuous", "periodic", "categorical"])
+@pytest.mark.parametrize(
+    "kind",
+    ["continuous", "periodic", pytest.param("categorical", marks=pytest.mark.slow)],
+)
 def test_intervals_of_probes_are_those_of_resampled_sequences(rng, kind):
     groups = np.repeat(np.arange(60), 10)
     labels = rng.uniform(0, 6, 60)[groups]

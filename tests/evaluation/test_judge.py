@@ -7,9 +7,15 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import write_arrays
-from keras_ddr.evaluation import entropies, evaluate, msd_score, train_judge
-from keras_ddr.evaluation.judge import check_judge
-from keras_ddr.evaluation.targets import choose_targets, look_alike_ceiling
+from keras_ddr.evaluation import (
+    Judge,
+    choose_targets,
+    entropies,
+    evaluate,
+    msd_score,
+    train_judge,
+)
+from keras_ddr.evaluation.judge_targets import look_alike_ceiling
 
 
 def test_entropies_of_few_and_certain_probabilities(rng):
@@ -47,6 +53,7 @@ def test_msd_score():
     assert msd_score([0, 0], [1], [0]) == 0
 
 
+@pytest.mark.slow
 def test_a_judge_learns_and_is_frozen(many):
     attributes, action = choose_targets(many, many.select("train"))
     targets = [*attributes, action]
@@ -56,7 +63,7 @@ def test_a_judge_learns_and_is_frozen(many):
         many.select("train"),
         targets,
         steps=180,
-        done=lambda *call: calls.append(call),
+        progress=lambda *call: calls.append(call),
     )
     assert calls[-1] == (180, 180)
     assert judge.network.trainable_variables == []
@@ -81,11 +88,11 @@ def trained(store):
     return train_judge(store, store.select("train"), [*attributes, action], steps=3)
 
 
+@pytest.mark.slow
 def test_one_judge_for_several_models(store, model, trained):
     judge = copy.copy(trained)
-    options = {"metrics": ["judge"], "judge_steps": 3}
-    own = evaluate(model, store, **options).judge
-    given = evaluate(model, store, **options, judge=judge).judge
+    own = evaluate(model, store, metrics=Judge(steps=3)).judge
+    given = evaluate(model, store, metrics=Judge(trained=judge)).judge
     # Up to rounding within the two trainings.
     for name, score in own.held_out.items():
         other = given.held_out[name].entropies
@@ -94,11 +101,12 @@ def test_one_judge_for_several_models(store, model, trained):
         target.name: np.eye(len(target.classes))[np.zeros(len(images), int)]
         for target in judge.targets
     }
-    sure = evaluate(model, store, **options, judge=judge).judge
+    sure = evaluate(model, store, metrics=Judge(trained=judge)).judge
     assert sure.steps == 3
     assert all(score.entropies.conditional == 0 for score in sure.swapped.values())
 
 
+@pytest.mark.slow
 def test_a_judge_of_another_store(store, model, trained, tmp_path):
     small = write_arrays(
         tmp_path / "small", np.zeros((2, 3, 16, 16, 3), "uint8"), splits=["val", "test"]
@@ -109,9 +117,9 @@ def test_a_judge_of_another_store(store, model, trained, tmp_path):
         splits=["train", "val", "test"],
     )
     with pytest.raises(InputError, match="it names .* has no such label"):
-        evaluate(model, plain, metrics="judge", judge=trained)
+        evaluate(model, plain, metrics=Judge(trained=trained))
     with pytest.raises(InputError, match=r"trained on frames \(\d+, \d+, 3\)"):
-        check_judge(trained, small, small.select("test"))
+        trained.check(small, small.select("test"))
     judge = copy.copy(trained)
     *attributes, action = trained.targets
     judge.targets = [
@@ -119,9 +127,10 @@ def test_a_judge_of_another_store(store, model, trained, tmp_path):
         dataclasses.replace(action, classes=action.classes[1:]),
     ]
     with pytest.raises(InputError, match=f"does not know pose '{action.classes[0]}'"):
-        evaluate(model, store, metrics="judge", judge=judge)
+        evaluate(model, store, metrics=Judge(trained=judge))
 
 
+@pytest.mark.slow
 def test_the_seed_decides_on_the_judge(store):
     # Equal results of one seed: test_report.
     _, action = choose_targets(store, store.select("train"))
@@ -170,6 +179,7 @@ def test_targets_join_labels_and_leave_gaps(sprites_like):
     assert len(pose.classes) == 12
 
 
+@pytest.mark.slow
 def test_a_class_that_is_never_learned_counts_as_wrong(store, model, tmp_path):
     data = write_arrays(
         tmp_path / "store",
@@ -179,7 +189,7 @@ def test_a_class_that_is_never_learned_counts_as_wrong(store, model, tmp_path):
     )
     [mood], _ = choose_targets(data, data.select("train"), data.select("test"))
     assert mood.classes == ["a", "b", "c"]
-    judge = evaluate(model, data, metrics=["judge"], judge_steps=20).judge
+    judge = evaluate(model, data, metrics=Judge(steps=20)).judge
     assert judge.held_out["mood"].accuracy == 0
     assert judge.held_out["mood"].chance == 1 / 3
 
@@ -209,11 +219,11 @@ def test_what_cannot_be_judged(sprites_like, model, store, tmp_path):
     report = evaluate(model, plain, metrics=["judge"])
     [skipped] = report.skipped
     assert skipped.what == "judge" and "no frame label for the action" in skipped.reason
-    assert report.judge is None and report.msd is None
+    assert report.judge is None
 
 
 def test_a_judge_of_frames_with_gaps(sprites_like, model):
-    report = evaluate(model, sprites_like, metrics=["judge"], judge_steps=2)
+    report = evaluate(model, sprites_like, metrics=Judge(steps=2))
     # A third of the frames has no direction.
     found = report.judge.held_out
     assert found["hair"].frames == 3 * 12

@@ -1,9 +1,11 @@
+import types
+
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_ddr.evaluation import measure_likelihood
-from keras_ddr.evaluation.likelihood import choose_sets, elbo_of_sets
+from keras_ddr.evaluation import Likelihood, evaluate
+from keras_ddr.evaluation.likelihood import choose_sets
 
 
 class Nothing:
@@ -15,24 +17,16 @@ class Nothing:
 
 def sets_of(model, store, seed=0):
     sequences = store.select("all")
-    positions = choose_sets(sequences, model.frames_per_set, seed)
+    positions = choose_sets(sequences, model, seed)
     return store.gather([s.index for s in sequences], positions)
 
 
-def test_parts_are_those_of_the_model(model, store):
-    frames = sets_of(model, store)
-    outputs = model(frames, training=False)
-    expected = [ops.convert_to_numpy(p) for p in model.elbo_parts(frames, outputs)]
-    found = elbo_of_sets(model, frames, Nothing()).T
-    for part, wanted, sign in zip(found, expected, (-1, 1, 1), strict=True):
-        np.testing.assert_allclose(part, sign * wanted, rtol=1e-5, atol=1e-4)
-
-
-def test_mean_is_that_of_evaluate(model, store):
+@pytest.mark.backend
+def test_parts_are_those_of_the_loss(model, store):
     model.compile()
     frames = np.concatenate([sets_of(model, store, seed) for seed in range(8)])
     wanted = model.evaluate(frames, verbose=0, return_dict=True)
-    found = elbo_of_sets(model, frames, np.random.default_rng(0))
+    found = model.sampled_elbo(frames, np.random.default_rng(0))
     wanted = [
         -wanted["reconstruction_loss"],
         wanted["kl_dynamic"],
@@ -41,34 +35,38 @@ def test_mean_is_that_of_evaluate(model, store):
     # Both are means of draws of their own.
     error = np.sqrt(2 / len(found)) * found.std(axis=0)
     assert (np.abs(found.mean(axis=0) - wanted) < 4 * error + 1e-4).all()
+    # The KL of f has no draw in it.
+    assert found[:, 2].mean() == pytest.approx(wanted[2], rel=1e-4)
+    certain = [model.sampled_elbo(frames[:2], Nothing()) for _ in range(2)]
+    np.testing.assert_array_equal(*certain)
 
 
 def test_sets_hold_distinct_frames_and_follow_from_the_seed(store):
     sequences = store.select("all")
-    sets = choose_sets(sequences, 12)
+    whole = types.SimpleNamespace(set_size=12, frame_order="random", frame_stride=1)
+    sets = choose_sets(sequences, whole)
     assert (np.sort(sets, axis=1) == np.arange(12)).all()
-    assert (sets == choose_sets(sequences, 12)).all()
-    assert (sets != choose_sets(sequences, 12, seed=1)).any()
+    assert (sets == choose_sets(sequences, whole)).all()
+    assert (sets != choose_sets(sequences, whole, seed=1)).any()
+    window = types.SimpleNamespace(set_size=3, frame_order="ordered", frame_stride=4)
+    windows = choose_sets(sequences, window)
+    assert (np.diff(windows, axis=1) == 4).all()
+    assert windows.min() == 0 and windows.max() == 11
 
 
-def test_likelihood(model, store):
+def test_likelihood(model, store, material):
     sequences = store.select("train")
     calls = []
-    score = measure_likelihood(
-        model,
-        store,
-        sequences,
-        sampled=4,
-        samples=40,
-        done=lambda *call: calls.append(call),
-    )
-    few = sequences[:8]
+    given = {"split": "train", "metrics": Likelihood(sampled=4, samples=40)}
+    report = evaluate(model, store, **given, progress=lambda *call: calls.append(call))
+    score = report.likelihood
+    few = material(model, store, sequences[:8])
     frames = store.gather(
-        [s.index for s in few], choose_sets(few, model.frames_per_set)
+        [s.index for s in sequences[:8]], choose_sets(sequences[:8], model)
     )
-    found = elbo_of_sets(model, frames, np.random.default_rng([0, 1]))
+    found = model.sampled_elbo(frames, np.random.default_rng([0, 1]))
     in_nats_a_frame = (found @ [1, -1, -1]).mean() / model.frames_per_set
-    of_few = measure_likelihood(model, store, few, sampled=1, samples=2)
+    of_few = Likelihood(sampled=1, samples=2).run(few)
     assert of_few.elbo == pytest.approx(in_nats_a_frame, rel=1e-5)
     parts = score.log_prob - score.kl_dynamic - score.kl_static
     assert score.elbo == pytest.approx(parts)
@@ -77,15 +75,16 @@ def test_likelihood(model, store):
     # More draws of f than one make the bound tighter.
     assert score.log_likelihood > score.sampled_elbo
     assert 1 <= score.effective_sample_size <= 40
-    assert calls == [(i, 4) for i in range(1, 5)]
-    again = measure_likelihood(model, store, sequences, sampled=4, samples=40)
-    assert again == score
+    expected = [("likelihood", 0, 0), *(("likelihood", i, 4) for i in range(1, 5))]
+    assert calls == expected
+    assert evaluate(model, store, **given).likelihood == score
 
 
-def test_the_random_state_of_training_does_not_move(model, store):
+@pytest.mark.backend
+def test_the_random_state_of_training_does_not_move(model, store, material):
     streams = model.sampling.training_stream, model.sampling.evaluation_stream
     before = [ops.convert_to_numpy(stream.state.value) for stream in streams]
-    measure_likelihood(model, store, store.select("test"), sampled=1, samples=2)
+    Likelihood(sampled=1, samples=2).run(material(model, store))
     after = [ops.convert_to_numpy(stream.state.value) for stream in streams]
     np.testing.assert_array_equal(before, after)
     model(store.frames(0, [0, 1, 2])[None], training=True)

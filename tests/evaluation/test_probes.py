@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.evaluation import probes
-from keras_ddr.evaluation.probes import probe
+from keras_ddr.evaluation import fixed_probes as probes
+from keras_ddr.evaluation import probe
 
 
 def test_concordance_correlation_of_known_values():
@@ -18,15 +18,16 @@ def test_concordance_correlation_of_known_values():
     assert probes.concordance_correlation(np.ones(3), np.ones(3)) == 0
 
 
-def test_r_squared_of_known_values():
-    truth = np.array([0.0, 1.0, 2.0])
-    assert probes.r_squared(truth, truth) == 1
-    assert probes.r_squared(truth, np.full(3, truth.mean())) == 0
-    assert probes.r_squared(truth, truth[::-1]) == pytest.approx(-3)
-    # Joint over columns: the residual of one counts against the spread of both.
-    both = np.stack([truth, 10 * truth], axis=1)
-    guess = np.stack([np.ones(3), 10 * truth], axis=1)
-    assert probes.r_squared(both, guess) == pytest.approx(1 - 2 / 202)
+def test_r_squared_of_an_angle_is_joint_over_its_sine_and_cosine():
+    codes, angles = np.zeros((4, 1)), np.array([0.0, 0.0, np.pi / 2, np.pi])
+    score = probe(codes, angles, codes, angles, "periodic")
+    # The probe knows nothing and predicts the mean.
+    assert score.value == pytest.approx(0)
+    score = probe(codes[:2], angles[2:], codes, angles, "periodic")
+    targets = np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    residual = np.square(targets - targets[2:].mean(axis=0)).sum()
+    spread = np.square(targets - targets.mean(axis=0)).sum()
+    assert score.value == pytest.approx(1 - residual / spread)
 
 
 @pytest.mark.parametrize("estimator", ["linear", "neighbours"])

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.evaluation import structural_similarity
-from keras_ddr.evaluation.reconstruction import reconstruction_errors
+from keras_ddr.evaluation import Reconstruction, structural_similarity
 
 
 def directly(a, b):
@@ -54,10 +53,11 @@ def test_what_has_no_similarity(rng):
         structural_similarity(np.zeros((16, 16, 1)), np.zeros((16, 16, 3)))
 
 
-def test_errors_equal_those_computed_by_hand(model, store):
+def test_errors_equal_those_computed_by_hand(model, store, material):
     sequences = store.select("test")
+    encoded = material(model, store)
     codes = [model.encode(store.frames(s.index)) for s in sequences]
-    score = reconstruction_errors(model, store, sequences, codes, frames=100)
+    score = Reconstruction(frames=100).run(encoded)
     errors = [
         np.mean(
             (
@@ -71,5 +71,5 @@ def test_errors_equal_those_computed_by_hand(model, store):
     assert score.mse == pytest.approx(np.mean(errors))
     assert (score.frames, score.sequences) == (12 * len(sequences), len(sequences))
     assert score.mse_interval[0] < score.mse < score.mse_interval[1]
-    few = reconstruction_errors(model, store, sequences, codes, frames=2)
+    few = Reconstruction(frames=2).run(encoded)
     assert few.frames == 2 * len(sequences)

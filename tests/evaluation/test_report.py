@@ -6,13 +6,25 @@ import pytest
 
 from keras_ddr import DDR, InputError
 from keras_ddr.data import Label, SequenceRecord, write_arrays, write_store
-from keras_ddr.evaluation import METRICS, evaluate
-from keras_ddr.evaluation.reconstruction import reconstruction_errors
+from keras_ddr.evaluation import (
+    METRICS,
+    Judge,
+    Likelihood,
+    Measure,
+    Probes,
+    Reconstruction,
+    Swap,
+    evaluate,
+)
+
+FEW = Probes(), Swap(pairs=50)
+QUICK = {"likelihood": Likelihood(samples=8), "swap": FEW[1], "judge": Judge(steps=5)}
+ALL = [QUICK.get(name, name) for name in METRICS]
 
 
 @pytest.fixture(scope="module")
 def report(model, store):
-    return evaluate(model, store, pairs=50)
+    return evaluate(model, store, metrics=FEW)
 
 
 def test_every_label_is_read_from_every_code(report, store):
@@ -54,7 +66,7 @@ def test_the_report_is_json_and_a_table(report):
 
 
 def test_the_same_seed_gives_the_same_report(model, store, report):
-    assert evaluate(model, store, pairs=50).to_dict() == report.to_dict()
+    assert evaluate(model, store, metrics=FEW).to_dict() == report.to_dict()
 
 
 def test_limits_of_sequences_and_frames(model, store):
@@ -64,13 +76,15 @@ def test_limits_of_sequences_and_frames(model, store):
         store,
         sequences=3,
         max_frames=20,
-        pairs=5,
-        progress=lambda done, total: calls.append((done, total)),
+        metrics=["probes", Swap(pairs=5)],
+        progress=lambda *call: calls.append(call),
     )
     assert report.details["sequences"] == report.details["fit_sequences"] == 3
     assert report.probes["pose"]["z"].fitted == 20
     assert report.probes["pose"]["z"].scored == 20
-    assert calls == [(i, 6) for i in range(1, 7)]
+    encoding = [("encoding", i, 6) for i in range(1, 7)]
+    begun = [(name, 0, 0) for name in ("encoding", "probes", "swap")]
+    assert calls == [begun[0], *encoding, *begun[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +119,9 @@ def test_missing_labels_are_left_out(model, odd_store):
     assert report.probes["age"]["f"].metric == "r2"
 
 
-def test_linear_probes_of_frame_labels_see_a_random_choice(model, store, monkeypatch):
-    from keras_ddr.evaluation import encoded
-
-    monkeypatch.setattr(encoded, "_LINEAR_FRAMES", 24)
-    found = evaluate(model, store, pairs=5)
+@pytest.mark.slow
+def test_linear_probes_of_frame_labels_see_a_random_choice(model, store):
+    found = evaluate(model, store, metrics=Probes(linear_frames=24))
     assert found.probes["pose"]["f"].fitted == found.probes["pose"]["f"].scored == 24
     assert found.probes["pose"]["z"].scored == 12 * len(store.select("test"))
     # Every second frame would name even poses only.
@@ -131,7 +143,7 @@ def test_what_was_not_measured_is_said(model, odd_store):
     report = evaluate(model, odd_store)
     reasons = {item.what: item.reason for item in report.skipped}
     assert "does not vary" in reasons["planet"]
-    assert "'pose'" in reasons["swap error"]
+    assert "'pose'" in reasons["swap"]
     assert report.swap is None
     assert "Not measured:" in report.table()
 
@@ -141,7 +153,7 @@ def test_a_split_without_sequences_is_refused(model, store, tmp_path):
     with pytest.raises(InputError, match="split 'test'; its splits are train"):
         evaluate(model, data)
     report = evaluate(model, data, split="train", metrics="swap")
-    assert [item.what for item in report.skipped] == ["swap error"]
+    assert [item.what for item in report.skipped] == ["swap"]
 
 
 def test_new_videos_need_nothing_to_fit_on(model, store, tmp_path):
@@ -153,7 +165,7 @@ def test_new_videos_need_nothing_to_fit_on(model, store, tmp_path):
         splits={"train": 0, "val": 0, "test": 1},
         labels={"pose": [pose] * 4},
     )
-    report = evaluate(model, data, metrics="all", samples=2, pairs=20)
+    report = evaluate(model, data, metrics=ALL)
     unfitted = "there is no sequence in the split 'train' to fit on"
     assert {(item.what, item.reason) for item in report.skipped} == {
         (name, unfitted) for name in ("probes", "axis", "judge")
@@ -163,20 +175,20 @@ def test_new_videos_need_nothing_to_fit_on(model, store, tmp_path):
     # The rest is as it would be beside a split to fit on, but for the mean image.
     alone = evaluate(model, data, fit_split="test", metrics="reconstruction")
     assert report.reconstruction == alone.reconstruction
-    assert report.swap.pairs == 20
+    assert report.swap.pairs == 50
     with pytest.raises(InputError, match="split 'train'; its splits are test"):
         evaluate(model, data, metrics="probes")
 
 
 @pytest.fixture(scope="module")
 def everything(model, store):
-    return evaluate(model, store, metrics="all", judge_steps=5, samples=8, pairs=50)
+    return evaluate(model, store, metrics=ALL)
 
 
 def test_all_metrics_in_one_report(everything, report):
     content = json.loads(json.dumps(everything.to_dict(), allow_nan=False))
     assert everything.skipped == []
-    for name in (*METRICS, "msd"):
+    for name in METRICS:
         assert content[name] is not None, name
     assert content["details"]["metrics"] == list(METRICS)
     assert content["probes"] == json.loads(json.dumps(report.to_dict()))["probes"]
@@ -208,7 +220,7 @@ def assert_same(one, other):
     """Equal; what a judge says, up to rounding, which its training may change."""
     assert one.keys() == other.keys()
     for name in one:
-        if name in ("judge", "msd"):
+        if name == "judge":
             numbers, others = _leaves(one[name]), _leaves(other[name])
             assert numbers.keys() == others.keys()
             for place, value in numbers.items():
@@ -230,30 +242,29 @@ def _leaves(content, prefix=""):
     return found
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_metrics(everything, model, store):
-    again = evaluate(model, store, metrics="all", judge_steps=5, samples=8, pairs=50)
+    again = evaluate(model, store, metrics=ALL)
     assert_same(again.to_dict(), everything.to_dict())
-    other = evaluate(model, store, metrics=["swap"], pairs=50, seed=1)
+    other = evaluate(model, store, metrics=FEW[1], seed=1)
     assert other.swap != everything.swap
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METRICS)
 def test_one_metric_alone_is_the_same(everything, model, store, name):
-    stages = []
+    stages = {}
     alone = evaluate(
         model,
         store,
-        metrics=[name],
-        judge_steps=5,
-        samples=8,
-        pairs=50,
-        stage=stages.append,
+        metrics=QUICK.get(name, name),
+        progress=lambda stage, *_: stages.setdefault(stage),
     ).to_dict()
     expected = everything.to_dict()
     assert_same({name: alone[name]}, {name: expected[name]})
     others = set(METRICS) - {name}
     assert {alone[other] for other in others} == {None}
-    assert stages == (["encoding"] if name != "likelihood" else []) + [name]
+    assert list(stages) == (["encoding"] if name != "likelihood" else []) + [name]
 
 
 def test_unknown_metrics_are_refused(model, store):
@@ -261,8 +272,11 @@ def test_unknown_metrics_are_refused(model, store):
         evaluate(model, store, metrics=["probes", "beauty"])
     with pytest.raises(InputError, match="metrics=none"):
         evaluate(model, store, metrics=[])
+    with pytest.raises(InputError, match="metrics=swap is given twice"):
+        evaluate(model, store, metrics=["swap", Swap(pairs=5)])
 
 
+@pytest.mark.slow
 def test_one_sequence_in_each_split(model, store, tmp_path):
     data = write_arrays(
         tmp_path / "two",
@@ -270,10 +284,10 @@ def test_one_sequence_in_each_split(model, store, tmp_path):
         splits=["train", "test"],
         labels={"mood": ["glad", "sad"], "pose": [np.arange(12)] * 2},
     )
-    report = evaluate(model, data, metrics="all", samples=2)
+    report = evaluate(model, data, metrics=ALL)
     reasons = {item.what: item.reason for item in report.skipped}
-    assert set(reasons) == {"mood", "swap error", "verification", "axis", "judge"}
-    assert "at least two sequences" in reasons["swap error"]
+    assert set(reasons) == {"mood", "swap", "verification", "axis", "judge"}
+    assert "at least two sequences" in reasons["swap"]
     assert "at least two persons" in reasons["verification"]
     assert report.likelihood.interval is None
     assert "±." not in report.table()
@@ -294,29 +308,29 @@ def test_constant_factors_are_left_out_of_axes(model, store, tmp_path):
     assert "axis of b: the factor does not vary" in report.table()
 
 
-def test_another_way_of_encoding_reaches_all_that_is_read_from_codes(store):
+@pytest.mark.slow
+def test_another_way_of_encoding_reaches_all_that_is_read_from_codes(store, material):
     keras.utils.set_random_seed(1)
     sizes = {"static_dim": 4, "filters": 6, "pair_filters": 6, "hidden_units": 8}
     model = DDR((32, 32, 3), aggregation="mean", **sizes)
     ways = [None, {"sets": 2}, {"frames_per_set": 5}, {"combine": "product"}]
-    metrics = [name for name in METRICS if name != "judge"]
-    options = {"metrics": metrics, "samples": 8, "pairs": 50}
-    found = [evaluate(model, store, encoding=way, **options).to_dict() for way in ways]
+    found = [
+        evaluate(model, store, encoding=way, metrics=ALL[:-1]).to_dict() for way in ways
+    ]
     for name in ("reconstruction", "swap", "verification"):
         values = {json.dumps(report[name]) for report in found}
         assert len(values) == len(ways), name
     assert all(report["likelihood"] == found[0]["likelihood"] for report in found)
     assert [report["details"]["encoding"] for report in found] == [{}, *ways[1:]]
     test = store.select("test")
-    codes = [model.encode(store.frames(s.index), sets=2) for s in test]
-    by_hand = reconstruction_errors(model, store, test, codes)
+    by_hand = Reconstruction().run(material(model, store, test, sets=2))
     assert found[1]["reconstruction"]["mse"] == pytest.approx(by_hand.mse, rel=1e-5)
 
 
 def test_a_way_of_encoding_that_cannot_be_used_is_refused(model, store):
-    with pytest.raises(InputError, match="encoding has number; choose among sets"):
+    with pytest.raises(InputError, match="encoding of DDR: .*'number'"):
         evaluate(model, store, encoding={"number": 3})
-    with pytest.raises(InputError, match="with aggregation 'concat'"):
+    with pytest.raises(InputError, match="takes the 3 of training"):
         evaluate(model, store, encoding={"frames_per_set": 4})
     with pytest.raises(InputError, match="no sequence of at least 13 frames"):
         evaluate(model, store, encoding={"frames_per_set": 13})
@@ -350,7 +364,8 @@ def test_values_that_stand_for_none_are_no_factors(model, store, tmp_path):
 def test_nothing_is_scored_on_what_it_was_fitted_on(model, store):
     with pytest.raises(InputError, match="split='train' is also fit_split.* probes"):
         evaluate(model, store, "train")
-    assert evaluate(model, store, "train", metrics="swap", pairs=5).swap.pairs == 5
+    report = evaluate(model, store, "train", metrics=Swap(pairs=5))
+    assert report.swap.pairs == 5
 
 
 def test_a_report_is_printed_as_its_table(report):
@@ -368,3 +383,28 @@ def test_one_sequence_is_told(model, store):
     found = evaluate(model, store, metrics="reconstruction", sequences=1)
     assert "Measured on 1 sequence of test" in found.table()
     assert "One sequence says nothing of others." in found.table()
+
+
+class Brightness(Measure):
+    """A measure of one's own."""
+
+    name = "brightness"
+
+    def run(self, material):
+        return float(np.mean([c.static.mean.mean() for c in material.test.codes]))
+
+    def lines(self, score):
+        return [f"Brightness: {score:.3f}"]
+
+
+def test_a_measure_of_ones_own(model, store):
+    report = evaluate(model, store, metrics=["reconstruction", Brightness()])
+    assert report.scores["brightness"] == report.to_dict()["brightness"]
+    assert report.table().splitlines()[-1].startswith("Brightness: ")
+    assert report.details["metrics"] == ["reconstruction", "brightness"]
+
+
+def test_a_model_without_a_likelihood(codec, many):
+    report = evaluate(codec("oracle"), many, metrics=["likelihood"])
+    [skipped] = report.skipped
+    assert (skipped.what, skipped.reason) == ("likelihood", "Codec has no sampled_elbo")

@@ -29,8 +29,13 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model(store):
-    """Trained until z makes a difference to see."""
+def model(make_model):
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def trained(store):
+    """A model trained until z makes a difference to see."""
     keras.utils.set_random_seed(0)
     model = DDR(
         image_shape=(32, 32, 3),
@@ -46,8 +51,8 @@ def model(store):
 
 
 @pytest.fixture(scope="module")
-def page(model, store, tmp_path_factory):
-    text = explorer_page(model, store, 5)
+def page(trained, store, tmp_path_factory):
+    text = explorer_page(trained, store, 5)
     return save_explorer(text, tmp_path_factory.mktemp("page") / "é page.html")
 
 
@@ -141,8 +146,8 @@ def _pixels(browser, canvas):
 
 
 def _picture(model, codes, score):
-    z = codes.prior.mean + np.array(score) * codes.prior.stddev
-    return model.decode(codes.static.mean, z.astype("float32")) * 255
+    z = model.unstandardize(codes.static.mean, np.array(score, "float32"))
+    return model.decode(codes.static.mean, z) * 255
 
 
 def _encoded(model, store, name):
@@ -150,7 +155,9 @@ def _encoded(model, store, name):
     return model.encode(store.frames(sequence.index)), store.frames(sequence.index)
 
 
-def test_the_page_in_a_browser(browser, page, model, store):
+@pytest.mark.slow
+def test_the_page_in_a_browser(browser, page, trained, store):
+    model = trained
     data = _data(page)
     # It fits the width, complains of nothing and asks nobody for anything.
     assert browser.execute_script(
@@ -244,16 +251,9 @@ def test_the_page_in_a_browser(browser, page, model, store):
     assert len(shot.convert("RGB").getcolors(1 << 24)) > 50
 
 
-def test_pairs_of_components_and_a_single_one(store):
+def test_pairs_of_components_and_a_single_one(make_model, store):
     for dim, pairs in ((1, [[0, None]]), (3, [[0, 1], [0, 2], [1, 2]])):
-        model = DDR(
-            image_shape=(32, 32, 3),
-            static_dim=4,
-            dynamic_dim=dim,
-            filters=8,
-            pair_filters=8,
-            hidden_units=8,
-        )
+        model = make_model(dynamic_dim=dim)
         text = explorer_page(model, store, 2, 6)
         data = _json(text)
         assert data["pairs"] == pairs
@@ -274,13 +274,12 @@ def _json(text):
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL).group(1))
 
 
-def test_pages_stay_below_ten_megabytes(tmp_path):
+@pytest.mark.slow
+def test_pages_stay_below_ten_megabytes(make_model, tmp_path):
     """Noise, which nothing compresses, in frames as large as usual."""
     noise = np.random.default_rng(0).integers(0, 256, (8, 150, 64, 64, 3), np.uint8)
     store = write_arrays(tmp_path / "S", noise)
-    model = DDR(
-        image_shape=(64, 64, 3), static_dim=4, filters=8, pair_filters=8, hidden_units=8
-    )
+    model = make_model((64, 64, 3))
     assert len(explorer_page(model, store, 8).encode()) < 10_000_000
 
 

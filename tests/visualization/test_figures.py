@@ -43,8 +43,8 @@ def test_reconstruction_shows_the_pixels_as_they_are(model, store, tmp_path):
     figure = plot_reconstruction(model, store, [3, 5], [0, 7, 11])
     assert isinstance(figure, Figure)
     image = pixels(figure, tmp_path / "a.png")
-    _, codes, rows = encode_shown(model, store, store.sequences[5], [0, 7, 11])
-    decoded = as_bytes(model.decode(codes.static.mean, codes.dynamic.mean[rows]))
+    [shown] = encode_shown(model, store, [(store.sequences[5], [0, 7, 11])])
+    decoded = as_bytes(model.decode(shown.static, shown.dynamic))
     originals = block(figure, image, 2)
     reconstructions = block(figure, image, 3)
     scale = (originals.shape[1] - 2 * 6) // (3 * 32)
@@ -64,11 +64,11 @@ def test_manifold_spans_quantiles_of_the_prior(model, store, tmp_path):
     image = pixels(figure, tmp_path / "a.png")
     shown = block(figure, image, 1)
     scale = (shown.shape[1] - 2 * 2) // (3 * 32)
-    prior, q = codes[1].prior, norm.ppf([0.1, 0.5, 0.9])
+    f, q = codes[1].static.mean, norm.ppf([0.1, 0.5, 0.9])
     for row, column in [(0, 0), (0, 2), (1, 1), (2, 0)]:
         # The first component to the right, the second upwards.
-        z = prior.mean + prior.stddev * np.array([q[column], q[2 - row]])
-        wanted = as_bytes(model.decode(codes[1].static.mean, z[None])[0])
+        z = model.unstandardize(f, [q[column], q[2 - row]])
+        wanted = as_bytes(model.decode(f, z[None])[0])
         found = tile(shown, row, column, 32, scale, 2).astype(int)
         assert abs(found - wanted).max() <= 1
 
@@ -137,6 +137,7 @@ def test_characters_that_no_font_has_are_told_of_once(tmp_path):
     assert len(caught) == 1 and "drawn as boxes" in str(caught[0].message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("dynamic_dim", [1, 2, 3])
 def test_all_figures_for_other_channels_and_dimensions(

@@ -7,33 +7,24 @@ has as many continuous factors of frames as z has components.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.metrics import mutual_info_score
 
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation.probes import r_squared
+from keras_ddr.evaluation.measure import Measure, Skipped
+from keras_ddr.evaluation.text_table import aligned, number, numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.labels import Label
+    from keras_ddr.evaluation.measure import Material
 
-__all__ = [
-    "BINS",
-    "AxisScore",
-    "dci",
-    "discretize",
-    "frame_factors",
-    "mutual_information_gap",
-    "score_axes",
-]
+__all__ = ["Axis", "AxisScore", "dci", "mutual_information_gap", "score_axes"]
 
-BINS = 20
-"""Intervals of equal width that values are sorted into."""
+_BINS = 20  # of equal width
 _ITEMS = 5000  # that a forest is fitted on
 _TREES, _DEPTH = 20, 12
 
@@ -63,23 +54,60 @@ class AxisScore:
     importance: list[list[float]]
 
 
-def frame_factors(labels: Mapping[str, Label], dynamic_dim: int) -> list[str]:
-    """Names of the factors of frames that the components of z may stand for.
+@dataclasses.dataclass(frozen=True)
+class Axis(Measure):
+    """MIG and DCI of z and z̃: a dict code → `AxisScore`."""
 
-    Args:
-        labels: Dict name → `Label`, as in `store.content_labels`.
-        dynamic_dim: Number of components of z.
+    name = "axis"
+    about = "MIG and DCI: one component of z for each factor?"
+    needs = frozenset({"codes", "fit", "fit codes"})
 
-    Returns:
-        List of `dynamic_dim` names.
+    def run(self, material: Material) -> dict[str, AxisScore]:
+        """See `Measure`."""
+        labels = material.store.content_labels
+        names = _factors(labels, material.model.dynamic_dim)
+        fit, test = material.fit, material.test
+        factors = [
+            {name: _finite(labels[name], part.frame_values(name)) for name in names}
+            for part in (fit, test)
+        ]
+        scores = {}
+        for code in ("z", "z~"):
+            codes = fit.frame_codes[code], test.frame_codes[code]
+            scores[code], constant = score_axes(codes, factors, material.seed)
+        material.skipped.extend(
+            Skipped(f"axis of {name}", "the factor does not vary") for name in constant
+        )
+        return scores
 
-    Raises:
-        InputError: There are not as many continuous frame labels.
-    """
+    def lines(self, score: Mapping[str, AxisScore]) -> list[str]:
+        """See `Measure`."""
+        names, scores = list(score["z"].gaps), score.values()
+        rows = [["MIG", *(number(s.mig) for s in scores)]]
+        rows += [[f"  {n}", *(number(s.gaps[n]) for s in scores)] for n in names]
+        rows += [
+            ["DCI disentanglement", *numbers(s.disentanglement for s in scores)],
+            ["DCI completeness", *numbers(s.completeness for s in scores)],
+        ]
+        rows += [
+            [
+                f"DCI informativeness, R² of {name}",
+                *numbers(s.informativeness[name] for s in scores),
+            ]
+            for name in names
+        ]
+        return [
+            "Axes: one component of z for each factor? 1 is perfect.",
+            *aligned(["measure", *score], rows),
+        ]
+
+
+def _factors(labels: Mapping[str, Label], dynamic_dim: int) -> list[str]:
+    """Names of the factors of frames that the components of z may stand for."""
     names = [
         name
         for name, label in labels.items()
-        if label.scope == "frame" and label.kind == "continuous"
+        if (label.scope, label.kind) == ("frame", "continuous")
     ]
     if len(names) != dynamic_dim:
         raise InputError(
@@ -90,46 +118,33 @@ def frame_factors(labels: Mapping[str, Label], dynamic_dim: int) -> list[str]:
 
 
 def score_axes(
-    fit_codes: NDArray[Any],
-    fit_factors: Mapping[str, ArrayLike],
-    test_codes: NDArray[Any],
-    test_factors: Mapping[str, ArrayLike],
+    codes: Sequence[NDArray[Any]],
+    factors: Sequence[Mapping[str, ArrayLike]],
     seed: int = 0,
 ) -> tuple[AxisScore, list[str]]:
-    """MIG and DCI of codes.
+    """MIG and DCI, and the names of constant factors, which are left out.
 
-    Args:
-        fit_codes: `(n, dim)`, for the forests of DCI.
-        fit_factors: Dict name → values `(n,)`, NaN where missing.
-        test_codes: `(m, dim)` of persons that are not among those fitted on.
-        test_factors: Dict with the same names → values `(m,)`.
-        seed: Of the choice of items and of the forests.
-
-    Returns:
-        `AxisScore`, and the list of factors that are constant and were left out.
-
-    Raises:
-        InputError: No factor varies, or no item has all of them.
+    `codes` are the two `(n, dim)` to fit on and to score on; `factors` are dicts name →
+    values `(n,)` of each, NaN where missing.
     """
-    fit_codes, fit_factors = _complete(fit_codes, fit_factors)
-    test_codes, test_factors = _complete(test_codes, test_factors)
-    if not len(fit_codes) or not len(test_codes):
+    found = [_complete(*part) for part in zip(codes, factors, strict=True)]
+    if not all(len(part) for part, _ in found):
         raise InputError("no frame has all factors")
-    constant = [
-        name
-        for name in fit_factors
-        if min(np.ptp(fit_factors[name]), np.ptp(test_factors[name])) == 0
-    ]
-    names = [name for name in fit_factors if name not in constant]
+    ranges = {
+        name: min(np.ptp(values[name]) for _, values in found) for name in factors[0]
+    }
+    names = [name for name in ranges if ranges[name] > 0]
     if not names:
         raise InputError("no factor varies")
+    test_codes, test_factors = found[1]
     gaps = {n: mutual_information_gap(test_codes, test_factors[n]) for n in names}
     disentanglement, completeness, information, importance = dci(
-        fit_codes,
-        np.stack([fit_factors[name] for name in names], axis=1),
-        test_codes,
-        np.stack([test_factors[name] for name in names], axis=1),
-        seed,
+        *(
+            array
+            for part, values in found
+            for array in (part, np.stack([values[name] for name in names], axis=1))
+        ),
+        seed=seed,
     )
     score = AxisScore(
         mig=float(np.mean(list(gaps.values()))),
@@ -139,7 +154,7 @@ def score_axes(
         informativeness=dict(zip(names, information, strict=True)),
         importance=importance,
     )
-    return score, constant
+    return score, [name for name in ranges if name not in names]
 
 
 def mutual_information_gap(codes: ArrayLike, factor: ArrayLike) -> float:
@@ -160,6 +175,8 @@ def mutual_information_gap(codes: ArrayLike, factor: ArrayLike) -> float:
         Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in
         variational autoencoders", 2018.
     """
+    from sklearn.metrics import mutual_info_score
+
     found, places = np.unique(factor, return_inverse=True)
     if len(places) != len(np.asarray(codes)):
         raise InputError(
@@ -168,16 +185,16 @@ def mutual_information_gap(codes: ArrayLike, factor: ArrayLike) -> float:
         )
     if len(found) < 2:
         raise InputError("factor is constant, so that codes cannot tell of it")
-    factor = discretize(factor) if len(found) > BINS else places
+    factor = _discretize(factor) if len(found) > _BINS else places
     entropy = mutual_info_score(factor, factor)
     known = [
-        mutual_info_score(discretize(part), factor) for part in np.transpose(codes)
+        mutual_info_score(_discretize(part), factor) for part in np.transpose(codes)
     ]
     first, second = sorted([*known, 0.0], reverse=True)[:2]
     return float(np.clip((first - second) / entropy, 0.0, 1.0))
 
 
-def discretize(values: ArrayLike, bins: int = BINS) -> NDArray[np.int64]:
+def _discretize(values: ArrayLike, bins: int = _BINS) -> NDArray[np.int64]:
     """Number of the bin, 0 to `bins` − 1, of equal width over the range of `values`."""
     values = np.asarray(values, "float64")
     low, high = values.min(), values.max()
@@ -212,6 +229,9 @@ def dci(
         Eastwood and Williams, "A framework for the quantitative evaluation of
         disentangled representations", 2018.
     """
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.metrics import r2_score
+
     generator = np.random.default_rng(seed)
     chosen = generator.permutation(len(fit_codes))[:_ITEMS]
     importance, information = [], []
@@ -219,7 +239,7 @@ def dci(
         forest = RandomForestRegressor(_TREES, max_depth=_DEPTH, random_state=seed)
         forest.fit(fit_codes[chosen], fit[chosen])
         importance.append(forest.feature_importances_)
-        information.append(r_squared(test, forest.predict(test_codes)))
+        information.append(float(r2_score(test, forest.predict(test_codes))))
     importance = np.stack(importance)
     return (
         _concentration(importance.T),
@@ -230,17 +250,18 @@ def dci(
 
 
 def _concentration(importance: NDArray[np.float64]) -> float | None:
-    """1 − entropy of the rows, in units of its largest value, weighted by their sums.
+    """1 − mean entropy of the rows as a share of its largest value, weighted by sums.
 
     `None` where rows have one entry; 0 where there is nothing.
     """
-    number = importance.shape[1]
-    if number < 2:
+    from scipy.special import entr
+
+    columns = importance.shape[1]
+    if columns < 2:
         return None
     sums = importance.sum(axis=1, keepdims=True)
     shares = importance / np.where(sums > 0, sums, 1.0)
-    logarithms = np.log(np.where(shares > 0, shares, 1.0))
-    values = 1.0 + (shares * logarithms).sum(axis=1) / np.log(number)
+    values = 1.0 - entr(shares).sum(axis=1) / np.log(columns)
     total = sums.sum()
     return float((values * sums[:, 0]).sum() / total) if total > 0 else 0.0
 
@@ -252,3 +273,9 @@ def _complete(
     values = {name: np.asarray(factor, np.float64) for name, factor in factors.items()}
     present = np.all([np.isfinite(value) for value in values.values()], axis=0)
     return codes[present], {name: value[present] for name, value in values.items()}
+
+
+def _finite(label: Label, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Values with NaN where they stand for none, or are infinite."""
+    found = label.numbers(values)
+    return np.where(np.isfinite(found), found, np.nan)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.evaluation import axis, dci, mutual_information_gap
-from keras_ddr.evaluation.axis import discretize, score_axes
+from keras_ddr.evaluation import Axis, dci, mutual_information_gap
+from keras_ddr.evaluation.mig_dci import _discretize, score_axes
 
 
 @pytest.fixture
@@ -24,11 +24,10 @@ def test_copied_factors_score_one_and_constant_ones_are_left_out(rng, factors):
     codes = np.stack(list(factors.values()), axis=1)
     codes = codes + 1e-3 * rng.standard_normal(codes.shape)
     half = len(codes) // 2
+    parts = [slice(half), slice(half, None)]
     score, constant = score_axes(
-        codes[:half],
-        {k: v[:half] for k, v in factors.items()},
-        codes[half:],
-        {k: v[half:] for k, v in factors.items()},
+        [codes[part] for part in parts],
+        [{k: v[part] for k, v in factors.items()} for part in parts],
     )
     assert constant == ["c"]
     assert set(score.gaps) == set(score.informativeness) == {"a", "b"}
@@ -79,9 +78,9 @@ def test_codes_that_say_nothing_score_nothing_and_no_nan(rng):
 
 def test_bins_are_equal_in_width():
     np.testing.assert_array_equal(
-        discretize([0, 0.049, 0.051, 0.999, 1]), [0, 0, 1, 19, 19]
+        _discretize([0, 0.049, 0.051, 0.999, 1]), [0, 0, 1, 19, 19]
     )
-    np.testing.assert_array_equal(discretize(np.ones(3)), [0, 0, 0])
+    np.testing.assert_array_equal(_discretize(np.ones(3)), [0, 0, 0])
 
 
 def test_one_factor_or_one_component_has_no_order(rng):
@@ -95,21 +94,19 @@ def test_frames_without_a_factor_are_left_out(rng):
     codes = np.stack([factors["a"], rng.uniform(size=5000)], axis=1)
     codes[:2500] = 0
     factors["a"][:2500] = np.nan
-    score, _ = score_axes(codes, factors, codes, factors)
+    score, _ = score_axes([codes, codes], [factors, factors])
     assert score.mig > 0.9
     with pytest.raises(InputError, match="no frame has all"):
-        score_axes(codes[:250], {"a": factors["a"][:250]}, codes, factors)
+        score_axes([codes[:250], codes], [{"a": factors["a"][:250]}, factors])
     with pytest.raises(InputError, match="no factor varies"):
-        score_axes(codes, {"a": np.ones(5000)}, codes, {"a": np.ones(5000)})
+        score_axes([codes, codes], [{"a": np.ones(5000)}] * 2)
 
 
-def test_factors_are_continuous_labels_of_frames(store):
-    assert axis.frame_factors(
-        {k: v for k, v in store.labels.items() if k not in ("time", "source_frame")},
-        2,
-    ) == ["arm_angle", "leg_angle"]
-    with pytest.raises(InputError, match="here are 0 and 2"):
-        axis.frame_factors({}, 2)
+def test_factors_are_continuous_labels_of_frames(codec, many, material):
+    found = Axis().run(material(codec("oracle"), many, fit=many.select("train")))
+    assert set(found["z"].gaps) == {"arm_angle", "leg_angle"}
+    with pytest.raises(InputError, match="here are 2 and 26"):
+        Axis().run(material(codec("all in z"), many))
 
 
 def test_what_has_no_gap(rng):

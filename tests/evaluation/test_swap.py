@@ -3,7 +3,7 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import write_arrays
-from keras_ddr.evaluation import swap, swap_error
+from keras_ddr.evaluation import Swap, swap
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,9 @@ def pair(tmp_path_factory):
     )
 
 
-def test_all_errors_equal_those_computed_by_hand(model, pair):
+def test_all_errors_equal_those_computed_by_hand(model, pair, material):
     # With one value of `pairs` far above the possible pairs, all are drawn.
-    score = swap_error(model, pair, pair.sequences, pairs=4000, seed=0)
+    score = Swap(pairs=2000).run(material(model, pair, pair.sequences))
     codes = [model.encode(pair.frames(i)) for i in range(2)]
     frames = [pair.frames(i) / 255.0 for i in range(2)]
     mean = np.concatenate(frames).mean(axis=0)
@@ -37,15 +37,13 @@ def test_all_errors_equal_those_computed_by_hand(model, pair):
             for name, image in images.items():
                 found[name].append(np.mean((image[j] - frames[a][i]) ** 2))
     for name, values in found.items():
-        assert getattr(score, name) == pytest.approx(np.mean(values), rel=0.01), name
-    assert score.pairs == 4000
+        assert getattr(score, name) == pytest.approx(np.mean(values), rel=0.015), name
+    assert score.pairs == 2000
 
 
-def test_the_choice_of_pairs_follows_from_the_seed(model, store):
-    sequences = store.select("test")
-    scores = [
-        swap_error(model, store, sequences, pairs=20, seed=seed) for seed in (0, 0, 1)
-    ]
+def test_the_choice_of_pairs_follows_from_the_seed(model, store, material):
+    given = [material(model, store, seed=seed) for seed in (0, 0, 1)]
+    scores = [Swap(pairs=20).run(part) for part in given]
     assert scores[0] == scores[1] != scores[2]
 
 
@@ -57,17 +55,17 @@ def test_mean_image_is_that_of_the_frames(pair, store):
     assert few.shape == (32, 32, 3) and 0 <= few.min() <= few.max() <= 1
 
 
-def test_what_cannot_be_swapped_is_refused(model, store, pair, tmp_path):
-    with pytest.raises(InputError, match="no frame label 'gesture'"):
-        swap_error(model, store, store.sequences, label="gesture")
-    with pytest.raises(InputError, match="no frame label 'hair'"):
-        swap_error(model, store, store.sequences, label="hair")
-    with pytest.raises(InputError, match="at least two sequences"):
-        swap_error(model, pair, pair.sequences[:1])
+def test_what_cannot_be_swapped_is_refused(model, store, pair, material, tmp_path):
     apart = write_arrays(
         tmp_path / "apart",
         [pair.frames(0), pair.frames(1)],
         labels={"pose": [np.array([0, 1, 2]), np.array([3, 4, 5])]},
     )
-    with pytest.raises(InputError, match="no two sequences share"):
-        swap_error(model, apart, apart.sequences, pairs=5)
+    for measure, data, sequences, message in (
+        (Swap(label="gesture"), pair, pair.sequences, "no frame label 'gesture'"),
+        (Swap(label="hair"), store, store.sequences[:2], "no frame label 'hair'"),
+        (Swap(), pair, pair.sequences[:1], "at least two sequences"),
+        (Swap(pairs=5), apart, apart.sequences, "no two sequences share"),
+    ):
+        with pytest.raises(InputError, match=message):
+            measure.run(material(model, data, sequences))

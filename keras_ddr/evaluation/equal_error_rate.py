@@ -1,28 +1,31 @@
-"""Verification: can two codes be recognised as those of one person?
+"""Can two codes be recognised as those of one person? Equal error rates.
 
-Low on f and near 50 % on z~ is what disentanglement means here. The equal error rate
-is where as many impostors are accepted as true pairs are refused.
+f should be recognised and z̃ should not: 0 is everyone, 50 % is chance.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.arguments import check_whole
+from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
+from keras_ddr.evaluation.measure import Measure
+from keras_ddr.evaluation.text_table import aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.store import Sequence
-    from keras_ddr.evaluation.encoded import EncodedSplit
-    from keras_ddr.model import DDR
+    from keras_ddr.evaluation.measure import Material
     from keras_ddr.typing import Interval
 
-__all__ = ["VerificationScore", "cosine_similarity", "equal_error_rate", "verify"]
+__all__ = ["Verification", "VerificationScore", "equal_error_rate"]
 
 _MOST_FRAMES = 256  # of each half that f is taken from
 
@@ -49,48 +52,66 @@ class VerificationScore:
     halved: int = 0
 
 
-def verify(
-    model: DDR, encoded: EncodedSplit, *, pairs: int = 2000, seed: int = 0
-) -> dict[str, VerificationScore]:
-    """Equal error rate on f, z and z~.
+@dataclasses.dataclass(frozen=True)
+class Verification(Measure):
+    """Equal error rate of f, z and z̃: a dict code → `VerificationScore`.
 
     A pair of one person is made of two codes of different sequences of that person
     where there are several. Otherwise, for f, of two disjoint random halves of the
-    frames of one sequence, each encoded on its own, and, for z and z~, of two frames
+    frames of one sequence, each encoded on its own, and, for z and z̃, of two frames
     of that sequence. A person that the store does not name is the source, or else the
     sequence. Codes are taken relative to the mean of all codes.
 
-    Args:
-        model: `DDR`.
-        encoded: `EncodedSplit` of the split, encoded.
+    Attributes:
         pairs: Number of random pairs of one person, and of two persons.
-        seed: Of every choice.
-
-    Returns:
-        Dict "f", "z", "z~" → `VerificationScore`.
-
-    Raises:
-        InputError: There is one person only, or no pair of one.
     """
-    persons = _persons(encoded.sequences)
-    static, owner = _static_codes(model, encoded, persons, seed)
-    scores = {}
-    for code in ("f", "z", "z~"):
-        codes, owners = static, owner
-        if code != "f":
-            codes, owners = encoded.frame_codes[code], encoded.owner
-        generator = np.random.default_rng([seed, 2])
-        first, second, same = _choose_pairs(owners, persons, pairs, generator)
-        similar = cosine_similarity(codes - codes.mean(axis=0), first, second)
-        scores[code] = VerificationScore(
-            value=equal_error_rate(similar, same),
-            interval=_interval(similar, same, owners[first], owners[second], seed),
-            genuine=int(same.sum()),
-            impostors=int((~same).sum()),
-            persons=len(np.unique(persons[owners])),
-            halved=int((np.bincount(persons) == 1).sum()),
-        )
-    return scores
+
+    pairs: int = 2000
+
+    name = "verification"
+    about = "equal error rate: is it the same person?"
+
+    def __post_init__(self) -> None:
+        check_whole(pairs=self.pairs)
+
+    def run(self, material: Material) -> dict[str, VerificationScore]:
+        """See `Measure`."""
+        test, seed = material.test, material.seed
+        persons = _persons(test.sequences)
+        static, owner = _static_codes(material, persons)
+        scores = {}
+        for code in ("f", "z", "z~"):
+            codes, owners = static, owner
+            if code != "f":
+                codes, owners = test.frame_codes[code], test.owner
+            generator = np.random.default_rng([seed, 2])
+            first, second, same = _choose_pairs(owners, persons, self.pairs, generator)
+            similar = _cosine_similarity(codes - codes.mean(axis=0), first, second)
+            scores[code] = VerificationScore(
+                value=equal_error_rate(similar, same),
+                interval=_interval(similar, same, owners[first], owners[second], seed),
+                genuine=int(same.sum()),
+                impostors=int((~same).sum()),
+                persons=len(np.unique(persons[owners])),
+                halved=int((np.bincount(persons) == 1).sum()),
+            )
+        return scores
+
+    def lines(self, score: Mapping[str, VerificationScore]) -> list[str]:
+        """See `Measure`."""
+        of_f = score["f"]
+        lines = [
+            f"Verification: equal error rate of {of_f.genuine} pairs of one person and "
+            f"{of_f.impostors} of two"
+        ]
+        if of_f.halved:
+            lines.append(
+                f"{of_f.halved} of {of_f.persons} persons have one sequence only: "
+                "their pairs are parts of it."
+            )
+        rates = [number(s.value, s.interval) for s in score.values()]
+        rows = [["equal error rate", "0.500", *rates]]
+        return [*lines, *aligned(["measure", "chance", *score], rows)]
 
 
 def equal_error_rate(
@@ -114,39 +135,28 @@ def equal_error_rate(
         >>> equal_error_rate([0.9, 0.8, 0.3, 0.1], [True, True, False, False])
         0.0
     """
-    scores, labels = np.asarray(scores, "float64"), np.asarray(labels, bool)
-    weights = np.ones(len(scores)) if weights is None else np.asarray(weights, float)
-    genuine, impostors = weights * labels, weights * ~labels
-    if not genuine.sum() > 0 or not impostors.sum() > 0:
+    labels = np.asarray(labels, bool)
+    weights = np.ones(len(labels)) if weights is None else np.asarray(weights, float)
+    kinds = weights * labels, weights * ~labels
+    if not all(kind.any() for kind in kinds):
         raise InputError("an equal error rate takes pairs of both kinds")
-    # The rates below each distinct score, and above the highest one.
+    # scikit-learn's roc_curve takes six times as long, and an interval needs thousands.
     found, places = np.unique(scores, return_inverse=True)
-    below = [
-        np.concatenate([[0.0], np.cumsum(np.bincount(places, part, len(found)))])
-        / part.sum()
-        for part in (genuine, impostors)
-    ]
-    refused, accepted = below[0], 1.0 - below[1]
-    difference = refused - accepted  # rises from −1 to 1
+    refused, below = (
+        np.append(0.0, np.cumsum(np.bincount(places, kind, len(found)))) / kind.sum()
+        for kind in kinds
+    )
+    difference = refused - (1.0 - below)  # rises from −1 to 1
     end = int(np.argmax(difference >= 0))
     start = end - 1
     share = -difference[start] / (difference[end] - difference[start])
     return float(refused[start] + share * (refused[end] - refused[start]))
 
 
-def cosine_similarity(
+def _cosine_similarity(
     codes: ArrayLike, first: NDArray[np.integer], second: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """Cosine of the angle between rows.
-
-    Args:
-        codes: `(n, dim)`.
-        first: Rows `(p,)`.
-        second: Rows `(p,)`.
-
-    Returns:
-        `(p,)` in [−1, 1]; 0 where a row is 0.
-    """
+    """Cosine of the angle between pairs of rows; 0 where one is 0."""
     codes = np.asarray(codes, "float64")
     length = np.linalg.norm(codes, axis=1, keepdims=True)
     codes = codes / np.where(length > 0, length, 1.0)
@@ -156,43 +166,43 @@ def cosine_similarity(
 def _persons(sequences: list[Sequence]) -> NDArray[np.integer]:
     """A number for each sequence's person, its source or itself."""
     numbers: dict[tuple[str, str | int], int] = {}
-    return np.array(
-        [
-            numbers.setdefault(
-                ("person", s.person)
-                if s.person
-                else ("source", s.source)
-                if s.source
-                else ("sequence", s.index),
-                len(numbers),
-            )
-            for s in sequences
-        ]
-    )
+    found = []
+    for s in sequences:
+        person = ("person", s.person) if s.person else ("source", s.source)
+        key = person if person[1] else ("sequence", s.index)
+        found.append(numbers.setdefault(key, len(numbers)))
+    return np.array(found)
 
 
 def _static_codes(
-    model: DDR, encoded: EncodedSplit, persons: NDArray[np.integer], seed: int
+    material: Material, persons: NDArray[np.integer]
 ) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     """Codes of f `(n, dim)` and the position of each one's sequence `(n,)`."""
+    test, model = material.test, material.model
     several = np.bincount(persons)[persons] > 1
-    number = encoded.encoding.get("frames_per_set") or model.frames_per_set
-    generator = np.random.default_rng([seed, 1])
-    codes, owner = [], []
-    for i, sequence in enumerate(encoded.sequences):
+    least = test.encoding.get("frames_per_set") or model.frames_per_set
+    generator = np.random.default_rng([material.seed, 1])
+    halves, owner = [], []
+    for i, sequence in enumerate(test.sequences):
         half = min(sequence.length // 2, _MOST_FRAMES)
-        if several[i] or half < number:
-            codes.append(encoded.codes[i].static.mean)
+        if several[i] or half < least:
+            halves.append(None)
             owner.append(i)
             continue
         order = generator.permutation(sequence.length)
-        for part in (order[:half], order[half : 2 * half]):
-            frames = encoded.store.frames(sequence.index, part)
-            codes.append(
-                model.encode(frames, seed=seed, **encoded.encoding).static.mean
-            )
-            owner.append(i)
-    return np.stack(codes), np.array(owner)
+        halves += [order[:half], order[half : 2 * half]]
+        owner += [i, i]
+    parts = [
+        (test.sequences[i], half)
+        for i, half in zip(owner, halves, strict=True)
+        if half is not None
+    ]
+    found = encode_frames(model, test.store, parts, seed=material.seed, **test.encoding)
+    codes = [
+        test.codes[i] if half is None else next(found)[1]
+        for i, half in zip(owner, halves, strict=True)
+    ]
+    return np.stack([c.static.mean for c in codes]), np.array(owner)
 
 
 def _choose_pairs(
@@ -245,10 +255,10 @@ def _interval(
     if len(found) < 3:
         return None
     values = []
-    for counts in intervals.draw_counts(len(found), seed, intervals.RESAMPLES):
+    for counts in intervals.draw_counts(len(found), seed):
         for row in counts:
             # A pair of one sequence is there as often as that sequence.
             weights = np.where(first == second, row[first], row[first] * row[second])
-            if (weights * same).sum() > 0 and (weights * ~same).sum() > 0:
+            if (weights * same).any() and (weights * ~same).any():
                 values.append(equal_error_rate(scores, same, weights))
     return intervals.quantiles(np.array(values))

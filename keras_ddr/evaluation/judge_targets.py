@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,10 @@ class Target:
 
     def classes_in(self, store: FrameStore, sequences: Iterable[Sequence]) -> set[str]:
         """Names of the classes that occur in sequences, known or not."""
-        return _found(store, sequences, self.labels)
+        found: set[str | None] = set()
+        for sequence in sequences:
+            found.update(_names(store, sequence, self.labels))
+        return {name for name in found if name is not None}
 
 
 def choose_targets(
@@ -80,82 +84,60 @@ def choose_targets(
     Raises:
         InputError: The store has no such labels, or they do not vary.
     """
-    labels = store.content_labels
-    wanted = attributes
-    if attributes is None:
-        attributes = _categorical(labels, "sequence")
+    known = {
+        scope: _categorical(store.content_labels, scope)
+        for scope in ("sequence", "frame")
+    }
+    wanted = known["sequence"] if attributes is None else list(attributes)
     if action is None:
-        frames = _categorical(labels, "frame")
-        both = all(name in frames for name in _ACTION)
-        action = _ACTION if both else [name for name in (_POSE,) if name in frames]
+        both = all(name in known["frame"] for name in _ACTION)
+        action = _ACTION if both else [n for n in (_POSE,) if n in known["frame"]]
         if not action:
             raise InputError(
                 "the store has no frame label for the action (animation and "
                 "direction, or pose)"
             )
-    for name, scope in [
-        *((name, "sequence") for name in attributes),
-        *((name, "frame") for name in action),
-    ]:
-        if name not in _categorical(labels, scope):
-            raise InputError(f"the store has no categorical {scope} label {name!r}")
-    attributes = [(name, _found(store, sequences, (name,))) for name in attributes]
-    varied = [(name, classes) for name, classes in attributes if len(classes) > 1]
-    if not varied or (wanted is not None and len(varied) < len(attributes)):
+    for scope, names in (("sequence", wanted), ("frame", action)):
+        for name in names:
+            if name not in known[scope]:
+                raise InputError(f"the store has no categorical {scope} label {name!r}")
+
+    def target(labels: tuple[str, ...], scope: str) -> Target:
+        found = Target(labels, scope, [])
+        learned = found.classes_in(store, sequences)
+        # A target that does not vary in training is none.
+        every = learned | found.classes_in(store, judged) if len(learned) > 1 else ()
+        return dataclasses.replace(found, classes=sorted(every))
+
+    found = [target((name,), "sequence") for name in wanted]
+    varied = [part for part in found if part.classes]
+    if not varied or (attributes is not None and len(varied) < len(found)):
         raise InputError("the store has no sequence label that varies in training")
-    labels = tuple(action)
-    classes = _found(store, sequences, labels)
-    if len(classes) < 2:
-        raise InputError(f"the action ({_JOIN.join(labels)}) does not vary in training")
-    wanted = [((name,), "sequence", found) for name, found in varied]
-    *attributes, action = (
-        Target(names, scope, sorted(found | _found(store, judged, names)))
-        for names, scope, found in [*wanted, (labels, "frame", classes)]
-    )
-    return attributes, action
+    acted = target(tuple(action), "frame")
+    if not acted.classes:
+        raise InputError(f"the action ({acted.name}) does not vary in training")
+    return varied, acted
 
 
 def look_alike_ceiling(
     store: FrameStore, sequences: list[Sequence], action: Target
 ) -> float | None:
-    """Largest accuracy that an action can have where some frames look the same.
+    """Share of frames that the best guess names where some look the same, in (0, 1].
 
-    Args:
-        store: `FrameStore`; one label, `pose_distinct`, says which frames are alike.
-        sequences: List of `Sequence`.
-        action: `Target`.
-
-    Returns:
-        Share of frames in (0, 1] that are right if of all frames that look the same
-        the most frequent action is named; `None` without that label.
+    The label `pose_distinct` says which look the same; `None` without it.
     """
     if _DISTINCT not in store.labels:
         return None
-    counts: dict[tuple[int, int], int] = {}
+    counts: Counter[tuple[int, int]] = Counter()
     for sequence in sequences:
         alike = np.asarray(store.frame_labels(sequence.index)[_DISTINCT])
-        for pair in zip(
-            alike.tolist(), action.of_sequence(store, sequence).tolist(), strict=True
-        ):
-            counts[pair] = counts.get(pair, 0) + 1
+        actions = action.of_sequence(store, sequence)
+        known = actions >= 0
+        counts.update(zip(alike[known].tolist(), actions[known].tolist(), strict=True))
     best: dict[int, int] = {}
-    for (alike, number), count in counts.items():
-        if number >= 0:
-            best[alike] = max(best.get(alike, 0), count)
-    total = sum(count for (_, number), count in counts.items() if number >= 0)
-    return sum(best.values()) / total if total else None
-
-
-def _found(
-    store: FrameStore,
-    sequences: Iterable[Sequence],
-    labels: tuple[str, ...],
-) -> set[str]:
-    """Names of the classes that occur."""
-    found: set[str | None] = set()
-    for sequence in sequences:
-        found.update(_names(store, sequence, labels))
-    return {name for name in found if name is not None}
+    for (alike, _), count in counts.items():
+        best[alike] = max(best.get(alike, 0), count)
+    return sum(best.values()) / counts.total() if counts else None
 
 
 def _names(
@@ -175,5 +157,5 @@ def _categorical(labels: Mapping[str, Label], scope: str) -> list[str]:
     return [
         name
         for name, label in labels.items()
-        if label.scope == scope and label.kind == "categorical"
+        if (label.scope, label.kind) == (scope, "categorical")
     ]

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_curve
 
 from keras_ddr import InputError
 from keras_ddr.data import write_arrays
-from keras_ddr.evaluation import equal_error_rate, verify
-from keras_ddr.evaluation.encoded import EncodedSplit
-from keras_ddr.evaluation.verification import cosine_similarity
+from keras_ddr.evaluation import Verification, equal_error_rate
+from keras_ddr.evaluation.equal_error_rate import _cosine_similarity
 
 
 def test_rates_of_known_scores(rng):
@@ -39,6 +39,14 @@ def test_weights_count_like_copies(rng):
     assert equal_error_rate(scores, labels, weights) == pytest.approx(copies)
 
 
+def test_rates_lie_on_the_roc_curve(rng):
+    labels = rng.integers(2, size=200).astype(bool)
+    scores = (labels + rng.standard_normal(200)).round(2)
+    accepted, found, _ = roc_curve(labels, scores)
+    rate = equal_error_rate(scores, labels)
+    assert np.interp(rate, accepted, found) == pytest.approx(1 - rate)
+
+
 def test_one_kind_of_pairs_has_no_rate():
     with pytest.raises(InputError, match="both kinds"):
         equal_error_rate([1, 2], [1, 1])
@@ -46,23 +54,13 @@ def test_one_kind_of_pairs_has_no_rate():
 
 def test_cosine_similarity():
     codes = np.array([[1.0, 0.0], [0.0, 5.0], [-2.0, 0.0], [0.0, 0.0]])
-    found = cosine_similarity(codes, [0, 0, 0, 0], [0, 1, 2, 3])
+    found = _cosine_similarity(codes, [0, 0, 0, 0], [0, 1, 2, 3])
     np.testing.assert_allclose(found, [1, 0, -1, 0])
 
 
-def encoded(codec, store, sequences=None, most=10_000):
-    part = EncodedSplit(
-        store, sequences or store.sequences, most, np.random.default_rng(0)
-    )
-    part.encode(codec)
-    return part
-
-
-def test_pairs_follow_from_the_seed(codec, many):
-    part = encoded(codec("random"), many, many.select("test"))
-    first, same, other = (
-        verify(codec("random"), part, pairs=100, seed=seed) for seed in (0, 0, 1)
-    )
+def test_pairs_follow_from_the_seed(codec, many, material):
+    given = [material(codec("random"), many, seed=seed) for seed in (0, 0, 1)]
+    first, same, other = (Verification(pairs=100).run(part) for part in given)
     assert first == same != other
     assert (first["z"].genuine, first["z"].impostors) == (100, 100)
     assert first["z"].persons == 24
@@ -70,27 +68,28 @@ def test_pairs_follow_from_the_seed(codec, many):
     assert low < first["z"].value < high
 
 
-def test_pairs_of_a_person_with_two_sequences_are_of_both(codec, many, tmp_path):
+def test_pairs_of_a_person_with_two_sequences_are_of_both(
+    codec, many, material, tmp_path
+):
     """Two colourings of one person: recognising a sequence does not help."""
     chosen = many.sequences[:20]
-    store = write_arrays(
-        tmp_path / "store",
-        [many.frames(s.index) for s in chosen],
-        persons=[f"person {i % 10}" for i in range(20)],
-    )
-    score = verify(codec("oracle"), encoded(codec("oracle"), store))["f"]
-    assert score.persons == 10
-    assert score.value > 0.3
-    apart = write_arrays(tmp_path / "apart", [many.frames(s.index) for s in chosen])
-    assert verify(codec("oracle"), encoded(codec("oracle"), apart))["f"].value == 0
+    frames = [many.frames(s.index) for s in chosen]
+    persons = [f"person {i % 10}" for i in range(20)]
+    for name, given in (("two", {"persons": persons}), ("apart", {})):
+        store = write_arrays(tmp_path / name, frames, **given)
+        measure = Verification(pairs=500)
+        score = measure.run(material(codec("oracle"), store, store.sequences))["f"]
+        assert score.persons == (10 if given else 20)
+        assert score.value > 0.3 if given else score.value == 0
 
 
-def test_who_cannot_be_verified(codec, many, tmp_path):
+def test_who_cannot_be_verified(codec, many, material, tmp_path):
+    one = material(codec("oracle"), many, many.sequences[:1])
     with pytest.raises(InputError, match="at least two persons"):
-        verify(codec("oracle"), encoded(codec("oracle"), many, many.sequences[:1]))
+        Verification().run(one)
     short = write_arrays(
         tmp_path / "short", [many.frames(i, range(5)) for i in range(3)]
     )
     # Five frames: halves of two are too short for sets of three.
     with pytest.raises(InputError, match="long enough to be halved"):
-        verify(codec("oracle"), encoded(codec("oracle"), short))
+        Verification().run(material(codec("oracle"), short, short.sequences))

@@ -1,0 +1,127 @@
+"""Base class of the measures, and the material that one works on."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.evaluation.encoded import EncodedSplit
+    from keras_ddr.sequence_model import SequenceModel
+    from keras_ddr.typing import Progress
+
+__all__ = ["Material", "Measure", "Skipped", "option"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """Something that could not be measured.
+
+    Attributes:
+        what: Name of the label or measure.
+        reason: Why, in one line.
+    """
+
+    what: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """Everything that a measure works on.
+
+    Attributes:
+        model: `SequenceModel`.
+        store: `FrameStore`.
+        test: `EncodedSplit` to score on; it has codes if the measure needs "codes".
+        fit: `EncodedSplit` to fit on, or `test` where there is none; it has codes if
+            the measure needs "fit codes".
+        seed: Of every random choice.
+        skipped: List of `Skipped`, to add to.
+        progress: To call with (done, all).
+    """
+
+    model: SequenceModel
+    store: FrameStore
+    test: EncodedSplit
+    fit: EncodedSplit
+    seed: int
+    skipped: list[Skipped]
+    progress: Progress
+
+
+class Measure:
+    """One measure of `evaluate`.
+
+    A measure of your own sets `name`, and `needs` where it needs something, and defines
+    `run` and `lines`. Options are fields of a dataclass.
+
+    Attributes:
+        name: Of the measure in `metrics`, `ddr evaluate --only`, the report and
+            metrics.json.
+        about: A line of help.
+        counted: Plural of the things that `run` counts as progress, or "".
+        needs: Out of "codes" (of the split to score on), "fit" (a split to fit on) and
+            "fit codes" (its codes).
+        methods: Names of the methods that the model must have beyond `SequenceModel`.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str] = ""
+    counted: ClassVar[str] = ""
+    needs: ClassVar[frozenset[str]] = frozenset({"codes"})
+    methods: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, material: Material) -> None:
+        """Refuse options that cannot be used, before anything is encoded.
+
+        Raises:
+            InputError: A label that an option names is not in the store.
+        """
+
+    def run(self, material: Material) -> Any:
+        """Measure.
+
+        Args:
+            material: `Material`.
+
+        Returns:
+            The score, a dataclass or a dict of them.
+
+        Raises:
+            InputError: It cannot be measured here; the message is the reason in the
+                report.
+        """
+        raise NotImplementedError
+
+    def lines(self, score: Any) -> list[str]:
+        """Lines of the score in the report's table, at most 100 characters each."""
+        raise NotImplementedError
+
+    def to_dict(self, score: Any) -> Any:
+        """The score as plain values for metrics.json."""
+        return _plain(score)
+
+
+def option(default: Any, flag: str, text: str, *, several: bool = False) -> Any:
+    """Field of a measure that is also an option of `ddr evaluate`.
+
+    Args:
+        default: Of the field.
+        flag: As in "--judge-steps".
+        text: Line of help.
+        several: Whether the option may be given several times, or else takes a whole
+            number from 1.
+    """
+    metadata = {"flag": flag, "help": text, "several": several}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _plain(value: Any) -> Any:
+    """Nested dataclasses as dicts."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return value

@@ -1,0 +1,69 @@
+"""All measures of `evaluate`, in their order; a new one is added here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from keras_ddr.errors import InputError
+from keras_ddr.evaluation.equal_error_rate import Verification
+from keras_ddr.evaluation.judge import Judge
+from keras_ddr.evaluation.likelihood import Likelihood
+from keras_ddr.evaluation.mig_dci import Axis
+from keras_ddr.evaluation.probes import Probes
+from keras_ddr.evaluation.reconstruction import Reconstruction
+from keras_ddr.evaluation.swap import Swap
+
+if TYPE_CHECKING:
+    from keras_ddr.evaluation.measure import Measure
+
+__all__ = ["METRICS", "choose_measures"]
+
+METRICS: dict[str, type[Measure]] = {
+    measure.name: measure
+    for measure in (
+        Likelihood,
+        Reconstruction,
+        Probes,
+        Swap,
+        Verification,
+        Axis,
+        Judge,
+    )
+}
+"""Dict name → class of a measure."""
+
+
+def choose_measures(metrics: str | Measure | Iterable[str | Measure]) -> list[Measure]:
+    """Measures by their names, with default options, or as they are given.
+
+    Args:
+        metrics: "all", or one or several names of `METRICS` or `Measure` objects.
+
+    Returns:
+        List of `Measure` in the order of `METRICS`, others last.
+
+    Raises:
+        InputError: None is given, a name is not known, or one is given twice.
+    """
+    if metrics == "all":
+        metrics = list(METRICS)
+    elif isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        metrics = [metrics]
+    metrics = list(dict.fromkeys(metrics))
+    names = [m if isinstance(m, str) else getattr(m, "name", str(m)) for m in metrics]
+    unknown = [
+        name
+        for name, metric in zip(names, metrics, strict=True)
+        if name not in METRICS and not hasattr(metric, "run")
+    ]
+    if unknown or not metrics:
+        raise InputError(
+            f"metrics={', '.join(unknown) or 'none'}; choose among {', '.join(METRICS)}"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"metrics={twice[0]} is given twice; give it once")
+    order = {name: place for place, name in enumerate(METRICS)}
+    chosen = [METRICS[m]() if isinstance(m, str) else m for m in metrics]
+    return sorted(chosen, key=lambda measure: order.get(measure.name, len(order)))
