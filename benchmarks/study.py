@@ -199,28 +199,45 @@ def train(plan, data, store, folder, name, seed):
     """A run that is trained to its end, from wherever it is."""
     import keras
 
-    from keras_ddr import InputError, runs
+    from keras_ddr import runs
 
     path = folder / "runs" / f"{name}-{seed}"
     model, training = arguments(plan, data, name)
+    parts = {"model": {}, "objective": {}, "training": training}
+    for option, value in model.items():
+        parts["objective" if option in _OBJECTIVE else "model"][option] = value
     _wait_until_free(path)
     if (path / "config.json").is_file():
         run = runs.Run.open(path)
-        for part, wanted in (("model", model), ("training", training)):
-            for option, value in wanted.items():
-                if run.config[part].get(option) != value:
-                    raise InputError(
-                        f"{path} was made with {option} "
-                        f"{run.config[part].get(option)!r}, but the list of settings "
-                        f"says {value!r}; remove it, or take another folder"
-                    )
+        check_run(run, parts)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         keras.utils.set_random_seed(seed)
-        run = runs.Run.create(
-            path, store, "small", model=model, training=training, seed=seed
-        )
+        run = runs.Run.create(path, store, "small", **parts, seed=seed)
     return runs.fit(run, store, verbose=0, report=None)
+
+
+def check_run(run, parts):
+    """Refuse a run of other settings than those of the list."""
+    from keras_ddr import InputError, likelihoods
+
+    model = run.config["model"]
+    known = {
+        "model": model["config"],
+        "objective": model["compile_config"]["objective"]["config"],
+        "training": run.config["training"],
+    }
+    for part, wanted in parts.items():
+        for option, value in wanted.items():
+            found = known[part].get(option)
+            if option == "likelihood":
+                found = found["class_name"]
+                value = type(likelihoods.get(value)).__name__
+            if found != value:
+                raise InputError(
+                    f"{run.path} was made with {option} {found!r}, but the list of "
+                    f"settings says {value!r}; remove it, or take another folder"
+                )
 
 
 def _wait_until_free(path):

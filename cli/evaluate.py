@@ -28,14 +28,20 @@ __all__ = ["evaluate"]
 class _Command(click.Command):
     """Adds what the measures say of themselves, once help or options are asked for."""
 
+    _params: list[click.Parameter]
+    _complete: bool
+
     @property
     def params(self) -> list[click.Parameter]:
         """Options of the command and of the measures."""
-        return [*self._params, *_options()]
+        if not self._complete:
+            self._complete = True
+            self._params += _options()
+        return self._params
 
     @params.setter
     def params(self, params: list[click.Parameter]) -> None:
-        self._params = params
+        self._params, self._complete = params, False
 
     def format_help_text(
         self, ctx: click.Context, formatter: click.HelpFormatter
@@ -54,7 +60,6 @@ def _measures() -> dict[str, type[Measure]]:
     return METRICS
 
 
-@functools.cache
 def _options() -> list[click.Option]:
     """Option --only, and those of the measures themselves."""
     only = click.Option(
@@ -71,7 +76,7 @@ def _options_of_measures() -> list[tuple[str, str, click.Option]]:
     """Name of a measure, its field, and the option that sets this field."""
     found = []
     for name, measure in _measures().items():
-        for field in dataclasses.fields(measure):
+        for field in dataclasses.fields(measure):  # type: ignore[arg-type]
             about = field.metadata
             if "flag" not in about:
                 continue

@@ -62,25 +62,8 @@ _MAY_IMPORT = {
     "datasets": {"arguments", "data", "errors", "faces", "files", "media", "version"},
     "encoding": {"data", "errors", "files"},
     "events": {"arguments", "errors", "files"},
-    "evaluation": {
-        "arguments",
-        "checks",
-        "data",
-        "errors",
-        "files",
-        "gaussian",
-        "inference",
-        "model",
-    },
-    "visualization": {
-        "arguments",
-        "data",
-        "errors",
-        "evaluation",
-        "events",
-        "files",
-        "inference",
-    },
+    "evaluation": {"arguments", "data", "encoding", "errors"},
+    "visualization": {"arguments", "data", "encoding", "errors", "events", "files"},
 }
 
 
@@ -93,7 +76,6 @@ _KNOWN_CIRCLES = [
         "keras_ddr.data.store",
         "keras_ddr.data.writer",
     ],
-    ["keras_ddr.evaluation.report", "keras_ddr.evaluation.table"],
     ["keras_ddr.inference", "keras_ddr.model", "keras_ddr.programs"],
     ["keras_ddr.runs.folder", "keras_ddr.runs.models", "keras_ddr.runs.origin"],
 ]
@@ -105,19 +87,9 @@ _KNOWN_LONG_FUNCTIONS = {
     "keras_ddr.datasets.pipeline.build",
     "keras_ddr.datasets.user_labels.read_labels",
     "keras_ddr.datasets.videos.prepare",
-    "keras_ddr.evaluation.probes.probe",
-    "keras_ddr.evaluation.report.evaluate",
     "keras_ddr.model.DDR.__init__",
-    "keras_ddr.visualization.dynamics.plot_dynamics",
-    "keras_ddr.visualization.explorer.explorer_page",
-    "keras_ddr.visualization.latent.plot_latent",
 }
 _KNOWN_MANY_ARGUMENTS = {
-    "ddr_cli.evaluate.evaluate",
-    "ddr_cli.events.events",
-    "ddr_cli.plot.dynamics",
-    "ddr_cli.plot.latent",
-    "ddr_cli.plot.manifold",
     "keras_ddr.datasets.affwild.prepare",
     "keras_ddr.datasets.affwild2.prepare",
     "keras_ddr.datasets.images.prepare",
@@ -125,7 +97,6 @@ _KNOWN_MANY_ARGUMENTS = {
     "keras_ddr.datasets.pipeline.build",
     "keras_ddr.datasets.puppets.prepare",
     "keras_ddr.datasets.videos.prepare",
-    "keras_ddr.evaluation.report.evaluate",
 }
 _KNOWN_LONG_FILES = {
     "keras_ddr.data.shard",

@@ -182,7 +182,8 @@ def _static_codes(
     several = np.bincount(persons)[persons] > 1
     least = test.encoding.get("frames_per_set") or model.frames_per_set
     generator = np.random.default_rng([material.seed, 1])
-    halves, owner = [], []
+    halves: list[NDArray[np.integer] | None] = []
+    owner: list[int] = []
     for i, sequence in enumerate(test.sequences):
         half = min(sequence.length // 2, _MOST_FRAMES)
         if several[i] or half < least:

@@ -35,7 +35,7 @@ NEIGHBOURS = 15
 """Neighbours that read a label from z."""
 _ITERATIONS = 1000
 _TURN = 2 * math.pi
-_PERIODS = {
+_PERIODS: dict[str | None, float] = {
     **dict.fromkeys(("deg", "degree", "degrees", "°"), 360.0),
     **dict.fromkeys(("rad", "radian", "radians", None), _TURN),
     **dict.fromkeys(("turn", "turns"), 1.0),

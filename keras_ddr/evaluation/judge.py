@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -148,7 +148,9 @@ class Judge(Measure):
             static, dynamic = pairs[setting]
             return lambda part: model.decode(static[part], dynamic[part])
 
-        settings = {"held_out": judged(lambda part: _real(test, rows[part]))}
+        settings: dict[str, Any] = {
+            "held_out": judged(lambda part: _real(test, rows[part]))
+        }
         settings |= {setting: judged(decoded(setting)) for setting in pairs}
         *attributes, action = (target.name for target in judge.targets)
         return JudgeScore(

@@ -136,15 +136,14 @@ def score_axes(
     names = [name for name in ranges if ranges[name] > 0]
     if not names:
         raise InputError("no factor varies")
-    test_codes, test_factors = found[1]
+    (fit_codes, fit_factors), (test_codes, test_factors) = found
     gaps = {n: mutual_information_gap(test_codes, test_factors[n]) for n in names}
     disentanglement, completeness, information, importance = dci(
-        *(
-            array
-            for part, values in found
-            for array in (part, np.stack([values[name] for name in names], axis=1))
-        ),
-        seed=seed,
+        fit_codes,
+        np.stack([fit_factors[name] for name in names], axis=1),
+        test_codes,
+        np.stack([test_factors[name] for name in names], axis=1),
+        seed,
     )
     score = AxisScore(
         mig=float(np.mean(list(gaps.values()))),

@@ -147,36 +147,15 @@ def evaluate(
             "scored on what they were fitted on; give another one, or leave these out "
             "of metrics"
         )
-    generator = np.random.default_rng(seed)
     least = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
     fitting = bool(store.select(fit_split, least)) or len(fitted) == len(measures)
-    names = dict.fromkeys([fit_split, split] if fitting else [split])
-    chosen = [choose_sequences(store, n, least, sequences, generator) for n in names]
-    splits = {
-        name: EncodedSplit(store, part, max_frames, generator)
-        for name, part in zip(names, chosen, strict=True)
-    }
-    test = splits[split]
-    fit = splits.get(fit_split, test)
+    names = list(dict.fromkeys([fit_split, split] if fitting else [split]))
+    test, fit = _splits(store, names, least, sequences, max_frames, seed)
     skipped: list[Skipped] = []
     stages = _Stages(progress)
     material = Material(model, store, test, fit, seed, skipped, stages.count)
-    possible = []
-    for measure in measures:
-        reason = _obstacle(measure, model, fit_split if not fitting else None)
-        if reason:
-            skipped.append(Skipped(measure.name, reason))
-        else:
-            # Options that name missing labels are refused at once, not skipped later.
-            measure.check(material)
-            possible.append(measure)
-    needs = frozenset().union(*(measure.needs for measure in possible))
-    coded = [
-        part for part, need in ((fit, "fit codes"), (test, "codes")) if need in needs
-    ]
-    if coded:
-        stages.begin("encoding")
-        _encode(material, coded, encoding)
+    possible = _possible(measures, material, None if fitting else fit_split)
+    _encode(material, possible, encoding, stages)
     scores = {}
     for measure in possible:
         stages.begin(measure.name)
@@ -196,8 +175,22 @@ def evaluate(
         "encoding": encoding,
         "metrics": [measure.name for measure in measures],
     }
-    by_name = {measure.name: measure for measure in measures}
-    return EvaluationReport(scores, skipped, details, by_name)
+    return EvaluationReport(scores, skipped, details, {m.name: m for m in measures})
+
+
+def _splits(
+    store: FrameStore,
+    names: list[str],
+    least: int,
+    sequences: int | None,
+    max_frames: int,
+    seed: int,
+) -> tuple[EncodedSplit, EncodedSplit]:
+    """The split to score on, the last of the names, and the one to fit on."""
+    generator = np.random.default_rng(seed)
+    chosen = [choose_sequences(store, n, least, sequences, generator) for n in names]
+    splits = [EncodedSplit(store, part, max_frames, generator) for part in chosen]
+    return splits[-1], splits[0]
 
 
 class _Stages:
@@ -217,6 +210,22 @@ class _Stages:
         self._progress(self._name, done, total)
 
 
+def _possible(
+    measures: list[Measure], material: Material, empty: str | None
+) -> list[Measure]:
+    """Measures that nothing keeps from being run; the others are skipped."""
+    possible = []
+    for measure in measures:
+        reason = _obstacle(measure, material.model, empty)
+        if reason:
+            material.skipped.append(Skipped(measure.name, reason))
+        else:
+            # Options that name missing labels are refused at once, not skipped later.
+            measure.check(material)
+            possible.append(measure)
+    return possible
+
+
 def _obstacle(measure: Measure, model: SequenceModel, empty: str | None) -> str:
     """Reason not to run a measure, or ""; `empty` is a split without sequences."""
     missing = [method for method in measure.methods if not hasattr(model, method)]
@@ -228,16 +237,24 @@ def _obstacle(measure: Measure, model: SequenceModel, empty: str | None) -> str:
 
 
 def _encode(
-    material: Material, parts: list[EncodedSplit], encoding: Mapping[str, Any]
+    material: Material,
+    measures: list[Measure],
+    encoding: Mapping[str, Any],
+    stages: _Stages,
 ) -> None:
-    """Encode splits, counted together."""
+    """Encode the splits whose codes the measures need, counted together."""
+    needs = frozenset().union(*(measure.needs for measure in measures))
+    splits = {"fit codes": material.fit, "codes": material.test}
+    parts = [split for need, split in splits.items() if need in needs]
     total = sum(len(part.sequences) for part in parts)
     done = 0
 
     def one_more() -> None:
         nonlocal done
         done += 1
-        material.progress(done, total)
+        stages.count(done, total)
 
+    if parts:
+        stages.begin("encoding")
     for part in parts:
         part.encode(material.model, material.seed, one_more, encoding)

@@ -99,7 +99,8 @@ class Swap(Measure):
             scores = np.stack([codes[b].standardized[j] for _, _, b, j in part])
             aligned_z = model.unstandardize(static, scores)
             images = [model.decode(static, z) for z in (other, aligned_z, own)]
-            parts.append([squared_errors(x, truth) for x in (*images, mean)])
+            found = [squared_errors(x, truth) for x in images]
+            parts.append([*found, squared_errors(mean, truth)])
         errors = dict(zip(_ROWS, np.concatenate(parts, axis=1), strict=True))
         first, _, second, _ = np.transpose(chosen)
         return SwapScore(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -66,7 +66,11 @@ def plot_dynamics(
         raise InputError(
             f"component={component}; z has {model.dynamic_dim} components, from 0"
         )
-    options = {"components": [component], "width": width, "prominence": prominence}
+    options: dict[str, Any] = {
+        "components": [component],
+        "width": width,
+        "prominence": prominence,
+    }
     events = find_events(chosen, codes, labels, **options)
     numbers = np.asarray(labels["source_frame"])
     order, places = curve_places(numbers)
@@ -108,16 +112,12 @@ def plot_dynamics(
         ("valley", "v", low - 0.5 * span),
     ):
         found = [place_of[e.position] for e in events if e.kind == kind]
-        style = {"marker": marker, "markersize": 3.5, "color": _EVENT}
+        style: dict[str, Any] = {"marker": marker, "markersize": 3.5, "color": _EVENT}
         axes.plot(x[found], smooth[found], linestyle="none", **style)
-        shown = [e for e in strongest if e.kind == kind]
-        shown.sort(key=lambda e: place_of[e.position])
-        points = [place_of[e.position] for e in shown]
-        for event, at, place in zip(
-            shown, points, _spread(x[points], axes), strict=True
-        ):
-            point = float(x[at]), float(smooth[at])
-            _place(axes, images[event.position], point, (float(place), level))
+        shown = sorted(place_of[e.position] for e in strongest if e.kind == kind)
+        for at, where in zip(shown, _spread(x[shown], axes), strict=True):
+            image = images[order[np.searchsorted(places, at)]]
+            _place(axes, image, (x[at], smooth[at]), (where, level))
     return figure
 
 

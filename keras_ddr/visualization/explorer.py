@@ -96,7 +96,7 @@ def explorer_page(
     tiles = min(_TILES / (len(chosen) * len(pairs)), (_SIDE // side) ** power)
     grid = next((g for g in _GRIDS if g**power <= tiles), _GRIDS[-1])
     about = [_about(store, shown) for shown in encoded]
-    pictures = [
+    pictures: list[dict[str, Any]] = [
         {
             "originals": shown.frames,
             "rebuilt": model.decode(shown.static, shown.dynamic),

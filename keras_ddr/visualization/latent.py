@@ -116,7 +116,7 @@ def plot_latent(
         _draw_classes(axes, present, known.astype(int), classes, title, style)
     elif len(known):
         cmap = "twilight" if about.kind == "periodic" else "viridis"
-        drawn = axes.scatter(*present.T, c=known, cmap=cmap, **style)
+        drawn = axes.scatter(present[:, 0], present[:, 1], c=known, cmap=cmap, **style)
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
         unit = f" ({about.unit})" if about.unit else ""
         bar.set_label(f"{label}{unit}" + (" (class number)" if classes else ""))
@@ -136,13 +136,13 @@ def _draw_classes(
     axes: Axes,
     points: NDArray[Any],
     numbers: NDArray[np.integer],
-    classes: Sequence[str],
+    classes: Collection[str],
     title: str | None,
     style: dict[str, Any],
 ) -> None:
     """Points in the colours and shapes of their classes, and a legend."""
     shown = np.unique(numbers)
-    names = shorten_all([classes[k] for k in shown], _LEGEND, 5.5, "normal")
+    names = shorten_all([list(classes)[k] for k in shown], _LEGEND, 5.5, "normal")
     names = [name.replace("$", r"\$") for name in names]
     handles = [
         axes.scatter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def plot_reconstruction(
         middle = top + title / 2 - 4
         sheet.title(left, middle, name)
         sheet.text(label + width, middle, f"mse {error:.4f}", ha="right", color=FADED)
-        rows = {"original": shown.frames, "reconstruction": images}
+        rows: dict[str, Any] = {"original": shown.frames, "reconstruction": images}
         for line, (text, row) in enumerate(rows.items()):
             y = top + title + line * (shape[0] * scale + gap)
             sheet.tiles(label, y, row[None], scale, gap)

@@ -71,8 +71,8 @@ def plot_swap(
     else:
         z = np.concatenate([shown.dynamic for shown in top])
     images = model.decode(static[:, None], z)
-    frames = (np.concatenate([shown.frames for shown in part]) for part in (left, top))
-    return _draw(*frames, images, model.image_shape, align)
+    rows_of, columns_of = (np.concatenate([s.frames for s in p]) for p in (left, top))
+    return _draw(rows_of, columns_of, images, model.image_shape, align)
 
 
 def _draw(

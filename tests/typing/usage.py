@@ -26,7 +26,7 @@ from keras_ddr.datasets import puppets
 from keras_ddr.encoding import encode_sequences, write_codes
 from keras_ddr.evaluation import (
     EvaluationReport,
-    ProbeScore,
+    Judge,
     equal_error_rate,
     evaluate,
 )
@@ -120,8 +120,8 @@ def measures(model: DDR, store: FrameStore) -> None:
     """Measure a model, write its codes and find events."""
     report = evaluate(model, store, metrics="all", sequences=10)
     assert_type(report, EvaluationReport)
-    if report.probes is not None:
-        assert_type(report.probes["hair"]["f"], ProbeScore)
+    assert_type(report.scores, dict[str, Any])
+    evaluate(model, store, metrics=["probes", Judge(steps=5, attributes="hair")])
     assert_type(report.table(), str)
     assert_type(report.to_dict(), dict[str, Any])
     assert_type(equal_error_rate([0.9, 0.1], [True, False]), float)
