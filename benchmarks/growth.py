@@ -62,7 +62,7 @@ def sets(arguments):
     steps, frames = 4, 96
     functions = {}
     for number in (3, 6, 12, 24):
-        model = DDR.from_config_name("small", frames_per_set=number)
+        model = DDR.from_preset("small", frames_per_set=number)
         model.compile()
         batch = frames // number
         x = random_frames(steps * batch, number, 64, 64, 3)
@@ -85,7 +85,7 @@ def encode(arguments):
 
     from keras_ddr import DDR
 
-    model = DDR.from_config_name("small")
+    model = DDR.from_preset("small")
     model.compile()
     number, batch = model.frames_per_set, 32
     covered = number * batch
@@ -184,7 +184,7 @@ def serve(path):
     from keras_ddr import DDR
     from keras_ddr.data import FrameSets, FrameStore
 
-    model = DDR.from_config_name("tiny")
+    model = DDR.from_preset("tiny")
     model.compile()
     model.train_on_batch(random_frames(32, 3, 64, 64, 3))
     began = time.perf_counter()
@@ -233,7 +233,7 @@ def input(arguments):
             for index in range(len(sets)):
                 sets[index]
 
-        model = DDR.from_config_name("tiny")
+        model = DDR.from_preset("tiny")
         model.compile()
         steps = FrameSets(made, 3, 32, split="all", steps=20)
         seconds = in_turns(

@@ -95,7 +95,7 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=2), out / "frames.png
 
 steps, epochs = 100, 3
 keras.utils.set_random_seed(0)
-model = DDR.from_config_name("tiny", channels=1)
+model = DDR.from_preset("tiny", image_shape=(64, 64, 1))
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
 )

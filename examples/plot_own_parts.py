@@ -143,7 +143,7 @@ for name, kind, likelihood in (
     ("own parts", CoarseDDR, DiscBernoulli()),
 ):
     keras.utils.set_random_seed(0)
-    model = kind.from_config_name(
+    model = kind.from_preset(
         "tiny", image_shape=store.frame_shape, likelihood=likelihood
     )
     rate = keras.optimizers.schedules.CosineDecay(

@@ -67,7 +67,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 # steps go furthest with a high learning rate that rises first and then falls.
 
 keras.utils.set_random_seed(0)
-model = DDR.from_config_name("tiny")
+model = DDR.from_preset("tiny")
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=7.5e-3, warmup_steps=steps
 )

@@ -38,7 +38,7 @@ store = puppets.prepare(
 )
 steps, epochs = 200, 3
 keras.utils.set_random_seed(0)
-model = DDR.from_config_name("tiny", image_shape=store.frame_shape)
+model = DDR.from_preset("tiny", image_shape=store.frame_shape)
 rate = keras.optimizers.schedules.CosineDecay(
     0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
 )

@@ -69,7 +69,7 @@ if sheets:
 if sheets:
     steps, epochs = 100, 8
     keras.utils.set_random_seed(0)
-    model = DDR.from_config_name("tiny")
+    model = DDR.from_preset("tiny")
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
     )

@@ -75,7 +75,7 @@ store = puppets.prepare(
     out / "store", identities=60, size=32, arms=6, legs=4, overwrite=True
 )
 keras.utils.set_random_seed(0)
-model = DDR.from_config_name("tiny", image_shape=store.frame_shape)
+model = DDR.from_preset("tiny", image_shape=store.frame_shape)
 model.compile(keras.optimizers.Adam(2e-3))
 model.fit(FrameSets(store, batch_size=32, steps=50), epochs=2, verbose=2)
 model.save(out / "model.keras")

@@ -45,7 +45,7 @@ def main():
         steps=arguments.steps,
         shard=(host, hosts),
     )
-    model = DDR.from_config_name(arguments.config, image_shape=sets.store.frame_shape)
+    model = DDR.from_preset(arguments.config, image_shape=sets.store.frame_shape)
     model.compile(keras.optimizers.Adam(1e-3))
     history = model.fit(sets, epochs=arguments.epochs, verbose=0).history
     weights = model.get_weights()

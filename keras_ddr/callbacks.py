@@ -132,7 +132,6 @@ class SaveAndResume(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keep the row of the epoch and save."""
-        check_weights(self.model, epoch + 1, self.step - self.began)
         # Rows of epochs that `initial_epoch` left out are empty.
         before = self.progress.history[:epoch]
         before += [{}] * (epoch - len(before))

@@ -238,7 +238,7 @@ class Inference(SequenceModel):
         if self.set_size > x.shape[1]:  # distinct frames: here f comes from the same
             x = ops.concatenate([x, x], axis=1)
         outputs = self.forward_pass(x, _drawing(generator))
-        parts = self.objective.parts(self.roles(x)[1], outputs, self.likelihood)
+        parts = self.elbo_parts(x, outputs)
         parts = [np.asarray(ops.convert_to_numpy(part), "float64") for part in parts]
         return np.stack([-parts[0], parts[1], parts[2]], axis=1)
 

@@ -495,6 +495,21 @@ class DDR(TrainStep, Inference, SequenceModel):
             loss += ops.sum(ops.cast(value, "float32"))
         return loss
 
+    def elbo_parts(
+        self, frames: Tensor, outputs: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The three parts of the negative ELBO of each set, see `ELBO.parts`.
+
+        Args:
+            frames: `(B, N, H, W, C)`, as given to `call`.
+            outputs: Dict that `call` returned for them.
+
+        Returns:
+            Tuple of float32 tensors `(B,)` in nats.
+        """
+        _, decoded = self.roles(ops.cast(self.intensities(frames), "float32"))
+        return self.objective.parts(decoded, outputs, self.likelihood)
+
     def total_weight(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
         """Weight of a batch in means over batches, a float32 scalar."""
         if sample_weight is None:

@@ -1,4 +1,4 @@
-"""Callbacks that `DDR.fit` adds by itself."""
+"""Callbacks that `SequenceModel.fit` adds by itself."""
 
 import collections
 import math
@@ -45,15 +45,19 @@ class EpochSetter(keras.callbacks.Callback):
 
 
 class LossWatch(keras.callbacks.Callback):
-    """Stops when the loss is no longer finite, and warns where a code is not used.
+    """Stops when the loss or a weight is not finite, and warns where a code is unused.
+
+    A loss alone does not show every broken weight: oneDNN, on some processors, makes 0
+    of a NaN where it fuses a convolution with its bias and ReLU.
 
     Raises:
-        LossNotFinite: At most 16 steps after the first one with such a loss, and
-            before the end of its epoch is told to the callbacks that come later.
+        LossNotFinite: At most 16 steps after the first one with such a loss, and at the
+            end of the epoch in which a weight broke, before callbacks that come later
+            see that end.
     """
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Nothing was seen yet."""
+        """Forget the training before."""
         self._unused = {"kl_static": 0, "kl_dynamic": 0}
         self._warned: set[str] = set()
 
@@ -74,9 +78,10 @@ class LossWatch(keras.callbacks.Callback):
             self._check(*self._pending.popleft())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the last steps, at the validation, and at both KL terms."""
+        """Look at the last steps, the weights, the validation and both KL terms."""
         for step, values in self._pending:
             self._check(step, values)
+        check_weights(self.model, self._epoch, self._steps)
         self._check(0, logs)
         for name in self._unused:
             self._look_for_collapse(name, logs or {})
@@ -84,7 +89,7 @@ class LossWatch(keras.callbacks.Callback):
     def _check(self, step: int, logs: dict[str, Any] | None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
         wrong = {k: v for k, v in values.items() if not math.isfinite(v)}
-        # The loss is their sum; alone it is told of where parts overflow together.
+        # The loss is their sum: it is named alone where parts overflow together.
         parts = {k: v for k, v in wrong.items() if not k.endswith("loss")}
         parts |= {k: v for k, v in wrong.items() if k.endswith("reconstruction_loss")}
         if wrong:
@@ -108,14 +113,12 @@ class LossWatch(keras.callbacks.Callback):
 
 
 def check_weights(model: keras.Model, epoch: int, step: int) -> None:
-    """Refuse weights that must not take the place of good ones in a checkpoint.
-
-    The last step before it may have broken them without any loss having shown it.
+    """Refuse weights that must not replace good ones in a checkpoint.
 
     Args:
-        model: `DDR`.
-        epoch: That `LossNotFinite` is to name.
-        step: As `epoch`.
+        model: Any Keras model.
+        epoch: Number for `LossNotFinite`.
+        step: Number for `LossNotFinite`.
 
     Raises:
         LossNotFinite: A trainable weight is NaN or infinite.

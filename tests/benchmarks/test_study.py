@@ -98,7 +98,7 @@ def test_every_setting_makes_the_model_that_it_describes():
     for name in PLAN["settings"]:
         model, training = study.arguments(PLAN, "puppets", name)
         assert set(model) | {"image_shape", "seed"} == set(
-            DDR.from_config_name("tiny", filters=2, pair_filters=2).get_config()
+            DDR.from_preset("tiny", filters=2, pair_filters=2).get_config()
         ) - {"name", "dtype", "trainable"}
         run_settings.training_settings({}, training, 0)
         network = DDR((16, 16, 3), **{**model, **tiny})

@@ -73,7 +73,7 @@ def test_fit_says_what_it_does(ddr_here, fitted, puppets, small):
     run, output = fitted
     assert (run / "model.keras").is_file()
     config = json.loads((run / "config.json").read_text())
-    assert config["model"]["static_dim"] == 4
+    assert config["model"]["config"]["static_dim"] == 4
     assert config["training"]["steps"] == 4
     [line] = [x for x in output.splitlines() if x.startswith("step 4/4  loss ")]
     for part in ("reconstruction", "kl_static", "kl_dynamic", "val_loss"):
@@ -228,7 +228,7 @@ def test_fit_in_half_precision_with_averaged_gradients(
     result = ddr_here("fit", puppets, "--out", out, *small, *options)
     assert result.exit_code == 0, result.output
     config = json.loads((out / "config.json").read_text())
-    assert config["model"]["dtype"] == "mixed_bfloat16"
+    assert config["model"]["config"]["dtype"]["config"]["name"] == "mixed_bfloat16"
     assert config["training"]["accumulate"] == 2
     result = ddr_here("evaluate", out, puppets, "--only", "reconstruction")
     assert result.exit_code == 0, result.output

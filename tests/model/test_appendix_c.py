@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_ddr import DDR, InputError, configs
+from keras_ddr import DDR, InputError
 
 pytestmark = pytest.mark.backend
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.backend
     [("mmnist", 1, 64), ("sprites", 3, 256), ("affwild", 3, 512)],
 )
 def test_kernel_shapes(name, channels, dim_f):
-    model = DDR.from_config_name(name)
+    model = DDR.from_preset(name)
     assert model.frames_per_set == 3 and model.dynamic_dim == 2
 
     def kernels(layer):
@@ -55,7 +55,7 @@ def test_kernel_shapes(name, channels, dim_f):
 
 def test_paper_training():
     for name, steps in (("mmnist", 60_000), ("sprites", 43_000)):
-        training = configs.get(name)["training"]
+        training = DDR.presets[name].training
         assert training["batch_size"] == 120
         assert training["learning_rate"] == 1e-4
         assert training["schedule"] == "constant"
@@ -63,9 +63,10 @@ def test_paper_training():
 
 
 def test_names_and_overrides():
-    model = DDR.from_config_name("tiny", channels=1, dynamic_dim=3)
+    model = DDR.from_preset("tiny", image_shape=(64, 64, 1), dynamic_dim=3)
     assert model.image_shape == (64, 64, 1) and model.dynamic_dim == 3
-    with pytest.raises(InputError, match="config 'huge' is not known; use one of"):
-        DDR.from_config_name("huge")
-    configs.get("tiny")["model"]["filters"] = 1
-    assert configs.get("tiny")["model"]["filters"] > 1
+    with pytest.raises(InputError, match="preset 'huge' is not known; use one of"):
+        DDR.from_preset("huge")
+    model = DDR.from_preset("small", image_shape=(16, 16, 1), filters=2)
+    model.compile()
+    assert (model.objective.kl_weight, model.objective.static_kl_weight) == (2, 0.5)

@@ -286,7 +286,9 @@ def _by_quadrature(model, frames):
     prior = model.prior_of(f)
     steps = np.linspace(-6, 6, 121, dtype="float32")
     z = prior.mean[:, None] + prior.stddev[:, None] * steps[None, :, None]
-    outputs = model._programs.outputs(np.repeat(f, 121, axis=0), z.reshape(-1, 1))
+    pairs = np.repeat(f, 121, axis=0), z.reshape(-1, 1, 1)
+    outputs = ops.convert_to_numpy(model.outputs(*map(ops.convert_to_tensor, pairs)))
+    outputs = outputs[:, 0]
     log_p = np.stack(
         [
             ops.convert_to_numpy(

@@ -95,7 +95,7 @@ def test_fit_counts_its_steps_and_saves_them(small, sets, tmp_path):
     assert model.warming_up
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert (loaded.kl_warmup, float(loaded._step)) == (9, 6)
+    assert (loaded.objective.kl_warmup, float(loaded._step)) == (9, 6)
     loaded.fit(sets, batch_size=4, verbose=0)
     model.evaluate(sets, verbose=0)
     assert (float(loaded._step), float(model._step)) == (9, 6)
@@ -253,6 +253,6 @@ def test_training_follows_what_was_asked(small, sets):
         ),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, message):
+def test_what_cannot_be_is_refused(small, arguments, message):
     with pytest.raises(InputError, match=message):
-        DDR((16, 16, 3), **arguments)
+        small(**arguments).compile()

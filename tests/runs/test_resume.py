@@ -133,7 +133,7 @@ def test_numbers_of_numpy_are_taken(create):
     number = np.int64(3)
     run = create(model={"static_dim": number}, seed=number, training={"steps": number})
     config = runs.Run.open(run.path).config
-    assert config["model"]["static_dim"] == config["training"]["seed"] == 3
+    assert config["model"]["config"]["static_dim"] == config["training"]["seed"] == 3
     for seed in (-1, 2**31, 0.5):
         with pytest.raises(InputError, match="seed="):
             create("other", seed=seed)

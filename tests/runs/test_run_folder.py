@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ddr import InputError, checksums, runs
+from keras_ddr import InputError, runs
 from keras_ddr.data import write_arrays
 from keras_ddr.runs import folder
 
@@ -37,10 +37,12 @@ def test_a_run_holds_what_the_design_names(create, store):
         "samples/step-000005.png",
     ]
     config = json.loads((run.path / "config.json").read_text())
-    assert config["model"]["image_shape"] == [32, 32, 3]
-    assert config["model"]["likelihood"] == "bernoulli"
-    assert config["model"]["frames_per_set"] == 3
-    assert config["model"]["seed"] == config["training"]["seed"] == 5
+    assert config["model"]["class_name"] == "DDR"
+    model = config["model"]["config"]
+    assert model["image_shape"] == [32, 32, 3]
+    assert model["likelihood"]["class_name"] == "Bernoulli"
+    assert model["frames_per_set"] == 3
+    assert model["seed"] == config["training"]["seed"] == 5
     assert config["training"]["save_every"] == 2
     assert config["backend"] == keras.backend.backend()
     assert config["versions"]["keras"] == keras.__version__
@@ -48,7 +50,7 @@ def test_a_run_holds_what_the_design_names(create, store):
     rows = run.history()
     assert [(row["epoch"], row["step"]) for row in rows] == [(1, 2), (2, 4), (3, 5)]
     header = (run.path / "history.csv").read_text().splitlines()[0]
-    assert header.split(",") == list(runs.COLUMNS)
+    assert header.split(",") == list(columns(run.model().history_keys))
     for row in rows:
         assert all(math.isfinite(value) for value in row.values())
         for prefix in ("", "val_"):

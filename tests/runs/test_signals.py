@@ -103,7 +103,7 @@ def test_a_signal_saves_no_broken_weights(create):
 @pytest.mark.slow
 def test_in_the_middle_of_averaged_gradients(create):
     arguments = {
-        "model": {"kl_warmup": 6},
+        "objective": {"kl_warmup": 6},
         "training": {"accumulate": 3, "save_every": 5, "steps": 7},
     }
     whole = runs.fit(create("whole", **arguments), **fit_arguments)

@@ -75,7 +75,7 @@ def stores() -> FrameStore:
 
 def models(store: FrameStore) -> None:
     """Train a model and use it."""
-    model = DDR.from_config_name("small", channels=3)
+    model = DDR.from_preset("small")
     assert_type(model, DDR)
     assert_type(DDR((32, 32, 1), static_dim=8, likelihood=Normal()), DDR)
     model.compile()
