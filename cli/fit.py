@@ -355,7 +355,7 @@ def _model_class(name: str | None) -> type[SequenceModel]:
 
 def _refuse_unknown(model_class: type[SequenceModel], given: dict[str, Any]) -> None:
     """Refuse options that the constructor of a class does not take."""
-    parameters = inspect.signature(model_class.__init__).parameters
+    parameters = inspect.signature(model_class).parameters
     for setting in SETTINGS["model"]:
         known = setting.key in parameters or setting.key == "dtype"
         if given[setting.key] is not None and not known:

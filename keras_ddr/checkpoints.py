@@ -12,15 +12,15 @@ from typing import Any, Self
 
 import keras
 
+from keras_ddr import manifest
 from keras_ddr.errors import InputError
-from keras_ddr.files import replacing
 
 __all__ = ["Checkpoints", "Progress", "is_leftover", "position"]
 
 _NAME = re.compile(r"epoch-([0-9]{6,9})(?:-step-([0-9]{6,9}))?\.keras")
 # What is written under a temporary name in the folders of runs and checkpoints.
 _LEFTOVER = re.compile(
-    r"\.(epoch-[0-9]+(-step-[0-9]+)?|step-[0-9]+|config|history|model|manifest|new)"
+    r"\.(epoch-[0-9]+(-step-[0-9]+)?|step-[0-9]+|config|history|model|SHA256SUMS|new)"
     r"\.tmp-.*"
 )
 _MEMBER = "progress.json"
@@ -69,10 +69,12 @@ class Checkpoints:
 
     Args:
         folder: `pathlib.Path`; it exists when one is saved.
+        root: Folder above, whose manifest lists them; `folder` where `None`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path | None = None) -> None:
         self.folder = folder
+        self._root = root or folder
 
     def newest(self) -> Path | None:
         """Path of the newest one, or `None`."""
@@ -88,14 +90,18 @@ class Checkpoints:
         if progress.batch:
             name += f"-step-{progress.batch:06d}"
         path = self.folder / f"{name}.keras"
-        with replacing(path) as temporary:
+        with manifest.replacing(self._root, self._name(path)) as temporary:
             model.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.writestr(_MEMBER, json.dumps(asdict(progress)))
-        for older in self.files():
-            if older != path:
-                older.unlink()
+        older = [file for file in self.files() if file != path]
+        manifest.remove(self._root, map(self._name, older))
+        for file in older:
+            file.unlink()
         return path
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def remove_leftovers(self) -> None:
         """Remove what a process left that was killed while it saved."""

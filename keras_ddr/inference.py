@@ -43,7 +43,7 @@ class LogLikelihood(NamedTuple):
 class Inference(SequenceModel):
     """Mixin of `DDR`: NumPy arrays in, NumPy arrays out."""
 
-    def encode(
+    def encode(  # type: ignore[override]
         self,
         frames: ArrayLike,
         sets: int = 16,
@@ -160,52 +160,10 @@ class Inference(SequenceModel):
         """Z = μ_p(f) + σ_p(f) z̃; arguments as for `SequenceModel`."""
         return self.prior_of(static).sample(np.asarray(standardized, "float32"))
 
-    def decode(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
-        """Images of f and z.
-
-        Args:
-            static: f, `(..., static_dim)`.
-            dynamic: z, `(..., dynamic_dim)`. Leading axes broadcast; z may have one
-                more, the frames: f `(B, static_dim)` with z `(B, N, dynamic_dim)`.
-
-        Returns:
-            Expected intensities, float32 in [0, 1], `(..., H, W, C)`.
-
-        Raises:
-            InputError: The last axes are not those of the model.
-        """
-        static = np.asarray(static, dtype="float32")
-        dynamic = np.asarray(dynamic, dtype="float32")
-        for name, value, size in (
-            ("static", static, self.static_dim),
-            ("dynamic", dynamic, self.dynamic_dim),
-        ):
-            if value.ndim == 0 or value.shape[-1] != size:
-                raise InputError(
-                    f"{name} has shape {value.shape}; its last axis must be {size}"
-                )
-        if dynamic.ndim == static.ndim + 1:
-            static = static[..., None, :]
-        try:
-            leading = np.broadcast_shapes(static.shape[:-1], dynamic.shape[:-1])
-        except ValueError:
-            raise InputError(
-                f"static {static.shape} and dynamic {dynamic.shape} do not belong "
-                "together; give z one more axis than f, or the same leading axes"
-            ) from None
-        static = np.broadcast_to(static, (*leading, self.static_dim))
-        dynamic = np.broadcast_to(dynamic, (*leading, self.dynamic_dim))
-        images = self._decode_pairs(
-            static.reshape(-1, self.static_dim), dynamic.reshape(-1, self.dynamic_dim)
-        )
-        return images.reshape(*leading, *self.image_shape)
-
-    def _decode_pairs(
+    def decode_pairs(
         self, static: NDArray[np.float32], dynamic: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Images `(T, H, W, C)` of T pairs of f and z."""
-        if not len(static):
-            return np.zeros((0, *self.image_shape), "float32")
+        """Images `(T, H, W, C)` of T pairs of f and z, see `SequenceModel`."""
         outputs = self._programs("outputs", self.outputs, [static, dynamic[:, None]])
         return self.expected_images(outputs[:, 0].astype("float32", copy=False))
 
@@ -312,7 +270,7 @@ class Inference(SequenceModel):
         x, features = (ops.repeat(part, of_static, axis=0) for part in (x, features))
         terms = []
         for _ in range(of_dynamic):
-            drawn = []
+            drawn: list[Tensor] = []
 
             def draw(mean: Tensor, log_variance: Tensor, drawn: Any = drawn) -> Tensor:
                 drawn.append(_drawing(generator)(mean, log_variance))

@@ -12,7 +12,6 @@ from keras import ops
 from keras_ddr import likelihoods
 from keras_ddr.arguments import check_choice, check_seed, check_whole
 from keras_ddr.checks import check_image_shape
-from keras_ddr.errors import InputError
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
     ConditionalGaussianPrior,
@@ -24,10 +23,9 @@ from keras_ddr.layers import (
     PooledStaticEncoder,
     StandardGaussianPrior,
 )
-from keras_ddr.objective import ELBO
+from keras_ddr.loss import ObjectiveLoss
 from keras_ddr.presets import PRESETS
 from keras_ddr.programs import Programs
-from keras_ddr.sequence_model import SequenceModel
 from keras_ddr.training import TrainStep
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ _SIZES = (
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class DDR(TrainStep, Inference, SequenceModel):
+class DDR(TrainStep, ObjectiveLoss, Inference):
     """Learns f of a sequence and z of each frame from N frames in no order.
 
     The model is built as soon as it is made. `compile` needs an optimizer only: the
@@ -130,7 +128,6 @@ class DDR(TrainStep, Inference, SequenceModel):
     """
 
     presets = PRESETS
-    objective_class = ELBO
 
     def __init__(
         self,
@@ -179,21 +176,7 @@ class DDR(TrainStep, Inference, SequenceModel):
         self.frame_decoder = frame_decoder or self._default_frame_decoder()
         self.sampling = GaussianSampling(self.seed, name="sampling")
         check_whole(self.set_limits()[0], frames_per_set=frames_per_set)
-        self._trackers = {
-            name: keras.metrics.Mean(name, dtype="float32")
-            for name in ("reconstruction_loss", "kl_static", "kl_dynamic")
-        }
-        # Counted with a warm-up alone; saved, so that a resumed training goes on.
-        self._step = self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype="float32",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="step",
-        )
-        self._objective = ELBO()
-        self._has_added_losses = False
+        self._make_trackers()
         self._evaluating = False
         self._programs = Programs()
         self.build((None, self.set_size, *self.image_shape))
@@ -387,149 +370,6 @@ class DDR(TrainStep, Inference, SequenceModel):
         codes = ops.concatenate([static, ops.cast(dynamic, static.dtype)], axis=-1)
         x = self.frame_decoder(ops.reshape(codes, (-1, codes.shape[-1])))
         return ops.reshape(x, (-1, number, *self.image_shape))
-
-    def intensities(self, frames: Tensor) -> Tensor:
-        """Frames as floats in [0, 1]: integers in float32, floats as they are."""
-        dtype = keras.backend.standardize_dtype(frames.dtype)
-        if not dtype.startswith(("int", "uint")):
-            return frames
-        return ops.cast(frames, "float32") / 255.0
-
-    # --- loss -----------------------------------------------------------------------
-
-    def compile(
-        self,
-        optimizer: str | keras.optimizers.Optimizer | None = None,
-        objective: ELBO | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Set the optimizer and the objective.
-
-        Args:
-            optimizer: A Keras optimizer or its name; the paper's Adam at 1e-4 where
-                `None`.
-            objective: `ELBO` or one like it. Where `None`: that of the preset, or of
-                the last `compile`, else the ELBO.
-            **kwargs: As for `keras.Model.compile`, without a loss and metrics.
-
-        Raises:
-            InputError: A loss or metrics were given, or the objective needs two frames.
-        """
-        if objective is not None:
-            self.objective = objective
-        if self.objective.independence_weight and self.frames_per_set < 2:
-            raise InputError(
-                f"independence_weight={self.objective.independence_weight} compares "
-                "the frames of a set; take frames_per_set of at least 2, or leave it "
-                "at 0"
-            )
-        super().compile(optimizer, **kwargs)
-
-    @property
-    def objective(self) -> ELBO:
-        """The `ELBO` that training descends.
-
-        It may be replaced at any time, also between two epochs; TensorFlow and JAX
-        compile their steps anew then.
-        """
-        return self._objective
-
-    @objective.setter
-    def objective(self, objective: ELBO) -> None:
-        self._objective = objective
-        self.test_function = None  # made before each validation
-        if getattr(self, "train_function", None) is not None:
-            self.make_train_function(force=True)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """Arguments of `compile`; Keras writes them into `.keras` files."""
-        config = super().get_compile_config()
-        if config:
-            config["objective"] = keras.saving.serialize_keras_object(self.objective)
-        return config
-
-    @property
-    def warming_up(self) -> bool:
-        """Whether the weight of the KL terms still rises."""
-        return float(self._step) < self.objective.kl_warmup
-
-    def compute_loss(
-        self,
-        x: Tensor = None,
-        y: None = None,
-        y_pred: Any = None,
-        sample_weight: Tensor = None,
-        training: bool = True,
-    ) -> Tensor:
-        """The objective of a batch; notes its parts for the history.
-
-        Args:
-            x: Frames `(B, N, H, W, C)`.
-            y: Not used.
-            y_pred: Dict that `call` returned for `x`.
-            sample_weight: `(B,)`, or `None` for equal weights; 0 leaves a set out.
-            training: Whether warm-up, free bits and the penalty of dependence apply.
-
-        Returns:
-            float32 scalar in nats: the (weighted) mean over the sets, and the losses
-            that layers added.
-        """
-        weight = self.total_weight(x, sample_weight)
-        weights = 1.0 / weight
-        if sample_weight is not None:
-            weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            weights = weights / ops.maximum(weight, 1e-7)
-        step = None
-        if training:
-            if self.objective.kl_warmup:
-                self._step.assign_add(1.0)
-            step = ops.convert_to_tensor(self._step)
-        _, frames = self.roles(ops.cast(self.intensities(x), "float32"))
-        loss, parts = self.objective(frames, y_pred, self.likelihood, weights, step)
-        for name, value in parts.items():
-            tracker = self._trackers[name]
-            tracker.update_state(ops.stop_gradient(value), sample_weight=weight)
-        added = self.losses
-        self._has_added_losses = bool(added)
-        for value in added:
-            loss += ops.sum(ops.cast(value, "float32"))
-        return loss
-
-    def elbo_parts(
-        self, frames: Tensor, outputs: dict[str, Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The three parts of the negative ELBO of each set, see `ELBO.parts`.
-
-        Args:
-            frames: `(B, N, H, W, C)`, as given to `call`.
-            outputs: Dict that `call` returned for them.
-
-        Returns:
-            Tuple of float32 tensors `(B,)` in nats.
-        """
-        _, decoded = self.roles(ops.cast(self.intensities(frames), "float32"))
-        return self.objective.parts(decoded, outputs, self.likelihood)
-
-    def total_weight(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
-        """Weight of a batch in means over batches, a float32 scalar."""
-        if sample_weight is None:
-            return ops.cast(ops.shape(x)[0], "float32")
-        return ops.sum(ops.cast(sample_weight, "float32"))
-
-    def get_metrics_result(self) -> dict[str, Tensor]:
-        """Means of the loss and its parts over the batches so far.
-
-        The loss is the sum of its parts, each weighted by the weights of its sets, and
-        not Keras's own mean, in which a padded batch counts as a full one; unless the
-        loss has further parts.
-        """
-        logs = super().get_metrics_result()
-        further = (
-            self._has_added_losses
-            or type(self).compute_loss is not DDR.compute_loss
-            or type(self.objective).__call__ is not ELBO.__call__
-        )
-        return logs if further else {**logs, "loss": self.objective.total(logs)}
 
     # --- Keras ----------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -59,7 +60,7 @@ class SequenceModel(keras.Model):
 
     Runs, commands, evaluation and figures know this class alone. A model of your own
     sets the attributes, registers itself with
-    `keras.saving.register_keras_serializable`, and defines `encode`, `decode`,
+    `keras.saving.register_keras_serializable`, and defines `encode`, `decode_pairs`,
     `get_config`, and `call` with `compute_loss` (or a `train_step`). With a learned
     p(z | f) it also defines `standardize`, `unstandardize` and, with another p(f),
     `draw_static`.
@@ -158,6 +159,49 @@ class SequenceModel(keras.Model):
 
         Returns:
             Expected intensities, float32 in [0, 1], `(..., H, W, C)`.
+
+        Raises:
+            InputError: The last axes are not those of the model.
+        """
+        static = np.asarray(static, dtype="float32")
+        dynamic = np.asarray(dynamic, dtype="float32")
+        for name, value, size in (
+            ("static", static, self.static_dim),
+            ("dynamic", dynamic, self.dynamic_dim),
+        ):
+            if value.ndim == 0 or value.shape[-1] != size:
+                raise InputError(
+                    f"{name} has shape {value.shape}; its last axis must be {size}"
+                )
+        if dynamic.ndim == static.ndim + 1:
+            static = static[..., None, :]
+        try:
+            leading = np.broadcast_shapes(static.shape[:-1], dynamic.shape[:-1])
+        except ValueError:
+            raise InputError(
+                f"static {static.shape} and dynamic {dynamic.shape} do not belong "
+                "together; give z one more axis than f, or the same leading axes"
+            ) from None
+        static = np.broadcast_to(static, (*leading, self.static_dim))
+        dynamic = np.broadcast_to(dynamic, (*leading, self.dynamic_dim))
+        if not math.prod(leading):
+            return np.zeros((*leading, *self.image_shape), "float32")
+        images = self.decode_pairs(
+            static.reshape(-1, self.static_dim), dynamic.reshape(-1, self.dynamic_dim)
+        )
+        return images.reshape(*leading, *self.image_shape)
+
+    def decode_pairs(
+        self, static: NDArray[np.float32], dynamic: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Images of pairs of f and z.
+
+        Args:
+            static: f, `(T, static_dim)`, T ≥ 1.
+            dynamic: z, `(T, dynamic_dim)`.
+
+        Returns:
+            Expected intensities, float32 in [0, 1], `(T, H, W, C)`.
         """
         raise NotImplementedError
 

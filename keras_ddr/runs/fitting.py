@@ -239,7 +239,6 @@ class _Recorder(SaveAndResume):
         self.step = 0  # the row of the epoch holds its steps
         self.run.publish(self.trained, self.progress.history, checkpoint)
         self._picture()
-        self.run.note_files()
         last = self.steps_done() >= self.run.training.steps
         if self.request.signal is not None and not last:
             raise Stopped(self.request.signal, self.steps_done())

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 import keras
 import numpy as np
 
+from keras_ddr import manifest
 from keras_ddr.arguments import check_choice
 from keras_ddr.checkpoints import Checkpoints, Progress, is_leftover, position
 from keras_ddr.data.sets import FrameSets
 from keras_ddr.errors import InputError
-from keras_ddr.files import check_expanded, locked, read_json, replacing, this_process
+from keras_ddr.files import check_expanded, locked, read_json, this_process
 from keras_ddr.model import DDR
 from keras_ddr.model_files import load_model_file
 from keras_ddr.presets import find_preset
@@ -54,7 +55,7 @@ class Run:
     def __init__(self, path: StrPath, config: dict[str, Any]) -> None:
         self.path = pathlib.Path(path)
         self.config = config
-        self.checkpoints = Checkpoints(self.path / "checkpoint")
+        self.checkpoints = Checkpoints(self.path / "checkpoint", self.path)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -113,16 +114,15 @@ class Run:
         path = pathlib.Path(path)
         _check_free(path, overwrite)
         store = stores.open_store(store)
-        own = isinstance(model, SequenceModel)
-        model_class = type(model) if own else model_class
+        network: Any = None
+        if isinstance(model, SequenceModel):
+            _check_compiled(model, objective, training)
+            network, model_class, model = model, type(model), None
         defaults = find_preset(model_class.presets, preset)
         settled = Training.of({**defaults.training, **given(training), "seed": seed})
-        if own:
-            _check_compiled(model, objective, training)
-            network = model
-        else:
+        if network is None:
             arguments = {"image_shape": store.frame_shape, **given(model)}
-            if "seed" in inspect.signature(model_class.__init__).parameters:
+            if "seed" in inspect.signature(model_class).parameters:
                 arguments["seed"] = seed
             network = model_class.from_preset(preset, **arguments)
             network.compile(settled.optimizer(), **_objective(network, objective))
@@ -165,16 +165,21 @@ class Run:
         Checkpoints(self.path).remove_leftovers()  # of one that was killed
         beside = self.path / f".new.tmp-{this_process()}"
         beside.mkdir()
-        new = Run(beside, self.config)
         try:
             checkpoint = Checkpoints(beside).save(model, Progress())
-            new.write_config()
+            Run(beside, self.config).write_config()
+            sums = {
+                "config.json": manifest.digest(beside / "config.json"),
+                f"checkpoint/{checkpoint.name}": manifest.digest(checkpoint),
+            }
+            manifest.write(beside, sums, known=sums)
             # All is on the disk now; the rest needs no more space.
             _remove(self.path)
             self.checkpoints.folder.mkdir()
             os.replace(checkpoint, self.checkpoints.folder / checkpoint.name)
-            # Last: it makes the folder a run.
-            os.replace(beside / "config.json", self.path / "config.json")
+            # config.json last: it makes the folder a run.
+            for name in (manifest.NAME, "config.json"):
+                os.replace(beside / name, self.path / name)
         except InputError as error:
             raise InputError(str(error).replace(str(beside), str(self.path))) from error
         finally:
@@ -268,7 +273,7 @@ class Run:
 
     def write_config(self) -> None:
         """Write config.json."""
-        with replacing(self.path / "config.json") as temporary:
+        with manifest.replacing(self.path, "config.json") as temporary:
             text = json.dumps(self.config, indent=2) + "\n"
             temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -332,15 +337,12 @@ class Run:
     ) -> None:
         """Write history.csv, and model.keras where the last epoch is the best."""
         names = history.columns(model.history_keys)
-        history.write_history(self.path / "history.csv", rows, names)
+        history.write_history(self.path, rows, names)
         best = history.best_row(rows)
         if not rows or (best is not None and best["epoch"] != rows[-1]["epoch"]):
             return
-        with replacing(self.path / "model.keras") as temporary:
+        with manifest.replacing(self.path, "model.keras") as temporary:
             shutil.copyfile(checkpoint, temporary)
-
-    def note_files(self) -> None:
-        """Write down what the files of the run hold, for `ddr verify`."""
 
     def restore(self) -> tuple[SequenceModel, Progress]:
         """Model to go on with, and its progress; the other files follow them.
@@ -479,7 +481,13 @@ def _is_run(path: pathlib.Path) -> bool:
 
 def _unfinished(path: pathlib.Path) -> bool:
     """Whether a folder is empty but for what `create` leaves when it is killed."""
-    known = {".lock", "checkpoint", "samples", "checkpoint/epoch-000000.keras"}
+    known = {
+        ".lock",
+        manifest.NAME,
+        "checkpoint",
+        "samples",
+        "checkpoint/epoch-000000.keras",
+    }
     found = [file.relative_to(path) for file in path.rglob("*")]
     return all(
         file.as_posix() in known or any(map(is_leftover, file.parts)) for file in found
@@ -491,5 +499,5 @@ def _remove(path: pathlib.Path) -> None:
     for folder in ("checkpoint", "samples"):
         if (path / folder).is_dir():
             shutil.rmtree(path / folder)
-    for file in ("model.keras", "history.csv", "manifest.json", "config.json"):
+    for file in ("model.keras", "history.csv", manifest.NAME, "config.json"):
         (path / file).unlink(missing_ok=True)

@@ -6,8 +6,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from keras_ddr import manifest
 from keras_ddr.errors import InputError
-from keras_ddr.files import bounded_lines, replacing
+from keras_ddr.files import bounded_lines
 
 __all__ = ["Row", "best_row", "columns", "read_history", "write_history"]
 
@@ -57,9 +58,9 @@ def read_history(file: pathlib.Path) -> list[Row]:
         raise InputError(f"{file} is damaged ({error}); restore or remove it") from None
 
 
-def write_history(file: pathlib.Path, rows: list[Row], names: tuple[str, ...]) -> None:
-    """Write rows with the columns `names`, whole or not at all."""
-    with replacing(file) as temporary:
+def write_history(run: pathlib.Path, rows: list[Row], names: tuple[str, ...]) -> None:
+    """Write history.csv of a run with the columns `names`, whole or not at all."""
+    with manifest.replacing(run, "history.csv") as temporary:
         with temporary.open("w", newline="", encoding="utf-8") as lines:
             writer = csv.DictWriter(lines, names, lineterminator="\n")
             writer.writeheader()

@@ -1,4 +1,4 @@
-"""Comparing the files of a run with the state in which they were written."""
+"""Comparing the files of a run with its manifest."""
 
 from __future__ import annotations
 
@@ -6,58 +6,63 @@ import pathlib
 import zipfile
 from typing import TYPE_CHECKING
 
-from keras_ddr import checksums
-from keras_ddr.checkpoints import Checkpoints
+from keras_ddr import manifest
 from keras_ddr.errors import InputError
 from keras_ddr.runs.folder import Run
 
 if TYPE_CHECKING:
+    from keras_ddr.manifest import Findings
     from keras_ddr.typing import Progress, StrPath
 
 __all__ = ["verify"]
 
+_REMEDY = "restore it, or go on from the other model with ddr fit --resume"
 
-def verify(path: StrPath, progress: Progress | None = None) -> checksums.Findings:
-    """Read all files of a run and compare them with the checksums in them.
+
+def verify(path: StrPath, progress: Progress | None = None) -> Findings:
+    """Read all files of a run and compare them with its manifest.
 
     Args:
-        path: Run folder, or a .keras file of one.
+        path: Run folder; or a .keras file, which carries a CRC-32 of each part.
         progress: Called as progress(done, total) with megabytes.
 
     Returns:
-        `checksums.Findings`.
+        `keras_ddr.manifest.Findings`.
 
     Raises:
         InputError: It is neither.
     """
     path = pathlib.Path(path)
-    findings = checksums.Findings()
-    again = "restore it, or go on from the other with ddr fit --resume"
     if path.is_file():
-        models = [path]
-    else:
-        models = [path / "model.keras"] if (path / "model.keras").exists() else []
-        models += Checkpoints(path / "checkpoint").files()
-        try:
-            run = Run.open(path)
-            if run.history() and not (path / "model.keras").exists():
-                findings.problems.append(f"{path / 'model.keras'}: is missing; {again}")
-            if run.checkpoint() is None:
-                findings.problems.append(f"{path / 'checkpoint'}: is empty; {again}")
-        except InputError as error:
-            if not (path / "config.json").is_file():
-                raise
-            findings.problems.append(str(error))
-    for file in models:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                whole = archive.testzip() is None
-        except FileNotFoundError:
-            # A training may have put a newer one in its place since.
-            if Checkpoints(file.parent).newest() is None:
-                findings.problems.append(f"{file}: is missing; {again}")
-            continue
-        except Exception:  # zipfile raises many types on damage
-            whole = False
-        findings.add(file, whole, again)
+        return _archive(path)
+    findings = manifest.Findings()
+    needed = ["config.json"]
+    try:
+        run = Run.open(path)
+        if run.checkpoint() is None:
+            findings.problems.append(f"{path / 'checkpoint'}: is empty; {_REMEDY}")
+        if run.history():
+            needed += ["history.csv", "model.keras"]
+    except InputError as error:
+        if not (path / "config.json").is_file():
+            raise
+        findings.problems.append(str(error))
+    models = [path / "model.keras", *(path / "checkpoint").glob("*.keras")]
+    report = manifest.megabytes(progress, models)
+    found = manifest.verify(path, needed, _REMEDY, report)
+    findings.problems += found.problems
+    findings.notes += found.notes
+    return findings
+
+
+def _archive(file: pathlib.Path) -> Findings:
+    findings = manifest.Findings()
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    # zipfile raises many types on damage.
+    except Exception as error:
+        damaged = str(error)
+    if damaged is not None:
+        findings.problems.append(f"{file}: is damaged ({damaged}); restore it")
     return findings

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_ddr import DDR, DiagonalGaussian, InputError
+from keras_ddr import DiagonalGaussian, InputError
 from keras_ddr.objective import dependence
 
 pytestmark = pytest.mark.backend
