@@ -51,11 +51,7 @@ _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def check_expanded(path: StrPath) -> None:
-    """Refuse a path that begins with "~": shells do not replace it after "=".
-
-    Raises:
-        InputError: It does.
-    """
+    """Refuse a path that begins with "~": shells do not replace it after "="."""
     if pathlib.Path(path).parts[:1] == ("~",):
         raise InputError(
             f"{path}: ~ was not replaced by your home folder; write it out: "
@@ -69,13 +65,6 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
     Args:
         path: File to write or replace.
         suffixes: Endings that it may have, in lower case with their dots.
-
-    Returns:
-        `pathlib.Path`.
-
-    Raises:
-        InputError: Another suffix, the folder is missing or read-only, or the file is
-            write-protected or a folder.
     """
     check_expanded(path)
     path = pathlib.Path(path)
@@ -105,15 +94,7 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
 
 
 def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
-    """The message for a file or folder that could not be written.
-
-    Args:
-        path: Path as the user knows it.
-        error: Any.
-
-    Returns:
-        `InputError`, or `None` where the disk is not full and the folder not read-only.
-    """
+    """The message for a full disk or read-only folder, or `None` for other errors."""
     if not isinstance(error, OSError):
         return None
     if error.errno in NO_SPACE:
@@ -136,15 +117,12 @@ def locked(
 
     Args:
         path: Lock file; it is made where it is missing.
-        busy: Message if another process holds it.
+        busy: Message of the `InputError` if another process holds it.
         again: Let this thread hold it more than once.
         keep: Whether the file stays; a killed process leaves it in any case.
 
     Yields:
         Whether it is held: file systems may lack locks, and folders be read-only.
-
-    Raises:
-        InputError: Another process holds it.
     """
     lock = FileLock(path, is_singleton=again)
     try:
@@ -173,16 +151,11 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
 
     Readers of `path` find the old file or the new one, never half of it, also after a
     power cut. An error in the body leaves nothing behind; the leftovers of a killed
-    process go when the next one writes a file of this name.
-
-    Args:
-        path: File to write or replace; its folder exists.
+    process go when the next one writes a file of this name. A full disk and a
+    read-only folder become an `InputError`.
 
     Yields:
         The temporary path, with the same suffix.
-
-    Raises:
-        InputError: The disk is full, or the folder read-only.
     """
     # A link stays, and its target is written.
     path = pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
@@ -241,12 +214,7 @@ def _may_live(owner: str) -> bool:
 
 
 def write_table(path: StrPath, rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV in UTF-8 with Unix line ends.
-
-    Args:
-        path: File to write.
-        rows: Cells, the header's first; texts may hold anything, line ends too.
-    """
+    """Write rows, the header first, as CSV in UTF-8 with Unix line ends."""
     with open(
         path, "w", newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:
@@ -259,12 +227,7 @@ def write_table(path: StrPath, rows: Iterable[Sequence[object]]) -> None:
 
 
 def write_json(path: StrPath, content: object) -> None:
-    """Write indented JSON, whole or not at all.
-
-    Args:
-        path: File to write.
-        content: NumPy's numbers and arrays become Python's, and other things text.
-    """
+    """Write indented JSON, whole or not at all; NumPy's values become Python's."""
     with replacing(path) as temporary:
         text = json.dumps(content, indent=2, default=_plain)
         temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -277,11 +240,7 @@ def _plain(value: object) -> object:
 
 
 def read_json(path: StrPath) -> Any:
-    """Content of a JSON file.
-
-    Raises:
-        InputError: It is not JSON, or cannot be read.
-    """
+    """Content of a JSON file; damage is an `InputError`."""
     try:
         return json.loads(read_text(path))
     except InputError:
@@ -299,21 +258,9 @@ def read_text(
     encoding: str = "utf-8",
     errors: str = "strict",
 ) -> str:
-    """Read a text file of bounded size.
+    """Read a text file of at most `most` bytes; a larger one is an `InputError`.
 
-    Args:
-        path: File.
-        most: Bytes that it may have.
-        encoding: As for `open`.
-        errors: As for `open`.
-
-    Returns:
-        The text, with one kind of line end.
-
-    Raises:
-        InputError: It is larger.
-        OSError: It cannot be read.
-        UnicodeDecodeError: It is in another encoding.
+    Line ends become one kind. Files that cannot be read raise as `open` does.
     """
     with open(path, encoding=encoding, errors=errors) as file:
         # Count what is read: a device has no size. Read in pieces, since Python makes
@@ -331,19 +278,7 @@ def read_text(
 
 
 def bounded_lines(file: TextIO, path: StrPath, most: int = _MOST_LINE) -> Iterator[str]:
-    """Lines of an open text file, none of which can fill the memory.
-
-    Args:
-        file: Text file, open for reading.
-        path: Its name, for the message.
-        most: Characters that a line may have.
-
-    Yields:
-        Lines with their ends.
-
-    Raises:
-        InputError: A line is longer.
-    """
+    """Lines of an open text file; one of more than `most` characters is refused."""
     number = 0
     while line := file.readline(most + 1):
         number += 1
@@ -356,14 +291,7 @@ def bounded_lines(file: TextIO, path: StrPath, most: int = _MOST_LINE) -> Iterat
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort key by which frame 2 comes before frame 10.
-
-    Args:
-        name: File name or path, as text.
-
-    Returns:
-        Key to compare with other such keys.
-    """
+    """Sort key of a file name by which frame 2 comes before frame 10."""
     return [
         (0, int(part), "") if part.isdecimal() else (1, 0, part)
         for part in re.split(r"(\d+)", name)

@@ -55,15 +55,7 @@ class Findings:
 
 
 def digest(path: StrPath, report: Callable[[int], object] | None = None) -> str:
-    """The sha256 of a file.
-
-    Args:
-        path: File.
-        report: Called with the number of bytes read, now and then.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """The sha256 of a file, in hexadecimal; `report` gets numbers of bytes read."""
     total = hashlib.sha256()
     with open(path, "rb") as file:
         while part := file.read(_CHUNK):
@@ -76,13 +68,7 @@ def digest(path: StrPath, report: Callable[[int], object] | None = None) -> str:
 def write(
     folder: StrPath, names: Iterable[str], known: Mapping[str, str] | None = None
 ) -> None:
-    """Write the manifest of a folder.
-
-    Args:
-        folder: Folder of a store or run.
-        names: Paths below it, with "/".
-        known: Sums that were computed already, by name.
-    """
+    """Write the manifest of a folder; sums in `known` are not computed again."""
     known = known or {}
     folder = Path(folder)
     _write(folder, {n: [known.get(n) or digest(folder / n)] for n in names})
@@ -90,19 +76,9 @@ def write(
 
 @contextlib.contextmanager
 def replacing(folder: StrPath, name: str) -> Iterator[Path]:
-    """Replace a file and its line in the manifest, as `files.replacing` does.
+    """Replace a file of a folder and its line in the manifest, as `files.replacing`.
 
-    One process at a time may do so in a folder.
-
-    Args:
-        folder: Folder of a store or run; the manifest is made where it is missing.
-        name: Path of the file below it, with "/".
-
-    Yields:
-        The temporary path, with the same suffix.
-
-    Raises:
-        InputError: The disk is full, or the folder read-only.
+    One process at a time may do so in a folder. The manifest is made where missing.
     """
     folder = Path(folder)
     with files.replacing(folder / name) as temporary:
@@ -114,12 +90,7 @@ def replacing(folder: StrPath, name: str) -> Iterator[Path]:
 
 
 def remove(folder: StrPath, names: Iterable[str]) -> None:
-    """Take lines out of the manifest, before their files are removed.
-
-    Args:
-        folder: Folder of a store or run.
-        names: Paths below it, with "/"; those without a line are passed over.
-    """
+    """Take lines out of the manifest, before their files are removed."""
     folder, names = Path(folder), set(names)
     sums = _read(folder)
     if names & sums.keys():
@@ -137,11 +108,8 @@ def verify(
     Args:
         folder: Folder of a store or run; files may be replaced meanwhile.
         needed: Names that must be listed.
-        remedy: What to do about a damaged file, for the lines.
+        remedy: Advice for each line about a damaged file.
         report: Called with numbers of bytes read, see `megabytes`.
-
-    Returns:
-        `Findings`.
     """
     folder, findings = Path(folder), Findings()
     problems = findings.problems
@@ -180,15 +148,7 @@ def verify(
 def megabytes(
     progress: Progress | None, paths: Iterable[StrPath]
 ) -> Callable[[int], None]:
-    """Turn numbers of bytes read into progress.
-
-    Args:
-        progress: Called as progress(done, total) in megabytes, or `None`.
-        paths: Files that will be read.
-
-    Returns:
-        Function to call with numbers of bytes.
-    """
+    """Function that turns numbers of bytes read from `paths` into progress."""
     if progress is None:
         return lambda size: None
     sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]

@@ -20,14 +20,8 @@ def verify_store(path: StrPath, progress: Progress | None = None) -> manifest.Fi
     """Read all files of a store, compare them with its manifest, and open it.
 
     Args:
-        path: Store, or folder of stores.
+        path: Store, or folder of stores; an `InputError` says that there is none.
         progress: Called as progress(done, total) with megabytes.
-
-    Returns:
-        `manifest.Findings`.
-
-    Raises:
-        InputError: There is no store.
     """
     path = Path(path)
     folders = [path]

@@ -75,14 +75,7 @@ class Label:
 
     @classmethod
     def from_json(cls, content: object) -> Self:
-        """The label that `to_json` gave.
-
-        Args:
-            content: What a JSON file holds.
-
-        Raises:
-            InputError: It is not a label.
-        """
+        """The label that `to_json` gave; anything else is an `InputError`."""
         if not isinstance(content, dict):
             raise InputError("is not described")
         names = [field.name for field in dataclasses.fields(cls)]
@@ -99,13 +92,7 @@ class Label:
         return dataclasses.asdict(self)
 
     def merge(self, other: Label) -> Label:
-        """The label of two stores shown as one.
-
-        Args:
-            other: Label of that name in the other store.
-
-        Returns:
-            This label; a sequence label has the classes of both.
+        """The label of two stores shown as one, with the classes of both.
 
         Raises:
             InputError: The two do not mean the same.
@@ -121,14 +108,7 @@ class Label:
         return dataclasses.replace(self, classes=tuple(classes))
 
     def present(self, values: ArrayLike | Sequence[LabelValue]) -> NDArray[np.bool_]:
-        """Which values are not missing.
-
-        Args:
-            values: Stored values `(T,)`: numbers, or class names and `None`.
-
-        Returns:
-            Truth values `(T,)`.
-        """
+        """Which stored values `(T,)` are not missing."""
         values = np.asarray(values)
         if values.dtype.kind not in "iufb":
             absent = (None, "") if self.missing is None else (None, "", self.missing)
@@ -139,14 +119,7 @@ class Label:
         return known if self.missing is None else known & (values != self.missing)
 
     def names(self, values: ArrayLike) -> list[str | None]:
-        """Names of classes.
-
-        Args:
-            values: Stored values `(T,)` of a categorical label.
-
-        Returns:
-            List of T names, `None` where missing.
-        """
+        """Names of the classes of stored values `(T,)`, `None` where missing."""
         values = np.asarray(values)
         known = self.present(values)
         if self.scope == "sequence":
@@ -159,13 +132,9 @@ class Label:
         ]
 
     def numbers(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Values as numbers, those of classes as their positions in `classes`.
+        """Stored values `(T,)` as float64 `(T,)`, NaN where missing.
 
-        Args:
-            values: Stored values `(T,)`.
-
-        Returns:
-            float64 `(T,)`, NaN where missing.
+        Classes count by their position in `classes`.
         """
         values = np.asarray(values)
         known = self.present(values)
@@ -177,13 +146,9 @@ class Label:
         return result
 
     def texts(self, values: ArrayLike) -> list[str]:
-        """Values as text: names of classes, or the shortest text of each number.
+        """Stored values `(T,)` as text, "" where missing.
 
-        Args:
-            values: Stored values `(T,)`.
-
-        Returns:
-            List of T texts, "" where missing.
+        Texts are names of classes, or the shortest text of each number.
         """
         if self.kind == "categorical":
             return [name or "" for name in self.names(values)]

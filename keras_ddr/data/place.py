@@ -24,16 +24,7 @@ _OF_SYSTEMS = (".DS_Store", "._", ".nfs", ".fuse_hidden", ".directory")
 
 
 class Place:
-    """Path of a store, and the hidden folder beside it where the store grows.
-
-    Args:
-        path: Path of the store.
-        overwrite: Whether an older store may be replaced.
-
-    Attributes:
-        path: As given.
-        folder: Folder for the files until they are published.
-    """
+    """Path of a store, and the hidden folder beside it where the store grows."""
 
     def __init__(self, path: Path, overwrite: bool) -> None:
         self.path = path
@@ -43,11 +34,7 @@ class Place:
         self._lock = contextlib.ExitStack()
 
     def make(self) -> None:
-        """Make the folder; one process at a time makes the store of a path.
-
-        Raises:
-            InputError: Another process is making it, or something is in the way.
-        """
+        """Make the folder; one process at a time makes the store of a path."""
         check_expanded(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._lock.enter_context(_alone(self.path)):
@@ -57,12 +44,7 @@ class Place:
         self.folder.mkdir()
 
     def publish(self) -> None:
-        """Give the folder the name of the store, and remove an older store.
-
-        Raises:
-            InputError: Something has appeared at the path meanwhile.
-            OSError: The folder cannot be renamed; the older store is back then.
-        """
+        """Give the folder the store's name; an older store comes back on errors."""
         if not self._older:
             _check(self.path, overwrite=False)
             os.rename(self.folder, self.path)
@@ -87,28 +69,17 @@ class Place:
 
 
 def check_target(path: StrPath, overwrite: bool = False) -> None:
-    """Refuse a path where a store cannot be written, before the work is done.
-
-    Args:
-        path: Path of the store.
-        overwrite: Whether an older store may be replaced.
-
-    Raises:
-        InputError: Something is there that is not to be replaced, or is no store.
-    """
+    """Refuse a path where a store cannot be written, before the work is done."""
     check_expanded(path)
     recover(path)
     _check(Path(path), overwrite)
 
 
 def recover(path: StrPath) -> bool:
-    """Clear up what killed writers of `path` left behind.
+    """Clear up what killed writers of `path` left; whether a living one replaces it.
 
     Unfinished folders go. A whole store that was just being replaced comes back if
     `path` has no store now.
-
-    Returns:
-        Whether a living writer is replacing the store right now.
     """
     path = Path(path)
     if not (left := _leftovers(path)):

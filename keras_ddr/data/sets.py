@@ -219,11 +219,7 @@ class FrameSets(keras.utils.PyDataset):
         return self._epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches are given from now on.
-
-        Args:
-            epoch: Number from 0. `fixed` sets do not depend on it.
-        """
+        """Choose the epoch, from 0, whose batches are given from now on."""
         self._epoch = int(epoch)
 
     def with_steps(self, steps: int) -> FrameSets:
@@ -235,13 +231,7 @@ class FrameSets(keras.utils.PyDataset):
     ) -> FrameSets:
         """Return sets like these, at the same epoch, as a model takes them.
 
-        Args:
-            frames_per_set: N of the model, where these sets leave it open.
-            order: Order of the model, likewise.
-            stride: Stride of the model, likewise.
-
-        Returns:
-            A new `FrameSets`.
+        N, order and stride of the model stand in for what these sets leave open.
         """
         if self.order == "random" and self._given["order"] is not None:
             stride = 1
@@ -267,9 +257,6 @@ class FrameSets(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return batch `index` of the present epoch.
 
-        Args:
-            index: 0 ≤ index < len(self).
-
         Returns:
             (x,) with x uint8 (B, N, H, W, C); with `pad` (x, zeros, sample_weight),
             float32 (B,): Keras wants something between the two, and no model uses it.
@@ -283,11 +270,7 @@ class FrameSets(keras.utils.PyDataset):
     def draws(
         self, epoch: int, index: int
     ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """Say which frames a batch holds.
-
-        Args:
-            epoch: Number from 0.
-            index: Number of the batch.
+        """Say which frames batch `index` of an epoch holds.
 
         Returns:
             Sequence indices (B,) of the store, and frame numbers (B, N) within them.

@@ -40,11 +40,7 @@ __all__ = ["Shard"]
 class Shard:
     """One store folder: its checked tables and lazily opened arrays.
 
-    Args:
-        path: Path of the folder.
-
     Attributes:
-        path: `pathlib.Path`.
         meta: Dict of meta.json.
         labels: As in `FrameStore`.
         sequences: List of `Sequence`, in the order of sequences.csv.
@@ -89,17 +85,11 @@ class Shard:
         return self._pixels
 
     def gather(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Copy frames from anywhere, in ascending order for the sake of the disk.
+        """Copy frames `(*rows.shape, H, W, C)`, in ascending order for the disk's sake.
 
         Where the system can, frames are read and not copied from the memory map: a map
         brings megabytes around each page that it lacks, and a store larger than memory
         drops them again before they are needed.
-
-        Args:
-            rows: Frame numbers in [0, T), of any shape.
-
-        Returns:
-            uint8 `(*rows.shape, H, W, C)`.
         """
         pixels, flat = self.pixels(), rows.reshape(-1)
         result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)

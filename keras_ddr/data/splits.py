@@ -17,17 +17,7 @@ __all__ = ["assign_splits", "checked_shares", "joined_groups", "split_counts"]
 
 
 def checked_shares(splits: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:
-    """Shares of train, val and test as numbers.
-
-    Args:
-        splits: Dict split -> share, or three shares in that order.
-
-    Returns:
-        `(3,)`, in [0, 1].
-
-    Raises:
-        InputError: They are not three shares that sum to 1.
-    """
+    """Shares (3,) of train, val and test from a dict or numbers that sum to 1."""
     given = splits
     if isinstance(splits, Mapping):
         known = set(splits) <= set(SPLITS)
@@ -87,15 +77,7 @@ def assign_splits(
 
 
 def split_counts(number: int, shares: ArrayLike) -> list[int]:
-    """Round shares of `number` to whole counts, none of them 0 where avoidable.
-
-    Args:
-        number: How many there are to deal out.
-        shares: Three shares that sum to 1 (any positive scale will do).
-
-    Returns:
-        List of three counts that sum to `number`.
-    """
+    """Round shares of `number` to whole counts, none of them 0 where avoidable."""
     shares = np.asarray(shares, float)
     exact = number * shares / shares.sum()
     counts = np.floor(exact).astype(int)
@@ -111,16 +93,9 @@ def split_counts(number: int, shares: ArrayLike) -> list[int]:
 def joined_groups(
     names: Iterable[str], persons: Iterable[str], sources: Iterable[str]
 ) -> list[str]:
-    """Join what must be in one split.
+    """Names of groups: equal for sequences that must be in one split.
 
-    Args:
-        names: S different names.
-        persons: S persons, or "" where not known.
-        sources: S sources, or "".
-
-    Returns:
-        List of S group names: equal for those that share a person or a source with
-        each other, directly or through others.
+    These share a person or a source ("" is none), directly or through others.
     """
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 

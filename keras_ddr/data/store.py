@@ -104,14 +104,8 @@ class FrameStore:
         """Open a store, or a folder of stores (shards) as one store.
 
         Shards must have equal frame shapes. Where two of them hold a sequence of the
-        same name, every name gets its shard's folder name in front.
-
-        Args:
-            path: Folder, str or path-like.
-
-        Returns:
-            A `FrameStore`. Its frames are not read yet and their checksum is not
-            compared: `verify` does that.
+        same name, every name gets its shard's folder name in front. Frames are not read
+        yet, and not compared with their checksums: `verify` does that.
 
         Raises:
             InputError: The folder is missing, unfinished or damaged.
@@ -184,8 +178,8 @@ class FrameStore:
         """Read frames of one sequence.
 
         Args:
-            i: sequence index, 0 ≤ i < len(store), or its name.
-            indices: integers in [0, length); default all frames in order.
+            i: Sequence index, 0 ≤ i < len(store), or its name.
+            indices: Integers in [0, length); default all frames in order.
 
         Returns:
             uint8 array (T, H, W, C), or (len(indices), H, W, C) in the order of
@@ -206,7 +200,7 @@ class FrameStore:
 
         Args:
             sequences: B sequence indices.
-            indices: integers (B, N); row b counts frames of sequence b.
+            indices: Integers (B, N); row b counts frames of sequence b.
 
         Returns:
             uint8 array (B, N, H, W, C).
@@ -232,7 +226,7 @@ class FrameStore:
         """Read the frame labels of one sequence.
 
         Args:
-            i: sequence index, or its name.
+            i: Sequence index, or its name.
 
         Returns:
             Dict label name -> array (T,), always with `source_frame` (number of the
@@ -241,20 +235,8 @@ class FrameStore:
         Raises:
             InputError: There is no sequence of that name.
         """
-        sequence = self._sequence(i)
-        self._pixels(0)
-        number, start = self._places[sequence.index]
-        arrays = self._shards[number].frame_labels()
-        chosen = slice(start, start + sequence.length)
-        result = {}
-        for name, label in self.labels.items():
-            if label.scope == "frame":
-                result[name] = (
-                    np.array(arrays[name][chosen])
-                    if name in arrays
-                    else label.blank(sequence.length)
-                )
-        return result
+        frame = [name for name, label in self.labels.items() if label.scope == "frame"]
+        return {name: self.label_values(i, name) for name in frame}
 
     def label_values(
         self, i: int | str, label: str, indices: ArrayLike | None = None
@@ -262,19 +244,24 @@ class FrameStore:
         """Read one label of the frames of a sequence.
 
         Args:
-            i: sequence index, or its name.
-            label: Name of a frame label, or of a sequence label, whose value is then
-                repeated.
-            indices: integers in [0, length); default all frames in order.
+            i: Sequence index, or its name.
+            label: Name of a label; the value of a sequence label is repeated.
+            indices: Integers in [0, length); default all frames in order.
 
         Returns:
             Array (T,) of stored values, which `store.labels[label]` decodes.
         """
         sequence = self._sequence(i)
-        if self.labels[label].scope == "frame":
-            values = self.frame_labels(sequence.index)[label]
-        else:
+        if self.labels[label].scope == "sequence":
             values = np.full(sequence.length, sequence.labels[label], object)
+        else:
+            self._pixels(0)
+            number, start = self._places[sequence.index]
+            arrays = self._shards[number].frame_labels()
+            if label in arrays:
+                values = np.array(arrays[label][start : start + sequence.length])
+            else:
+                values = self.labels[label].blank(sequence.length)
         return values if indices is None else values[np.asarray(indices)]
 
     @property
@@ -284,17 +271,11 @@ class FrameStore:
         return {k: v for k, v in self.labels.items() if k not in origin}
 
     def select(self, split: str | None = None, min_length: int = 1) -> list[Sequence]:
-        """List the sequences of a split.
+        """List the sequences of a split, in the order of the store.
 
         Args:
             split: "train", "val", "test", or "all" or None for every sequence.
             min_length: Leave out sequences with fewer frames.
-
-        Returns:
-            List of `Sequence`, in the order of the store.
-
-        Raises:
-            InputError: There is no such split name.
         """
         if split is not None:
             check_choice((*SPLITS, "all"), split=split)
@@ -311,7 +292,7 @@ class FrameStore:
             progress: Called as progress(done, total) with megabytes.
 
         Raises:
-            InputError: Naming the first file that has changed since.
+            InputError: A file has changed; the first one is named.
         """
         self._pixels(0)
         files = [shard.path / name for shard in self._shards for name in FILES]

@@ -71,51 +71,24 @@ class SequenceRecord:
 
 
 def write_store(
-    path: StrPath,
-    sequences: Iterable[SequenceRecord],
-    *,
-    dataset: str = "arrays",
-    frame_shape: ImageShape | None = None,
-    labels: Mapping[str, Label] | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    seed: int | None = None,
-    licence: str = "",
-    overwrite: bool = False,
+    path: StrPath, sequences: Iterable[SequenceRecord], **options: Any
 ) -> FrameStore:
     """Write a frame store.
 
     Args:
-        path: Folder to make; its parent folder is made where missing.
+        path: Folder to make.
         sequences: Iterable of `SequenceRecord`, taken one at a time, so that memory
             holds one sequence and never all of them.
-        dataset: Name of the dataset.
-        frame_shape: (H, W, C), H and W multiples of 16; default that of the first
-            sequence.
-        labels: Label name -> `Label`. Labels that are not described are described
-            by their first value.
-        arguments: Dict noted in the store: what it was made with.
-        seed: Noted in the store.
-        licence: Note on what may be done with the frames.
-        overwrite: Replace a store that exists, once the new one is whole.
+        **options: As for `StoreWriter`.
 
     Returns:
         The `FrameStore` at `path`.
 
     Raises:
-        InputError: If `path` exists, another process is writing it, a sequence does
-            not fit, there is none at all, the disk is full or the folder read-only.
-            Nothing is left behind then, and an older store at `path` is as it was.
+        InputError: As for `StoreWriter`; nothing is left behind then, and an older
+            store at `path` is as it was.
     """
-    with StoreWriter(
-        path,
-        dataset=dataset,
-        frame_shape=frame_shape,
-        labels=labels,
-        arguments=arguments,
-        seed=seed,
-        licence=licence,
-        overwrite=overwrite,
-    ) as writer:
+    with StoreWriter(path, **options) as writer:
         for record in sequences:
             writer.append(record)
     return writer.store
@@ -127,7 +100,25 @@ class StoreWriter:
     The store grows in a hidden folder beside `path`, which takes the name `path`
     when the block ends, or is removed when the block raises (Ctrl-C included). One
     process at a time writes a store; it removes the leftovers of killed ones.
-    Arguments and errors are those of `write_store`.
+
+    Args:
+        path: Folder to make; its parent folder is made where missing.
+        dataset: Name of the dataset.
+        frame_shape: (H, W, C), H and W multiples of 16; default that of the first
+            sequence.
+        labels: Label name -> `Label`. Labels that are not described are described
+            by their first value.
+        arguments: Dict noted in the store: what it was made with.
+        seed: Noted in the store.
+        licence: Note on what may be done with the frames.
+        overwrite: Replace a store that exists, once the new one is whole.
+
+    Attributes:
+        store: `FrameStore`, after the block has ended.
+
+    Raises:
+        InputError: `path` exists, another process is writing it, a sequence does not
+            fit, there is none at all, the disk is full or the folder read-only.
     """
 
     def __init__(
@@ -202,14 +193,7 @@ class StoreWriter:
         return FrameStore(self.path, [self._shard])
 
     def append(self, record: SequenceRecord) -> None:
-        """Append one sequence.
-
-        Args:
-            record: A `SequenceRecord`.
-
-        Raises:
-            InputError: It does not fit the store; the message names it.
-        """
+        """Append one sequence; an `InputError` names one that does not fit."""
         if self._file is None:
             raise ValueError("a StoreWriter is used in a with block")
         try:
