@@ -42,7 +42,7 @@ def bare(arguments):
             if not decoded:
                 break
             if number % 4 == 0:
-                detector.detect(image)
+                detector.detect(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
             cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
             number += 1
         frames += number
@@ -53,7 +53,7 @@ def prepare(arguments):
     """Make a store."""
     import warnings
 
-    from keras_ddr.datasets import videos
+    from keras_ddr.datasets import Detection, Work, videos
 
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -61,8 +61,8 @@ def prepare(arguments):
         store = videos.prepare(
             os.path.join(folder, "store"),
             arguments.videos,
-            detector_model=arguments.detector_model,
-            workers=arguments.workers,
+            detection=Detection(arguments.detector_model),
+            work=Work(workers=arguments.workers),
         )
         frames = store.num_frames
     return {

@@ -186,12 +186,14 @@ def check_rows(file, rows, plan, data):
 def open_store(plan, data, path, folder):
     """The store of the study; puppets are drawn where they are not there."""
     from keras_ddr.data import FrameStore
-    from keras_ddr.datasets import puppets
+    from keras_ddr.datasets import Splits, puppets
 
     if data == "puppets":
         path = folder / "store"
         if not path.exists():
-            return puppets.prepare(path, **plan["data"][data]["store"])
+            settings = dict(plan["data"][data]["store"])
+            splits = Splits(settings.pop("splits"), seed=settings.pop("seed", 0))
+            return puppets.prepare(path, splits=splits, **settings)
     return FrameStore.open(path)
 
 

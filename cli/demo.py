@@ -69,14 +69,14 @@ def demo(
 
     from ddr_cli.fit import train
     from keras_ddr import evaluation, runs
-    from keras_ddr.datasets import puppets
+    from keras_ddr.datasets import Splits, puppets
     from keras_ddr.files import write_json
 
     out.mkdir(parents=True, exist_ok=True)
     store = puppets.prepare(
         store_path,
         identities=identities,
-        seed=seed,
+        splits=Splits(seed=seed),
         overwrite=overwrite,
         progress=Counter("puppets drawn"),
     )

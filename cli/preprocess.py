@@ -1,145 +1,38 @@
 """`ddr preprocess`: one command for each source of frames."""
 
-import click
+import importlib
 
-from ddr_cli import preprocess_videos
-from ddr_cli.arguments import seed_option
-from ddr_cli.backend import select_backend, without_backend
-from ddr_cli.preprocess_options import overwrite_option, report
-from ddr_cli.progress import Counter
+import click
 
 __all__ = ["preprocess"]
 
+# Loaded when they are asked for: their options come from the package.
+_COMMANDS = {
+    "affwild": "ddr_cli.preprocess_videos",
+    "affwild2": "ddr_cli.preprocess_videos",
+    "images": "ddr_cli.preprocess_videos",
+    "mmnist": "ddr_cli.preprocess_drawn",
+    "puppets": "ddr_cli.preprocess_drawn",
+    "sprites": "ddr_cli.preprocess_drawn",
+    "videos": "ddr_cli.preprocess_videos",
+}
 
-@click.group(short_help="Make a frame store from images, videos or nothing.")
+
+class _Sources(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        return getattr(importlib.import_module(_COMMANDS[name]), name)
+
+
+@click.group(
+    cls=_Sources, short_help="Make a frame store from images, videos or nothing."
+)
 def preprocess() -> None:
     """Make a frame store: a folder with frames, splits and labels.
 
     An existing STORE is refused unless --overwrite. The store appears when it is whole.
     """
-
-
-@preprocess.command(short_help="Drawn puppets with known attributes and poses.")
-@click.argument("store", type=click.Path())
-@click.option(
-    "--identities",
-    type=click.IntRange(3),
-    default=300,
-    show_default=True,
-    help="Number of puppets; each is drawn in every pose.",
-)
-@click.option(
-    "--size",
-    type=click.IntRange(16),
-    default=64,
-    show_default=True,
-    help="Height and width in pixels, a multiple of 16.",
-)
-@seed_option()
-@overwrite_option
-def puppets(store: str, identities: int, size: int, seed: int, overwrite: bool) -> None:
-    """Draw puppets into STORE: four colours a puppet, poses by arm and leg angle."""
-    without_backend()
-    from keras_ddr.datasets import puppets as source
-
-    made = source.prepare(
-        store,
-        identities=identities,
-        size=size,
-        seed=seed,
-        overwrite=overwrite,
-        progress=Counter("puppets drawn"),
-    )
-    report(made)
-
-
-@preprocess.command(short_help="Sprites from the Universal LPC sprite sheets.")
-@click.argument("source", type=click.Path())
-@click.argument("store", type=click.Path())
-@click.option(
-    "--identities",
-    type=click.IntRange(3),
-    default=1296,
-    show_default=True,
-    help="Number of sprites, of the 6 × 6 × 6 × 6 combinations of body, legs, torso "
-    "and hair; each has 178 frames.",
-)
-@seed_option()
-@overwrite_option
-def sprites(
-    source: str, store: str, identities: int, seed: int, overwrite: bool
-) -> None:
-    """Compose sprites into STORE from SOURCE, a clone of the LPC sheets.
-
-    SOURCE is a folder of jrconway3/Universal-LPC-spritesheet. Its art is CC-BY-SA 3.0
-    or GPL 3.0 with credits: mind that when you pass on sheets or a store.
-    """
-    without_backend()
-    from keras_ddr.datasets import sprites as dataset
-
-    made = dataset.prepare(
-        store,
-        source,
-        identities=identities,
-        seed=seed,
-        overwrite=overwrite,
-        progress=Counter("sprites composed"),
-    )
-    report(made)
-
-
-@preprocess.command(short_help="Moving MNIST, as published or from MNIST digits.")
-@click.argument("source", type=click.Path())
-@click.argument("store", type=click.Path())
-@click.option(
-    "--sequences",
-    type=click.IntRange(3),
-    help="Number of sequences.  [default: all that were published, or 10000 made]",
-)
-@click.option(
-    "--length",
-    type=click.IntRange(2),
-    help="Frames of a sequence that is made.  [default: 20]",
-)
-@click.option(
-    "--digits",
-    type=click.IntRange(1, 3),
-    help="Digits in a sequence that is made.  [default: 2]",
-)
-@seed_option()
-@overwrite_option
-def mmnist(
-    source: str,
-    store: str,
-    sequences: int | None,
-    length: int | None,
-    digits: int | None,
-    seed: int,
-    overwrite: bool,
-) -> None:
-    """Make Moving MNIST into STORE: digits that move straight and bounce off the walls.
-
-    SOURCE is the published mnist_test_seq.npy, or MNIST digits to make sequences from:
-    an idx file of images (labels beside it; .gz or not), a folder of such files, or the
-    word keras for keras.datasets.mnist, which is downloaded.
-    """
-    if source == "keras":
-        select_backend()
-    else:
-        without_backend()
-    from keras_ddr.datasets import moving_mnist as dataset
-
-    given = {"sequences": sequences, "length": length, "digits": digits}
-    made = dataset.prepare(
-        store,
-        source,
-        **{name: value for name, value in given.items() if value is not None},
-        seed=seed,
-        overwrite=overwrite,
-        progress=Counter("sequences written"),
-    )
-    report(made)
-
-
-for command in preprocess_videos.COMMANDS:
-    preprocess.add_command(command)

@@ -1,29 +1,32 @@
-"""Options and output that the commands of `ddr preprocess` share."""
+"""Options of `ddr preprocess`, made of the fields that Python takes, and its output."""
 
 from __future__ import annotations
 
-import contextlib
+import importlib
+import inspect
 import os
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from ddr_cli.arguments import Decorator, joined, seed_option
-from ddr_cli.errors import Interrupted
+from ddr_cli.arguments import Decorator, joined
+from ddr_cli.backend import without_backend
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
 
 __all__ = [
-    "cropping_options",
-    "detector_options",
-    "length_options",
+    "dataset",
+    "default_of",
+    "draw",
+    "options_of",
     "overwrite_option",
-    "preview",
+    "refuse_unused",
     "report",
-    "user_options",
-    "work_options",
+    "sorted_options",
 ]
 
 overwrite_option = click.option(
@@ -31,189 +34,140 @@ overwrite_option = click.option(
 )
 
 
-_size = click.option(
-    "--size",
-    type=click.IntRange(16),
-    default=64,
-    show_default=True,
-    help="Height and width of the frames, a multiple of 16.",
-)
-_channels = click.option(
-    "--channels",
-    type=click.Choice(["1", "3"]),
-    default="3",
-    show_default=True,
-    help="3 for colour, 1 for grey.",
-)
-_margin = click.option(
-    "--margin",
-    type=click.FloatRange(-0.4, 2, min_open=True),
-    default=0.2,
-    show_default=True,
-    help="Added on every side of a face, as share of its longer side.",
-)
+def dataset(name: str) -> ModuleType:
+    """The module of a data set, without Keras."""
+    without_backend()
+    return importlib.import_module(f"keras_ddr.datasets.{name}")
 
 
-def cropping_options(margin: bool = True) -> Decorator:
-    """Size and channels of the frames, and the margin around faces."""
-    return joined(*([_margin] if margin else []), _size, _channels)
+def default_of(function: Callable[..., Any], name: str) -> Any:
+    """The default of an argument of a function."""
+    return inspect.signature(function).parameters[name].default
 
 
-detector_options = joined(
-    click.option(
-        "--detector-model",
+def options_of(source: ModuleType) -> Decorator:
+    """The options of a data set: fields that its `prepare` takes and its offer uses."""
+    options = [
+        _option(name, about, source.OFFER.defaults.get(name, default))
+        for cls in _classes(source).values()
+        for name, about, default in _fields(cls)
+        if name not in source.OFFER.unused
+    ]
+    sheet = click.option(
+        "--preview",
         metavar="FILE",
         type=click.Path(),
-        help="YuNet as ONNX file (face_detection_yunet_2023mar.onnx).  [default: "
-        "downloaded once, 230 kB]",
-    ),
-    click.option(
-        "--detector-size",
-        type=click.IntRange(32),
-        default=320,
-        show_default=True,
-        help="Longest side to which frames are reduced for the search; larger finds "
-        "smaller faces, and takes longer.",
-    ),
-    click.option(
-        "--threshold",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        default=0.7,
-        show_default=True,
-        help="Least score of a face.",
-    ),
-)
-detect_every_option = click.option(
-    "--detect-every",
-    type=click.IntRange(1, 10),
-    default=4,
-    show_default=True,
-    help="Search every so many frames while faces move little, and interpolate "
-    "between; quick motion is searched frame by frame anyway.",
-)
+        help="Write a contact sheet of the frames (.png, .pdf or .svg).",
+    )
+    return joined(*options, sheet, overwrite_option)
 
 
-def length_options(least: int, most: int | None, gap: bool = True) -> Decorator:
-    """Lengths of sequences, with their defaults."""
-    limits = [
-        click.option(
-            "--min-length",
-            type=click.IntRange(1),
-            default=least,
-            show_default=True,
-            help="Leave out sequences of fewer frames, of those that are kept.",
-        ),
-        click.option(
-            "--max-length",
-            type=click.IntRange(1),
-            default=most,
-            show_default=most is not None,
-            help="Most frames of a sequence."
-            + ("" if most else "  [default: any number]"),
-        ),
-        click.option(
-            "--long",
-            type=click.Choice(["split", "first", "thin"]),
-            default="split",
-            show_default=True,
-            help="Longer ones: split into equal parts, keep the first frames, or thin "
-            "out to frames at equal distances.",
-        ),
+def _classes(source: ModuleType) -> dict[str, Any]:
+    """Arguments of `prepare` that are classes of options."""
+    parameters = inspect.signature(source.prepare).parameters.values()
+    return {
+        parameter.name: type(parameter.default)
+        for parameter in parameters
+        if hasattr(parameter.default, "option_fields")
+    }
+
+
+def _fields(cls: Any) -> list[tuple[str, Any, Any]]:
+    return [
+        (name, about, cls.__dataclass_fields__[name].default)
+        for name, about in cls.option_fields().items()
     ]
-    if gap:
-        limits.append(
-            click.option(
-                "--max-gap",
-                type=click.IntRange(0),
-                default=5,
-                show_default=True,
-                help="Most frames in a row without the face within a sequence.",
-            )
+
+
+def _option(name: str, about: Any, default: Any) -> Decorator:
+    flag = f"--{(about.flag or name).replace('_', '-')}"
+    text = about.help
+    if about.unset and not default:
+        default, text = None, f"{text}  [default: {about.unset}]"
+    shared: dict[str, Any] = {
+        "default": default,
+        "show_default": default is not None,
+        "help": text,
+    }
+    if about.kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", name, **shared)
+    kind: Any = None
+    if about.choices:
+        kind = click.Choice([str(choice) for choice in about.choices])
+        shared["default"] = str(default)
+    elif about.kind is int:
+        kind = click.IntRange(about.least, about.most)
+    elif about.kind is float:
+        kind = click.FloatRange(
+            about.least,
+            about.most,
+            min_open="(" in about.open,
+            max_open=")" in about.open,
         )
-    return joined(*limits)
+    elif (about.metavar or "").startswith("FILE"):
+        kind = click.Path()
+    if isinstance(default, tuple):
+        shared["nargs"] = len(default)
+    return click.option(flag, name, type=kind, metavar=about.metavar, **shared)
 
 
-user_options = joined(
-    click.option(
-        "--labels",
-        metavar="FILE.csv",
-        type=click.Path(),
-        help="Your labels: columns source, frame (number from 0, or blank), and any "
-        "others; a column person keeps each person in one split.",
-    ),
-    click.option(
-        "--persons",
-        type=click.Choice(["source", "folder"]),
-        default="source",
-        show_default=True,
-        help="folder: every folder right below the given one is a person, who then "
-        "stays in one split.",
-    ),
-)
+def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `prepare` from the values of all options.
+
+    Args:
+        source: Module of the data set.
+        given: Name of the field -> value; `None` for the default.
+
+    Raises:
+        InputError: A value cannot be used.
+    """
+    arguments = {}
+    for argument, cls in _classes(source).items():
+        values = {
+            name: about.kind(given[name]) if about.choices else given[name]
+            for name, about, _ in _fields(cls)
+            if given.get(name) is not None
+        }
+        if "workers" in cls.__dataclass_fields__:
+            values = {"workers": _cores(), **values, "progress": given["progress"]}
+        arguments[argument] = cls(**values)
+    return arguments
 
 
-def cores() -> int:
+def _cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-work_options = joined(
-    click.option(
-        "--workers",
-        type=click.IntRange(1),
-        help="Processes, one core each.  [default: all cores]",
-    ),
-    click.option(
-        "--dask",
-        metavar="ADDRESS",
-        help="Work on the Dask cluster whose scheduler is there, such as "
-        "tcp://host:8786; its workers need the same paths and this package.",
-    ),
-    click.option(
-        "--preview",
-        metavar="FILE",
-        type=click.Path(),
-        help="Write a contact sheet of the frames (.png, .pdf or .svg).",
-    ),
-    click.option(
-        "--splits",
-        type=click.FloatRange(0, 1),
-        nargs=3,
-        default=(0.8, 0.1, 0.1),
-        show_default=True,
-        metavar="TRAIN VAL TEST",
-        help="Shares of the persons, or of the sources where persons are not known.",
-    ),
-    seed_option(),
-    overwrite_option,
-)
-
-
-@contextlib.contextmanager
-def preview(path: str | None) -> Iterator[Callable[[FrameStore], None]]:
-    """Check where the contact sheet goes before the work, and draw it after.
-
-    Args:
-        path: File, or `None` for no picture.
-
-    Yields:
-        A function that takes the store.
-    """
-    from keras_ddr.visualization.style import check_figure_path
-
-    made: list[FrameStore] = []
-    if path is not None:
-        check_figure_path(path)
-    try:
-        yield made.append
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "interrupted; run the same command again to go on from here"
-        ) from None
-    if path is not None and made:
-        draw(made[0], path)
+def refuse_unused(source: ModuleType, values: Mapping[str, Any]) -> None:
+    """Refuse options that were given and would change nothing."""
+    context = click.get_current_context()
+    given = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+    of_faces = {
+        name
+        for cls in _classes(source).values()
+        for name, about, _ in _fields(cls)
+        if about.of_faces
+    }
+    crop = values.get("crop", "face")
+    unused = [flag for name, flag in given.items() if name in of_faces]
+    if unused and crop != "face":
+        raise click.UsageError(
+            f"{', '.join(unused)}: changes nothing with --crop {crop}; add "
+            "--crop face, or leave it out"
+        )
+    if values["dask"] and "workers" in given:
+        raise click.UsageError(
+            "--workers: changes nothing with --dask, whose workers are those of the "
+            "cluster; leave it out"
+        )
 
 
 def draw(store: FrameStore, path: str) -> None:
@@ -223,13 +177,8 @@ def draw(store: FrameStore, path: str) -> None:
     click.echo(f"preview: {save_figure(plot_store(store, 40), path)}")
 
 
-def report(store: FrameStore, table: bool = False) -> None:
-    """Say what a new store holds.
-
-    Args:
-        store: `FrameStore`.
-        table: Whether there is a table of its sources beside it.
-    """
+def report(store: FrameStore) -> None:
+    """Say what a new store holds."""
     splits = ", ".join(
         f"{len(store.select(split))} {split}" for split in ("train", "val", "test")
     )
@@ -238,7 +187,3 @@ def report(store: FrameStore, table: bool = False) -> None:
         f"{store.path}: {len(store)} sequences ({splits}), {store.num_frames} frames "
         f"of {size}"
     )
-    if table:
-        from keras_ddr.datasets.pipeline import report_path
-
-        click.echo(f"sources: {report_path(store.path)}")

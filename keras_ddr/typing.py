@@ -8,9 +8,6 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 __all__ = [
     "ImageShape",
     "Interval",
@@ -19,7 +16,6 @@ __all__ = [
     "Shape",
     "StrPath",
     "Tensor",
-    "Track",
 ]
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -42,7 +38,3 @@ Interval: TypeAlias = tuple[float, float]
 
 LabelValue: TypeAlias = str | float | None
 """A label of a sequence: a class name, a number, or `None` where missing."""
-
-Track: TypeAlias = list[tuple[int, int, float, NDArray[np.float64]]]
-"""One person in a video, in order: row of the spool, frame number, seconds, and what is
-known of the face, (15,)."""

@@ -7,24 +7,26 @@ import time
 import numpy as np
 
 from keras_ddr import InputError
-from keras_ddr.datasets.parts import Clip, Reading
+from keras_ddr.datasets.parts import Clip, Outcome
 
 
-def read_script(source, options, spool):
+def read_script(source, plan, spool):
     """Read a text file with one order a line: "frames N", "raise", "die", …."""
     with open(source.path, encoding="utf-8") as file:
         orders = [line.split() for line in file if line.strip()]
-    log = options.get("log")
+    log = plan.get("log")
     if log:
         # One write of few bytes, so that processes do not mix their lines.
         with open(log, "a", encoding="utf-8") as file:
             file.write(f"{source.name}\n")
-    result = Reading()
+    result = Outcome()
     for order, *numbers in orders:
         if order == "frames":
             count = int(numbers[0])
             rows = [
-                spool.add(np.full((16, 16, 3), (len(source.name) + n) % 256, np.uint8))
+                spool.add(
+                    np.full((16, 16, 3), (len(source.name) + n) % 256, np.uint8), n
+                ).row
                 for n in range(count)
             ]
             frame = np.arange(count)

@@ -169,7 +169,7 @@ def test_model_and_data_need_no_pictures_and_no_command_line():
 def test_opencv_has_one_door():
     """So that drawn data, training and figures do without it; workers count threads."""
     found = {path.name for path in house.files("keras_ddr") if "cv2" in _packages(path)}
-    assert found == {"opencv.py", "execution.py"}
+    assert found == {"opencv.py", "work.py"}
     assert not any("cv2" in _packages(path) for path in house.files("cli"))
 
 

@@ -5,6 +5,7 @@ import decimal
 import numpy as np
 import pytest
 
+from flat_options import flat
 from keras_ddr import arguments
 from keras_ddr.datasets import puppets
 from keras_ddr.errors import InputError
@@ -87,5 +88,5 @@ def test_no_choices(value):
 )
 def test_a_dataset_refuses_them_before_it_writes(name, value, tmp_path):
     with pytest.raises(InputError, match=f"^{name}="):
-        puppets.prepare(tmp_path / "store", **{name: value})
+        puppets.prepare(tmp_path / "store", **flat(**{name: value}))
     assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ read as it is distributed:
     cropped_aligned/<video>[_left|_right]/00001.jpg    faces, frames from 1, with gaps
     <any folder>/<video>[_left|_right].txt             a header, then one row a frame
 
-What a text file holds is told by its header: `valence,arousal`, the names of the
+The header of a text file names its columns: `valence,arousal`, the names of the
 expressions, or `AU1,AU2,…`. Everything is matched by name, never by order.
 """
 
@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.data.labels import Label
-from keras_ddr.datasets import clips, execution, options, parts, pipeline
+from keras_ddr.data.place import check_target
 from keras_ddr.datasets.affwild2_files import (
     MISSING,
     columns_of,
@@ -30,7 +30,8 @@ from keras_ddr.datasets.affwild2_files import (
     match,
     read_annotation,
 )
-from keras_ddr.datasets.layouts import (
+from keras_ddr.datasets.cropping import Cropping
+from keras_ddr.datasets.folders import (
     files_in,
     frame_number,
     only_one,
@@ -38,8 +39,14 @@ from keras_ddr.datasets.layouts import (
     several,
     split_side,
 )
+from keras_ddr.datasets.lengths import Lengths
+from keras_ddr.datasets.option_fields import Offer
+from keras_ddr.datasets.parts import Outcome, Plan, Source, Spool, fingerprint
+from keras_ddr.datasets.pipeline import StoreNotes, build
+from keras_ddr.datasets.splits import Splits
+from keras_ddr.datasets.videos import cut_tracks
+from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
-from keras_ddr.faces.cropping import crop_whole
 from keras_ddr.files import natural_key
 from keras_ddr.media.pictures import SUFFIXES, read_picture
 
@@ -47,14 +54,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.typing import Progress, StrPath
+    from keras_ddr.typing import StrPath
 
-__all__ = [
-    "LICENCE",
-    "prepare",
-    "read_faces",
-]
+__all__ = ["LICENCE", "OFFER", "prepare", "read_faces"]
 
+OFFER = Offer(
+    "Aff-Wild2",
+    unused=("crop", "people", "align", "margin", "fps", "cuts", "persons", "labels"),
+    defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
+)
+"""Options of `prepare`."""
 LICENCE = (
     "Aff-Wild2, given on request and for research only. The frames show persons: do "
     "not pass them on."
@@ -66,18 +75,11 @@ def prepare(
     store_path: StrPath,
     root: StrPath,
     *,
-    size: int = 64,
-    channels: int = 3,
-    min_length: int = 20,
-    max_length: int | None = 450,
-    long: str = "split",
-    max_gap: int = 5,
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
-    seed: int = 0,
+    cropping: Cropping = Cropping(),
+    lengths: Lengths = Lengths(),
+    splits: Splits = Splits(),
+    work: Work = Work(),
     overwrite: bool = False,
-    workers: int = 0,
-    dask: str | None = None,
-    progress: Progress | None = None,
 ) -> FrameStore:
     """Make a frame store of Aff-Wild2, from its cropped and aligned faces.
 
@@ -92,95 +94,86 @@ def prepare(
     those after the last one.
 
     Args:
-        store_path: folder to make; beside it the table `NAME.report.csv`.
-        root: folder of the data set: `cropped_aligned` and annotations are found at any
+        store_path: Folder to make; beside it the table `NAME.report.csv`.
+        root: Folder of the data set: `cropped_aligned` and annotations are found at any
             depth in it.
-        size: height and width of the frames, a multiple of 16.
-        channels: 3, or 1 for grey.
-        min_length: sequences of fewer frames are left out.
-        max_length: most frames of a sequence, or None.
-        long: what to do with longer ones: "split", "first" or "thin".
-        max_gap: most frames in a row without a picture within a sequence.
-        splits: shares of train, val and test.
-        seed: of the split.
-        overwrite: replace a store that exists.
-        workers: processes, or 0 to work in this one; see `pipeline.build`.
-        dask: address of a Dask scheduler to work on instead.
-        progress: called as progress(done, total) with numbers of people.
+        cropping: Size and channels of the frames.
+        lengths: Lengths of the sequences, by default 20 to 450 frames, and `max_gap`,
+            the most frames in a row without a picture.
+        splits: Shares of train, val and test.
+        work: Where the work is done; its progress counts people.
+        overwrite: Whether to replace a store that exists.
 
     Returns:
         The `FrameStore`.
 
     Raises:
-        InputError: an argument cannot be used, two headers name other classes, or no
+        InputError: An argument cannot be used, two headers name other classes, or no
             folder gives a sequence.
 
     Warns:
-        UserWarning: once for every person that is skipped or read in part; once for
+        UserWarning: Once for every person that is skipped or read in part; once for
             all annotations without pictures, and for all pictures without annotations;
             for every annotation that is left out.
     """
-    options.check(channels=channels)
-    options.check_numbers(size=size, margin=0)
-    pipeline.check_new(store_path, overwrite, splits)
-    clips.check_lengths(min_length, max_length, long, max_gap)
-    given = root
-    root = Path(execution.place_for(dask, root))
-    people = find_people(root)
-    found, remarks = find_annotations(root, people)
-    columns, chosen, more = match(people, found)
+    cropping, lengths = OFFER.settle(cropping), OFFER.settle(lengths)
+    splits = OFFER.settle(splits)
+    check_target(store_path, overwrite)
+    folder = Path(work.path_for_workers(root))
+    people = find_people(folder)
+    annotations, remarks = find_annotations(folder, people)
+    columns, chosen, more = match(people, annotations)
     remarks += more
     if not columns:
         remarks.append(
-            f"{root}: no annotations were found for the pictures (.txt files with a "
+            f"{folder}: no annotations were found for the pictures (.txt files with a "
             "header), so there are no labels"
         )
-    else:
-        bare = [key for key in people if not chosen[key]]
-        if bare:
-            remarks.append(f"{several(bare)}: no annotations, so labels are missing")
-    sources = []
-    for key, folders in people.items():
-        folder, problem = only_one(folders, "folders of pictures", same_files)
-        base, _ = split_side(key)
-        name = os.path.relpath(folder, root).replace(os.sep, "/")
-        sources.append(
-            parts.Source(
-                name if name != "." else key,
-                folder,
-                parts.fingerprint([*files_in(folder), *chosen[key].values()]),
-                base,
-                details={"marks": chosen[key], "problem": problem},
-            )
-        )
+    elif bare := [key for key in people if not chosen[key]]:
+        remarks.append(f"{several(bare)}: no annotations, so labels are missing")
     for remark in remarks:
         warnings.warn(remark, stacklevel=2)
-    reading = {
-        "size": int(size),
-        "channels": int(channels),
-        "min_length": min_length,
-        "max_length": max_length,
-        "long": long,
-        "max_gap": max_gap,
-        "columns": columns,
-    }
-    return pipeline.build(
+    return build(
         store_path,
-        sources,
+        [
+            _source(folder, key, paths, chosen[key], columns)
+            for key, paths in people.items()
+        ],
         read_faces,
-        reading,
-        dataset="affwild2",
-        frame_shape=(int(size), int(size), int(channels)),
-        labels=_described(columns),
-        what="folder of pictures",
-        arguments={**reading, "root": str(given), "splits": list(splits)},
-        licence=LICENCE,
-        seed=seed,
+        Plan(cropping, lengths),
+        StoreNotes(
+            "affwild2",
+            cropping.frame_shape,
+            _described(columns),
+            LICENCE,
+            what="folder of pictures",
+            arguments={
+                "root": str(root),
+                **OFFER.noted(cropping, lengths, splits),
+                "columns": columns,
+            },
+        ),
         splits=splits,
+        work=work,
         overwrite=overwrite,
-        workers=workers,
-        dask=dask,
-        progress=progress,
+    )
+
+
+def _source(
+    root: Path,
+    key: str,
+    folders: list[str],
+    marks: Mapping[str, str],
+    columns: Mapping[str, list[str]],
+) -> Source:
+    folder, problem = only_one(folders, "folders of pictures", same_files)
+    name = os.path.relpath(folder, root).replace(os.sep, "/")
+    return Source(
+        name if name != "." else key,
+        folder,
+        fingerprint([*files_in(folder), *marks.values()]),
+        split_side(key)[0],
+        details={"marks": marks, "columns": columns, "problem": problem},
     )
 
 
@@ -197,36 +190,31 @@ def _described(columns: Mapping[str, list[str]]) -> dict[str, Label]:
     return labels
 
 
-def read_faces(
-    source: parts.Source, reading: Mapping[str, Any], spool: parts.Spool
-) -> parts.Reading:
+def read_faces(source: Source, plan: Plan, spool: Spool) -> Outcome:
     """Read the pictures of one person into clips.
 
     Args:
-        source: `parts.Source`: a folder, with "marks" (kind -> annotation) and
-            "problem" in its details.
-        reading: dict of options, see `prepare`.
-        spool: `parts.Spool` for the frames.
+        source: A folder, with "marks" (kind -> annotation), "columns" (kind -> names)
+            and "problem" in its details.
+        plan: How it is read.
+        spool: Takes the frames.
 
     Returns:
-        `parts.Reading`.
+        Its `Outcome`.
     """
-    if source.details["problem"]:
-        raise InputError(source.details["problem"])
+    about = source.details
+    if about["problem"]:
+        raise InputError(about["problem"])
     paths, strange = _pictures(source.path)
     notes: list[str] = []
-    stored, known, broken = [], [], []
+    crops, broken = [], []
     for number, path in paths.items():
         try:
             image = read_picture(path)
         except InputError as error:
             broken.append(str(error))
             continue
-        image = crop_whole(image, reading["size"], "none")
-        # From red, green, blue to what `coloured` takes.
-        crop = options.coloured(image[..., ::-1], reading["channels"])
-        stored.append(spool.add(crop))
-        known.append(number)
+        crops.append(spool.add(plan.cropping.frame(image, None), number))
     if broken:
         notes.append(
             f"{len(broken)} of {len(paths)} pictures are left out; the first: "
@@ -234,48 +222,31 @@ def read_faces(
         )
     if strange:
         notes.append(f"{several(strange)}: left out (frames are counted from 1, once)")
-    rows, numbers = np.array(stored, np.int64), np.array(known, np.int64)
-    labels: dict[str, NDArray[Any]] = {
-        "source_frame": numbers,
-        "time": np.full(len(numbers), np.nan),
-    }
-    for kind, names in reading["columns"].items():
-        path = source.details["marks"].get(kind)
-        labels.update(_labels(path, kind, names, numbers, notes))
-    runs = clips.runs(numbers, reading["max_gap"])
-    result = parts.Reading(
-        frames_read=len(paths) - len(broken),
+    numbers = np.array([crop.number for crop in crops], np.int64)
+    labels: dict[str, NDArray[Any]] = {}
+    for kind, names in about["columns"].items():
+        labels.update(_labels(about["marks"].get(kind), kind, names, numbers, notes))
+    runs = [crops[run] for run in plan.lengths.runs(numbers)]
+    outcome = Outcome(
+        cut_tracks(runs, plan.lengths),
+        frames_read=len(crops),
+        frames_found=len(crops),
         frames_broken=len(broken),
-        frames_found=len(numbers),
         notes=" ".join("; ".join(notes).split()),
     )
-    for run in runs:
-        for part in clips.pieces(
-            run.stop - run.start,
-            reading["min_length"],
-            reading["max_length"],
-            reading["long"],
-        ):
-            part = part + run.start
-            result.clips.append(
-                parts.Clip(
-                    rows[part],
-                    {name: values[part] for name, values in labels.items()},
-                )
-            )
-    if not result.clips:
-        longest = max((run.stop - run.start for run in runs), default=0)
-        result.skipped = (
-            f"no picture could be read of {len(paths)}"
-            if not longest
-            else f"the longest sequence has {longest} frames, fewer than min_length "
-            f"{reading['min_length']}"
-        )
-    return result
+    for clip in outcome.clips:
+        # Every picture was cropped, so rows of the spool are those of the labels.
+        clip.frame_labels.update({name: v[clip.rows] for name, v in labels.items()})
+    if not outcome.clips:
+        longest = max(map(len, runs), default=0)
+        outcome.skipped = f"no picture could be read of {len(paths)}"
+        if longest:
+            outcome.skipped = plan.lengths.too_short(longest)
+    return outcome
 
 
 def _pictures(folder: StrPath) -> tuple[dict[int, str], list[str]]:
-    """Pictures by frame number (from 0), in order, and those that have none."""
+    """Pictures by frame number (from 0), in order, and those without one."""
     paths, strange = {}, []
     for path in sorted(files_in(folder), key=natural_key):
         number = frame_number(os.path.basename(path), SUFFIXES)
@@ -295,7 +266,7 @@ def _labels(
     numbers: NDArray[np.integer],
     notes: list[str],
 ) -> dict[str, NDArray[Any]]:
-    """Labels of the frames with the given numbers."""
+    """Labels of the frames with the given numbers, from the annotation of one kind."""
     table = np.empty((0, columns_of(kind, names)))
     if path is not None:
         try:

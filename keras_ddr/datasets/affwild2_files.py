@@ -1,4 +1,4 @@
-"""What belongs together in a copy of Aff-Wild2, and what its text files hold."""
+"""Files of Aff-Wild2 that belong together, and the content of its text files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from keras_ddr.datasets.annotations import bad_lines, mark
-from keras_ddr.datasets.layouts import (
+from keras_ddr.datasets.annotations import bad_lines, mark, text_lines
+from keras_ddr.datasets.folders import (
     frame_number,
     id_of,
     only_one,
     same_content,
     several,
     split_side,
-    text_lines,
     walk_folders,
 )
 from keras_ddr.errors import InputError
@@ -56,14 +55,14 @@ def find_people(root: StrPath) -> dict[str, list[str]]:
     """List the folders of pictures.
 
     Args:
-        root: see `affwild2.prepare`.
+        root: As in `affwild2.prepare`.
 
     Returns:
-        Dict name of the folder -> its paths (more than one where copies are nested),
-        in natural order.
+        Name of the folder -> its paths (more than one where copies are nested), in
+        natural order.
 
     Raises:
-        InputError: there is none.
+        InputError: There is none.
     """
     root = Path(root)
     if not root.is_dir():
@@ -96,12 +95,12 @@ def find_annotations(
     """List the annotations by what they hold.
 
     Args:
-        root: see `affwild2.prepare`.
-        people: dict of `find_people`.
+        root: As in `affwild2.prepare`.
+        people: As of `find_people`.
 
     Returns:
-        Dict kind ("va", "expression", "au") -> dict name -> list of (path, columns);
-        and a list of remarks on files of someone's name that hold none of these.
+        Kind ("va", "expression", "au") -> name -> list of (path, columns); and a list
+        of remarks on files of someone's name that hold none of these.
     """
     found: _Annotations = {}
     remarks = []
@@ -126,17 +125,17 @@ def find_annotations(
 
 
 def read_header(path: StrPath) -> tuple[str, list[str]]:
-    """Read what an annotation holds.
+    """Read the header of an annotation.
 
     Args:
-        path: text file.
+        path: Text file.
 
     Returns:
-        kind ("va", "expression", "au"), and the names of its columns or, of
+        Kind ("va", "expression", "au"), and the names of its columns or, of
         expressions, classes.
 
     Raises:
-        InputError: it holds none of these.
+        InputError: It holds none of these.
     """
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
@@ -166,7 +165,7 @@ def match(
     """Give people their annotations.
 
     Returns:
-        Dict kind -> columns; dict person -> dict kind -> path; and remarks.
+        Kind -> columns; person -> kind -> path; and remarks.
     """
     columns: dict[str, list[str]] = {}
     first: dict[str, str] = {}
@@ -182,7 +181,7 @@ def match(
             owner = key
             if key not in people:
                 others = alone.get(key, [])
-                # What the mere name means is clear where there is one person only.
+                # The mere name is clear where there is one person only.
                 if len(others) != 1 or others[0] in files:
                     (unclear if others else orphans).append(candidates[0][0])
                     continue
@@ -194,7 +193,8 @@ def match(
                 twice.append(f"{problem}; their labels are left out")
                 continue
             names = candidates[0][1]
-            kind_columns = columns.setdefault(kind, _canonical(kind, names))
+            wanted = _VALENCE_AROUSAL if kind == "va" else names
+            kind_columns = columns.setdefault(kind, list(wanted))
             first.setdefault(kind, path)
             if not _agree(kind, names, kind_columns):
                 raise InputError(
@@ -217,10 +217,6 @@ def match(
     return columns, chosen, remarks
 
 
-def _canonical(kind: str, names: list[str]) -> list[str]:
-    return list(_VALENCE_AROUSAL) if kind == "va" else list(names)
-
-
 def _agree(kind: str, names: list[str], others: list[str]) -> bool:
     # Classes are numbered by their order; columns have their names.
     if kind == "expression":
@@ -238,20 +234,20 @@ def read_annotation(
 ) -> tuple[NDArray[np.float64], str]:
     """Read an annotation.
 
-    Commas with or without blanks, Windows line ends, a byte order mark and blank lines
-    at the end are all taken.
+    Commas with or without blanks, line ends of Windows, a byte order mark and blank
+    lines at the end are all taken.
 
     Args:
-        path: text file with a header.
+        path: Text file with a header.
         kind: "va", "expression" or "au".
-        names: the columns that are wanted; of expressions, the classes.
+        names: Columns that are wanted; of expressions, the classes.
 
     Returns:
-        (rows, columns) float64, in the order of `names`; row k is frame k + 1 of the
-        files. NaN where missing. And what is wrong, naming file and line, or "".
+        (rows, columns) float64, in the order of `names`, NaN where missing; row k is
+        frame k + 1 of the files. And the problem, naming file and line, or "".
 
     Raises:
-        InputError: it cannot be read, or is of another kind.
+        InputError: It cannot be read, or is of another kind.
     """
     found, header = read_header(path)
     lines = text_lines(path)[1:]
@@ -266,8 +262,8 @@ def read_annotation(
             values = [float(text) for text in line.replace(",", " ").split()]
             if len(values) != width:
                 raise ValueError(line)
-            read = mark if kind == "va" else lambda value: _class(value, top)
-            table[row] = [read(values[place]) for place in order]
+            value_of = mark if kind == "va" else lambda value: _class(value, top)
+            table[row] = [value_of(values[column]) for column in order]
         except (ValueError, OverflowError):
             bad.append((row + 2, line))
     if not lines:

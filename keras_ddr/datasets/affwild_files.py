@@ -1,17 +1,16 @@
-"""What belongs together in a copy of Aff-Wild: videos, boxes and annotations."""
+"""Files of Aff-Wild that belong together: videos, boxes and annotations."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from keras_ddr.datasets import parts
-from keras_ddr.datasets.layouts import (
+from keras_ddr.datasets.folders import (
     files_in,
     frame_number,
     id_of,
@@ -22,6 +21,7 @@ from keras_ddr.datasets.layouts import (
     split_side,
     walk_folders,
 )
+from keras_ddr.datasets.parts import Source, fingerprint
 from keras_ddr.errors import InputError
 from keras_ddr.files import natural_key
 from keras_ddr.media.video import SUFFIXES
@@ -58,20 +58,19 @@ class _Found:
         return [*self.boxes.get(key, []), *sum(self.marks_of(key).values(), [])][0]
 
 
-def find_sources(root: StrPath) -> tuple[list[parts.Source], list[str]]:
+def find_sources(root: StrPath) -> tuple[list[Source], list[str]]:
     """List the videos, or their people, with all that belongs to them.
 
     Args:
-        root: see `affwild.prepare`.
+        root: As in `affwild.prepare`.
 
     Returns:
-        List of `parts.Source` in natural order, and a list of remarks for the user.
-        `details` of a source holds "boxes" (folder or None), "marks" (kind -> file),
-        "side" ("", "left" or "right"), "problem" (why it cannot be read, or "") and
-        "notes".
+        List of `Source` in natural order, and a list of remarks for the user. `details`
+        of a source holds "boxes" (folder or None), "marks" (kind -> file), "side" ("",
+        "left" or "right"), "problem" (why it cannot be read, or "") and "notes".
 
     Raises:
-        InputError: there is no video.
+        InputError: There is no video.
     """
     root = Path(root)
     if not root.is_dir():
@@ -88,16 +87,11 @@ def find_sources(root: StrPath) -> tuple[list[parts.Source], list[str]]:
         path, problem = only_one(paths, "videos", same_content)
         name = os.path.relpath(paths[0], root).replace(os.sep, "/")
         if problem:
-            # Whose boxes these are cannot be known.
-            details: dict[str, Any] = {
-                "boxes": None,
-                "marks": {},
-                "side": "",
-                "notes": [],
-            }
-            details["problem"] = problem
-            stamp = parts.fingerprint(paths)
-            sources.append(parts.Source(name, path, stamp, name, details=details))
+            # Nobody knows which of the videos its boxes are of.
+            details = _details(problem=problem)
+            sources.append(
+                Source(name, path, fingerprint(paths), name, details=details)
+            )
             continue
         chosen, left_out = _joined(people[key])
         unclear += [found.first_file(key + _tail(side)) for side in left_out]
@@ -148,14 +142,7 @@ def _people_of(found: _Found) -> tuple[dict[str, _People], list[str]]:
 
 
 def _joined(people: _People) -> tuple[_People, list[str]]:
-    """Decide what files under the mere name of a video mean beside those of a side.
-
-    Args:
-        people: side -> (boxes, annotations) of one video.
-
-    Returns:
-        The same for those to be read, and the sides left out.
-    """
+    """Decide whose the files without a side are; also the sides left out."""
     people = dict(people) or {"": ([], {})}
     sides = [side for side in people if side]
     if not sides or "" not in people:
@@ -181,7 +168,7 @@ def _source(
     side: str,
     boxes: list[str],
     marks: Mapping[str, list[str]],
-) -> parts.Source:
+) -> Source:
     problem, notes, chosen = "", [], {}
     folder = None
     if boxes:
@@ -193,23 +180,28 @@ def _source(
         else:
             chosen[kind] = file
     used = [path, *chosen.values(), *files_in(folder)]
-    return parts.Source(
-        name,
-        path,
-        parts.fingerprint(used),
-        group,
-        details={
-            "boxes": folder,
-            "marks": chosen,
-            "side": side,
-            "problem": problem,
-            "notes": notes,
-        },
-    )
+    details = _details(folder, chosen, side, problem, notes)
+    return Source(name, path, fingerprint(used), group, details=details)
+
+
+def _details(
+    boxes: str | None = None,
+    marks: Mapping[str, str] | None = None,
+    side: str = "",
+    problem: str = "",
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    return {
+        "boxes": boxes,
+        "marks": marks or {},
+        "side": side,
+        "problem": problem,
+        "notes": notes,
+    }
 
 
 def _remarks(
-    root: Path, sources: list[parts.Source], orphans: list[str], unclear: list[str]
+    root: Path, sources: list[Source], orphans: list[str], unclear: list[str]
 ) -> list[str]:
     remarks = []
     if orphans:
@@ -221,22 +213,20 @@ def _remarks(
             f"{several(unclear)}: could be of the left or the right person of the "
             "video, so this is left out"
         )
-    sources = [source for source in sources if not source.details["problem"]]
-    bare = [source.name for source in sources if not source.details["boxes"]]
-    if bare:
+    about = {s.name: s.details for s in sources if not s.details["problem"]}
+    if bare := [name for name, a in about.items() if not a["boxes"]]:
         remarks.append(f"{several(bare)}: no boxes, so the faces are searched for")
-    if not any(source.details["marks"] for source in sources):
+    if not any(a["marks"] for a in about.values()):
         remarks.append(
             f"{root}: no annotations were found for the videos (looked for valence/ID"
             ".txt and arousal/ID.txt), so valence and arousal are NaN"
         )
         return remarks
+    silent = {name: a["marks"] for name, a in about.items() if not a["notes"]}
     bare = [
-        source.name
-        for source in sources
-        if not source.details["marks"]
-        and not source.details["notes"]
-        and "test" not in source.name.lower().split("/")[:-1]
+        name
+        for name, marks in silent.items()
+        if not marks and "test" not in name.lower().split("/")[:-1]
     ]
     if bare:
         remarks.append(
@@ -244,14 +234,7 @@ def _remarks(
         )
     for kind in KINDS:
         # A video may have one of the two.
-        bare = [
-            source.name
-            for source in sources
-            if source.details["marks"]
-            and kind not in source.details["marks"]
-            and not source.details["notes"]
-        ]
-        if bare:
+        if bare := [n for n, marks in silent.items() if marks and kind not in marks]:
             remarks.append(
                 f"{several(bare)}: no annotations of {kind}, so its {kind} is NaN"
             )

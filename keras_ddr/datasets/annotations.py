@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.datasets.layouts import text_lines
+from keras_ddr.errors import InputError
+from keras_ddr.files import read_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["align", "bad_lines", "mark", "read_annotation"]
+__all__ = ["align", "bad_lines", "mark", "read_annotation", "text_lines"]
 
-# Annotations that are shorter than the video by more than so many lines may be counted
-# in another way.
+# Annotations that lack more lines than this may be counted in another way.
 _NEAR = 5
 _MISSING = -5
 
@@ -30,14 +30,14 @@ def read_annotation(path: StrPath) -> tuple[NDArray[np.float64], str]:
     lines at the end are taken as well.
 
     Args:
-        path: file.
+        path: Text file.
 
     Returns:
         (N,) float64 in [-1, 1], NaN where the data set says that there is none (-5);
-        and what is wrong, naming file and line, or "".
+        and the problem, naming file and line, or "".
 
     Raises:
-        InputError: it cannot be read.
+        InputError: It cannot be read.
     """
     lines = text_lines(path)
     header = int(bool(lines) and _is_header(lines[0]))
@@ -65,7 +65,7 @@ def mark(value: float) -> float:
     """A valence or arousal as it is stored: NaN for "none", clipped to [-1, 1].
 
     Raises:
-        ValueError: it is out of range by more than rounding.
+        ValueError: It is out of range by more than rounding.
     """
     if np.isnan(value) or value == _MISSING:
         return np.nan
@@ -75,11 +75,11 @@ def mark(value: float) -> float:
 
 
 def bad_lines(path: StrPath, bad: Sequence[tuple[int, str]]) -> str:
-    """Say which lines of a file could not be used, or "".
+    """Lines of a file that could not be used, as a note, or "".
 
     Args:
-        path: file.
-        bad: list of (line number from 1, line).
+        path: Text file.
+        bad: List of (line number from 1, line).
     """
     if not bad:
         return ""
@@ -101,14 +101,14 @@ def align(
     at most 5 fewer, or reach the last box.
 
     Args:
-        count: number of lines.
-        frames: number of frames of the video.
-        with_file: sorted numbers of the frames (from 0) that have a box file.
-        with_box: of them, those whose file holds a box.
+        count: Number of lines.
+        frames: Number of frames of the video.
+        with_file: Sorted numbers of the frames (from 0) that have a box file.
+        with_box: Those of them whose file holds a box.
 
     Returns:
-        (count,) frame numbers, or None where nothing fits; and the rule in words, or ""
-        where there is a line for each frame.
+        (count,) frame numbers, or `None` where nothing fits; and the rule in words, or
+        "" where there is a line for each frame.
 
     Example:
         >>> align(3, 5, [0, 2, 4], [0, 2, 4])
@@ -124,3 +124,17 @@ def align(
     if count and (count >= min(frames - _NEAR, last)):
         return every, "taken as one a frame"
     return None, "which fits neither, so it is left out (NaN)"
+
+
+def text_lines(path: StrPath) -> list[str]:
+    """Lines of a text file, without a byte order mark and blank lines at its end.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        text = read_text(path, encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    # Any line end is "\n" here.
+    return text.rstrip().split("\n") if text.strip() else []

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.arguments import check_seed, check_whole
+from keras_ddr.arguments import check_whole
 from keras_ddr.data.format import SPLITS
 from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
-from keras_ddr.data.splits import assign_splits, checked_shares, split_counts
+from keras_ddr.data.splits import assign_splits, split_counts
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.mnist import DIGIT, LICENCE, existing, load_digits, unpacked
+from keras_ddr.datasets.option_fields import Offer
+from keras_ddr.datasets.splits import Splits
 from keras_ddr.errors import InputError, reason_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CANVAS",
     "EXTENT",
+    "OFFER",
     "SPEED",
     "generate",
     "load_digits",
@@ -41,6 +44,12 @@ __all__ = [
     "trajectory",
 ]
 
+OFFER = Offer(
+    "moving MNIST",
+    unused=("persons", "labels"),
+    defaults={"shares": (0.8, 0.1, 0.1)},
+)
+"""Options of `prepare`."""
 CANVAS = 64
 """Height and width of a frame, in pixels."""
 EXTENT = CANVAS - DIGIT
@@ -59,8 +68,7 @@ def prepare(
     sequences: int | None = None,
     length: int = _LENGTH,
     digits: int = _DIGITS,
-    seed: int = 0,
-    splits: ArrayLike = (0.8, 0.1, 0.1),
+    splits: Splits = Splits(),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FrameStore:
@@ -82,34 +90,33 @@ def prepare(
     nearest whole pixel.
 
     Args:
-        store_path: folder to make.
-        source: path of `mnist_test_seq.npy`; or of an idx file of MNIST images
+        store_path: Folder to make.
+        source: Path of `mnist_test_seq.npy`; or of an idx file of MNIST images
             (`train-images-idx3-ubyte` or the like, also gzipped), with its labels
             file beside it; or of a folder with such files, of which train and t10k
             are joined; or "keras" for the 70,000 digits that Keras downloads.
-        sequences: how many to make, at least 3; default 10,000. Of the published
-            file the first ones are taken; default all.
-        length: frames of a generated sequence, at least 2.
-        digits: number of digits in a generated sequence, 1 to 3.
-        seed: of the split and of all that is random in a sequence.
-        splits: shares of the sequences, and of the digit images, for train, val and
-            test.
-        overwrite: replace a store that exists.
-        progress: called as progress(done, total) with numbers of sequences.
+        sequences: Number of sequences, at least 3; by default 10,000. From the
+            published file the first ones are taken, by default all.
+        length: Frames of a generated sequence, at least 2.
+        digits: Number of digits in a generated sequence, 1 to 3.
+        splits: Shares of the sequences, and of the digit images, for train, val and
+            test, and the seed of all that is random.
+        overwrite: Whether to replace a store that exists.
+        progress: Called as progress(done, total) with numbers of sequences.
 
     Returns:
         The `FrameStore`.
 
     Raises:
-        InputError: if the source is missing, damaged or something else, an argument
+        InputError: The source is missing, damaged or something else, an argument
             cannot be used, or the store exists.
     """
     if sequences is not None:
         check_whole(3, sequences=sequences)
     check_whole(2, length=length)
     check_whole(most=3, digits=digits)
-    check_seed(seed=seed)
-    shares = checked_shares(splits).tolist()
+    splits = OFFER.settle(splits)
+    shares, seed = splits.shares, splits.seed
     check_target(store_path, overwrite)
     arguments = {"source": str(source), "length": length, "digits": digits}
     if _is_published(source):
@@ -142,7 +149,7 @@ def prepare(
         dataset="moving_mnist",
         frame_shape=(CANVAS, CANVAS, 1),
         labels=labels,
-        arguments={**arguments, "sequences": number, "splits": shares},
+        arguments={**arguments, "sequences": number, **OFFER.noted(splits)},
         seed=seed,
         licence=LICENCE,
         overwrite=overwrite,

@@ -1,4 +1,4 @@
-"""Parts: what was read from one source, in a folder of its own until all are there."""
+"""Parts: the frames of one source, in a folder of its own until all parts are there."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
-from keras_ddr.errors import InputError
+from keras_ddr.data.labels import CROP_LABELS
+from keras_ddr.errors import InputError, reason_of
 from keras_ddr.files import NO_SPACE, locked
 from keras_ddr.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.datasets.cropping import Cropping
+    from keras_ddr.datasets.detection import Detection
+    from keras_ddr.datasets.lengths import Lengths
+    from keras_ddr.faces.boxes import Face
+    from keras_ddr.media.video import Video
     from keras_ddr.typing import ImageShape, StrPath
 
-    Read: TypeAlias = "Callable[[Source, Mapping[str, Any], Spool], Reading]"
+    Reader: TypeAlias = "Callable[[Source, Any, Spool], Outcome]"
 
-__all__ = ["Clip", "Reading", "Source", "Spool", "fingerprint"]
+__all__ = ["Clip", "Crop", "Outcome", "Plan", "Source", "Spool", "fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,12 @@ class Source:
     """Something that sequences are cut from.
 
     Attributes:
-        name: unique; it stays with the sequences as their `source`.
-        path: file or folder.
-        stamp: what changes when the source does; see `fingerprint`.
-        group: sources of one group go to one split; default each its own.
-        person: who is shown, or "".
-        details: whatever else the reading needs; plain values.
+        name: Unique; it stays with the sequences as their `source`.
+        path: File or folder.
+        stamp: Text that changes when the source does; see `fingerprint`.
+        group: Sources of one group go to one split; default each its own.
+        person: Who is shown, or "".
+        details: Whatever else its reader needs; plain values.
     """
 
     name: str
@@ -50,35 +56,81 @@ class Source:
     details: Any = None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a source is read.
+
+    Attributes:
+        cropping: How frames are cut out.
+        lengths: How they are divided into sequences.
+        detection: How faces are found; `None` where none are searched for.
+    """
+
+    cropping: Cropping
+    lengths: Lengths
+    detection: Detection | None = None
+
+
+class Crop(NamedTuple):
+    """A frame in the spool, and where in its source it is from.
+
+    Attributes:
+        row: Its number in the spool.
+        number: Of the frame in its source, from 0.
+        time: Seconds from the beginning of the source, or NaN.
+        face: The `Face` that it shows, or `None`.
+    """
+
+    row: int
+    number: int
+    time: float
+    face: Face | None
+
+
 @dataclass
 class Clip:
     """A sequence found in a source.
 
     Attributes:
-        rows: (T,) the frames, as `Spool.add` numbered them.
-        frame_labels: label name -> array (T,).
-        name: added to the name of the source where it gives several people.
+        rows: (T,) the frames, by their numbers in the spool.
+        frame_labels: Label name -> array (T,).
+        name: Added to the name of the source where it gives several people.
     """
 
     rows: NDArray[np.integer]
     frame_labels: dict[str, NDArray[Any]]
     name: str = ""
 
+    @classmethod
+    def of_crops(cls, crops: Iterable[Crop], name: str = "") -> Self:
+        """The sequence of some crops, with the labels that say where they are from."""
+        rows, numbers, times, faces = zip(*crops, strict=True)
+        labels: dict[str, NDArray[Any]] = {
+            "source_frame": np.array(numbers, np.int64),
+            "time": np.array(times, np.float64),
+        }
+        if faces[0] is not None:
+            columns = np.array([face.numbers for face in faces], np.float32).T
+            labels.update(zip(CROP_LABELS, columns, strict=True))
+        return cls(np.array(rows, np.int64), labels, name)
+
 
 @dataclass
-class Reading:
-    """What came of reading a source.
+class Outcome:
+    """What came of a source.
 
     Attributes:
-        clips: list of `Clip`.
-        frames_read: frames that were looked at.
-        frames_found: of them, frames that show what was looked for.
-        skipped: why there is no sequence, or "".
-        notes: what else its owner should know, or "".
-        frames_declared: frames that its header promises, or None.
-        frames_broken: frames that could not be decoded.
-        failed: whether it could not be read to its end, so that another run tries it
+        clips: List of `Clip`.
+        frames_read: Frames that were looked at.
+        frames_found: Of them, frames that show what was looked for.
+        skipped: Why there is no sequence, or "".
+        notes: What else its owner should know, or "".
+        frames_declared: Frames that its header promises, or `None`.
+        frames_broken: Frames that could not be decoded.
+        failed: Whether it could not be read to its end, so that another run tries it
             again; set by the pipeline.
+        lengths: Numbers of frames of the clips; set by the pipeline.
+        names: Names of the clips; set by the pipeline.
     """
 
     clips: list[Clip] = field(default_factory=list)
@@ -89,25 +141,48 @@ class Reading:
     frames_declared: int | None = None
     frames_broken: int = 0
     failed: bool = False
+    lengths: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_video(cls, video: Video, clips: list[Clip], found: int) -> Self:
+        """That of a video that was read to its end."""
+        return cls(
+            clips=clips,
+            frames_read=video.read,
+            frames_found=found,
+            notes=video.summary(),
+            frames_declared=video.declared,
+            frames_broken=video.broken,
+        )
 
 
 class Spool:
-    """Crops on their way to the disk, so that a source may be longer than memory."""
+    """Frames on their way to the disk, so that a source may be longer than memory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.failed = False
         self._file = file
-        self._shape: tuple[int, ...] | None = None
+        self._shape: tuple[int, ...] = (1, 1, 1)
         self._count = 0
 
-    def add(self, image: NDArray[np.uint8]) -> int:
+    def add(
+        self,
+        image: NDArray[np.uint8],
+        number: int,
+        time: float = np.nan,
+        face: Face | None = None,
+    ) -> Crop:
         """Write one frame.
 
         Args:
             image: uint8 (H, W, C), of one shape within a source.
+            number: Of the frame in its source, from 0.
+            time: Seconds, or NaN.
+            face: The face that was cut out, or `None`.
 
         Returns:
-            Its number, from 0.
+            The `Crop`.
         """
         try:
             self._file.write(np.ascontiguousarray(image).data)
@@ -116,19 +191,19 @@ class Spool:
             raise
         self._shape = image.shape
         self._count += 1
-        return self._count - 1
+        return Crop(self._count - 1, number, time, face)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(T, H, W, C) of what was written."""
-        return (self._count, *(self._shape or (1, 1, 1)))
+        """(T, H, W, C) of the frames that were written."""
+        return (self._count, *self._shape)
 
 
 def fingerprint(paths: Iterable[StrPath]) -> str:
     """Sizes and times of change of files, as a short text.
 
     Args:
-        paths: iterable of files; those that are missing count as such.
+        paths: Iterable of files; missing ones count as such.
 
     Returns:
         Hexadecimal digits.
@@ -170,29 +245,31 @@ def parts_folder(store_path: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def key_of(
-    source: Source, read: Read, options: Mapping[str, Any], frame_shape: ImageShape
-) -> str:
-    """Name of a part: other for another source, other options or another version."""
+def key_of(source: Source, reader: Reader, plan: Any, frame_shape: ImageShape) -> str:
+    """Name of a part: other for another source, another plan or another version."""
     about = [
         __version__,
-        f"{read.__module__}.{read.__qualname__}",
-        options,
+        f"{reader.__module__}.{reader.__qualname__}",
+        plan,
         list(frame_shape),
-        asdict(source),
+        source,
     ]
-    text = json.dumps(about, sort_keys=True, default=str)
+    text = json.dumps(about, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def work(
-    read: Read, source: Source, options: Mapping[str, Any], folder: StrPath
-) -> Reading | None:
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) else str(value)  # type: ignore[arg-type]
+
+
+def write_part(
+    reader: Reader, source: Source, plan: Any, folder: StrPath
+) -> Outcome | None:
     """Read one source into a part, in whatever process.
 
     Returns:
-        None, or a `Reading` where nothing was kept because the source is broken: it is
-        tried again the next time.
+        None, or an `Outcome` where nothing was kept because the source is broken: the
+        next run tries it again.
     """
     folder = Path(folder)
     temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
@@ -200,28 +277,24 @@ def work(
         temporary.mkdir(parents=True)
         with open(temporary / "frames.bin", "wb") as file:
             spool = Spool(file)
-            reading = _try(read, source, options, spool)
-        if reading.failed:
-            return reading
-        arrays: dict[str, Any] = {}
-        for number, clip in enumerate(reading.clips):
-            arrays[f"{number}/rows"] = np.asarray(clip.rows, np.int64)
-            for label, values in clip.frame_labels.items():
-                arrays[f"{number}/label/{label}"] = np.asarray(values)
-        np.savez(temporary / "clips.npz", **arrays)
-        about = {
-            "shape": spool.shape,
-            "names": [clip.name for clip in reading.clips],
-            "lengths": [len(clip.rows) for clip in reading.clips],
-            **{
-                name: getattr(reading, name)
-                for name in Summary.__dataclass_fields__
-                if name not in ("names", "lengths")
-            },
+            outcome = _read(reader, source, plan, spool)
+        if outcome.failed:
+            return outcome
+        clips = outcome.clips
+        labels = clips[0].frame_labels if clips else {}
+        arrays: dict[str, Any] = {
+            f"label/{name}": np.concatenate([c.frame_labels[name] for c in clips])
+            for name in labels
         }
+        arrays["rows"] = np.concatenate([[], *(c.rows for c in clips)]).astype(np.int64)
+        np.savez(temporary / "clips.npz", **arrays)
+        about = asdict(replace(outcome, clips=[]))
+        about["lengths"] = [len(clip.rows) for clip in clips]
+        about["names"] = [clip.name for clip in clips]
+        about["shape"] = spool.shape
         (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
         for path in temporary.iterdir():
-            # A part that is there is not looked into again: also after a power cut.
+            # Later runs trust a part unseen, also after a power cut.
             with open(path, "rb+") as written:
                 os.fsync(written.fileno())
         try:
@@ -235,14 +308,12 @@ def work(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _try(
-    read: Read, source: Source, options: Mapping[str, Any], spool: Spool
-) -> Reading:
-    """Read a source; what is wrong with it becomes the reason to skip it."""
+def _read(reader: Reader, source: Source, plan: Any, spool: Spool) -> Outcome:
+    """Read a source; an error of the source becomes the reason to skip it."""
     try:
-        return read(source, options, spool)
+        return reader(source, plan, spool)
     except OSError as error:
-        # Of our own files, which concern all sources.
+        # A full disk concerns all sources.
         if error.errno in NO_SPACE or spool.failed:
             raise
         reason = f"{error.filename or source.path}: {error.strerror}"
@@ -252,9 +323,9 @@ def _try(
         reason = f"{source.path}: needs more memory than there is"
     # A decoder may raise anything on a broken file, which must not cost the others.
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        reason = f"{source.path}: cannot be read ({text[:300]})"
-    return Reading(skipped=reason, failed=True)
+        text = f"{type(error).__name__}: {reason_of(error)}"
+        reason = f"{source.path}: cannot be read ({text})"
+    return Outcome(skipped=reason, failed=True)
 
 
 def remove_parts(folder: Path) -> None:
@@ -269,11 +340,7 @@ def remove_parts(folder: Path) -> None:
 
 
 def remove_begun(folder: Path) -> set[str]:
-    """Remove what unfinished readings left in the folder of the parts.
-
-    Returns:
-        Names of the parts that they were to become.
-    """
+    """Remove unfinished parts; returns the names that they were to have."""
     found = set()
     for path in list(folder.iterdir()):
         name, mark, _ = path.name.partition(".tmp-")
@@ -283,46 +350,33 @@ def remove_begun(folder: Path) -> set[str]:
     return found
 
 
-@dataclass
-class Summary:
-    """What must be known of all parts at once; see `Reading`."""
-
-    lengths: list[int]
-    names: list[str]
-    frames_declared: int | None
-    frames_read: int
-    frames_broken: int
-    frames_found: int
-    skipped: str
-    notes: str
-
-    @classmethod
-    def of(cls, folder: Path, skipped: Reading | None) -> Self:
-        """That of a part, or of a reading that gave none."""
-        if skipped is not None:
-            about = {**asdict(skipped), "lengths": [], "names": []}
-        else:
-            about = json.loads((folder / "part.json").read_text(encoding="utf-8"))
-        return cls(**{name: about[name] for name in cls.__dataclass_fields__})
+def outcome_of(folder: Path) -> Outcome:
+    """The outcome of a part, its clips left on the disk."""
+    about = _about(folder)
+    del about["shape"]
+    return Outcome(**about)
 
 
-def clips_of(folder: Path, names: list[str]) -> Iterator[Clip]:
-    """The clips of a part."""
+def clips_of(folder: Path) -> Iterator[tuple[Clip, NDArray[np.uint8]]]:
+    """The clips of a part and their frames (T, H, W, C), one after the other."""
+    about = _about(folder)
+    pixels = np.memmap(folder / "frames.bin", np.uint8, "r", shape=(*about["shape"],))
     with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
-        members: dict[str, list[str]] = {}
-        for key in arrays.files:
-            number, _, label = key.partition("/label/")
-            if label:
-                members.setdefault(number, []).append(label)
-        for position, name in enumerate(names):
-            labels = {
-                label: arrays[f"{position}/label/{label}"]
-                for label in members.get(str(position), [])
-            }
-            yield Clip(arrays[f"{position}/rows"], labels, name)
+        labels = {key[6:]: arrays[key] for key in arrays.files if key != "rows"}
+        all_rows = arrays["rows"]
+    start = 0
+    for name, length in zip(about["names"], about["lengths"], strict=True):
+        part = slice(start, start + length)
+        rows = all_rows[part]
+        # A slice of the map, where that is possible, is read from the disk only once.
+        whole = length == rows[-1] - rows[0] + 1
+        frames = pixels[rows[0] : rows[-1] + 1] if whole else pixels[rows]
+        yield (
+            Clip(rows, {key: all_[part] for key, all_ in labels.items()}, name),
+            frames,
+        )
+        start += length
 
 
-def pixels_of(folder: Path) -> NDArray[np.uint8]:
-    """The frames of a part `(T, H, W, C)`, as a memory map."""
-    shape = json.loads((folder / "part.json").read_text(encoding="utf-8"))["shape"]
-    return np.memmap(folder / "frames.bin", np.uint8, "r", shape=tuple(shape))
+def _about(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "part.json").read_text(encoding="utf-8"))

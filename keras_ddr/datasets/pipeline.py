@@ -1,10 +1,10 @@
-"""From many files to one store: in parallel, and again where it was interrupted.
+"""Many files become one store: in parallel, and again where it was interrupted.
 
 Every source (a video, a folder of pictures) is read on its own, by any worker, into a
-part: a folder with its crops and their labels beside the store in the making. A part
-appears when it is whole and is found again by whoever runs the same work anew. When all
-parts are there they are joined to the store, in the order of the sources, so that the
-result does not depend on who read what and when.
+part: a folder with its frames and their labels beside the store in the making. A part
+appears when it is whole, and the same work done again finds it. When all parts are
+there they are joined to the store in the order of the sources, so that the result does
+not depend on who read what and when.
 """
 
 from __future__ import annotations
@@ -16,46 +16,40 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
-from keras_ddr.datasets import execution
 from keras_ddr.datasets.parts import (
-    Reading,
+    Outcome,
     Source,
-    Summary,
     clips_of,
     key_of,
+    outcome_of,
     parts_folder,
-    pixels_of,
     remove_begun,
     remove_parts,
-    work,
+    write_part,
 )
+from keras_ddr.datasets.splits import Splits
+from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, replacing, write_table
 from keras_ddr.media.video import SUFFIXES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.datasets.parts import Read
+    from keras_ddr.datasets.parts import Reader
     from keras_ddr.datasets.user_labels import UserLabels
-    from keras_ddr.typing import ImageShape, LabelValue, Progress, StrPath
+    from keras_ddr.typing import ImageShape, LabelValue, StrPath
 
+    _Parts = list[tuple[Source, Outcome]]
 
-__all__ = [
-    "build",
-    "check_new",
-    "report_path",
-]
+__all__ = ["StoreNotes", "build", "report_path"]
 
 _TRIES = 50  # of a fifth of a second each
 _REPORT = (
@@ -71,104 +65,90 @@ _REPORT = (
 )
 
 
+@dataclass(frozen=True)
+class StoreNotes:
+    """What a data set says of its store.
+
+    Attributes:
+        dataset: Name of the data set.
+        frame_shape: (H, W, C) of the frames.
+        labels: Label name -> `Label`, without those of the user.
+        licence: What may be done with the frames.
+        what: What a source is called in messages.
+        arguments: What the store was made with; plain values.
+    """
+
+    dataset: str
+    frame_shape: ImageShape
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    licence: str = ""
+    what: str = "source"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
 def report_path(store_path: StrPath) -> Path:
-    """Where the table of sources of a store is: beside it."""
+    """The table of sources of a store: beside it."""
     store_path = Path(store_path)
     return store_path.with_name(f"{store_path.name}.report.csv")
-
-
-def check_new(store_path: StrPath, overwrite: bool, splits: Sequence[float]) -> None:
-    """Refuse what cannot become a store, before anything is read or downloaded.
-
-    Args:
-        store_path: folder to make.
-        overwrite: replace a store that exists.
-        splits: shares of train, val and test.
-
-    Raises:
-        InputError: the folder exists, or the shares are none.
-    """
-    check_target(Path(store_path), overwrite)
-    assign_splits(["a"], splits)
 
 
 def build(
     store_path: StrPath,
     sources: Sequence[Source],
-    read: Read,
-    options: Mapping[str, Any],
+    reader: Reader,
+    plan: Any,
+    about: StoreNotes,
     *,
-    dataset: str,
-    frame_shape: ImageShape,
-    labels: Mapping[str, Label],
-    what: str = "source",
-    arguments: Mapping[str, Any] | None = None,
-    user_labels: UserLabels | None = None,
-    licence: str = "",
-    seed: int = 0,
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
+    splits: Splits = Splits((0.8, 0.1, 0.1)),
+    work: Work = Work(),
     overwrite: bool = False,
-    workers: int = 0,
-    dask: str | None = None,
-    progress: Progress | None = None,
+    user_labels: UserLabels | None = None,
 ) -> FrameStore:
-    """Read all sources and join what they give to a store.
+    """Read all sources and join their parts to a store.
 
     Args:
-        store_path: folder to make. Beside it `NAME.report.csv` is written, one row a
+        store_path: Folder to make. Beside it `NAME.report.csv` is written, one row a
             source, and while it is being made a hidden folder holds the parts.
-        sources: list of `Source`.
-        read: function (source, options, spool) -> `Reading`, importable by workers.
-            What it raises costs its source only.
-        options: plain dict that `read` gets; parts of other options are not reused.
-        dataset: name of the data set.
-        frame_shape: (H, W, C).
-        labels: label name -> `Label`.
-        what: what a source is called in messages.
-        arguments: noted in the store; default `options`.
-        user_labels: `user_labels.UserLabels` or None.
-        licence: noted in the store.
-        seed: of the split.
-        splits: shares of train, val and test, dealt out by groups and persons.
-        overwrite: replace a store that exists.
-        workers: number of processes, or 0 to work in this one. A script that asks for
-            processes needs the guard `if __name__ == "__main__":`.
-        dask: address of a Dask scheduler to work on instead. Its workers must see the
-            same paths.
-        progress: called as progress(done, total) with numbers of sources.
+        sources: List of `Source`.
+        reader: Function (source, plan, spool) -> `Outcome`, importable by workers. An
+            exception costs its source only.
+        plan: `Plan`, or other plain values that the reader takes; parts made by another
+            plan are not used again.
+        about: Notes for the store.
+        splits: Shares of train, val and test, dealt out by groups and persons.
+        work: Where the work is done.
+        overwrite: Whether to replace a store that exists.
+        user_labels: Labels, persons and splits of a user's table, or `None`.
 
     Returns:
         The `FrameStore`.
 
     Raises:
-        InputError: there is nothing to read, no source gives a sequence, or the store
+        InputError: There is nothing to read, no source gives a sequence, or the store
             cannot be written. Parts that are done stay for the next run.
 
     Warns:
-        UserWarning: once for every source that is skipped or has a note.
+        UserWarning: Once for every source that is skipped or has a note.
     """
     store_path = Path(store_path)
-    check_new(store_path, overwrite, splits)
-    if user_labels is not None:
-        for name in user_labels.info:
-            if name in labels or name in FRAME_LABELS:
-                raise InputError(
-                    f"labels: the column {name!r} has the name of a label that is made "
-                    "here; rename it"
-                )
+    for name in user_labels.info if user_labels is not None else ():
+        if name in about.labels or name in FRAME_LABELS:
+            raise InputError(
+                f"labels: the column {name!r} has the name of a label that is made "
+                "here; rename it"
+            )
     report = _checked_report_path(store_path)
     with parts_folder(store_path) as folder:
-        # Another run may have made it just now.
         check_target(store_path, overwrite)
-        keys = {s.name: key_of(s, read, options, frame_shape) for s in sources}
-        if len(keys) < len(sources):
+        paths = {
+            s.name: folder / key_of(s, reader, plan, about.frame_shape) for s in sources
+        }
+        if len(paths) < len(sources):
             raise ValueError("sources need different names")
         with _one_line(store_path):
-            parts = _read_all(
-                sources, keys, folder, read, options, workers, dask, progress
-            )
+            parts = _read_all(sources, paths, reader, plan, work)
         _tell(parts)
-        if not any(part.lengths for _, part in parts):
+        if not any(outcome.lengths for _, outcome in parts):
             if os.path.lexists(store_path):
                 # The report of the older store stays with it.
                 report = report.with_name(f"{store_path.name}.failed.report.csv")
@@ -176,22 +156,26 @@ def build(
                 _write_report(temporary, parts)
             remove_parts(folder)
             raise InputError(
-                f"{store_path}: no {what} gave a sequence, so no store was made; "
+                f"{store_path}: no {about.what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
             )
-        info, records = _records(parts, folder, keys, labels, user_labels, splits, seed)
+        used = [(source, outcome) for source, outcome in parts if outcome.lengths]
+        labels = dict(about.labels)
+        if user_labels is not None:
+            labels.update(user_labels.info)
+            _warn_of_frames(user_labels, used)
         with _one_line(store_path), replacing(report) as temporary:
-            # First, so that a disk that has no space for it gets no store, either.
+            # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
             store = write_store(
                 store_path,
-                records,
-                dataset=dataset,
-                frame_shape=frame_shape,
-                labels=info,
-                arguments=options if arguments is None else arguments,
-                seed=seed,
-                licence=licence,
+                _records([source for source, _ in used], paths, user_labels, splits),
+                dataset=about.dataset,
+                frame_shape=about.frame_shape,
+                labels=labels,
+                arguments=about.arguments,
+                seed=splits.seed,
+                licence=about.licence,
                 overwrite=overwrite,
             )
         remove_parts(folder)
@@ -200,54 +184,52 @@ def build(
 
 def _read_all(
     sources: Sequence[Source],
-    keys: Mapping[str, str],
-    folder: Path,
-    read: Read,
-    options: Mapping[str, Any],
-    workers: int,
-    dask: str | None,
-    progress: Progress | None,
-) -> list[tuple[Source, Summary]]:
-    """Read what is not read yet; returns (source, summary) for all."""
+    paths: Mapping[str, Path],
+    reader: Reader,
+    plan: Any,
+    work: Work,
+) -> _Parts:
+    """Read the sources that have no part yet; returns (source, outcome) for all."""
     skipped = {}
-    todo = [s for s in sources if not (folder / keys[s.name]).is_dir()]
+    todo = [source for source in sources if not paths[source.name].is_dir()]
     done = len(sources) - len(todo)
-    if done and progress is not None:
-        progress(done, len(sources))
+    if done and work.progress is not None:
+        work.progress(done, len(sources))
 
-    def finished(name: str, reading: Reading | None, problem: str | None) -> None:
+    def finished(name: str, outcome: Outcome | None, problem: str | None) -> None:
         nonlocal done
         done += 1
         if problem is not None:
-            reading = Reading(skipped=problem)
-        elif reading is None and not _appears(folder / keys[name]):
+            outcome = Outcome(skipped=problem)
+        elif outcome is None and not _appears(paths[name]):
             raise InputError(
-                f"dask: its workers wrote no part into {folder}, so they do not see "
-                "the folder of the store; give the store a place that all share"
+                f"dask: its workers wrote no part into {paths[name].parent}, so they "
+                "do not see the folder of the store; give the store a place that all "
+                "share"
             )
-        if reading is not None:
-            skipped[name] = reading
-        if progress is not None:
-            progress(done, len(sources))
+        if outcome is not None:
+            skipped[name] = outcome
+        if work.progress is not None:
+            work.progress(done, len(sources))
 
     def begun(names: Iterable[str]) -> list[str]:
-        found = remove_begun(folder)
-        return [name for name in names if keys[name] in found]
+        names = list(names)
+        found = remove_begun(paths[names[0]].parent) if names else set()
+        return [name for name in names if paths[name].name in found]
 
-    place = Path(execution.place_for(dask, folder))
-    tasks = {s.name: (read, s, options, str(place / keys[s.name])) for s in todo}
-    execution.run(work, tasks, finished, begun, workers, dask)
-    return [
-        (s, Summary.of(folder / keys[s.name], skipped.get(s.name))) for s in sources
-    ]
+    tasks = {
+        s.name: (reader, s, plan, work.path_for_workers(paths[s.name])) for s in todo
+    }
+    work.run(write_part, tasks, finished, begun)
+    return [(s, skipped.get(s.name) or outcome_of(paths[s.name])) for s in sources]
 
 
 def _appears(part: Path) -> bool:
-    """Whether a part is there, or comes: shared disks show it seconds later."""
+    """Whether a part is there, or comes: NFS shows it seconds later."""
     for _ in range(_TRIES):
         if part.is_dir():
             return True
-        os.listdir(part.parent)  # makes some of them look again
+        os.listdir(part.parent)  # makes NFS look again
         time.sleep(0.2)
     return False
 
@@ -270,117 +252,109 @@ def _checked_report_path(store_path: Path) -> Path:
     return path
 
 
-def _write_report(path: Path, parts: list[tuple[Source, Summary]]) -> None:
+def _write_report(path: Path, parts: _Parts) -> None:
     rows = (
         [
             source.name,
-            part.frames_declared,
-            part.frames_read,
-            part.frames_broken,
-            part.frames_found,
-            len(part.lengths),
-            sum(part.lengths),
-            part.skipped,
-            part.notes,
+            outcome.frames_declared,
+            outcome.frames_read,
+            outcome.frames_broken,
+            outcome.frames_found,
+            len(outcome.lengths),
+            sum(outcome.lengths),
+            outcome.skipped,
+            outcome.notes,
         ]
-        for source, part in parts
+        for source, outcome in parts
     )
     write_table(path, itertools.chain([_REPORT], rows))
 
 
-def _tell(parts: list[tuple[Source, Summary]]) -> None:
-    for source, part in parts:
-        for text, verb in ((part.skipped, "skipped: "), (part.notes, "")):
+def _tell(parts: _Parts) -> None:
+    for source, outcome in parts:
+        for text, verb in ((outcome.skipped, "skipped: "), (outcome.notes, "")):
             if text:
-                named = "" if text.startswith(source.path) else f"{source.name}: "
                 # Names may hold line ends.
-                line = " ".join(f"{verb}{named}{text}".split())
+                line = " ".join(f"{verb}{_named(source, text)}".split())
                 warnings.warn(_cut(line), stacklevel=4)
 
 
+def _named(source: Source, text: str) -> str:
+    return text if text.startswith(source.path) else f"{source.name}: {text}"
+
+
 def _cut(line: str) -> str:
-    """The line without what is in the middle of a very long one."""
+    """The line without the middle of a very long one."""
     return line if len(line) <= 1000 else f"{line[:700]} … {line[-250:]}"
 
 
-def _reasons(parts: list[tuple[Source, Summary]]) -> str:
-    reasons = [
-        p.skipped if p.skipped.startswith(s.path) else f"{s.name}: {p.skipped}"
-        for s, p in parts
-        if p.skipped
-    ]
+def _reasons(parts: _Parts) -> str:
+    reasons = [_named(source, part.skipped) for source, part in parts if part.skipped]
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return f"{_cut(reasons[0])}{more}" if reasons else "there is none"
 
 
 def _records(
-    parts: list[tuple[Source, Summary]],
-    folder: Path,
-    keys: Mapping[str, str],
-    labels: Mapping[str, Label],
+    sources: Sequence[Source],
+    paths: Mapping[str, Path],
     user_labels: UserLabels | None,
-    splits: Sequence[float],
-    seed: int,
-) -> tuple[dict[str, Label], Iterator[SequenceRecord]]:
-    """Descriptions of all labels, and the sequences one at a time."""
-    used = [(source, part) for source, part in parts if part.lengths]
-    names = [source.name for source, _ in used]
-    persons = [source.person for source, _ in used]
-    fixed = [""] * len(used)
-    info = dict(labels)
+    splits: Splits,
+) -> Iterator[SequenceRecord]:
+    """The sequences of the parts, one at a time."""
+    names = [source.name for source in sources]
+    persons = [source.person for source in sources]
     if user_labels is not None:
-        info.update(user_labels.info)
-        persons = [
-            user_labels.person(name) or person
-            for name, person in zip(names, persons, strict=True)
-        ]
-        fixed = [user_labels.split(name) for name in names]
-    groups = joined_groups(names, persons, [source.group for source, _ in used])
-    free = [group for group, split in zip(groups, fixed, strict=True) if not split]
-    known = {g: split for g, split in zip(groups, fixed, strict=True) if split}
-    free = [group for group in free if group not in known]
-    dealt = dict(zip(free, assign_splits(free, splits, seed), strict=True))
+        persons = [user_labels.person(s.name) or s.person for s in sources]
+    split_of = _split_of(sources, persons, user_labels, splits)
     titles = _titles(names)
-    if user_labels is not None:
-        _warn_of_frames(user_labels, used)
-
-    def records() -> Iterator[SequenceRecord]:
-        for (source, part), person, group, split in zip(
-            used, persons, groups, fixed, strict=True
-        ):
-            place = folder / keys[source.name]
-            pixels = pixels_of(place)
-            counts: Counter[str] = Counter()
-            for clip in clips_of(place, part.names):
-                counts[clip.name] += 1
-                frame_labels = dict(clip.frame_labels)
-                sequence_labels: dict[str, LabelValue] = {}
-                if user_labels is not None:
-                    sequence_labels, more = user_labels.of(
-                        source.name, frame_labels["source_frame"]
-                    )
-                    frame_labels.update(more)
-                yield SequenceRecord(
-                    name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
-                    frames=_taken(pixels, clip.rows),
-                    split=split or known.get(group) or dealt[group],
-                    person=person,
-                    source=source.name,
-                    labels=sequence_labels,
-                    frame_labels=frame_labels,
+    for source, person in zip(sources, persons, strict=True):
+        counts: Counter[str] = Counter()
+        for clip, frames in clips_of(paths[source.name]):
+            counts[clip.name] += 1
+            frame_labels = clip.frame_labels
+            sequence_labels: dict[str, LabelValue] = {}
+            if user_labels is not None:
+                sequence_labels, more = user_labels.of(
+                    source.name, frame_labels["source_frame"]
                 )
+                frame_labels.update(more)
+            yield SequenceRecord(
+                name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
+                frames=frames,
+                split=split_of[source.name],
+                person=person,
+                source=source.name,
+                labels=sequence_labels,
+                frame_labels=frame_labels,
+            )
 
-    return info, records()
+
+def _split_of(
+    sources: Sequence[Source],
+    persons: Sequence[str],
+    user_labels: UserLabels | None,
+    splits: Splits,
+) -> dict[str, str]:
+    """The split of each source: that of the table for its group, else dealt out."""
+    names = [source.name for source in sources]
+    groups = joined_groups(names, persons, [source.group for source in sources])
+    fixed = [user_labels.split(name) if user_labels else "" for name in names]
+    known = {g: split for g, split in zip(groups, fixed, strict=True) if split}
+    free = [group for group in groups if group not in known]
+    dealt = assign_splits(free, splits.shares, splits.seed)
+    known.update(zip(free, dealt, strict=True))
+    return {
+        name: split or known[group]
+        for name, group, split in zip(names, groups, fixed, strict=True)
+    }
 
 
-def _warn_of_frames(
-    user_labels: UserLabels, used: list[tuple[Source, Summary]]
-) -> None:
+def _warn_of_frames(user_labels: UserLabels, used: _Parts) -> None:
     """Say which labels are for frames that their source has not."""
     beyond = [
         f"{source.name!r} has {total} frames and a label for frame {last}"
-        for source, part in used
-        if (total := part.frames_read + part.frames_broken)
+        for source, outcome in used
+        if (total := outcome.frames_read + outcome.frames_broken)
         <= (last := user_labels.last_frame(source.name))
     ]
     if beyond:
@@ -388,14 +362,8 @@ def _warn_of_frames(
         warnings.warn(
             f"labels: {beyond[0]}{more}; frames count from 0, and these labels are not "
             "used",
-            stacklevel=4,
+            stacklevel=3,
         )
-
-
-def _taken(pixels: NDArray[np.uint8], rows: NDArray[np.integer]) -> NDArray[np.uint8]:
-    if len(rows) == rows[-1] - rows[0] + 1:
-        return pixels[rows[0] : rows[-1] + 1]
-    return pixels[rows]
 
 
 def _titles(names: list[str]) -> dict[str, str]:
@@ -413,7 +381,7 @@ def _titles(names: list[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _one_line(path: Path) -> Iterator[None]:
-    """Turn what the system says of our own files into one line."""
+    """Turn errors about our own files into one line."""
     try:
         yield
     except OSError as error:

@@ -14,9 +14,10 @@ import numpy as np
 
 from keras_ddr.arguments import check_size, check_whole
 from keras_ddr.data.labels import Label
-from keras_ddr.data.splits import checked_shares
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
+from keras_ddr.datasets.option_fields import Offer
+from keras_ddr.datasets.splits import Splits
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "ARM_ANGLES",
     "ATTRIBUTES",
     "LEG_ANGLES",
+    "OFFER",
     "prepare",
     "render",
     "sequences",
@@ -76,6 +78,13 @@ ARM_ANGLES = (15.0, 160.0)
 LEG_ANGLES = (3.0, 70.0)
 """Least and greatest angle of the legs, degrees."""
 
+OFFER = Offer(
+    "puppets",
+    unused=("persons", "labels"),
+    defaults={"shares": (0.7, 0.1, 0.2)},
+)
+"""Options of `prepare`."""
+
 _NAMES = tuple(ATTRIBUTES)
 _INK = np.array([44, 38, 50], np.float32)
 _SHOES = np.array([86, 62, 56], np.float32)
@@ -85,11 +94,10 @@ def prepare(
     store_path: StrPath,
     *,
     identities: int = 300,
-    seed: int = 0,
     size: int = 64,
     arms: int = 12,
     legs: int = 8,
-    splits: ArrayLike = (0.7, 0.1, 0.2),
+    splits: Splits = Splits(),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FrameStore:
@@ -102,27 +110,27 @@ def prepare(
     labels: `skin`, `hair`, `shirt`, `trousers`, 6 classes each.
 
     Args:
-        store_path: folder to make.
-        identities: number of different colourings, 6 to 1296, chosen at random such
+        store_path: Folder to make.
+        identities: Number of different colourings, 6 to 1296, chosen at random such
             that every colour occurs.
-        seed: of that choice and of the split.
-        size: height and width, a multiple of 16.
-        arms: number of arm angles, evenly spaced over `ARM_ANGLES`.
-        legs: number of leg angles, evenly spaced over `LEG_ANGLES`.
-        splits: shares of the identities for train, val and test.
-        overwrite: replace a store that exists.
-        progress: called as progress(done, total) with numbers of identities.
+        size: Height and width in pixels, a multiple of 16.
+        arms: Number of arm angles, evenly spaced over `ARM_ANGLES`.
+        legs: Number of leg angles, evenly spaced over `LEG_ANGLES`.
+        splits: Shares of the identities for train, val and test, and the seed of that
+            choice and of the split.
+        overwrite: Whether to replace a store that exists.
+        progress: Called as progress(done, total) with numbers of identities.
 
     Returns:
         The `FrameStore`.
 
     Raises:
-        InputError: if an argument cannot be used, or the store exists.
+        InputError: An argument cannot be used, or the store exists.
     """
     check_whole(arms=arms, legs=legs)
     check_size(size=size)
-    shares = checked_shares(splits)
-    chosen = choose_identities([6] * 4, identities, shares, seed)
+    splits = OFFER.settle(splits)
+    chosen = choose_identities([6] * 4, identities, splits.shares, splits.seed)
     labels = {
         name: Label("sequence", "categorical", list(classes))
         for name, classes in ATTRIBUTES.items()
@@ -142,9 +150,9 @@ def prepare(
             "size": size,
             "arms": arms,
             "legs": legs,
-            "splits": [float(share) for share in shares],
+            **OFFER.noted(splits),
         },
-        seed=seed,
+        seed=splits.seed,
         licence="Drawn by keras_ddr; free to use.",
         overwrite=overwrite,
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_ddr.data.format import SPLITS
 from keras_ddr.data.labels import Label
-from keras_ddr.datasets.layouts import id_of
+from keras_ddr.datasets.folders import id_of
 from keras_ddr.errors import InputError
 from keras_ddr.files import bounded_lines
 

@@ -1,195 +1,152 @@
-"""Videos of the user: whole frames, their middle, or the faces in them."""
+"""Videos: sequences of faces, or of whole frames."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from keras_ddr.datasets import clips, execution, layouts, options, parts, pipeline
+from keras_ddr.data.place import check_target
+from keras_ddr.datasets.cropping import Cropping
+from keras_ddr.datasets.detection import FACE_LABELS, Detection
+from keras_ddr.datasets.folders import find_files
+from keras_ddr.datasets.lengths import Lengths
+from keras_ddr.datasets.option_fields import Offer
+from keras_ddr.datasets.parts import (
+    Clip,
+    Crop,
+    Outcome,
+    Plan,
+    Source,
+    Spool,
+    fingerprint,
+)
+from keras_ddr.datasets.people import one_at_a_time
+from keras_ddr.datasets.pipeline import StoreNotes, build
+from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.user_labels import read_labels
+from keras_ddr.datasets.work import Work, decoding_threads
 from keras_ddr.errors import InputError
-from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
-from keras_ddr.faces.detector import COLUMNS
 from keras_ddr.faces.sparse import detect_faces
-from keras_ddr.faces.tracking import follow, one_at_a_time
+from keras_ddr.faces.tracking import follow
 from keras_ddr.files import read_text
 from keras_ddr.media.shots import find_shots
 from keras_ddr.media.video import SUFFIXES, Video
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.media.shots import ShotFrame
+    from keras_ddr.faces.boxes import Face
     from keras_ddr.media.video import Frame
-    from keras_ddr.typing import Progress, StrPath, Track
+    from keras_ddr.typing import StrPath
 
-    # As a `Track`, or of frames without faces.
-    _Places: TypeAlias = Sequence[tuple[int, int, float, NDArray[np.float64] | None]]
+__all__ = ["OFFER", "crop_faces", "cut_tracks", "find_videos", "prepare", "read_video"]
 
-__all__ = ["find_videos", "prepare", "read_faces", "read_video"]
+OFFER = Offer(
+    "videos",
+    defaults={
+        "crop": "face",
+        "min_length": 20,
+        "max_length": 450,
+        "shares": (0.8, 0.1, 0.1),
+    },
+)
+"""Options of `prepare`."""
 
 
 def prepare(
     store_path: StrPath,
     source: StrPath | Sequence[StrPath],
     *,
-    crop: str = "face",
-    people: str = "largest",
-    align: str = "box",
-    margin: float = 0.2,
-    size: int = 64,
-    channels: int = 3,
-    fps: float | None = None,
-    cuts: bool = True,
-    min_length: int = 20,
-    max_length: int | None = 450,
-    long: str = "split",
-    max_gap: int = 5,
-    detector_model: StrPath | None = None,
-    detector_size: int = 320,
-    detect_every: int = 4,
-    threshold: float = 0.7,
-    labels: StrPath | None = None,
-    persons: str = "source",
-    splits: Sequence[float] = (0.8, 0.1, 0.1),
-    seed: int = 0,
+    cropping: Cropping = Cropping(),
+    lengths: Lengths = Lengths(),
+    detection: Detection = Detection(),
+    splits: Splits = Splits(),
+    work: Work = Work(),
     overwrite: bool = False,
-    workers: int = 0,
-    dask: str | None = None,
-    progress: Progress | None = None,
 ) -> FrameStore:
     """Make a frame store of videos.
 
-    Cuts and blank frames end a sequence. With `crop="face"` so do the absence of the
-    face for more than `max_gap` frames and a jump of the face by half its width;
+    Cuts and blank frames end a sequence. With `Cropping(crop="face")` so do the absence
+    of the face for more than `max_gap` frames and a jump of the face by half its width;
     frames without the face are left out, and `source_frame` says which frame of the
-    video each one is. Splits go by person where `persons` or `labels` says who it is,
-    else by video.
+    video each one is. Splits go by person where `splits` says who it is, else by video.
 
     Frame labels: `source_frame` (from 0), `time` (seconds, by the time stamps), and
-    with `crop="face"` the box (`face_x`, `face_y`, `face_width`, `face_height`), five
-    landmarks (`right_eye_x`, …), all in pixels of the video, and `detector_score` (NaN
-    on frames whose box is interpolated).
+    with `Cropping(crop="face")` the box (`face_x`, `face_y`, `face_width`,
+    `face_height`), five landmarks (`right_eye_x`, …), all in pixels of the video, and
+    `detector_score` (NaN on frames whose box is interpolated).
 
     Args:
-        store_path: folder to make; beside it the table `NAME.report.csv`.
-        source: a video, a folder that is searched with all its subfolders, a .txt file
+        store_path: Folder to make; beside it the table `NAME.report.csv`.
+        source: A video, a folder that is searched with all its subfolders, a .txt file
             with one path a line ("#" begins a remark), or a list of paths.
-        crop: "face", "center" (the largest square in the middle) or "none" (the whole
-            frame, with black bars where it is not square).
-        people: "largest" keeps one person at any time, the one whose face fills most
-            of the video; "all" makes sequences of everyone.
-        align: "box" cuts a square around the face; "eyes" also turns and scales the
-            picture so that the landmarks come to lie at the same places.
-        margin: added on every side of the face, as share of its longer side.
-        size: height and width of the frames, a multiple of 16.
-        channels: 3, or 1 for grey.
-        fps: keep so many frames a second, chosen by their time stamps; default all.
-        cuts: whether to look for cuts.
-        min_length: sequences of fewer frames are left out.
-        max_length: most frames of a sequence, or None.
-        long: what to do with longer ones: "split", "first" or "thin".
-        max_gap: most frames in a row without the face within a sequence.
-        detector_model: YuNet's ONNX file; default: it is downloaded once.
-        detector_size: longest side of the pictures that are searched, in pixels.
-        detect_every: distance of frames that are searched while all is calm.
-        threshold: least score of a face, 0 to 1.
-        labels: CSV file, see `user_labels.read_labels`.
-        persons: "folder" where every folder right below the source holds the videos
-            of one person, whose name it has: splits go by them, and the equal error
-            rate compares them. `labels` may say otherwise.
-        splits: shares of train, val and test.
-        seed: of the split.
-        overwrite: replace a store that exists.
-        workers: processes, or 0 to work in this one; see `pipeline.build`.
-        dask: address of a Dask scheduler to work on instead.
-        progress: called as progress(done, total) with numbers of videos.
+        cropping: How frames are cut out; by default faces are.
+        lengths: How they are divided into sequences; by default of 20 to 450 frames.
+        detection: How faces are found.
+        splits: Shares of train, val and test, and who is who.
+        work: Where the work is done; its progress counts videos.
+        overwrite: Whether to replace a store that exists.
 
     Returns:
         The `FrameStore`.
 
     Raises:
-        InputError: an argument cannot be used, or no video gives a sequence.
+        InputError: An argument cannot be used, or no video gives a sequence.
 
     Warns:
-        UserWarning: once for every video that is skipped or read in part.
+        UserWarning: Once for every video that is skipped or read in part.
+
+    Example:
+        >>> from keras_ddr.datasets import Cropping, Work, videos
+        >>> videos.prepare(  # doctest: +SKIP
+        ...     "STORE", "VIDEOS", cropping=Cropping(crop="none"), work=Work(workers=4)
+        ... )
     """
-    options.check(
-        crop=crop, people=people, align=align, channels=channels, persons=persons
-    )
-    options.check_numbers(size=size, margin=margin, fps=fps)
-    pipeline.check_new(store_path, overwrite, splits)
-    clips.check_lengths(min_length, max_length, long, max_gap)
-    videos = find_videos(source)
-    if persons == "folder" and not any("/" in name for name, _ in videos):
+    cropping, lengths = OFFER.settle(cropping), OFFER.settle(lengths)
+    splits = OFFER.settle(splits)
+    check_target(store_path, overwrite)
+    found = find_videos(source)
+    if splits.persons == "folder" and not any("/" in name for name, _ in found):
         raise InputError(
             "persons='folder': no video lies in a folder below the one that is read; "
             "give the folder that holds a folder for each person"
         )
     user_labels = None
-    if labels is not None:
-        user_labels = read_labels(labels, [name for name, _ in videos])
-    reading = {
-        "crop": crop,
-        "align": align,
-        "people": people,
-        "margin": float(margin),
-        "size": int(size),
-        "channels": int(channels),
-        "fps": fps,
-        "cuts": bool(cuts),
-        "min_length": min_length,
-        "max_length": max_length,
-        "long": long,
-        "max_gap": max_gap,
-    }
-    info = {}
-    if crop == "face":
-        reading["detector"] = options.detector(
-            detector_model,
-            detector_size,
-            detect_every,
-            threshold,
-            refine=align == "eyes",
-        )
-        info = options.face_labels()
-    return pipeline.build(
+    if splits.labels is not None:
+        user_labels = read_labels(splits.labels, [name for name, _ in found])
+    plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    return build(
         store_path,
         [
-            parts.Source(
+            Source(
                 name,
-                execution.place_for(dask, path),
-                parts.fingerprint([path]),
-                person=layouts.person_of(name, persons),
+                work.path_for_workers(path),
+                fingerprint([path]),
+                person=splits.person_of(name),
             )
-            for name, path in videos
+            for name, path in found
         ],
         read_video,
-        reading,
-        dataset="videos",
-        frame_shape=(int(size), int(size), int(channels)),
-        labels=info,
-        what="video",
-        arguments={
-            **reading,
-            "source": _described(source),
-            "persons": persons,
-            "splits": list(splits),
-        },
-        user_labels=user_labels,
-        licence="Frames of the videos given; their rights and the privacy of those "
-        "shown are the user's to respect.",
-        seed=seed,
+        plan,
+        StoreNotes(
+            "videos",
+            cropping.frame_shape,
+            FACE_LABELS if cropping.of_faces else {},
+            "Frames of the videos given; their rights and the privacy of those shown "
+            "are the user's to respect.",
+            what="video",
+            arguments={
+                "source": [str(path) for path in given],
+                **OFFER.noted(cropping, lengths, splits),
+                **(OFFER.noted(plan.detection) if plan.detection else {}),
+            },
+        ),
         splits=splits,
+        work=work,
         overwrite=overwrite,
-        workers=workers,
-        dask=dask,
-        progress=progress,
+        user_labels=user_labels,
     )
 
 
@@ -197,17 +154,17 @@ def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
     """List the videos that are meant.
 
     Args:
-        source: see `prepare`.
+        source: As in `prepare`.
 
     Returns:
         List of (name, path): names are paths below the folder, with "/", in natural
         order.
 
     Raises:
-        InputError: there is none.
+        InputError: There is none.
 
     Warns:
-        UserWarning: of pictures and other media in a folder, which are left out.
+        UserWarning: Pictures and other media in a folder are left out.
     """
     if not isinstance(source, str | os.PathLike):
         return _named([os.fspath(path) for path in source])
@@ -215,29 +172,34 @@ def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
         raise InputError("source: is empty; give a video, a folder or a list")
     root = Path(source)
     if root.is_dir():
-        return layouts.find_files(
+        return find_files(
             root, SUFFIXES, "video", "give a folder with videos, or name the files"
         )
     if not root.exists():
         raise InputError(f"{root}: no such file or folder")
     if root.suffix.lower() == ".txt":
-        try:
-            lines = read_text(root, encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{root}: cannot be read as a list ({error})") from None
-        lines = [line.strip() for line in lines]
-        paths = [os.path.expanduser(line) for line in lines if line and line[0] != "#"]
-        if not paths:
-            raise InputError(f"{root}: lists no video; give one path a line")
-        paths = [os.path.join(root.parent, path) for path in paths]
-        if not any(map(os.path.lexists, paths)):
-            raise InputError(
-                f"{root}: is read as a list of videos, and none of the {len(paths)} "
-                f"paths in it is there ({paths[0][:200]!r} is first); give one path a "
-                "line, from the list's folder or from the root"
-            )
-        return _named(paths)
+        return _named(_listed(root))
     return [(root.name, str(root))]
+
+
+def _listed(file: Path) -> list[str]:
+    """The paths in a list, from its folder."""
+    try:
+        lines = read_text(file, encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read as a list ({error})") from None
+    lines = [line.strip() for line in lines]
+    paths = [os.path.expanduser(line) for line in lines if line and line[0] != "#"]
+    if not paths:
+        raise InputError(f"{file}: lists no video; give one path a line")
+    paths = [os.path.join(file.parent, path) for path in paths]
+    if not any(map(os.path.lexists, paths)):
+        raise InputError(
+            f"{file}: is read as a list of videos, and none of the {len(paths)} paths "
+            f"in it is there ({paths[0][:200]!r} is first); give one path a line, from "
+            "the list's folder or from the root"
+        )
+    return paths
 
 
 def _named(paths: list[str]) -> list[tuple[str, str]]:
@@ -252,152 +214,109 @@ def _named(paths: list[str]) -> list[tuple[str, str]]:
         try:
             top = os.path.commonpath([os.path.dirname(path) for path in whole])
             names = [os.path.relpath(path, top) for path in whole]
-        except ValueError:  # drives have nothing in common
+        except ValueError:  # drives of Windows have nothing in common
             names = whole
     return [(n.replace(os.sep, "/"), p) for n, p in zip(names, paths, strict=True)]
 
 
-def _described(source: StrPath | Sequence[StrPath]) -> str | list[str]:
-    if isinstance(source, str | os.PathLike):
-        return str(source)
-    return [str(path) for path in source]
-
-
-def read_video(
-    source: parts.Source, reading: Mapping[str, Any], spool: parts.Spool
-) -> parts.Reading:
+def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
     """Read one video into clips.
 
     Args:
-        source: `parts.Source`.
-        reading: dict of options, see `prepare`.
-        spool: `parts.Spool` for the crops.
+        source: The video.
+        plan: How it is read.
+        spool: Takes the frames.
 
     Returns:
-        `parts.Reading`.
+        Its `Outcome`.
     """
-    video = Video(source.path, reading["fps"], options.threads())
-    tracks: Mapping[int, _Places]
-    chosen: Iterable[_Places]
-    if reading["crop"] == "face":
-        faces, found = read_faces(video, reading, spool)
-        tracks, chosen = faces, faces.values()
-        if reading["people"] == "largest":
-            chosen = one_at_a_time(faces, reading["min_length"])
-        several = reading["people"] == "all"
-        missing = "no face was found"
-    else:
-        tracks, found = _read_frames(video, reading, spool)
-        chosen, several, missing = tracks.values(), False, "all frames are blank"
-    result = parts.Reading(
-        frames_declared=video.declared,
-        frames_read=video.read,
-        frames_broken=video.broken,
-        frames_found=found,
-        notes=video.summary(),
-    )
-    result.clips = cut_tracks(chosen, reading, several)
-    if not result.clips:
-        longest = max((len(track) for track in tracks.values()), default=0)
-        hint = " (crop none takes whole frames)" if reading["crop"] == "face" else ""
-        result.skipped = (
-            f"{missing} in {video.read} frames{hint}"
-            if not found
-            else f"the longest sequence has {longest} frames, fewer than min_length "
-            f"{reading['min_length']}"
-            + (f" (counted at fps {reading['fps']:g})" if reading["fps"] else "")
-        )
-    return result
-
-
-def read_faces(
-    video: Iterable[Frame], reading: Mapping[str, Any], spool: parts.Spool
-) -> tuple[dict[int, Track], int]:
-    """Find, follow and crop everyone in a video.
-
-    Args:
-        video: iterable of `Frame`.
-        reading: dict of options.
-        spool: `parts.Spool` for the crops.
-
-    Returns:
-        Dict person -> list of (row of the spool, frame number, time, face (15,)), and
-        the number of frames with a face.
-    """
-    about = reading["detector"]
-    detector = options.make_detector(about)
-    shots = find_shots(video, reading["cuts"])
-    tracks: dict[int, Track] = {}
-    found = 0
-
-    def counted() -> Iterator[tuple[ShotFrame, NDArray[np.float64]]]:
-        nonlocal found
-        for shot, faces in detect_faces(shots, detector, about["every"]):
-            found += int(len(faces) > 0)
-            yield shot, faces
-
-    for sighting in follow(counted(), reading["max_gap"]):
-        frame, face = sighting.frame, sighting.face
-        if not frame.kept:
-            continue
-        if reading["align"] == "eyes":
-            landmarks = face[4:14].reshape(5, 2)
-            image = crop_aligned(
-                frame.image, landmarks, reading["size"], reading["margin"]
+    cropping, lengths = plan.cropping, plan.lengths
+    video = Video(source.path, lengths.fps, decoding_threads())
+    tracks, found = _read_tracks(video, plan, spool)
+    chosen = list(tracks.values())
+    if cropping.of_faces and cropping.people == "largest":
+        chosen = one_at_a_time(tracks, lengths.min_length)
+    several = cropping.of_faces and cropping.people == "all"
+    outcome = Outcome.of_video(video, cut_tracks(chosen, lengths, several), found)
+    if not outcome.clips:
+        outcome.skipped = f"all frames are blank in {video.read} frames"
+        if found:
+            longest = max(map(len, tracks.values()), default=0)
+            outcome.skipped = lengths.too_short(longest)
+        elif cropping.of_faces:
+            outcome.skipped = (
+                f"no face was found in {video.read} frames (crop none takes whole "
+                "frames)"
             )
-        else:
-            image = crop_square(
-                frame.image, face[:4], reading["size"], reading["margin"]
-            )
-        row = spool.add(options.coloured(image, reading["channels"]))
-        track = tracks.setdefault(sighting.person, [])
-        track.append((row, frame.number, frame.time, face))
+    return outcome
+
+
+def _read_tracks(
+    video: Iterable[Frame], plan: Plan, spool: Spool
+) -> tuple[dict[int, list[Crop]], int]:
+    """Tracks of people or, where no faces are cropped, of shots; see `crop_faces`."""
+    if plan.cropping.of_faces:
+        return crop_faces(video, plan, spool)
+    tracks: dict[int, list[Crop]] = {}
+    shot = found = 0
+    for frame in find_shots(video, plan.lengths.cuts):
+        shot += frame.first
+        if not frame.blank and frame.kept:
+            image = plan.cropping.frame(frame.image, None)
+            crop = spool.add(image, frame.number, frame.time)
+            tracks.setdefault(shot, []).append(crop)
+            found += 1
     return tracks, found
 
 
-def _read_frames(
-    video: Iterable[Frame], reading: Mapping[str, Any], spool: parts.Spool
-) -> tuple[dict[int, list[tuple[int, int, float, None]]], int]:
-    tracks: dict[int, list[tuple[int, int, float, None]]] = {}
-    shot_number = 0
-    for shot in find_shots(video, reading["cuts"]):
-        if shot.first:
-            shot_number += 1
-        if not shot.blank and shot.frame.kept:
-            frame = shot.frame
-            image = crop_whole(frame.image, reading["size"], reading["crop"])
-            row = spool.add(options.coloured(image, reading["channels"]))
-            track = tracks.setdefault(shot_number, [])
-            track.append((row, frame.number, frame.time, None))
-    return tracks, sum(len(track) for track in tracks.values())
+def crop_faces(
+    video: Iterable[Frame], plan: Plan, spool: Spool
+) -> tuple[dict[int, list[Crop]], int]:
+    """Find, follow and crop everyone in a video.
+
+    Args:
+        video: Iterable of `Frame`.
+        plan: How it is read.
+        spool: Takes the frames.
+
+    Returns:
+        Person -> list of `Crop`, and the number of frames with a face.
+    """
+    detection = plan.detection or Detection()
+    detector = detection.detector(refine=plan.cropping.align == "eyes")
+    shots = find_shots(video, plan.lengths.cuts)
+    tracks: dict[int, list[Crop]] = {}
+    found = 0
+
+    def counted() -> Iterator[tuple[Frame, list[Face]]]:
+        nonlocal found
+        for frame, faces in detect_faces(shots, detector, detection.detect_every):
+            found += bool(faces)
+            yield frame, faces
+
+    for person, frame, face in follow(counted(), plan.lengths.max_gap):
+        if frame.kept:
+            image = plan.cropping.frame(frame.image, face)
+            crop = spool.add(image, frame.number, frame.time, face)
+            tracks.setdefault(person, []).append(crop)
+    return tracks, found
 
 
 def cut_tracks(
-    tracks: Iterable[_Places], reading: Mapping[str, Any], several: bool = False
-) -> list[parts.Clip]:
-    """Cut tracks into clips of the lengths that are asked for.
+    tracks: Iterable[Sequence[Crop]], lengths: Lengths, several: bool = False
+) -> list[Clip]:
+    """Cut tracks into clips.
 
     Args:
-        tracks: tracks as of `read_faces`, in order of time.
-        reading: dict of options.
-        several: whether the clips' names say which person it is.
+        tracks: Lists of `Crop` in order of time.
+        lengths: Lengths of the clips.
+        several: Whether names of clips say which person it is.
 
     Returns:
-        List of `parts.Clip`.
+        List of `Clip`.
     """
-    made = []
-    for number, track in enumerate(tracks, start=1):
-        for part in clips.pieces(
-            len(track), reading["min_length"], reading["max_length"], reading["long"]
-        ):
-            rows, numbers, times, faces = zip(*(track[k] for k in part), strict=True)
-            labels = {
-                "source_frame": np.array(numbers, np.int64),
-                "time": np.array(times, np.float64),
-            }
-            if faces[0] is not None:
-                for name, values in zip(COLUMNS, np.array(faces).T, strict=True):
-                    labels[name] = values.astype(np.float32)
-            name = f"person{number}-" if several else ""
-            made.append(parts.Clip(np.array(rows), labels, name))
-    return made
+    return [
+        Clip.of_crops([track[k] for k in piece], f"person{number}-" if several else "")
+        for number, track in enumerate(tracks, start=1)
+        for piece in lengths.pieces(len(track))
+    ]

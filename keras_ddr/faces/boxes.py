@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +17,56 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-    _Boxes: TypeAlias = NDArray[Any] | Sequence[ArrayLike]
-
-__all__ = ["box_of_points", "is_usable", "match", "read_pts"]
+__all__ = ["Face", "box_of_points", "is_usable", "match", "mean_face", "read_pts"]
 
 _MOST = 1 << 20  # bytes of a file of points
 _FARTHEST = 1e6  # pixels from the corner at which a point can be meant
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture, in pixels of it.
+
+    Attributes:
+        box: float64 (4,): x, y, width, height.
+        landmarks: float64 (5, 2): x, y of right eye, left eye, nose, right and left
+            corner of the mouth, as the person has them; NaN where not known.
+        score: Score of the detector, 0 to 1; NaN of a face that was not searched for.
+    """
+
+    box: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    score: float = np.nan
+
+    @property
+    def area(self) -> float:
+        """Area of the box, square pixels."""
+        return float(self.box[2] * self.box[3])
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """All of it, (15,), in the order of `keras_ddr.data.labels.CROP_LABELS`."""
+        return np.concatenate([self.box, self.landmarks.ravel(), [self.score]])
+
+
+def mean_face(
+    faces: Sequence[Face], weights: Sequence[float], score: float = np.nan
+) -> Face:
+    """The weighted mean of boxes and landmarks.
+
+    Args:
+        faces: Faces of one person.
+        weights: Positive weights, one a face.
+        score: Score of the result.
+
+    Returns:
+        A `Face`.
+    """
+    box, landmarks = np.zeros(4), np.zeros((5, 2))
+    for face, weight in zip(faces, weights, strict=True):
+        box, landmarks = box + weight * face.box, landmarks + weight * face.landmarks
+    total = sum(weights)
+    return Face(box / total, landmarks / total, score)
 
 
 def is_usable(box: ArrayLike, height: int, width: int) -> bool:
@@ -29,12 +74,12 @@ def is_usable(box: ArrayLike, height: int, width: int) -> bool:
 
     Args:
         box: (x, y, width, height) in pixels.
-        height: of the picture.
-        width: of the picture.
+        height: Of the picture, pixels.
+        width: Of the picture, pixels.
 
     Returns:
         False where a number is not finite, the box has no area, lies outside the
-        picture or is so large that it cannot be meant.
+        picture or is more than four times as large as the picture.
     """
     box = np.asarray(box, np.float64)
     if not np.isfinite(box).all():
@@ -44,38 +89,40 @@ def is_usable(box: ArrayLike, height: int, width: int) -> bool:
     return bool(w > 0 and h > 0 and inside and max(w, h) <= 4 * max(height, width))
 
 
-def match(before: _Boxes, after: _Boxes, reach: ArrayLike) -> list[tuple[int, int]]:
+def match(
+    before: Sequence[Any] | NDArray[Any],
+    after: Sequence[Any] | NDArray[Any],
+    reach: float,
+) -> list[tuple[int, int]]:
     """Pair the boxes of two frames that belong together.
 
-    The nearest centres are paired first. Boxes are no pair where the centre moved by
-    more than `reach` of the smaller width, or where one is more than 1.6 times as
+    The nearest centres are paired first. Two boxes are no pair where the centre moved
+    by more than `reach` of the smaller width, or where one is more than 1.6 times as
     wide.
 
     Args:
-        before: boxes (n, 4 or more): x, y, width, height, ….
-        after: boxes (m, 4 or more).
-        reach: in widths; one number, or n numbers, one for each box of `before`.
+        before: Boxes (n, 4): x, y, width, height.
+        after: Boxes (m, 4).
+        reach: Farthest move, in widths.
 
     Returns:
         List of (index in `before`, index in `after`).
     """
     if not len(before) or not len(after):
         return []
-    before, after = np.asarray(before)[:, :4], np.asarray(after)[:, :4]
+    before, after = np.asarray(before), np.asarray(after)
     centres = before[:, None, :2] + before[:, None, 2:] / 2
     moved = centres - (after[None, :, :2] + after[None, :, 2:] / 2)
     widths = np.maximum(before[:, None, 2], 1e-6), np.maximum(after[None, :, 2], 1e-6)
     distance = np.hypot(moved[..., 0], moved[..., 1]) / np.minimum(*widths)
     ratio = np.maximum(*widths) / np.minimum(*widths)
-    possible = (distance <= np.reshape(reach, (-1, 1))) & (ratio <= 1.6)
+    possible = (distance <= reach) & (ratio <= 1.6)
     pairs: list[tuple[int, int]] = []
-    taken: tuple[set[int], set[int]] = set(), set()
-    for place in np.argsort(distance, axis=None, kind="stable"):
-        i, j = divmod(int(place), len(after))
-        if possible[i, j] and i not in taken[0] and j not in taken[1]:
+    for position in np.argsort(distance, axis=None, kind="stable"):
+        i, j = divmod(int(position), len(after))
+        if possible[i, j]:
             pairs.append((i, j))
-            taken[0].add(i)
-            taken[1].add(j)
+            possible[i] = possible[:, j] = False
     return pairs
 
 
@@ -83,7 +130,7 @@ def read_pts(path: StrPath) -> NDArray[np.float64]:
     """Read the points of a .pts file.
 
     Args:
-        path: file with the lines "version: 1", "n_points: N", "{", N lines "x y", "}".
+        path: File with the lines "version: 1", "n_points: N", "{", N lines "x y", "}".
             Commas between numbers, blank lines, a byte order mark and any line ends are
             taken as well.
 
@@ -91,7 +138,7 @@ def read_pts(path: StrPath) -> NDArray[np.float64]:
         float64 array (N, 2) of x, y in pixels.
 
     Raises:
-        InputError: naming file and line.
+        InputError: Naming file and line.
     """
     path = Path(path)
     try:
@@ -107,7 +154,7 @@ def read_pts(path: StrPath) -> NDArray[np.float64]:
             inside = line == "{"
         elif inside and line:
             try:
-                x, y = (float(part) for part in line.split())
+                x, y = (float(word) for word in line.split())
             except ValueError:
                 raise InputError(
                     f"{path}: line {number} is {line[:40]!r}, but should be two "
@@ -128,13 +175,13 @@ def read_pts(path: StrPath) -> NDArray[np.float64]:
 
 
 def box_of_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The box around points, whose order does not matter.
+    """The box around points.
 
     Args:
-        points: (N, 2) of x, y.
+        points: (N, 2) of x, y, in any order.
 
     Returns:
-        Array (x, y, width, height).
+        Array (4,): x, y, width, height.
     """
     low, high = points.min(axis=0), points.max(axis=0)
     return np.concatenate([low, high - low])

@@ -1,4 +1,4 @@
-"""Square crops of one size around a face."""
+"""Square crops of one size: around a face, or of a whole picture."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from keras_ddr.media import opencv
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["crop_aligned", "crop_square", "shrink"]
+__all__ = ["crop_aligned", "crop_square", "crop_whole", "square"]
 
-# Times as long as wide: a picture that is more than that is made small first.
+# A picture more than this many times as long as wide is made small first.
 _LONG = 8
 # Where eyes (right, left), nose and corners of the mouth (right, left) of an upright
 # face lie in the unit square: the usual template of face recognition (112 pixels).
@@ -37,12 +37,12 @@ def square(box: NDArray[Any], margin: float) -> tuple[int, int, int]:
 
     Args:
         box: (x, y, width, height) in pixels.
-        margin: share of the longer side that is added on every side.
+        margin: Share of the longer side that is added on every side.
 
     Returns:
         Whole numbers (left, top, side) in pixels.
     """
-    x, y, width, height = (float(value) for value in box[:4])
+    x, y, width, height = (float(value) for value in box)
     side = max(1, round(max(width, height) * (1 + 2 * margin)))
     left, top = x + (width - side) / 2, y + (height - side) / 2
     return round(left), round(top), side
@@ -57,10 +57,10 @@ def crop_square(
 
     Args:
         image: uint8 (H, W, C).
-        box: (x, y, width, height) in pixels, which lies in the picture at least in
-            part; see `boxes.is_usable`.
-        size: height and width of the result.
-        margin: share of the longer side of the box that is added on every side.
+        box: (x, y, width, height) in pixels; a part of it lies in the picture, see
+            `boxes.is_usable`.
+        size: Height and width of the result, pixels.
+        margin: Share of the longer side of the box that is added on every side.
 
     Returns:
         uint8 (size, size, C): averaged over areas where it shrinks, linearly
@@ -79,23 +79,22 @@ def crop_square(
     if any(border > 0 for border in borders):
         borders = [max(0, int(border)) for border in borders]
         part = cv2.copyMakeBorder(part, *borders, cv2.BORDER_REPLICATE)
-    return shrink(part, size)
+    return _resized(part, size)
 
 
 def crop_aligned(
     image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 64, margin: float = 0.2
 ) -> NDArray[np.uint8]:
-    """Cut a face such that its features come to lie at the same places.
+    """Cut a face such that eyes, nose and mouth lie at the same places.
 
     The picture is turned, scaled and shifted (never sheared) so that the landmarks come
     as near as possible, in the sense of least squares, to those of an upright face.
 
     Args:
         image: uint8 (H, W, C).
-        landmarks: (5, 2) of x, y in pixels: right eye, left eye, nose, right and left
-            corner of the mouth, as the person has them.
-        size: height and width of the result.
-        margin: share of the tight crop that is added on every side.
+        landmarks: (5, 2) of x, y in pixels, as in `boxes.Face`.
+        size: Height and width of the result, pixels.
+        margin: Share of the tight crop that is added on every side.
 
     Returns:
         uint8 (size, size, C).
@@ -110,8 +109,8 @@ def crop_aligned(
     factor = (np.conj(centred) * (target - target.mean())).sum() / max(spread, 1e-6)
     if abs(factor) < 1e-6:
         factor = complex(1e-6)
-    # Shrinking by sampling alone would alias, so it is done to a multiple of the size
-    # first, which is then averaged.
+    # Sample a multiple of the size first and average that: shrinking by sampling alone
+    # would alias.
     times = min(16, max(1, math.floor(1 / abs(factor))))
     shift = target.mean() - factor * source.mean()
     half = (times - 1) / 2  # pixel centres of the larger picture
@@ -129,37 +128,19 @@ def crop_aligned(
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return shrink(turned, size)
-
-
-def shrink(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Bring a picture to size x size.
-
-    Args:
-        image: uint8 (H, W, C).
-        size: height and width.
-
-    Returns:
-        uint8 (size, size, C).
-    """
-    cv2 = opencv.load()
-    if image.shape[:2] == (size, size):
-        return image
-    smaller = max(image.shape[:2]) >= size
-    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(image, (size, size), interpolation=method)
+    return _resized(turned, size)
 
 
 def crop_whole(
     image: NDArray[np.uint8], size: int = 64, crop: str = "none"
 ) -> NDArray[np.uint8]:
-    """Bring a whole frame to a square.
+    """Bring a whole picture to a square.
 
     Args:
         image: uint8 (H, W, C).
-        size: height and width of the result.
-        crop: "center" takes the largest square in the middle, "none" all of it with
-            black bars where it is not square.
+        size: Height and width of the result, pixels.
+        crop: "center" takes the largest square in the middle, "none" all of the
+            picture, with black bars where it is not square.
 
     Returns:
         uint8 (size, size, C).
@@ -169,10 +150,10 @@ def crop_whole(
     if crop == "center":
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
-        return shrink(image[top : top + side, left : left + side], size)
+        return _resized(image[top : top + side, left : left + side], size)
     side = max(height, width)
     if side > _LONG * min(height, width):
-        # Bars around a long strip could be larger than the memory.
+        # Bars around a long strip could fill the memory.
         width, height = (max(1, round(n * size / side)) for n in (width, height))
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         side = size
@@ -180,4 +161,14 @@ def crop_whole(
     borders = above, side - height - above, before, side - width - before
     if any(borders):
         image = cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT)
-    return shrink(image, size)
+    return _resized(image, size)
+
+
+def _resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The picture in size x size: averaged where it shrinks, else interpolated."""
+    cv2 = opencv.load()
+    if image.shape[:2] == (size, size):
+        return image
+    smaller = max(image.shape[:2]) >= size
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=method)

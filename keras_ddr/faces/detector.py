@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.data.labels import CROP_LABELS
-from keras_ddr.errors import InputError
-from keras_ddr.faces.boxes import is_usable
+from keras_ddr.errors import InputError, reason_of
+from keras_ddr.faces.boxes import Face, is_usable
 from keras_ddr.faces.cropping import crop_square, square
 from keras_ddr.media import opencv
 
@@ -19,13 +19,10 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["COLUMNS", "FaceDetector", "detector_model"]
-
-COLUMNS = CROP_LABELS
-"""What is known of a face, in the order of YuNet's output: pixels, and a score."""
+__all__ = ["FaceDetector", "detector_model"]
 
 _NAME = "face_detection_yunet_2023mar.onnx"
-# The file of its authors at a fixed commit, and the same one in OpenCV's collection.
+# The authors' file at a fixed commit, and the same one in OpenCV's collection.
 _ADDRESSES = (
     "https://github.com/ShiqiYu/libfacedetection.train/raw/"
     "02246e79b1e976c83d1e135a85e0628120c93769/onnx/yunet_s_640_640.onnx",
@@ -35,7 +32,7 @@ _ADDRESSES = (
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 # YuNet halves a picture five times.
 _MULTIPLE = 32
-# Size of the crops on which landmarks are found once more, and what is added around.
+# Size and margin of the crops on which landmarks are found once more.
 _CLOSE, _CLOSE_MARGIN = 320, 0.2
 
 
@@ -47,16 +44,16 @@ def detector_model(
     """Find the file of the detector, and fetch it once where none is given.
 
     Args:
-        path: a local file, or None to download it into Keras's cache, where it is
+        path: Local file, or `None` to download it into Keras's cache, where it is
             compared with its known sha256.
-        addresses: where it is downloaded from, the first one that answers.
-        cache_dir: folder of the cache, by default Keras's own.
+        addresses: Where it is downloaded from; the first one that answers is used.
+        cache_dir: Folder of the cache, by default Keras's own.
 
     Returns:
         `pathlib.Path` of the file.
 
     Raises:
-        InputError: there is no such file, or it cannot be downloaded.
+        InputError: There is no such file, or it cannot be downloaded.
     """
     if path is not None:
         path = Path(path)
@@ -68,7 +65,7 @@ def detector_model(
     import keras
 
     if cache_dir is not None:
-        # Keras writes to another folder where this one is not there.
+        # Keras writes elsewhere if this folder is missing.
         Path(cache_dir).mkdir(parents=True, exist_ok=True)
     for address in addresses:
         try:
@@ -82,9 +79,9 @@ def detector_model(
                     cache_dir=cache_dir,
                 )
             )
-        # What a failed download raises is nobody's promise.
+        # Keras promises no type for a failed download.
         except Exception as error:
-            reason = " ".join(str(error).split())
+            reason = reason_of(error)
     raise InputError(
         f"the face detector (230 kB) cannot be downloaded ({reason}); fetch {_NAME} by "
         "other means and give its path (--detector-model)"
@@ -96,16 +93,15 @@ class FaceDetector:
 
     Args:
         model: YuNet as an ONNX file; see `detector_model`.
-        size: longest side, in pixels, to which pictures are reduced for the search.
-            Faces of less than about a thirtieth of the longest side are not found
-            then.
-        threshold: least score of a face, 0 to 1.
-        refine: find the landmarks once more on an enlarged crop of each face. YuNet
-            takes small tilted faces for more upright than they are; a face that was
-            tilted by 20 degrees is then measured as 12 to 20 and not as 3 to 20.
+        size: Longest side, in pixels, to which pictures are reduced for the search.
+            Faces of less than about a thirtieth of the longest side are not found then.
+        threshold: Least score of a face, 0 to 1.
+        refine: Whether to find the landmarks once more on an enlarged crop of each
+            face. YuNet takes small tilted faces for more upright than they are; a tilt
+            of 20 degrees is then measured as 12 to 20 and not as 3 to 20.
 
     Raises:
-        InputError: the model cannot be used.
+        InputError: The model cannot be used.
     """
 
     def __init__(
@@ -136,57 +132,52 @@ class FaceDetector:
                 "(--detector-model)"
             ) from error
 
-    def detect(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Find the faces in a picture.
 
         Args:
-            image: uint8 (H, W, 3): blue, green, red.
+            image: uint8 (H, W, 3): red, green, blue.
 
         Returns:
-            float64 array (n, 15), see `COLUMNS`, in pixels of `image`; the largest
-            face first.
+            List of `Face` in pixels of `image`, the largest first.
         """
         faces = self._find(image, self.size)
-        if self.refine:
-            for face in faces:
-                self._refine(image, face)
-        return faces
+        return [self._refined(image, face) for face in faces] if self.refine else faces
 
-    def _refine(self, image: NDArray[np.uint8], face: NDArray[np.float64]) -> None:
-        """Replace the landmarks of one face by those found on its crop."""
-        left, top, side = square(face, _CLOSE_MARGIN)
-        crop = crop_square(image, face, _CLOSE, _CLOSE_MARGIN)
+    def _refined(self, image: NDArray[np.uint8], face: Face) -> Face:
+        """The face with the landmarks that are found on its crop."""
+        crop = crop_square(image, face.box, _CLOSE, _CLOSE_MARGIN)
         found = self._find(crop, _CLOSE)
-        if len(found):
-            centres = found[:, :2] + found[:, 2:4] / 2 - _CLOSE / 2
-            nearest = found[np.argmin(np.hypot(centres[:, 0], centres[:, 1]))]
-            landmarks = nearest[4:14].reshape(5, 2) * side / _CLOSE + (left, top)
-            face[4:14] = landmarks.reshape(-1)
+        if not found:
+            return face
 
-    def _find(self, image: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
+        def distance(other: Face) -> float:
+            centre = other.box[:2] + other.box[2:] / 2 - _CLOSE / 2
+            return float(np.hypot(*centre))
+
+        left, top, side = square(face.box, _CLOSE_MARGIN)
+        nearest = min(found, key=distance)
+        return replace(face, landmarks=nearest.landmarks * side / _CLOSE + (left, top))
+
+    def _find(self, image: NDArray[np.uint8], size: int) -> list[Face]:
+        cv2 = self._cv2
         height, width = image.shape[:2]
         scale = min(1.0, size / max(height, width))
         if scale < 1:
             reduced = max(1, round(width * scale)), max(1, round(height * scale))
-            image = self._cv2.resize(image, reduced, interpolation=self._cv2.INTER_AREA)
+            image = cv2.resize(image, reduced, interpolation=cv2.INTER_AREA)
         scale_x, scale_y = image.shape[1] / width, image.shape[0] / height
         below, beside = (-side % _MULTIPLE for side in image.shape[:2])
         if below or beside:
-            image = self._cv2.copyMakeBorder(
-                image, 0, below, 0, beside, self._cv2.BORDER_CONSTANT
-            )
+            image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         self._net.setInputSize((image.shape[1], image.shape[0]))
-        faces = self._net.detect(image)[1]
-        if faces is None:
-            return np.empty((0, len(COLUMNS)))
-        faces = faces.astype(np.float64)
-        faces[:, 0:14:2] /= scale_x
-        faces[:, 1:14:2] /= scale_y
-        # Some versions find boxes without size far outside very flat pictures.
-        usable = [
-            np.isfinite(face).all() and is_usable(face[:4], height, width)
-            for face in faces
-        ]
-        faces = faces[np.array(usable, bool)]
-        area = faces[:, 2] * faces[:, 3]
-        return faces[np.argsort(-area, kind="stable")]
+        rows = self._net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+        faces = []
+        # YuNet's rows: box, landmarks, score.
+        for row in [] if rows is None else rows.astype(np.float64):
+            points = row[:14].reshape(7, 2) / (scale_x, scale_y)
+            face = Face(points[:2].ravel(), points[2:], float(row[14]))
+            # OpenCV 4.8 finds boxes without size far outside very flat pictures.
+            if np.isfinite(row).all() and is_usable(face.box, height, width):
+                faces.append(face)
+        return sorted(faces, key=lambda face: -face.area)

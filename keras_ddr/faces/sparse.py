@@ -3,59 +3,54 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from keras_ddr.faces.boxes import match
+from keras_ddr.faces.boxes import Face, match, mean_face
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from keras_ddr.faces.detector import FaceDetector
-    from keras_ddr.media.shots import ShotFrame
+    from keras_ddr.media.video import Frame
 
 __all__ = ["detect_faces"]
 
-# Between two searched frames boxes are interpolated if no face has come or gone or has
+# Boxes between two searched frames are interpolated if no face has come or gone or has
 # moved by more than this share of its width. After quick motion every frame is searched
 # until no face moves by more than half of it from one frame to the next: a head that
 # shakes can by chance be back where it was.
 _CALM = 0.15
-_SCORE = 14
 
 
 def detect_faces(
-    shots: Iterable[ShotFrame], detector: FaceDetector, every: int = 4
-) -> Iterator[tuple[ShotFrame, NDArray[np.float64]]]:
+    frames: Iterable[Frame], detector: FaceDetector, every: int = 4
+) -> Iterator[tuple[Frame, list[Face]]]:
     """Find the faces in a stream of frames.
 
-    Every `every`-th frame is searched, and the first and last one of each shot. Where
-    the faces of two searched frames are the same and near each other, those between
-    are interpolated; where they are not, every frame between is searched.
+    Every `every`-th frame is searched, and the first and last one of each shot. Faces
+    between two searched frames are interpolated where they are the same and near each
+    other; else every frame between is searched.
 
     Args:
-        shots: iterable of `ShotFrame`; up to `every` are held at a time.
+        frames: Iterable of frames as of `find_shots`; up to `every` are held at a time.
         detector: `FaceDetector`, or anything with such a `detect`.
-        every: distance of the searched frames, 1 for all.
+        every: Distance of the searched frames, 1 for all.
 
     Yields:
-        (ShotFrame, faces), faces as of `FaceDetector.detect`; interpolated faces have
-        the score NaN. Blank frames have none.
+        (frame, faces), faces as of `FaceDetector.detect`; interpolated faces have the
+        score NaN. Blank frames have none.
     """
-    before: NDArray[np.float64] | None = None
-    block: list[ShotFrame] = []
+    before: list[Face] | None = None
+    block: list[Frame] = []
     calm = True
-    for shot in shots:
-        if shot.first:
+    for frame in frames:
+        if frame.first:
             if block:
                 yield from _search(before, block, detector, calm)[0]
             before, block, calm = None, [], True
-        if shot.blank:
-            yield shot, np.empty((0, _SCORE + 1))
+        if frame.blank:
+            yield frame, []
             continue
-        block.append(shot)
+        block.append(frame)
         if before is None or len(block) == every:
             results, calm = _search(before, block, detector, calm)
             yield from results
@@ -65,26 +60,20 @@ def detect_faces(
 
 
 def _search(
-    before: NDArray[np.float64] | None,
-    block: list[ShotFrame],
-    detector: FaceDetector,
-    calm: bool,
-) -> tuple[list[tuple[ShotFrame, NDArray[np.float64]]], bool]:
+    before: list[Face] | None, block: list[Frame], detector: FaceDetector, calm: bool
+) -> tuple[list[tuple[Frame, list[Face]]], bool]:
     """Faces of a block of frames, and whether nothing moved quickly."""
-    last = detector.detect(block[-1].frame.image)
-    between: list[NDArray[np.float64]] = []
+    last = detector.detect(block[-1].image)
+    between: list[list[Face]] = []
     # The first frame of a shot is a block of its own: there is none before.
     if before is not None and len(block) > 1:
         pairs = _all_pairs(before, last, _CALM) if calm else None
         if pairs is not None:
-            start, end = before[pairs[:, 0]], last[pairs[:, 1]]
-            for place in range(1, len(block)):
-                share = place / len(block)
-                faces = (1 - share) * start + share * end
-                faces[:, _SCORE] = np.nan
-                between.append(faces)
+            for number in range(1, len(block)):
+                share = number / len(block)
+                between.append([mean_face(pair, (1 - share, share)) for pair in pairs])
         else:
-            between = [detector.detect(shot.frame.image) for shot in block[:-1]]
+            between = [detector.detect(frame.image) for frame in block[:-1]]
             calm = all(
                 _all_pairs(one, other, _CALM / 2) is not None
                 for one, other in itertools.pairwise([before, *between, last])
@@ -93,10 +82,10 @@ def _search(
 
 
 def _all_pairs(
-    before: NDArray[np.float64], after: NDArray[np.float64], reach: float
-) -> NDArray[np.integer] | None:
-    """Pairs of the same faces (n, 2), or None where not all are found again."""
-    pairs = match(before, after, reach)
+    before: Sequence[Face], after: Sequence[Face], reach: float
+) -> list[tuple[Face, Face]] | None:
+    """Pairs of the same faces, or None where not all are found again."""
+    pairs = match([f.box for f in before], [f.box for f in after], reach)
     if len(pairs) == len(before) == len(after):
-        return np.array(pairs, int).reshape(-1, 2)
+        return [(before[i], after[j]) for i, j in pairs]
     return None

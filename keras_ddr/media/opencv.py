@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from types import ModuleType
 
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, reason_of
 
 __all__ = ["load", "quietly"]
 
@@ -17,15 +17,14 @@ def load() -> ModuleType:
         The module `cv2`.
 
     Raises:
-        InputError: OpenCV is missing, or a system library that it needs is.
+        InputError: OpenCV or a system library that it needs is missing.
     """
-    # What is wrong with a file is said once, by us and with its name. FFmpeg reads this
-    # when it opens its first file.
+    # FFmpeg reads this when it opens its first file. Our own errors name the file.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         import cv2
     except ImportError as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         if "libGL" in reason or ".so" in reason:
             raise InputError(
                 f"OpenCV cannot be loaded ({reason}); on a machine without a screen: "
@@ -43,11 +42,11 @@ def load() -> ModuleType:
 def quietly() -> Iterator[None]:
     """Keep OpenCV from writing on the terminal."""
     cv2 = load()
-    # Where it is kept depends on the version.
-    where = getattr(cv2.utils, "logging", cv2)
-    level = where.getLogLevel()
-    where.setLogLevel(0)
+    # OpenCV 4 and 5 keep the level in different places.
+    logging = getattr(cv2.utils, "logging", cv2)
+    level = logging.getLogLevel()
+    logging.setLogLevel(0)
     try:
         yield
     finally:
-        where.setLogLevel(level)
+        logging.setLogLevel(level)

@@ -1,4 +1,4 @@
-"""How the frames of MP4 and MOV files are to be turned."""
+"""Rotation and mirroring that MP4 and MOV files ask a player for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -17,45 +17,53 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["apply", "read"]
+__all__ = ["Turn", "read_turn"]
 
-# What such files begin with.
+# Kinds of boxes that such files begin with.
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_MOST_BOXES = 100_000  # read within one; a stream in fragments has thousands
 
-_MOST_BOXES = 100_000  # looked at within one; a stream in fragments has thousands
+
+class Turn(NamedTuple):
+    """What brings a decoded frame into the position in which it is shown.
+
+    Attributes:
+        swap: Whether to swap x and y first.
+        across: Whether to mirror x then.
+        down: Whether to mirror y then.
+    """
+
+    swap: bool
+    across: bool
+    down: bool
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn a frame.
+
+        Args:
+            image: uint8 (H, W, C).
+
+        Returns:
+            uint8 (H, W, C), or (W, H, C) where x and y are swapped.
+        """
+        cv2 = opencv.load()
+        if self.swap:
+            image = cv2.transpose(image)
+        if self.across:
+            image = cv2.flip(image, 1)
+        return cv2.flip(image, 0) if self.down else image
 
 
-def apply(
-    image: NDArray[np.uint8], turn: tuple[bool, bool, bool] | None
-) -> NDArray[np.uint8]:
-    """Turn and mirror a frame.
+def read_turn(path: StrPath) -> Turn | None:
+    """Read how the frames of an MP4 or MOV file are to be turned.
 
     Args:
-        image: uint8 (H, W, C).
-        turn: what `read` returns.
+        path: File of any kind.
 
     Returns:
-        uint8 array, (W, H, C) where x and y are swapped.
+        The `Turn`; `None` where the file asks for none or cannot be understood.
     """
-    if turn is None:
-        return image
-    cv2 = opencv.load()
-    swap, across, down = turn
-    if swap:
-        image = cv2.transpose(image)
-    if across:
-        image = cv2.flip(image, 1)
-    return cv2.flip(image, 0) if down else image
-
-
-def read(path: StrPath) -> tuple[bool, bool, bool] | None:
-    """How the frames of an MP4 or MOV file are to be shown.
-
-    Returns:
-        Whether to swap x and y, then to mirror x, and to mirror y; or None where that
-        is not known or nothing is to be done.
-    """
-    # A file that is no good here is judged by the decoder.
+    # The decoder judges broken files.
     with contextlib.suppress(OSError, KeyError, ValueError, struct.error):
         with open(path, "rb") as file:
             if file.read(8)[4:] not in _BOXES:
@@ -67,26 +75,26 @@ def read(path: StrPath) -> tuple[bool, bool, bool] | None:
             signs = np.sign(matrix) * (np.abs(matrix) > 0.01 * np.abs(matrix).max())
             swap = bool(signs[0, 0] == 0)
             if (np.abs(signs) == np.eye(2)[:: -1 if swap else 1]).all():
-                across, down = (signs.sum(axis=0) < 0).tolist()
-                return (swap, across, down) if swap or across or down else None
+                turn = Turn(swap, *(signs.sum(axis=0) < 0).tolist())
+                return turn if any(turn) else None
     return None
 
 
 def _matrices(file: BinaryIO) -> Iterator[NDArray[np.float64]]:
-    """The display matrix, but for its shift, of every video track."""
+    """The display matrix of every video track, without its shift."""
     for kind, *inside in _boxes(file, 0, file.seek(0, os.SEEK_END)):
         if kind != b"moov":
             continue
         whole = np.eye(2)
-        for kind, *place in _boxes(file, *inside):
+        for kind, *span in _boxes(file, *inside):
             if kind == b"mvhd":
-                whole = _matrix(file, place[0], 36)
+                whole = _matrix(file, span[0], 36)
             elif kind == b"trak":
-                parts = {kind: place for kind, *place in _boxes(file, *place)}
-                media = {kind: place for kind, *place in _boxes(file, *parts[b"mdia"])}
+                track = {kind: span for kind, *span in _boxes(file, *span)}
+                media = {kind: span for kind, *span in _boxes(file, *track[b"mdia"])}
                 file.seek(media[b"hdlr"][0] + 8)
                 if file.read(4) == b"vide":
-                    yield _matrix(file, parts[b"tkhd"][0], 40) @ whole
+                    yield _matrix(file, track[b"tkhd"][0], 40) @ whole
 
 
 def _matrix(file: BinaryIO, start: int, offset: int) -> NDArray[np.float64]:
@@ -98,7 +106,7 @@ def _matrix(file: BinaryIO, start: int, offset: int) -> NDArray[np.float64]:
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Boxes between two places of a file: kind, and begin and end of what is in it."""
+    """Boxes between two offsets of a file: kind, begin and end of the content."""
     for _ in range(_MOST_BOXES):
         if start + 8 > end:
             return

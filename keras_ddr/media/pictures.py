@@ -24,11 +24,11 @@ SUFFIXES = frozenset(
     ".bmp .gif .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff "
     ".webp".split()
 )
-"""What is taken for a picture in a folder."""
+"""Suffixes of pictures in a folder."""
 
-# Pillow would try all that it knows, whatever the suffix: PostScript is a program.
+# Pillow tries all that it knows, whatever the suffix; PostScript runs a program.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""What is read, by Pillow's names."""
+"""Formats that are read, by Pillow's names."""
 
 _ROWS = 256  # rows of a deep picture converted at a time
 
@@ -37,26 +37,25 @@ def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
     """Read a picture as it is meant to be seen.
 
     EXIF rotation is applied, palettes and CMYK are turned into colours, 16 bits are
-    scaled to 8, and what is transparent shows the background.
+    scaled to 8, and transparent pixels show the background.
 
     Args:
-        path: file; of an animation the first picture is taken.
-        background: grey level behind transparent pixels, 0 to 255.
+        path: File; of an animation the first picture is taken.
+        background: Grey level behind transparent pixels, 0 to 255.
 
     Returns:
         uint8 array (H, W, 3): red, green, blue.
 
     Raises:
-        InputError: it cannot be read; the message names it.
+        InputError: It cannot be read; the message names it.
     """
     path = Path(path)
     size = 1
     try:
-        # Opened here: some systems' file functions fail on names outside ASCII.
+        # Opened here: Windows' C functions fail on names outside ASCII.
         with open(path, "rb") as file, warnings.catch_warnings():
             size = os.fstat(file.fileno()).st_size
-            # What is wrong with it is said once, by us; a picture that could fill the
-            # memory is refused and not only warned of.
+            # Refuse a picture that could fill the memory; Pillow only warns of it.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
@@ -75,7 +74,7 @@ def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
 
 
 def _has_exif(image: Image.Image) -> bool:
-    """Whether the block with the rotation can be read: some programs blank it."""
+    """Whether the EXIF block can be read; some programs blank it."""
     try:
         image.getexif()
     except (SyntaxError, ValueError, struct.error):

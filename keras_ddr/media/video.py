@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.errors import InputError
-from keras_ddr.media import opencv, orientation
+from keras_ddr.errors import InputError, reason_of
+from keras_ddr.media import opencv
+from keras_ddr.media.orientation import read_turn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,12 +28,12 @@ SUFFIXES = frozenset(
     ".insv .ivf .m1v .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg .mpv "
     ".mts .mxf .nut .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m".split()
 )
-"""What is taken for a video in a folder; a file that is named is always tried."""
+"""Suffixes of videos in a folder; a file that is named is always tried."""
 
-# After this many failed reads in a row the file is at its end: more than are damaged at
-# a time, and few enough to take milliseconds.
+# Failed reads in a row at the end of a file: more than are damaged at a time, and few
+# enough to take milliseconds.
 _MOST_FAILURES = 1000
-# Lists of other files, which a decoder would open, on the network too.
+# Begins of lists of files, which a decoder would open, on the network too.
 _LISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD")
 _JPEG = b"\xff\xd8\xff"
 _PICTURES = (
@@ -43,44 +44,48 @@ _PICTURES = (
 
 @dataclass
 class Frame:
-    """One frame on its way through the preprocessing.
+    """One frame of a video.
 
     Attributes:
-        number: its place in the video, from 0, counting frames that could not be
+        number: Position in the video, from 0, counting frames that could not be
             decoded.
-        time: seconds since the first frame by the decoder's time stamps, or NaN.
-        image: uint8 (H, W, 3), blue, green, red.
+        time: Seconds since the first frame by the decoder's time stamps, or NaN.
+        image: uint8 (H, W, 3): red, green, blue.
         kept: False where a lower frame rate was asked for and leaves this frame out.
+        first: Whether another shot begins here; `find_shots` sets it.
+        blank: Whether nothing is to be seen; `find_shots` sets it.
     """
 
     number: int
     time: float
     image: NDArray[np.uint8]
     kept: bool = True
+    first: bool = False
+    blank: bool = False
 
 
 class Video:
     """A video file, read from its beginning to its end.
 
-    Frames come in the order of decoding and are never sought, since the frame count in
-    a header and seeking by number are both unreliable. Deeper than 8 bits is reduced to
-    8 bits, grey becomes three equal channels, and rotation and mirroring noted in the
-    file are applied.
+    Frames come in the order of decoding and are never sought: frame counts in headers
+    and seeking by number are both unreliable. Deeper than 8 bits is reduced to 8 bits,
+    grey becomes three equal channels, and the file's rotation and mirroring are
+    applied.
 
     Args:
-        path: file.
-        fps: if given, only so many frames a second are marked as kept, chosen by their
-            time stamps (of a variable frame rate too). The others come along, since
-            cuts and motion can only be judged from one frame to the next.
-        threads: decoding threads.
+        path: File.
+        fps: Frames a second that are marked as kept, chosen by their time stamps (of a
+            variable frame rate too); `None` for all. The others come along, since cuts
+            and motion can only be judged from one frame to the next.
+        threads: Decoding threads.
 
     Attributes:
-        read: frames decoded so far.
-        broken: frames between them that could not be decoded so far.
-        declared: frame count by the header, which may be wrong, or None.
+        read: Frames decoded so far.
+        broken: Frames between them that could not be decoded so far.
+        declared: Frame count by the header, which may be wrong, or `None`.
 
     Raises:
-        InputError: the file cannot be opened, or is no video.
+        InputError: The file cannot be opened, or is no video.
 
     Example:
         >>> for frame in Video("clip.mp4"):  # doctest: +SKIP
@@ -111,7 +116,7 @@ class Video:
             capture.release()
 
     def summary(self) -> str:
-        """Say in words what a reader should know of the reading, or ""."""
+        """Frames that were lost or are missing, in words; "" where there are none."""
         notes = []
         if self.broken:
             notes.append(f"{self.broken} frames could not be decoded and were skipped")
@@ -153,13 +158,12 @@ class Video:
             )
 
     def _open(self, cv2: ModuleType) -> Any:
-        # An absolute path, since a relative one such as a:b.mp4 could be read as an
-        # address. Without FFmpeg whatever OpenCV has is asked.
+        # Absolute: FFmpeg takes a relative a:b.mp4 for an address.
         path = os.path.abspath(self.path)
         try:
             path.encode()
         except UnicodeEncodeError:
-            # OpenCV would crash.
+            # OpenCV crashes on such a name.
             raise InputError(
                 f"{self.path}: cannot be opened, since its name is not valid text; "
                 "rename it"
@@ -174,8 +178,8 @@ class Video:
                 capture = cv2.VideoCapture(path, api, options)
         except (cv2.error, TypeError, SystemError) as error:
             raise InputError(
-                f"{self.path}: cannot be opened ({' '.join(str(error).split())}); "
-                "give it a plain name"
+                f"{self.path}: cannot be opened ({reason_of(error)}); give it a plain "
+                "name"
             ) from error
         if not capture.isOpened():
             capture.release()
@@ -193,7 +197,7 @@ class Video:
         if self.declared and rate:
             self._length = self.declared / rate
         # Some versions of OpenCV turn frames the wrong way, and none mirrors them.
-        turn = orientation.read(self.path)
+        turn = read_turn(self.path)
         if turn and not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
             turn = None
         number, failures = -1, 0
@@ -203,17 +207,16 @@ class Video:
             if not capture.grab():
                 failures += 1
                 continue
-            # A frame that cannot be decoded keeps its number, so that labels stay
-            # with their frames.
-            place = number + 1 + failures
+            # A broken frame keeps its number, so that labels stay with their frames.
+            position = number + 1 + failures
             stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if known is None or stamp > known[0]:
-                known = stamp, place
+                known = stamp, position
             else:
-                # None, or one that stands still or jumps back: by the frame rate.
-                stamp = known[0] + (place - known[1]) / rate if rate else math.nan
+                # The stamp is missing, stands still or jumps back: use the frame rate.
+                stamp = known[0] + (position - known[1]) / rate if rate else math.nan
             if begin is None:
-                begin = stamp - (place / rate if rate else 0.0)
+                begin = stamp - (position / rate if rate else 0.0)
             time = stamp - begin
             kept = not self.fps or math.isnan(time) or time + 1e-3 >= due
             decoded, image = capture.retrieve()
@@ -223,12 +226,12 @@ class Video:
             self.broken += failures
             self.read += 1
             self._time = time
-            number, failures = place, 0
+            number, failures = position, 0
             if kept and self.fps and not math.isnan(time):
                 # After a gap the count of time starts anew.
                 due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
-            image = orientation.apply(_three_channels(image), turn)
-            yield Frame(number, time, image, kept)
+            image = _as_rgb(cv2, image)
+            yield Frame(number, time, turn.apply(image) if turn else image, kept)
         if not self.read:
             raise InputError(
                 f"{self.path}: no frame could be decoded (truncated or damaged); fetch "
@@ -236,9 +239,7 @@ class Video:
             )
 
 
-def _three_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.shape[2] == 1:
-        return np.repeat(image, 3, axis=2)
-    return image[..., :3]
+def _as_rgb(cv2: ModuleType, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    channels = image.shape[2] if image.ndim == 3 else 1
+    codes = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+    return cv2.cvtColor(image, codes[channels])

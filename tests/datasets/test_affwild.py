@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from flat_options import flat
 from keras_ddr import InputError
-from keras_ddr.datasets import affwild, annotations, layouts
+from keras_ddr.datasets import affwild, annotations, folders
 from keras_ddr.datasets.pipeline import report_path
 
 HEIGHT, WIDTH = 96, 128
@@ -91,7 +92,7 @@ def _prepare(tmp_path, root, **arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         store = affwild.prepare(
-            tmp_path / "store", root, **{"min_length": 5, **arguments}
+            tmp_path / "store", root, **flat(**{"min_length": 5, **arguments})
         )
     return store, [str(warning.message) for warning in caught]
 
@@ -592,7 +593,7 @@ def test_two_people_of_a_video(tmp_path, root):
             _write_boxes(root / BOXES / f"{key}_{side}", boxes)
             marks = {"valence": [value] * 12, "arousal": [-value] * 12}
             _write_marks(root / MARKS, f"{key}_{side}", **marks)
-    store, messages = _prepare(tmp_path, root, splits=(0.4, 0.3, 0.3))
+    store, messages = _prepare(tmp_path, root, shares=(0.4, 0.3, 0.3))
     assert messages == []
     assert len(store) == 10
     sides = {}
@@ -678,8 +679,8 @@ def test_linked_folders_are_followed_once(tmp_path, root):
     (tmp_path / "disk" / "videos" / "loop").symlink_to(tmp_path / "disk")
     store, messages = _prepare(tmp_path, root)
     assert messages == [] and len(store) == 1
-    folders = [os.path.realpath(folder) for folder, _ in layouts.walk_folders(root)]
-    assert len(set(folders)) == len(folders)
+    found = [os.path.realpath(folder) for folder, _ in folders.walk_folders(root)]
+    assert len(set(found)) == len(found)
 
 
 def test_what_is_refused(tmp_path, root):
@@ -755,27 +756,6 @@ def test_two_people_without_boxes(tmp_path, root, face_clips, detector_model):
     assert len(places["left"]) >= 20 and len(places["right"]) >= 20
     assert max(places["left"]) < min(places["right"])
     assert len({s.split for s in store.sequences}) == 1
-
-
-def test_who_is_on_which_side():
-    def track(numbers, x, size=40):
-        face = np.array([x, 10, size, size, *[0] * 11], float)
-        return [(n, n, n / 25, face) for n in numbers]
-
-    tracks = {
-        0: track(range(10), 50),
-        1: track(range(5, 30), 120),
-        # Someone small in the background, further left than all.
-        2: track(range(30), 0, size=10),
-        # The left one again, alone and in the right half.
-        3: track(range(40, 50), 110),
-        4: track(range(60, 70), 20),
-    }
-    assert set(affwild._on_side(tracks, "left", 200)) == {0, 4}
-    assert set(affwild._on_side(tracks, "right", 200)) == {1, 3}
-    # Seen together once, the half does not count.
-    tracks[5] = track(range(45, 47), 150)
-    assert set(affwild._on_side(tracks, "left", 200)) == {0, 3, 4}
 
 
 def _frame_count(path):

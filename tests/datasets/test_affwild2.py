@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.datasets import affwild2, affwild2_files
 from keras_ddr.datasets.pipeline import report_path
@@ -58,7 +59,7 @@ def _prepare(tmp_path, root, **arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         store = affwild2.prepare(
-            tmp_path / "store", root, **{"min_length": 5, **arguments}
+            tmp_path / "store", root, **flat(**{"min_length": 5, **arguments})
         )
     return store, [str(warning.message) for warning in caught]
 
@@ -346,7 +347,7 @@ def test_two_people_of_a_video(tmp_path, root):
             _faces(folder, f"{key}_{side}", range(1, 7), colour=colour)
             value = 0.5 if side == "left" else -0.5
             _va(root / "VA" / f"{key}_{side}.txt", [(value, -value)] * 6)
-    store, messages = _prepare(tmp_path, root, splits=(0.4, 0.3, 0.3))
+    store, messages = _prepare(tmp_path, root, shares=(0.4, 0.3, 0.3))
     assert messages == [] and len(store) == 10
     splits = {}
     for key, sequence in _by_source(store).items():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
 from keras_ddr.datasets import moving_mnist
@@ -42,9 +43,13 @@ def root(tmp_path):
     return folder
 
 
-def _prepare(tmp_path, source, sequences=6, **arguments):
+def _prepare(tmp_path, source, sequences=6, progress=None, **arguments):
     return moving_mnist.prepare(
-        tmp_path / "store", source, sequences=sequences, **arguments
+        tmp_path / "store",
+        source,
+        sequences=sequences,
+        progress=progress,
+        **flat(**arguments),
     )
 
 
@@ -194,7 +199,7 @@ def test_real_digits_and_their_labels(tmp_path, mnist_root):
 @pytest.mark.parametrize("digits", [1, 3])
 def test_other_numbers_of_digits(tmp_path, root, digits):
     images, classes = _digits(60)
-    store = _prepare(tmp_path, root, 12, digits=digits, length=30, splits=(1, 0, 0))
+    store = _prepare(tmp_path, root, 12, digits=digits, length=30, shares=(1, 0, 0))
     names = [f"digit_{n + 1}" for n in range(digits)]
     assert set(store.labels) == {"digits", "source_frame", "time", *names} | {
         f"{axis}_{n + 1}" for axis in "xy" for n in range(digits)
@@ -356,7 +361,7 @@ def test_other_orders_are_refused_with_the_remedy(tmp_path, shape, hint):
 
 def _refused(tmp_path, source, **arguments):
     with pytest.raises(InputError) as error:
-        moving_mnist.prepare(tmp_path / "store", source, **arguments)
+        moving_mnist.prepare(tmp_path / "store", source, **flat(**arguments))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "store").exists()
     return str(error.value)
@@ -382,7 +387,7 @@ def test_bad_published_files(tmp_path):
     assert "4 are asked for" in _refused(tmp_path, path, sequences=4)
     assert "leave out length" in _refused(tmp_path, path, length=10)
     assert "leave out length and digits" in _refused(tmp_path, path, digits=1)
-    assert "splits" in _refused(tmp_path, path, splits=(0.5, 0.1, 0.1))
+    assert "splits" in _refused(tmp_path, path, shares=(0.5, 0.1, 0.1))
 
 
 def test_bad_digit_files(tmp_path, root):
@@ -439,18 +444,18 @@ def test_bad_arguments(tmp_path, root):
         "length": (1, 2.5, None),
         "digits": (0, 4, "two"),
         "seed": (-1, 0.5, None),
-        "splits": ((0.8, 0.1, 0.2), (1, 0), (1.2, -0.1, -0.1), "abc", None),
+        "shares": ((0.8, 0.1, 0.2), (1, 0), (1.2, -0.1, -0.1), "abc", None),
     }.items():
         for value in values:
             message = _refused(tmp_path, root, **{name: value})
             said = f"{name}={value!r}; it must be a whole number"
-            if name == "splits":
+            if name == "shares":
                 # Named as they are typed: 0.8 0.1 0.2.
                 typed = " ".join(map(str, value)) if isinstance(value, tuple) else value
                 said = f"splits: {typed}"
             assert message.startswith(said)
     _write_digits(root, 10)
     assert "too few to give val" in _refused(tmp_path, root)
-    _prepare(tmp_path, root, splits=(1, 0, 0))
+    _prepare(tmp_path, root, shares=(1, 0, 0))
     with pytest.raises(InputError, match="exists already"):
-        _prepare(tmp_path, root, splits=(1, 0, 0))
+        _prepare(tmp_path, root, shares=(1, 0, 0))

@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
+from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
 from keras_ddr.data.labels import Label
-from keras_ddr.datasets import execution, images, parts, pipeline
+from keras_ddr.datasets import images, parts, pipeline, work
 from readers import read_script
 
 LABELS = {"level": Label("frame", "continuous")}
@@ -41,16 +42,14 @@ def write(tmp_path):
     return write
 
 
-def _build(tmp_path, sources, **arguments):
-    arguments.setdefault("options", {})
+def _build(tmp_path, sources, plan=None, **arguments):
     return pipeline.build(
         tmp_path / "S",
         sources,
         read_script,
-        dataset="scripts",
-        frame_shape=(16, 16, 3),
-        labels=LABELS,
-        **arguments,
+        plan or {},
+        pipeline.StoreNotes("scripts", (16, 16, 3), LABELS, what="script"),
+        **flat(**arguments),
     )
 
 
@@ -126,8 +125,8 @@ def test_a_process_that_dies_costs_only_its_source(tmp_path, write):
 def test_nothing_at_all(tmp_path, write):
     sources = write(a="nothing", b="refuse")
     with pytest.warns(UserWarning), pytest.raises(InputError) as error:
-        _build(tmp_path, sources, what="video")
-    assert "no video gave a sequence" in str(error.value)
+        _build(tmp_path, sources)
+    assert "no script gave a sequence" in str(error.value)
     assert "a: nothing to see (and 1 more)" in str(error.value)
     # The table says why, and nothing else is left.
     assert _report(tmp_path).keys() == {"a", "b"}
@@ -139,7 +138,7 @@ def test_an_existing_store_is_refused_before_the_work(tmp_path, write):
     before = _content(_build(tmp_path, sources).path)
     log = tmp_path / "log"
     with pytest.raises(InputError, match="exists already"):
-        _build(tmp_path, sources, options={"log": str(log)})
+        _build(tmp_path, sources, plan={"log": str(log)})
     assert not log.exists() and _content(tmp_path / "S") == before
 
 
@@ -156,7 +155,7 @@ def _start(tmp_path, workers):
         f"sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})\n"
         "from pathlib import Path\n"
         "from keras_ddr.data import Label\n"
-        "from keras_ddr.datasets import parts, pipeline\n"
+        "from keras_ddr.datasets import Work, parts, pipeline\n"
         "from readers import read_script\n"
         "def main(folder, workers):\n"
         "    names = sorted(p.name for p in (folder / 'sources').iterdir())\n"
@@ -165,9 +164,9 @@ def _start(tmp_path, workers):
         "               for n, p in paths.items()]\n"
         "    labels = {'level': Label('frame', 'continuous')}\n"
         "    pipeline.build(folder / 'S', sources, read_script,\n"
-        "        {'log': str(folder / 'log')}, dataset='scripts',\n"
-        "        frame_shape=(16, 16, 3), workers=workers,\n"
-        "        labels=labels)\n"
+        "        {'log': str(folder / 'log')},\n"
+        "        pipeline.StoreNotes('scripts', (16, 16, 3), labels),\n"
+        "        work=Work(workers=workers or 0))\n"
         "if __name__ == '__main__':\n"
         f"    main(Path({str(tmp_path)!r}), {workers})\n"
     )
@@ -357,15 +356,15 @@ def test_a_cluster_does_the_same_work(tmp_path, write, monkeypatch):
         for number in range(4):
             picture = np.full((20, 20, 3), 40 * number, np.uint8)
             cv2.imwrite(f"pictures/{number}.png", picture)
-        options = {"size": 16, "crop": "none", "min_length": 2, "splits": (1, 0, 0)}
+        options = {"size": 16, "crop": "none", "min_length": 2, "shares": (1, 0, 0)}
         for name, dask in (("near", None), ("far", cluster.scheduler_address)):
-            images.prepare(name, "pictures", dask=dask, **options)
+            images.prepare(name, "pictures", **flat(dask=dask, **options))
         assert _content(tmp_path / "far") == _content(tmp_path / "near")
         assert not list((tmp_path / "elsewhere").iterdir())
         # Workers that have a disk of their own under the same name.
         monkeypatch.setattr(pipeline, "_TRIES", 2)
         monkeypatch.setattr(
-            execution, "place_for", lambda *_: str(tmp_path / "elsewhere")
+            work.Work, "path_for_workers", lambda *_: str(tmp_path / "elsewhere")
         )
         with pytest.raises(InputError, match="do not see the folder of the store"):
             _build(
@@ -421,7 +420,7 @@ def test_a_scheduler_that_is_lost_makes_no_store(tmp_path, write):
 
 def test_a_cluster_without_workers(tmp_path, write, monkeypatch):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(execution, "_PATIENCE", 1)
+    monkeypatch.setattr(work, "_PATIENCE", 1)
     with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
         with pytest.raises(
             InputError, match="no worker has come to .* in 1 s; start some"
@@ -455,7 +454,18 @@ def test_fingerprints_change_with_the_file(tmp_path):
 
 
 def test_rows_out_of_order_and_with_gaps_are_taken(tmp_path):
-    pixels = np.arange(10 * 16 * 16 * 3, dtype=np.uint8).reshape(10, 16, 16, 3)
-    for rows in ([2, 3, 4], [1, 4, 9], [0]):
-        taken = pipeline._taken(pixels, np.array(rows))
-        assert (taken == pixels[rows]).all()
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (10, 16, 16, 3), np.uint8)
+    kept = ([2, 3, 4], [1, 4, 9], [0])
+    part = tmp_path / "part"
+    source = parts.Source("a", "a")
+
+    def read(source, plan, spool):
+        crops = [spool.add(image, n) for n, image in enumerate(pixels)]
+        clips = [parts.Clip.of_crops([crops[k] for k in rows]) for rows in kept]
+        return parts.Outcome(clips)
+
+    assert parts.write_part(read, source, {}, part) is None
+    for rows, (clip, frames) in zip(kept, parts.clips_of(part), strict=True):
+        assert clip.frame_labels["source_frame"].tolist() == rows
+        assert (frames == pixels[rows]).all()

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
-from keras_ddr.datasets import puppets
+from keras_ddr.datasets import Splits, puppets
 
 PLAIN = {"skin": "tan", "hair": "teal", "shirt": "red", "trousers": "navy"}
 
@@ -107,8 +108,9 @@ def test_colours_stay_in_range():
 
 def test_seed_decides(tmp_path):
     def names(name, seed):
+        splits = Splits(seed=seed)
         store = puppets.prepare(
-            tmp_path / name, identities=9, seed=seed, size=16, arms=2, legs=1
+            tmp_path / name, identities=9, splits=splits, size=16, arms=2, legs=1
         )
         return [(s.name, s.split) for s in store.sequences], store.meta["sha256"]
 
@@ -125,13 +127,14 @@ def test_seed_decides(tmp_path):
         ({"identities": 1297}, "identities=1297"),
         ({"size": 40}, "multiple of 16"),
         ({"arms": 0}, "arms=0"),
-        ({"splits": (0.5, 0.5)}, "splits"),
-        ({"splits": (0.5, 0.5, 0.5)}, "splits"),
+        ({"shares": (0.5, 0.5)}, "splits"),
+        ({"shares": (0.5, 0.5, 0.5)}, "splits"),
+        ({"persons": "folder"}, "persons: changes nothing with puppets"),
     ],
 )
 def test_prepare_refuses(tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
-        puppets.prepare(tmp_path / "s", **arguments)
+        puppets.prepare(tmp_path / "s", **flat(**arguments))
     assert not list(tmp_path.iterdir())
 
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from flat_options import flat
 from keras_ddr import InputError
-from keras_ddr.datasets import videos
-from keras_ddr.datasets.clips import pieces, runs
+from keras_ddr.datasets import Detection, Lengths, Work, videos
 
 
 def _write(path, frames, fps=25.0):
@@ -38,7 +38,7 @@ def _scene(number, seed=0, shape=(32, 32)):
 def prepare(tmp_path):
     def prepare(source, **arguments):
         arguments = {"crop": "none", "size": 32, "overwrite": True, **arguments}
-        return videos.prepare(tmp_path / "S", source, **arguments)
+        return videos.prepare(tmp_path / "S", source, **flat(**arguments))
 
     return prepare
 
@@ -135,25 +135,27 @@ def test_odd_shapes_are_squared(tmp_path, prepare):
 def test_pieces_and_runs(rng):
     for length in (1, 19, 20, 450, 451, 900, 1008):
         for long in ("split", "first", "thin"):
-            parts = pieces(length, long=long)
+            parts = Lengths(min_length=20, max_length=450, long=long).pieces(length)
             assert all(20 <= len(part) <= 450 for part in parts)
             assert bool(parts) == (length >= 20)
             if long == "split" and parts:
                 assert np.concatenate(parts).tolist() == list(range(length))
     # Where equal parts are too short, what is longer than one gives one all the same.
     for length, minimum, maximum in ((35, 20, 30), (421, 20, 20), (11, 6, 10)):
-        parts = pieces(length, minimum, maximum)
+        lengths = Lengths(min_length=minimum, max_length=maximum)
+        parts = lengths.pieces(length)
         assert [len(part) for part in parts] == [maximum] * (length // maximum)
         found = np.concatenate(parts).tolist()
         assert found == list(range(len(found)))
     numbers = np.flatnonzero(rng.random(300) < 0.3)
-    found = runs(numbers, 2)
+    lengths = Lengths(max_gap=2)
+    found = lengths.runs(numbers)
     assert np.concatenate([numbers[run] for run in found]).tolist() == numbers.tolist()
     for run in found:
         assert (np.diff(numbers[run]) <= 3).all()
     for one, other in zip(found, found[1:], strict=False):
         assert numbers[other][0] - numbers[one][-1] > 3
-    assert runs([], 2) == []
+    assert lengths.runs([]) == []
 
 
 ODD_NAMES = [
@@ -231,16 +233,16 @@ def test_what_is_refused(tmp_path, prepare, detector_model):
         ("size", 40, {}),
         ("margin", float("nan"), {}),
         ("fps", 0, {}),
-        ("min_length", 0, {}),
+        ("min_length", -1, {}),
         ("max_length", 10, {}),
         ("max_gap", -1, {}),
         ("long", "cut", {}),
-        ("splits", (1, 1, 1), {}),
+        ("shares", (1, 1, 1), {}),
         ("threshold", 1.5, face),
         ("detector_size", 8, face),
         ("detect_every", 0, face),
     ):
-        with pytest.raises(InputError, match=argument):
+        with pytest.raises(InputError, match=argument.replace("shares", "splits")):
             prepare(path, **{**extra, argument: value})
     with pytest.raises(InputError, match="none.onnx: no such file"):
         prepare(path, crop="face", detector_model=tmp_path / "none.onnx")
@@ -275,8 +277,10 @@ def faces(real_data, tmp_path_factory):
         store = videos.prepare(
             tmp_path_factory.mktemp("faces") / "F",
             real_data("faces"),
-            detector_model=real_data("models") / "face_detection_yunet_2023mar.onnx",
-            workers=2,
+            detection=Detection(
+                real_data("models") / "face_detection_yunet_2023mar.onnx"
+            ),
+            work=Work(workers=2),
         )
     return store, [str(warning.message) for warning in warned]
 
@@ -348,17 +352,15 @@ def test_crops_show_the_face_of_their_labels(faces, detector_model):
     for sequence in store.sequences:
         labels = store.frame_labels(sequence.index)
         for k in (0, sequence.length // 2):
-            crop = store.frames(sequence.index, [k])[0][..., ::-1]
-            large = cv2.resize(np.ascontiguousarray(crop), (256, 256))
-            boxes = detector.detect(large)
-            if not len(boxes):
+            crop = store.frames(sequence.index, [k])[0]
+            faces = detector.detect(cv2.resize(crop, (256, 256)))
+            if not faces:
                 continue
             found += 1
             side = max(labels["face_width"][k], labels["face_height"][k]) * 1.4
             expected = labels["face_width"][k] / side * 256
-            x = boxes[0, 0] + boxes[0, 2] / 2
-            y = boxes[0, 1] + boxes[0, 3] / 2
-            assert abs(boxes[0, 2] - expected) < 0.25 * expected, sequence.name
+            x, y = faces[0].box[:2] + faces[0].box[2:] / 2
+            assert abs(faces[0].box[2] - expected) < 0.25 * expected, sequence.name
             assert abs(x - 128) < 26 and abs(y - 128) < 26, sequence.name
     assert found > 1.8 * len(store)
 
@@ -422,9 +424,8 @@ def test_eyes_keep_their_places(face_clips, detector_model, prepare):
         )
         eyes = []
         for frame in store.frames(0, np.arange(0, 183, 6)):
-            large = cv2.resize(np.ascontiguousarray(frame[..., ::-1]), (256, 256))
-            faces = detector.detect(large)
-            eyes += [face[4:8] / 4 for face in faces[:1]]
+            faces = detector.detect(cv2.resize(frame, (256, 256)))
+            eyes += [face.landmarks[:2].ravel() / 4 for face in faces[:1]]
         assert len(eyes) > 20
         eyes = np.array(eyes)
         spread[align] = eyes.std(axis=0).mean()
@@ -470,7 +471,7 @@ def test_a_folder_for_each_person(tmp_path, prepare):
             persons="folder",
             labels=tmp_path / "labels.csv",
             seed=seed,
-            splits=(0.5, 0.2, 0.3),
+            shares=(0.5, 0.2, 0.3),
         )
         persons = {s.source: s.person for s in store.sequences}
         assert persons["alone.avi"] == "" and persons["b/x/2.avi"] == "b"

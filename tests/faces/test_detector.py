@@ -26,16 +26,15 @@ def frame(face_clips):
 
 def test_boxes_are_in_pixels_of_the_picture(yunet, frame):
     (face,) = yunet.detect(frame)
-    assert face.shape == (len(detector.COLUMNS),)
-    x, y, width, height = face[:4]
+    x, y, width, height = face.box
     assert 200 < x < x + width < 1280 and 0 < y < y + height < 720
     # The landmarks lie in the box, the eyes over the mouth, the right eye on the left.
-    points = face[4:14].reshape(5, 2)
+    points = face.landmarks
     assert (points > (x, y)).all() and (points < (x + width, y + height)).all()
     assert points[0, 0] < points[1, 0] and points[0, 1] < points[3, 1]
     half = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     (smaller,) = yunet.detect(half)
-    assert np.abs(smaller[:4] * 2 - face[:4]).max() < 0.05 * width
+    assert np.abs(smaller.box * 2 - face.box).max() < 0.05 * width
 
 
 def test_the_largest_face_comes_first(yunet, frame):
@@ -44,8 +43,9 @@ def test_the_largest_face_comes_first(yunet, frame):
     both[:360, :640], both[:, 640:] = small, frame
     faces = yunet.detect(both)
     assert len(faces) == 2
-    assert faces[0, 0] > 640 > faces[1, 0]
-    assert faces[0, 2] > 1.5 * faces[1, 2]
+    first, second = (face.box for face in faces)
+    assert first[0] > 640 > second[0]
+    assert first[2] > 1.5 * second[2]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (31, 31), (481, 641), (777, 333), (5, 900)])
@@ -53,7 +53,7 @@ def test_pictures_of_any_size(yunet, shape):
     # A ramp: in noise a face may be seen.
     ramp = np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 256
     picture = np.repeat(ramp.astype(np.uint8)[..., None], 3, axis=2)
-    assert yunet.detect(picture).shape == (0, len(detector.COLUMNS))
+    assert yunet.detect(picture) == []
 
 
 @pytest.mark.parametrize("angle", [-20, 20])
@@ -68,9 +68,9 @@ def test_refined_landmarks_see_more_of_a_tilt(detector_model, face_clips, angle)
     tilt = {}
     for refine in (False, True):
         (face,) = FaceDetector(detector_model, refine=refine).detect(frame)
-        between = face[6:8] - face[4:6]
+        between = face.landmarks[1] - face.landmarks[0]
         tilt[refine] = np.degrees(np.arctan2(between[1], between[0]))
-        assert face[14] > 0.7
+        assert face.score > 0.7
     assert abs(tilt[True] - angle) < abs(tilt[False] - angle) - 3
 
 

@@ -1,28 +1,27 @@
 """Detection on some frames, and following people, with faces given as boxes."""
 
-import itertools
 import weakref
 
 import numpy as np
 import pytest
 
+from keras_ddr.faces import Face
 from keras_ddr.faces.sparse import detect_faces
-from keras_ddr.faces.tracking import follow, one_at_a_time
-from keras_ddr.media.shots import ShotFrame
+from keras_ddr.faces.tracking import follow
 from keras_ddr.media.video import Frame
 
 
 def _face(x, width=40.0, y=20.0, score=0.9):
-    box = [x, y, width, width * 1.3]
+    box = np.array([x, y, width, width * 1.3])
     points = [(x + width * a, y + width * b) for a in (0.3, 0.7) for b in (0.4, 0.9)]
-    return np.array([*box, *np.ravel([*points, (x + width / 2, y + width)]), score])
+    return Face(box, np.array([*points, (x + width / 2, y + width)]), score)
 
 
 def _shots(number, cuts=(), blanks=()):
     for n in range(number):
         image = np.full((2, 2, 3), n, np.uint16)
         first = n == 0 or n in cuts or n in blanks or n - 1 in blanks
-        yield ShotFrame(Frame(n, n / 25, image), first, n in blanks)
+        yield Frame(n, n / 25, image, first=first, blank=n in blanks)
 
 
 class _Detector:
@@ -35,7 +34,7 @@ class _Detector:
     def detect(self, image):
         n = int(image[0, 0, 0])
         self.asked.append(n)
-        return np.array(self.faces[n]).reshape(-1, 15)
+        return self.faces[n]
 
 
 def _detected(detector, every, **shots):
@@ -46,17 +45,18 @@ def _detected(detector, every, **shots):
 def test_calm_faces_are_interpolated():
     detector = _Detector([[_face(10 + n), _face(200 - n)] for n in range(30)])
     found = _detected(detector, 4)
-    assert [shot.frame.number for shot, _ in found] == list(range(30))
+    assert [frame.number for frame, _ in found] == list(range(30))
     assert len(detector.asked) == len(set(detector.asked)) == 9
     for n, (_, faces) in enumerate(found):
-        assert np.allclose(np.sort(faces[:, 0]), [10 + n, 200 - n])
-        assert np.isnan(faces[:, 14]).all() == (n not in detector.asked)
+        assert np.allclose(sorted(face.box[0] for face in faces), [10 + n, 200 - n])
+        for face in faces:
+            assert np.isnan(face.score) == (n not in detector.asked)
 
 
 def test_order_of_detection_does_not_matter():
     faces = [[_face(10 + n), _face(200 - n)][:: 1 if n % 8 else -1] for n in range(17)]
     for n, (_, found) in enumerate(_detected(_Detector(faces), 4)):
-        assert np.allclose(np.sort(found[:, 0]), [10 + n, 200 - n])
+        assert np.allclose(sorted(face.box[0] for face in found), [10 + n, 200 - n])
 
 
 @pytest.mark.parametrize("every", [1, 3, 4, 7])
@@ -65,7 +65,7 @@ def test_quick_motion_is_searched_frame_by_frame(every):
     xs = [100 + 18 * ((n % 5) in (1, 2)) * (n > 9) for n in range(40)]
     detector = _Detector([[_face(x)] for x in xs])
     found = _detected(detector, every)
-    errors = [abs(faces[0, 0] - x) for (_, faces), x in zip(found, xs, strict=True)]
+    errors = [abs(faces[0].box[0] - x) for (_, faces), x in zip(found, xs, strict=True)]
     # The first block of the shaking may be taken for calm, no later one.
     assert max(errors[20:]) == 0
     assert len(detector.asked) == len(set(detector.asked))
@@ -84,7 +84,8 @@ def test_nothing_is_interpolated_across_a_cut_or_a_blank_frame():
     assert {9, 10, 14, 16} <= set(detector.asked)
     assert 15 not in detector.asked
     for n, (_, result) in enumerate(found):
-        assert result[:, 0].tolist() == ([] if n == 15 else [50 if n < 10 else 52])
+        xs = [face.box[0] for face in result]
+        assert xs == ([] if n == 15 else [50 if n < 10 else 52])
 
 
 def _followed(faces, every=1, max_gap=5, **shots):
@@ -101,7 +102,8 @@ def test_one_person_is_kept_when_sizes_cross_and_frames_miss():
         []
         if n in (5, 6)
         else sorted(
-            [_face(20, 30 + n * 0.8), _face(200, 46 - n * 0.8)], key=lambda f: -f[2]
+            [_face(20, 30 + n * 0.8), _face(200, 46 - n * 0.8)],
+            key=lambda face: -face.box[2],
         )
         for n in range(20)
     ]
@@ -110,7 +112,7 @@ def test_one_person_is_kept_when_sizes_cross_and_frames_miss():
     for track in people.values():
         numbers = [s.frame.number for s in track]
         assert numbers == [n for n in range(20) if n not in (5, 6)]
-        assert np.ptp([s.face[0] for s in track]) < 10
+        assert np.ptp([s.face.box[0] for s in track]) < 10
         # The picture that comes along is that of the frame.
         assert all(s.frame.image[0, 0, 0] == s.frame.number for s in track)
 
@@ -133,17 +135,17 @@ def test_a_jump_a_cut_and_a_blank_frame_end_a_track():
 def test_smoothing_is_light_and_does_not_lag(rng):
     jitter = rng.normal(0, 0.4, 60)
     still = _followed([[_face(50 + j)] for j in jitter])
-    xs = np.array([s.face[0] for s in still[0]])
+    xs = np.array([s.face.box[0] for s in still[0]])
     assert xs[2:-2].std() < 0.7 * jitter.std()
     moving = _followed([[_face(50 + 8 * n)] for n in range(12)])
-    assert np.allclose([s.face[0] for s in moving[0]], 50 + 8 * np.arange(12))
-    assert all(s.face[14] == 0.9 for s in moving[0])
+    assert np.allclose([s.face.box[0] for s in moving[0]], 50 + 8 * np.arange(12))
+    assert all(s.face.score == 0.9 for s in moving[0])
 
 
 def test_steps_within_a_track_stay_below_half_a_width(rng):
     xs = np.cumsum(rng.normal(0, 14, 300)) + 500
     for track in _followed([[_face(x)] for x in xs]).values():
-        steps = np.abs(np.diff([s.face[0] for s in track]))
+        steps = np.abs(np.diff([s.face.box[0] for s in track]))
         assert (steps <= 20).all()
 
 
@@ -152,9 +154,10 @@ def test_few_pictures_are_held():
     made, most = [], 0
 
     def watched():
-        for shot in _shots(200):
-            made.append(weakref.ref(shot.frame))
-            yield shot
+        for shown in _shots(200):
+            made.append(weakref.ref(shown))
+            yield shown
+            del shown
 
     detector = _Detector([[_face(10 + n), _face(400 + n)] for n in range(200)])
     for sighting in follow(detect_faces(watched(), detector, 4)):
@@ -167,9 +170,10 @@ def test_few_pictures_are_held_of_someone_who_is_away():
     made, most = [], 0
 
     def watched():
-        for shot in _shots(200):
-            made.append(weakref.ref(shot.frame))
-            yield shot
+        for shown in _shots(200):
+            made.append(weakref.ref(shown))
+            yield shown
+            del shown
 
     # Ten people, one after the other, who may all come back.
     faces = [[_face(40 * (n // 10))] if n < 100 else [] for n in range(200)]
@@ -184,56 +188,4 @@ def test_smoothing_does_not_reach_across_gaps():
     faces = [[] if 10 <= n < 13 else [_face(50 + 3 * n)] for n in range(24)]
     (track,) = _followed(faces).values()
     for sighting in track:
-        assert sighting.face[0] == pytest.approx(50 + 3 * sighting.frame.number)
-
-
-def _track(numbers, width):
-    return [(n, n, n / 25, _face(0, width)) for n in numbers]
-
-
-def test_one_person_at_any_time():
-    tracks = {
-        0: _track(range(100), 40),
-        # Larger, but shorter in all; and gone before it could be a sequence.
-        1: _track(range(20), 60),
-        2: _track(range(40, 50), 200),
-        3: _track(range(90, 130), 30),
-        4: _track(range(200, 205), 40),
-    }
-    chosen = one_at_a_time(tracks, 20)
-    numbers = [[entry[1] for entry in track] for track in chosen]
-    # Of the one that overlaps, the rest stays.
-    assert numbers == [list(range(100)), list(range(100, 130))]
-    chosen = one_at_a_time(tracks, 5)
-    numbers = [[entry[1] for entry in track] for track in chosen]
-    assert numbers == [
-        list(range(40)),
-        list(range(40, 50)),
-        list(range(50, 100)),
-        list(range(100, 130)),
-        list(range(200, 205)),
-    ]
-    assert one_at_a_time({}, 5) == []
-
-
-def test_many_tracks_are_chosen_as_one_by_one(rng):
-    """Against the rule as it is written: no frame in what was taken before."""
-    tracks = {}
-    for person in range(60):
-        numbers = rng.choice(120, size=rng.integers(5, 80), replace=False)
-        numbers = np.sort(numbers) + rng.integers(0, 2000)
-        face = np.array([0.0, 0.0, *rng.uniform(5, 50, 2)] + [0.0] * 11)
-        tracks[person] = [(0, int(n), n / 10, face) for n in numbers]
-    area = {p: sum(f[2] * f[3] for *_, f in t) for p, t in tracks.items()}
-    taken, spans = [], []
-    for person in sorted(tracks, key=lambda p: (-area[p], p)):
-        free = [not any(a <= e[1] <= b for a, b in spans) for e in tracks[person]]
-        for is_free, run in itertools.groupby(
-            zip(free, tracks[person], strict=True), lambda pair: pair[0]
-        ):
-            numbers = [entry[1] for _, entry in run]
-            if is_free and len(numbers) >= 5:
-                taken.append(numbers)
-        spans = [(numbers[0], numbers[-1]) for numbers in taken]
-    chosen = [[e[1] for e in track] for track in one_at_a_time(tracks, 5)]
-    assert chosen == sorted(taken) and len(chosen) > 5
+        assert sighting.face.box[0] == pytest.approx(50 + 3 * sighting.frame.number)

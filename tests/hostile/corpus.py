@@ -25,6 +25,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from ddr_cli.main import ddr
+from flat_options import flat
 from keras_ddr import InputError, runs
 from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.datasets import affwild, affwild2, images, moving_mnist, sprites, videos
@@ -205,7 +206,7 @@ def _use_file(name):
 def _prepared(module, **arguments):
     def use(folder, out):
         path = out / "store"
-        store = module.prepare(path, folder / "given", **arguments)
+        store = module.prepare(path, folder / "given", **flat(**arguments))
         read_store(store.path)
 
     return use
@@ -222,7 +223,9 @@ _use_sprites = _prepared(sprites, identities=6)
 
 def _use_video_file(name):
     def use(folder, out):
-        store = videos.prepare(out / "store", folder / "given" / name, **_video_options)
+        store = videos.prepare(
+            out / "store", folder / "given" / name, **flat(**_video_options)
+        )
         read_store(store.path)
 
     return use
@@ -232,8 +235,7 @@ def _use_labels(folder, out):
     store = videos.prepare(
         out / "store",
         folder / "given",
-        labels=folder / "labels.csv",
-        **_video_options,
+        **flat(labels=folder / "labels.csv", **_video_options),
     )
     read_store(store.path)
 

@@ -35,8 +35,8 @@ def _scene(rng, count):
 
 def _firsts(images, **arguments):
     found = list(find_shots(_frames(images), **arguments))
-    assert [shot.frame.number for shot in found] == list(range(len(images)))
-    return [shot.frame.number for shot in found if shot.first]
+    assert [frame.number for frame in found] == list(range(len(images)))
+    return [frame.number for frame in found if frame.first]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 10, 17, 18, 19])
@@ -98,14 +98,14 @@ def test_blank_frames_end_a_shot(rng):
         images = [blank, *scene[:8], blank, blank, *scene[8:], blank]
         for cuts in (True, False):
             found = list(find_shots(_frames(images), cuts=cuts))
-            blanks = [shot.frame.number for shot in found if shot.blank]
+            blanks = [frame.number for frame in found if frame.blank]
             assert blanks == [0, 9, 10, 23]
-            shown = [s.frame.number for s in found if s.first and not s.blank]
+            shown = [frame.number for frame in found if frame.first and not frame.blank]
             assert shown == [1, 11]
-            assert all(shot.first for shot in found if shot.blank)
+            assert all(frame.first for frame in found if frame.blank)
     # A dark scene is still one.
     dark = [image // 16 for image in scene]
-    assert not any(shot.blank for shot in find_shots(_frames(dark)))
+    assert not any(frame.blank for frame in find_shots(_frames(dark)))
 
 
 def test_a_small_thing_on_a_plain_ground_is_something():
@@ -118,8 +118,8 @@ def test_a_small_thing_on_a_plain_ground_is_something():
     ]
     images = [image.astype(np.uint8) for image in images]
     found = list(find_shots(_frames(images)))
-    assert not any(shot.blank for shot in found)
-    assert [shot.frame.number for shot in found if shot.first] == [0]
+    assert not any(frame.blank for frame in found)
+    assert [frame.number for frame in found if frame.first] == [0]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
@@ -131,7 +131,7 @@ def test_few_frames(rng, count):
 def test_frames_of_any_size(rng, shape):
     images = [rng.integers(0, 256, shape, np.uint8)] * 3
     found = list(find_shots(_frames(images)))
-    assert [shot.first for shot in found if not shot.blank][:1] in ([True], [])
+    assert [frame.first for frame in found if not frame.blank][:1] in ([True], [])
     assert len(found) == 3
     # A size that changes midway ends nothing by itself.
     images.append(np.repeat(np.repeat(images[0], 2, 0), 2, 1))
@@ -152,8 +152,8 @@ def test_few_frames_are_held(rng):
             del frame
 
     numbers = []
-    for shot in find_shots(source()):
-        numbers.append(shot.frame.number)
+    for frame in find_shots(source()):
+        numbers.append(frame.number)
     assert numbers == list(range(60))
     # Those that are held, the next one and the last one here.
     assert most <= shots._AFTER + 2
@@ -161,11 +161,11 @@ def test_few_frames_are_held(rng):
 
 def test_cuts_of_a_real_clip(face_clips):
     firsts = [
-        shot.frame.number
-        for shot in find_shots(Video(face_clips / "short_hamilton_clip.mp4"))
-        if shot.first
+        frame.number
+        for frame in find_shots(Video(face_clips / "short_hamilton_clip.mp4"))
+        if frame.first
     ]
     assert firsts == [0, 20, 82, 211]
     # A head that moves quickly.
     shaken = find_shots(Video(face_clips / "liveportrait_d12.mp4"))
-    assert [shot.frame.number for shot in shaken if shot.first] == [0]
+    assert [frame.number for frame in shaken if frame.first] == [0]

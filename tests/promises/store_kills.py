@@ -58,7 +58,7 @@ def draw_videos(folder):
 
 def make_puppets(folder, seed, overwrite=True):
     """A store of puppets."""
-    from keras_ddr.datasets import puppets
+    from keras_ddr.datasets import Splits, puppets
 
     puppets.prepare(
         folder / "S",
@@ -66,24 +66,23 @@ def make_puppets(folder, seed, overwrite=True):
         size=16,
         arms=2,
         legs=2,
-        seed=seed,
+        splits=Splits(seed=seed),
         overwrite=overwrite,
     )
 
 
 def make_videos(folder, seed, overwrite=True):
     """A store of whole frames of videos."""
-    from keras_ddr.datasets import videos
+    from keras_ddr.datasets import Cropping, Splits, videos
 
     if not (folder / "sources").exists():
         draw_videos(folder / "sources")
-    size = 16 if seed else 32
+    cropping = Cropping(crop="none", size=16 if seed else 32)
     videos.prepare(
         folder / "S",
         folder / "sources",
-        crop="none",
-        size=size,
-        seed=seed,
+        cropping=cropping,
+        splits=Splits(seed=seed),
         overwrite=overwrite,
     )
 

@@ -1,4 +1,4 @@
-"""Names and files of data sets as people have them on their disks."""
+"""Files in folders: found by suffix, numbered, and compared with their copies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from keras_ddr.errors import InputError
-from keras_ddr.files import natural_key, read_text
+from keras_ddr.files import natural_key
 from keras_ddr.media import pictures, video
 
 if TYPE_CHECKING:
@@ -23,17 +23,15 @@ __all__ = [
     "frame_number",
     "id_of",
     "only_one",
-    "person_of",
     "same_content",
     "same_files",
     "several",
     "split_side",
-    "text_lines",
     "walk_folders",
 ]
 
 
-# What users take for videos or pictures; the last are read by none of the readers.
+# Suffixes of videos and pictures; no reader reads the last ones.
 _MEDIA = (
     video.SUFFIXES
     | pictures.SUFFIXES
@@ -49,17 +47,17 @@ def walk_folders(
     Hidden files and folders are left out.
 
     Args:
-        root: folder.
-        leave_out: function of a folder's name, true where it is not entered.
+        root: Folder.
+        leave_out: Function of a folder's name, true where it is not entered.
 
     Yields:
         (folder, sorted names of its files), folders in natural order.
 
     Raises:
-        InputError: the folder itself cannot be read.
+        InputError: The folder itself cannot be read.
 
     Warns:
-        UserWarning: for a folder in it that cannot be read.
+        UserWarning: Once for every folder in it that cannot be read.
     """
 
     def problem(error: OSError) -> None:
@@ -88,19 +86,19 @@ def find_files(
     """Find files by their suffix in a folder and all folders in it.
 
     Args:
-        root: folder; see `walk_folders`.
-        suffixes: lower-case suffixes with their dots.
-        what: what one of these files is, for messages.
-        advice: what to give instead, for the error.
+        root: Folder; see `walk_folders`.
+        suffixes: Lower-case suffixes with their dots.
+        what: Name of such a file in messages.
+        advice: End of the error's message.
 
     Returns:
         List of (path below the root with "/", path), in natural order.
 
     Raises:
-        InputError: there is none.
+        InputError: There is none.
 
     Warns:
-        UserWarning: once, if there are other videos or pictures, which are left out.
+        UserWarning: Once, if other videos or pictures are left out.
     """
     found = []
     counts: Counter[str] = Counter()
@@ -109,7 +107,7 @@ def find_files(
             suffix = os.path.splitext(name)[1].lower()
             if suffix in suffixes:
                 path = os.path.join(folder, name)
-                # A link that leads nowhere is named later, not passed over.
+                # The reader names a link that leads nowhere.
                 if os.path.isfile(path) or not os.path.exists(path):
                     below = os.path.relpath(path, root).replace(os.sep, "/")
                     found.append((below, path))
@@ -130,28 +128,8 @@ def find_files(
     return sorted(found, key=lambda entry: (natural_key(entry[0]), entry[0]))
 
 
-def person_of(source: str, persons: str) -> str:
-    """Who is shown in a source, by where it lies.
-
-    Args:
-        source: path of a video below the root, with "/", or of a folder, with a "/" at
-            its end too.
-        persons: "folder", where the root has a folder for each person, or "source",
-            where nothing is known.
-
-    Returns:
-        Name of the topmost folder below the root, or "".
-
-    Example:
-        >>> person_of("ann/monday/a.mp4", "folder"), person_of("a.mp4", "folder")
-        ('ann', '')
-    """
-    person, slash, _ = source.partition("/")
-    return person if slash and persons == "folder" else ""
-
-
 def id_of(stem: str) -> str:
-    """The form in which names are compared: some systems take é apart."""
+    """The form in which names are compared: macOS takes é apart."""
     return unicodedata.normalize("NFC", stem)
 
 
@@ -170,12 +148,12 @@ def frame_number(name: str, suffixes: Container[str]) -> int | None:
     """The number in the name of a frame's file, or None.
 
     Args:
-        name: such as "12.pts", "00012.jpg" or "    12.jpg".
-        suffixes: lower-case suffixes with their dots.
+        name: Such as "12.pts", "00012.jpg" or "    12.jpg".
+        suffixes: Lower-case suffixes with their dots.
     """
     stem, suffix = os.path.splitext(name)
     stem = stem.strip()
-    # No video has so many frames that their number has more digits than nine.
+    # No video has frame numbers of more than nine digits.
     number = stem.isascii() and stem.isdecimal() and len(stem.lstrip("0")) <= 9
     if suffix.lower() in suffixes and number:
         return int(stem)
@@ -210,12 +188,12 @@ def only_one(
     """Choose one of several paths, which must be copies.
 
     Args:
-        paths: of one name.
-        what: what they are, in the plural.
-        same: function that compares two.
+        paths: Paths of one name.
+        what: Their name in messages, in the plural.
+        same: Function that compares two.
 
     Returns:
-        The first, and what is wrong where they are no copies, or "".
+        The first, and the problem where they are no copies, or "".
     """
     if all(same(paths[0], other) for other in paths[1:]):
         return paths[0], ""
@@ -226,17 +204,3 @@ def several(names: Sequence[object], most: int = 3) -> str:
     """Names in one line, the first few of many."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
-
-
-def text_lines(path: StrPath) -> list[str]:
-    """Lines of a text file, without a byte order mark and blank lines at its end.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        text = read_text(path, encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    # Any line end is "\n" here.
-    return text.rstrip().split("\n") if text.strip() else []

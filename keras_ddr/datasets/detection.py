@@ -1,0 +1,88 @@
+"""How faces are found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from keras_ddr.data.labels import CROP_LABELS, Label
+from keras_ddr.datasets.option_fields import Options, option
+from keras_ddr.faces.detector import FaceDetector, detector_model
+from keras_ddr.media import opencv
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
+
+__all__ = ["FACE_LABELS", "Detection"]
+
+FACE_LABELS = {
+    name: Label("frame", "continuous", unit=None if name == "detector_score" else "px")
+    for name in CROP_LABELS
+}
+"""Labels of frames that say where a face was."""
+
+
+@dataclass(frozen=True)
+class Detection(Options):
+    """How faces are searched for.
+
+    Attributes:
+        detector_model: YuNet's ONNX file; by default it is downloaded once.
+        detector_size: Longest side to which pictures are reduced for the search, in
+            pixels, 32 to 10,000.
+        threshold: Least score of a face, between 0 and 1.
+        detect_every: Distance of the frames that are searched while faces move little,
+            1 to 10.
+
+    Raises:
+        InputError: One of them cannot be used.
+    """
+
+    detector_model: StrPath | None = option(
+        None,
+        "YuNet as ONNX file (face_detection_yunet_2023mar.onnx).",
+        unset="downloaded once, 230 kB",
+        metavar="FILE",
+    )
+    detector_size: int = option(
+        320,
+        "Longest side to which frames are reduced for the search; larger finds smaller "
+        "faces, and takes longer.",
+        kind=int,
+        least=32,
+        most=10_000,
+    )
+    threshold: float = option(
+        0.7, "Least score of a face.", kind=float, least=0, most=1, open="()"
+    )
+    # Further apart a face could come and go unseen.
+    detect_every: int = option(
+        4,
+        "Search every so many frames while faces move little, and interpolate between; "
+        "quick motion is searched frame by frame anyway.",
+        kind=int,
+        least=1,
+        most=10,
+    )
+
+    def fetched(self) -> Detection:
+        """The same with the path of the model, fetched and tried in this process.
+
+        Raises:
+            InputError: The model is missing, broken or cannot be downloaded.
+        """
+        opencv.load()  # before a download that would be of no use
+        path = os.path.abspath(detector_model(self.detector_model))
+        found = replace(self, detector_model=path)
+        found.detector()
+        return found
+
+    def detector(self, refine: bool = False) -> FaceDetector:
+        """The detector.
+
+        Args:
+            refine: Whether landmarks are needed as exactly as can be.
+        """
+        path = detector_model(self.detector_model)
+        return FaceDetector(path, self.detector_size, self.threshold, refine)

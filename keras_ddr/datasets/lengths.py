@@ -1,0 +1,126 @@
+"""Which frames of a source make a sequence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_ddr.datasets.option_fields import Options, option
+from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Lengths"]
+
+
+@dataclass(frozen=True)
+class Lengths(Options):
+    """How the frames of a source are divided into sequences.
+
+    Attributes:
+        fps: Frames a second that are kept, chosen by their time stamps; `None` for all.
+        cuts: Whether to look for cuts, which end a sequence.
+        min_length: Sequences of fewer frames are left out; by default 20, of folders of
+            pictures 3.
+        max_length: Most frames of a sequence, `None` for any number; by default 450, of
+            folders of pictures any number.
+        long: Of a longer run of frames, "split" makes equal parts (where these would be
+            shorter than `min_length`, parts of `max_length`, and the rest is left
+            out), "first" keeps the first frames, "thin" frames at equal distances.
+        max_gap: Most frames in a row without the face within a sequence.
+
+    Raises:
+        InputError: One of them cannot be used, or `min_length` is above `max_length`.
+    """
+
+    fps: float | None = option(
+        None,
+        "Keep so many frames a second, by their time stamps.",
+        kind=float,
+        least=0,
+        open="(",
+        unset="all frames",
+    )
+    cuts: bool = option(
+        True, "End a sequence where the video cuts to another picture.", kind=bool
+    )
+    min_length: int = option(
+        0,
+        "Leave out sequences of fewer frames, of those that are kept.",
+        kind=int,
+        least=1,
+    )
+    max_length: int | None = option(
+        0, "Most frames of a sequence.", kind=int, least=1, unset="any number"
+    )
+    long: str = option(
+        "split",
+        "Longer ones: split into equal parts, keep the first frames, or thin out to "
+        "frames at equal distances.",
+        choices=("split", "first", "thin"),
+    )
+    max_gap: int = option(
+        5,
+        "Most frames in a row without the face within a sequence.",
+        kind=int,
+        least=0,
+        of_faces=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_length and self.max_length < self.min_length:
+            raise InputError(
+                f"min_length: {self.min_length} is above max_length {self.max_length}; "
+                "no sequence could be both: change one of them"
+            )
+
+    def runs(self, numbers: ArrayLike) -> list[slice]:
+        """Cut where more than `max_gap` frames are missing.
+
+        Args:
+            numbers: (T,) frame numbers, ascending.
+
+        Returns:
+            List of slices of `numbers`.
+        """
+        numbers = np.asarray(numbers)
+        cuts = np.flatnonzero(np.diff(numbers) > self.max_gap + 1) + 1
+        bounds = [0, *cuts.tolist(), len(numbers)]
+        return [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+
+    def pieces(self, length: int) -> list[NDArray[np.integer]]:
+        """Choose the frames of the sequences that a run of frames gives.
+
+        Args:
+            length: Number of frames of the run.
+
+        Returns:
+            List of integer arrays of positions in the run.
+        """
+        most = self.max_length
+        if length < self.min_length:
+            return []
+        if not most or length <= most:
+            return [np.arange(length)]
+        if self.long == "first":
+            return [np.arange(most)]
+        if self.long == "thin":
+            return [np.rint(np.linspace(0, length - 1, most)).astype(np.int64)]
+        count = math.ceil(length / most)
+        if length // count < self.min_length:
+            count = length // most
+            length = count * most
+        return np.array_split(np.arange(length), count)
+
+    def too_short(self, longest: int) -> str:
+        """Why a source gives nothing whose longest run has so many frames."""
+        counted = f" (counted at fps {self.fps:g})" if self.fps else ""
+        return (
+            f"the longest sequence has {longest} frames, fewer than min_length "
+            f"{self.min_length}{counted}"
+        )

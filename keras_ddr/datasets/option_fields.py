@@ -1,0 +1,196 @@
+"""Fields of option classes: default, range and help of every option, written once.
+
+An instance checks its fields when it is made, and `ddr preprocess` makes its options of
+the same fields. An `Offer` says what a data set takes of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from keras_ddr.arguments import (
+    check_choice,
+    check_number,
+    check_whole,
+    is_number,
+)
+from keras_ddr.errors import InputError
+
+__all__ = ["Offer", "OptionField", "Options", "option"]
+
+
+@dataclasses.dataclass(frozen=True)
+class OptionField:
+    """Range and help of an option.
+
+    Attributes:
+        help: What it does, for `--help` and the reference.
+        kind: `int`, `float`, `bool` or `str`.
+        choices: Values that are allowed, or `()`.
+        least: Lower end of the range, or `None`.
+        most: Upper end of the range, or `None`.
+        open: Ends that are not allowed themselves: "", "(", ")" or "()".
+        unset: Meaning of the default `None`, for `--help`.
+        metavar: Name of the value in `--help`.
+        flag: Name of the option in the command; default that of the field.
+        of_faces: Whether it changes nothing where no faces are cropped.
+        check: Function of name and value that checks and returns the value, instead
+            of the above.
+    """
+
+    help: str
+    kind: type = str
+    choices: tuple[Any, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    open: str = ""
+    unset: str = ""
+    metavar: str | None = None
+    flag: str = ""
+    of_faces: bool = False
+    check: Callable[[str, Any], Any] | None = None
+
+    def checked(self, name: str, value: Any) -> Any:
+        """The value in its plain type.
+
+        Args:
+            name: Of the option, for the message.
+            value: Any.
+
+        Raises:
+            InputError: It is not allowed.
+        """
+        if value is None and self.unset:
+            return None
+        if self.check is not None:
+            return self.check(name, value)
+        if self.choices:
+            check_choice(self.choices, **{name: value})
+        elif self.kind is int:
+            least = 0 if self.least is None else int(self.least)
+            check_whole(
+                least, None if self.most is None else int(self.most), **{name: value}
+            )
+        elif self.kind is float:
+            self._check_number(name, value)
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        return value if self.kind is str else self.kind(value)
+
+    def _check_number(self, name: str, value: Any) -> None:
+        if self.least is None or self.most is None:
+            check_number(self.least or 0, above="(" in self.open, **{name: value})
+            return
+        inside = is_number(value) and self.least <= value <= self.most
+        if (
+            not inside
+            or ("(" in self.open and value == self.least)
+            or (")" in self.open and value == self.most)
+        ):
+            raise InputError(
+                f"{name}={value!r}; it must be between {self.least:g} and {self.most:g}"
+            )
+
+
+def option(default: Any, help: str, **about: Any) -> Any:
+    """A field of a class of options.
+
+    Args:
+        default: Its default; always allowed.
+        help: What it does.
+        **about: Further attributes of `OptionField`.
+    """
+    metadata = {"option": OptionField(help, **about)}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Base of the classes of options; their fields are made by `option`.
+
+    Raises:
+        InputError: A field has a value that is not allowed.
+    """
+
+    def __post_init__(self) -> None:
+        for name, about in self.option_fields().items():
+            value = getattr(self, name)
+            if not self.is_default(name):
+                object.__setattr__(self, name, about.checked(name, value))
+
+    @classmethod
+    def option_fields(cls) -> dict[str, OptionField]:
+        """The fields that are options, by their names."""
+        return {
+            field.name: field.metadata["option"]
+            for field in dataclasses.fields(cls)
+            if "option" in field.metadata
+        }
+
+    def is_default(self, name: str) -> bool:
+        """Whether a field has its default."""
+        default, value = (
+            type(self).__dataclass_fields__[name].default,
+            getattr(self, name),
+        )
+        return value is default or (type(value) is type(default) and value == default)
+
+
+_OptionsT = TypeVar("_OptionsT", bound=Options)
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """Options of a data set.
+
+    Attributes:
+        dataset: Name of the data set.
+        unused: Names of fields that change nothing with it.
+        defaults: Field -> its default with this data set, where that of the class
+            leaves it open.
+    """
+
+    dataset: str
+    unused: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def settle(self, options: _OptionsT) -> _OptionsT:
+        """Fill in the defaults of the data set.
+
+        Args:
+            options: As the user gave them.
+
+        Returns:
+            The options, every field with a value that means something.
+
+        Raises:
+            InputError: A field was given that changes nothing, or something else than
+                options.
+        """
+        if not isinstance(options, Options):
+            raise InputError(
+                f"{options!r} is given for options; make them with a class of "
+                "keras_ddr.datasets, such as Splits((0.8, 0.1, 0.1))"
+            )
+        fields = options.option_fields()
+        given = [n for n in fields if n in self.unused and not options.is_default(n)]
+        if given:
+            raise InputError(
+                f"{', '.join(given)}: changes nothing with {self.dataset}; leave it out"
+            )
+        own = {n: v for n, v in self.defaults.items() if n in fields}
+        return dataclasses.replace(
+            options, **{n: v for n, v in own.items() if options.is_default(n)}
+        )
+
+    def noted(self, *options: Options) -> dict[str, Any]:
+        """The settings as plain values, as a store keeps them."""
+        return {
+            name: getattr(each, name)
+            for each in options
+            for name in each.option_fields()
+            if name not in self.unused
+        }

@@ -1,0 +1,80 @@
+"""Which sources are to train, to validate and to test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from keras_ddr.data.splits import checked_shares
+from keras_ddr.datasets.option_fields import Options, option
+
+if TYPE_CHECKING:
+    from keras_ddr.typing import StrPath
+
+__all__ = ["Splits"]
+
+
+def _checked_shares(name: str, value: Any) -> tuple[float, ...]:
+    return tuple(checked_shares(value).tolist())
+
+
+@dataclass(frozen=True)
+class Splits(Options):
+    """How sequences are dealt out to train, val and test, and who is who.
+
+    Attributes:
+        shares: Shares of the persons, or of the sources where persons are not known,
+            for train, val and test; they sum to 1. By default 0.8, 0.1 and 0.1, of
+            puppets 0.7, 0.1 and 0.2.
+        seed: Of the split, and of all else that is random in a drawn data set.
+        persons: "folder" where every folder right below the given one holds the sources
+            of one person, whose name it has; "source" where nothing is known.
+        labels: CSV file with labels, persons and splits of the sources, see
+            `user_labels.read_labels`; or `None`.
+
+    Raises:
+        InputError: One of them cannot be used.
+    """
+
+    shares: Sequence[float] = option(
+        (),
+        "Shares of the persons, or of the sources where persons are not known.",
+        kind=float,
+        flag="splits",
+        least=0,
+        most=1,
+        metavar="TRAIN VAL TEST",
+        check=_checked_shares,
+    )
+    seed: int = option(0, "Of all that is random.", kind=int, least=0, most=2**31 - 1)
+    persons: str = option(
+        "source",
+        "folder: every folder right below the given one is a person, who then stays in "
+        "one split.",
+        choices=("source", "folder"),
+    )
+    labels: StrPath | None = option(
+        None,
+        "Your labels: columns source, frame (number from 0, or blank), and any others; "
+        "a column person keeps each person in one split.",
+        metavar="FILE.csv",
+    )
+
+    def person_of(self, source: str) -> str:
+        """Who is shown in a source, by the folder it lies in.
+
+        Args:
+            source: Path of a video below the root, with "/", or of a folder, with a "/"
+                at its end too.
+
+        Returns:
+            Name of the topmost folder below the root, or "".
+
+        Example:
+            >>> splits = Splits(persons="folder")
+            >>> splits.person_of("ann/monday/a.mp4"), splits.person_of("a.mp4")
+            ('ann', '')
+        """
+        person, slash, _ = source.partition("/")
+        return person if slash and self.persons == "folder" else ""
