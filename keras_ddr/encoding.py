@@ -45,11 +45,7 @@ SUFFIXES = (".npz", ".csv")
 
 
 def check_encoding(model: SequenceModel, options: Mapping[str, Any]) -> None:
-    """Refuse options that `encode` of a model does not take.
-
-    Raises:
-        InputError: There is one.
-    """
+    """Refuse options that `encode` of a model does not take."""
     try:
         inspect.signature(model.encode).bind(None, **options)
     except TypeError as error:
@@ -63,17 +59,9 @@ def encode_frames(
     progress: Progress | None = None,
     **options: Any,
 ) -> Iterator[tuple[NDArray[np.uint8], Codes]]:
-    """Read and encode parts of sequences, one at a time.
+    """Frames and codes of parts of sequences, one at a time; all else encodes by this.
 
-    Args:
-        model: A trained `SequenceModel`.
-        store: `FrameStore` with frames of the model's image shape.
-        parts: Pairs of a `Sequence` and positions in it, `None` for all its frames.
-        progress: Called with (parts done, all parts), or `None`.
-        **options: Of `model.encode`, such as `seed` and `noise`.
-
-    Yields:
-        (frames `(T, H, W, C)` uint8, `Codes`), in the order of `parts`.
+    A part is a `Sequence` and positions in it, `None` for all its frames.
     """
     parts = list(parts)
     check_encoding(model, options)

@@ -7,32 +7,19 @@ them. Libraries that take long to load are imported when a measure runs.
 from typing import TYPE_CHECKING, Any
 
 from keras_ddr.evaluation.encoded import EncodedSplit
-from keras_ddr.evaluation.equal_error_rate import (
-    Verification,
-    VerificationScore,
-    equal_error_rate,
-)
+from keras_ddr.evaluation.equal_error_rate import Verification, equal_error_rate
 from keras_ddr.evaluation.fixed_probes import ProbeScore, probe
 from keras_ddr.evaluation.judge import Judge
-from keras_ddr.evaluation.judge_scores import (
-    JudgeScore,
-    MSDScore,
-    entropies,
-    msd_score,
-)
+from keras_ddr.evaluation.judge_scores import entropies, msd_score
 from keras_ddr.evaluation.judge_targets import Target, choose_targets
-from keras_ddr.evaluation.likelihood import Likelihood, LikelihoodScore
-from keras_ddr.evaluation.measure import Material, Measure, Skipped
+from keras_ddr.evaluation.likelihood import Likelihood
+from keras_ddr.evaluation.measure import Material, Measure
 from keras_ddr.evaluation.measures import METRICS
-from keras_ddr.evaluation.mig_dci import Axis, AxisScore, dci, mutual_information_gap
+from keras_ddr.evaluation.mig_dci import Axis, dci, mutual_information_gap
 from keras_ddr.evaluation.probes import Probes
-from keras_ddr.evaluation.reconstruction import (
-    Reconstruction,
-    ReconstructionScore,
-    structural_similarity,
-)
+from keras_ddr.evaluation.reconstruction import Reconstruction, structural_similarity
 from keras_ddr.evaluation.report import EvaluationReport, evaluate
-from keras_ddr.evaluation.swap import Swap, SwapScore
+from keras_ddr.evaluation.swap import Swap
 
 if TYPE_CHECKING:
     from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge
@@ -40,27 +27,19 @@ if TYPE_CHECKING:
 __all__ = [
     "METRICS",
     "Axis",
-    "AxisScore",
     "EncodedSplit",
     "EvaluationReport",
     "Judge",
-    "JudgeScore",
     "Likelihood",
-    "LikelihoodScore",
-    "MSDScore",
     "Material",
     "Measure",
     "ProbeScore",
     "Probes",
     "Reconstruction",
-    "ReconstructionScore",
-    "Skipped",
     "Swap",
-    "SwapScore",
     "Target",
     "TrainedJudge",
     "Verification",
-    "VerificationScore",
     "choose_targets",
     "dci",
     "entropies",

@@ -121,9 +121,9 @@ def probe(
     """
     check_choice(("categorical", "continuous", "periodic"), kind=kind)
     check_choice(("linear", "neighbours"), estimator=estimator)
-    codes = [_matrix(fit_codes, "fit_codes"), _matrix(test_codes, "test_codes")]
+    codes = [np.asarray(part, "float64") for part in (fit_codes, test_codes)]
     labels = [np.asarray(fit_labels), np.asarray(test_labels)]
-    _check_shapes(codes, labels, groups)
+    _check(codes, labels, groups)
     if kind != "categorical":
         return _regress(codes, labels, kind, estimator, period, groups, seed)
     model = _pipeline(estimator, len(labels[0]), classify=True)
@@ -252,33 +252,25 @@ def _pipeline(estimator: str, number: int, classify: bool) -> Pipeline:
     return make_pipeline(StandardScaler(), model)
 
 
-def _matrix(codes: ArrayLike, argument: str) -> NDArray[np.float64]:
-    codes = np.asarray(codes, dtype="float64")
-    if codes.ndim != 2:
-        raise InputError(f"{argument} has shape {codes.shape}; it must be (items, dim)")
-    if not np.isfinite(codes).all():
-        raise InputError(f"{argument} holds NaN or infinity")
-    return codes
-
-
-def _check_shapes(
+def _check(
     codes: list[NDArray[np.float64]],
     labels: list[NDArray[Any]],
     groups: ArrayLike | None,
 ) -> None:
-    """Refuse codes, labels and groups that do not belong together."""
+    """Refuse arrays that do not belong together, or hold nothing to fit or score."""
     for part, rows, values in zip(("fit", "test"), codes, labels, strict=True):
+        if rows.ndim != 2 or rows.shape[1] != codes[0].shape[-1]:
+            raise InputError(
+                f"{part}_codes has shape {rows.shape}; it must be (items, dim), with "
+                "the dim of one model"
+            )
         if values.shape != (len(rows),):
             raise InputError(
                 f"{part}_labels has shape {values.shape}; it must be ({len(rows)},), "
                 f"one for each of {part}_codes"
             )
-    dimensions = [part.shape[1] for part in codes]
-    if dimensions[0] != dimensions[1]:
-        raise InputError(
-            f"fit_codes has {dimensions[0]} dimensions and test_codes {dimensions[1]}; "
-            "they must be codes of one model"
-        )
+        if not np.isfinite(rows).all():
+            raise InputError(f"{part}_codes holds NaN or infinity")
     if groups is not None and len(np.asarray(groups)) != len(codes[1]):
         raise InputError(
             f"groups has {len(np.asarray(groups))} values for {len(codes[1])} scored "

@@ -100,7 +100,7 @@ def train_judge(
     *,
     steps: int = 1000,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> TrainedJudge:
     """Train a small convolutional network to name the targets of real frames.
 
@@ -112,7 +112,7 @@ def train_judge(
         targets: List of `Target`; frames without one of them count for the others.
         steps: Training steps of 64 random frames.
         seed: Non-negative integer.
-        progress: Called with (steps done, all steps), or `None`.
+        progress: Called with (steps done, all steps).
 
     Returns:
         `TrainedJudge`.
@@ -142,35 +142,34 @@ def train_judge(
         epochs=1,
         shuffle=False,
         verbose=0,
-        callbacks=[] if progress is None else [_Progress(steps, progress)],
+        callbacks=[
+            keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: progress(batch + 1, steps)
+            )
+        ],
     )
     network.trainable = False
     return TrainedJudge(targets, network, steps)
 
 
 def _network(image_shape: ImageShape, targets: list[Target], seed: int) -> keras.Model:
-    layers = keras.layers
+    """The network with random weights, in float32 whatever the global policy."""
     seeds = iter(np.random.default_rng(seed).integers(2**31, size=64).tolist())
 
-    def weights() -> dict[str, Any]:
-        return {
-            "kernel_initializer": keras.initializers.HeNormal(seed=next(seeds)),
-            "dtype": "float32",
-        }
+    def layer(name: str, *sizes: int, **options: Any) -> keras.layers.Layer:
+        if sizes:  # it has weights
+            initializer = keras.initializers.HeNormal(seed=next(seeds))
+            options["kernel_initializer"] = initializer
+        return getattr(keras.layers, name)(*sizes, dtype="float32", **options)
 
-    inputs = keras.Input(image_shape, dtype="float32")
-    x = inputs
+    inputs = x = keras.Input(image_shape, dtype="float32")
     for filters in _FILTERS:
-        x = layers.Conv2D(
-            filters, 3, strides=2, padding="same", use_bias=False, **weights()
-        )(x)
-        x = layers.BatchNormalization(momentum=0.9, dtype="float32")(x)
-        x = layers.ReLU(dtype="float32")(x)
-    x = layers.Flatten(dtype="float32")(x)
-    x = layers.Dense(_UNITS, activation="relu", **weights())(x)
-    return keras.Model(
-        inputs, [layers.Dense(len(t.classes), **weights())(x) for t in targets]
-    )
+        convolution = {"strides": 2, "padding": "same", "use_bias": False}
+        x = layer("Conv2D", filters, 3, **convolution)(x)
+        x = layer("BatchNormalization", momentum=0.9)(x)
+        x = layer("ReLU")(x)
+    x = layer("Dense", _UNITS, activation="relu")(layer("Flatten")(x))
+    return keras.Model(inputs, [layer("Dense", len(t.classes))(x) for t in targets])
 
 
 def _cross_entropy(truth: Tensor, logits: Tensor) -> Tensor:
@@ -214,14 +213,3 @@ class _Batches(keras.utils.PyDataset):
         frames = self._store.gather(self._index[rows], self._position[rows][:, None])
         labels = self._labels[rows].T
         return frames[:, 0].astype(np.float32) / np.float32(255), tuple(labels)
-
-
-class _Progress(keras.callbacks.Callback):
-    def __init__(self, steps: int, progress: Progress) -> None:
-        super().__init__()
-        self._steps, self._progress = steps, progress
-
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        self._progress(batch + 1, self._steps)

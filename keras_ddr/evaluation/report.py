@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +105,7 @@ def evaluate(
 ) -> EvaluationReport:
     """Measure what f and z know, and what the model does with them.
 
-    All codes are posterior means. Each sequence is encoded once. No number depends on
-    which others are asked for.
+    Codes are posterior means. No number depends on which others are asked for.
 
     Args:
         model: A trained `SequenceModel`.
@@ -152,15 +153,18 @@ def evaluate(
     names = list(dict.fromkeys([fit_split, split] if fitting else [split]))
     test, fit = _splits(store, names, least, sequences, max_frames, seed)
     skipped: list[Skipped] = []
-    stages = _Stages(progress)
-    material = Material(model, store, test, fit, seed, skipped, stages.count)
+    progress = progress or (lambda stage, done, total: None)
+    encoded = functools.partial(progress, "encoding")
+    material = Material(model, store, test, fit, seed, skipped, encoded)
     possible = _possible(measures, material, None if fitting else fit_split)
-    _encode(material, possible, encoding, stages)
+    _encode(material, possible, encoding)
     scores = {}
     for measure in possible:
-        stages.begin(measure.name)
+        measured = functools.partial(progress, measure.name)
+        measured(0, 0)
         try:
-            scores[measure.name] = measure.run(material)
+            found = measure.run(dataclasses.replace(material, progress=measured))
+            scores[measure.name] = found
         except InputError as error:
             skipped.append(Skipped(measure.name, str(error)))
     details = {
@@ -193,68 +197,41 @@ def _splits(
     return splits[-1], splits[0]
 
 
-class _Stages:
-    """Passes progress on, with the name of the stage."""
-
-    def __init__(self, progress: Callable[[str, int, int], object] | None) -> None:
-        self._progress = progress or (lambda stage, done, total: None)
-        self._name = ""
-
-    def begin(self, name: str) -> None:
-        """A stage begins."""
-        self._name = name
-        self._progress(name, 0, 0)
-
-    def count(self, done: int, total: int) -> None:
-        """Something of this stage is done."""
-        self._progress(self._name, done, total)
-
-
 def _possible(
     measures: list[Measure], material: Material, empty: str | None
 ) -> list[Measure]:
-    """Measures that nothing keeps from being run; the others are skipped."""
+    """Measures that can be run; `empty` is a split without sequences to fit on."""
     possible = []
     for measure in measures:
-        reason = _obstacle(measure, material.model, empty)
-        if reason:
-            material.skipped.append(Skipped(measure.name, reason))
+        missing = [m for m in measure.methods if not hasattr(material.model, m)]
+        if missing:
+            reason = f"{type(material.model).__name__} has no {missing[0]}"
+        elif empty is not None and measure.needs & _FITTED:
+            reason = f"there is no sequence in the split {empty!r} to fit on"
         else:
             # Options that name missing labels are refused at once, not skipped later.
             measure.check(material)
             possible.append(measure)
+            continue
+        material.skipped.append(Skipped(measure.name, reason))
     return possible
 
 
-def _obstacle(measure: Measure, model: SequenceModel, empty: str | None) -> str:
-    """Reason not to run a measure, or ""; `empty` is a split without sequences."""
-    missing = [method for method in measure.methods if not hasattr(model, method)]
-    if missing:
-        return f"{type(model).__name__} has no {missing[0]}"
-    if empty is not None and measure.needs & _FITTED:
-        return f"there is no sequence in the split {empty!r} to fit on"
-    return ""
-
-
 def _encode(
-    material: Material,
-    measures: list[Measure],
-    encoding: Mapping[str, Any],
-    stages: _Stages,
+    material: Material, measures: list[Measure], encoding: Mapping[str, Any]
 ) -> None:
     """Encode the splits whose codes the measures need, counted together."""
     needs = frozenset().union(*(measure.needs for measure in measures))
     splits = {"fit codes": material.fit, "codes": material.test}
     parts = [split for need, split in splits.items() if need in needs]
     total = sum(len(part.sequences) for part in parts)
-    done = 0
-
-    def one_more() -> None:
-        nonlocal done
-        done += 1
-        stages.count(done, total)
-
+    counter = itertools.count(1)
     if parts:
-        stages.begin("encoding")
+        material.progress(0, 0)
     for part in parts:
-        part.encode(material.model, material.seed, one_more, encoding)
+        part.encode(
+            material.model,
+            material.seed,
+            lambda: material.progress(next(counter), total),
+            encoding,
+        )

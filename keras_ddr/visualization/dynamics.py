@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,20 +73,12 @@ def plot_dynamics(
         "prominence": prominence,
     }
     events = find_events(chosen, codes, labels, **options)
-    numbers = np.asarray(labels["source_frame"])
-    order, places = curve_places(numbers)
+    order, places = curve_places(labels["source_frame"])
     place_of = dict(zip(order.tolist(), places.tolist(), strict=True))
     values = codes.standardized[order, component]
-    times = np.asarray(labels["time"])[order]
-    timed = np.isfinite(times).all() and len(times) > 1
     every = np.arange(places[-1] + 1)
     smooth = smooth_curve(values, places, width)
-    if timed:
-        x = np.interp(every, places, times)
-    elif (numbers < 0).any():  # numbers are missing
-        x = every.astype(float)
-    else:
-        x = np.interp(every, places, numbers[order])
+    x, name = _axis(labels, order, places)
     missing = ~np.isin(every, places)
 
     figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
@@ -99,7 +92,7 @@ def plot_dynamics(
     # Room for the frames above and below.
     axes.set_ylim(low - 0.9 * span, high + 0.9 * span)
     axes.set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
-    axes.set_xlabel("time (s)" if timed else "frame")
+    axes.set_xlabel(name)
     axes.set_ylabel(rf"$\tilde{{z}}_{component + 1}$")
     title = shorten(chosen.name, 0.9 * _WIDTH * DPI)
     axes.set_title(title, loc="left", weight="bold", parse_math=False)
@@ -119,6 +112,22 @@ def plot_dynamics(
             image = images[order[np.searchsorted(places, at)]]
             _place(axes, image, (x[at], smooth[at]), (where, level))
     return figure
+
+
+def _axis(
+    labels: Mapping[str, NDArray[Any]],
+    order: NDArray[np.integer],
+    places: NDArray[np.integer],
+) -> tuple[NDArray[np.float64], str]:
+    """Times or numbers at all places of a curve, and the name of the axis."""
+    every = np.arange(places[-1] + 1)
+    times = np.asarray(labels["time"])[order]
+    if np.isfinite(times).all() and len(times) > 1:
+        return np.interp(every, places, times), "time (s)"
+    numbers = np.asarray(labels["source_frame"])[order]
+    if (numbers < 0).any():  # numbers are missing
+        return every.astype(float), "frame"
+    return np.interp(every, places, numbers), "frame"
 
 
 def _spread(places: ArrayLike, axes: Axes) -> NDArray[np.float64]:

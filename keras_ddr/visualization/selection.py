@@ -25,23 +25,14 @@ _CONTEXT = 64  # frames of a long sequence that f is taken from
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """Frames of a sequence and their codes.
-
-    Attributes:
-        sequence: `Sequence`.
-        positions: Places `(T,)` of the frames in it.
-        frames: uint8 `(T, H, W, C)`.
-        static: f `(static_dim,)`.
-        dynamic: z `(T, dynamic_dim)`.
-        standardized: z̃, same shape.
-    """
+    """T frames of a sequence, and their codes."""
 
     sequence: Sequence
-    positions: NDArray[np.integer]
-    frames: NDArray[np.uint8]
-    static: NDArray[np.float32]
-    dynamic: NDArray[np.float32]
-    standardized: NDArray[np.float32]
+    positions: NDArray[np.integer]  # (T,) in the sequence
+    frames: NDArray[np.uint8]  # (T, H, W, C)
+    static: NDArray[np.float32]  # f, (static_dim,)
+    dynamic: NDArray[np.float32]  # z, (T, dynamic_dim)
+    standardized: NDArray[np.float32]  # z̃
 
 
 def pick_sequences(
@@ -51,21 +42,7 @@ def pick_sequences(
     min_length: int = 1,
     seed: int | None = None,
 ) -> list[Sequence]:
-    """Sequences of a store, by number or by name.
-
-    Args:
-        store: `FrameStore`.
-        sequences: Largest number, or a list of names, indices or `Sequence`.
-        split: Split that a number is taken from; `None` for all.
-        min_length: Fewest frames of a sequence.
-        seed: Of a random choice; evenly spread where `None`.
-
-    Returns:
-        List of `Sequence`.
-
-    Raises:
-        InputError: A name is not in the store, or a sequence is too short.
-    """
+    """At most so many sequences of a split, evenly spread without a seed, or a list."""
     if not isinstance(sequences, int | np.integer):
         return [_find(store, item, min_length) for item in sequences]
     found = store.select(split=split, min_length=min_length)
@@ -107,16 +84,7 @@ def encode_shown(
     store: FrameStore,
     wanted: Iterable[tuple[Sequence, ArrayLike]],
 ) -> Iterator[Shown]:
-    """Codes of frames that are shown; f is taken from the sequence around them.
-
-    Args:
-        model: A trained `SequenceModel`.
-        store: `FrameStore`.
-        wanted: Pairs of a `Sequence` and the positions of the frames shown.
-
-    Yields:
-        `Shown`, one for each pair.
-    """
+    """Codes of frames that are shown; f is taken from the sequence around them."""
     wanted = list(wanted)
     number = max(_CONTEXT, model.frames_per_set)
     parts = []

@@ -173,7 +173,7 @@ def test_what_cannot_be_probed_is_refused(rng):
         ({"test_labels": np.zeros((5, 1))}, r"test_labels has shape \(5, 1\)"),
         (
             {"test_codes": np.zeros((5, 3))},
-            "fit_codes has 2 dimensions and test_codes 3",
+            r"test_codes has shape \(5, 3\)",
         ),
         ({"groups": np.arange(4)}, "groups has 4 values for 5 scored items"),
     ],
