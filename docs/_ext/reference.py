@@ -48,7 +48,6 @@ PAGES = {
             "keras_ddr.checks",
             "keras_ddr.files",
             "keras_ddr.manifest",
-            "keras_ddr.checksums",
             "keras_ddr.model_files",
             "keras_ddr.programs",
             "keras_ddr.typing",

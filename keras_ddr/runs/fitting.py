@@ -210,6 +210,7 @@ class _Recorder(SaveAndResume):
 
     def __init__(self, run: Run, store: FrameStore, request: StopRequest) -> None:
         super().__init__(run.checkpoints.folder)
+        self.checkpoints = run.checkpoints  # which the manifest of the run lists
         self.run, self.store, self.request = run, store, request
         self.trained, self.progress = run.restore()
         self.step = self.progress.batch

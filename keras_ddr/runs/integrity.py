@@ -35,23 +35,21 @@ def verify(path: StrPath, progress: Progress | None = None) -> Findings:
     path = pathlib.Path(path)
     if path.is_file():
         return _archive(path)
-    findings = manifest.Findings()
-    needed = ["config.json"]
+    if not (path / "config.json").is_file():
+        Run.open(path)  # says what is wrong with it
+    models = [path / "model.keras", *(path / "checkpoint").glob("*.keras")]
+    report = manifest.megabytes(progress, models)
+    findings = manifest.verify(path, ["config.json"], _REMEDY, report)
+    if findings.problems:
+        return findings
     try:
         run = Run.open(path)
         if run.checkpoint() is None:
             findings.problems.append(f"{path / 'checkpoint'}: is empty; {_REMEDY}")
-        if run.history():
-            needed += ["history.csv", "model.keras"]
+        if run.history() and not (path / "model.keras").exists():
+            findings.problems.append(f"{path / 'model.keras'}: is missing; {_REMEDY}")
     except InputError as error:
-        if not (path / "config.json").is_file():
-            raise
         findings.problems.append(str(error))
-    models = [path / "model.keras", *(path / "checkpoint").glob("*.keras")]
-    report = manifest.megabytes(progress, models)
-    found = manifest.verify(path, needed, _REMEDY, report)
-    findings.problems += found.problems
-    findings.notes += found.notes
     return findings
 
 
