@@ -276,7 +276,10 @@ def test_tables_and_figures_come_from_the_csv(finished, capsys, tmp_path):
 
 @pytest.mark.parametrize(
     "file",
-    sorted(study.SETTINGS.parent.glob("*/*.csv")),
+    [
+        pytest.param(path, marks=[] if path.stem == "test" else pytest.mark.slow)
+        for path in sorted(study.SETTINGS.parent.glob("*/*.csv"))
+    ],
     ids=lambda p: f"{p.parent.name}",
 )
 def test_committed_tables_come_from_the_committed_rows(file, tmp_path):

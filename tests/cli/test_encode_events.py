@@ -67,6 +67,7 @@ def test_events(ddr_here, run_folder, puppets, tmp_path):
         assert {row["component"] for row in csv.DictReader(file)} == {"2"}
 
 
+@pytest.mark.slow
 def test_events_of_some_sequences(ddr_here, run_folder, puppets, tmp_path):
     def events(*options):
         result = ddr_here("events", run_folder, puppets, out, "--smooth", 0, *options)

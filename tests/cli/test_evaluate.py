@@ -79,6 +79,7 @@ def test_evaluate_some(ddr_here, run_folder, puppets, tmp_path):
     assert result.exit_code == 2 and "'beauty'" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_judge_names_what_is_asked_for(ddr_here, run_folder, puppets, tmp_path):
     labels = {
         "hair": ["black", "blond", "blond", "black"],
@@ -98,7 +99,9 @@ def test_the_judge_names_what_is_asked_for(ddr_here, run_folder, puppets, tmp_pa
     assert fails(result, "no categorical sequence label 'mood'")
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize(
+    "split", [pytest.param("train", marks=pytest.mark.slow), "test"]
+)
 def test_labels_that_say_nothing(ddr_here, run_folder, puppets, tmp_path, split):
     """Missing, NaN and constant labels: a line each, and the rest is measured."""
     valence = [np.linspace(-1, 1, 96) for _ in range(4)]
@@ -131,6 +134,7 @@ def test_labels_that_say_nothing(ddr_here, run_folder, puppets, tmp_path, split)
         assert f"  {what}: {reason}" in result.output.splitlines()
 
 
+@pytest.mark.slow
 def test_half_of_the_labels_missing(ddr_here, run_folder, puppets, tmp_path):
     valence = [np.linspace(-1, 1, 96) for _ in range(4)]
     for values in valence:

@@ -48,7 +48,11 @@ def test_the_size_of_chunks_does_not_matter(rng, monkeypatch):
 
 @pytest.mark.parametrize(
     "kind",
-    ["continuous", "periodic", pytest.param("categorical", marks=pytest.mark.slow)],
+    [
+        "continuous",
+        pytest.param("periodic", marks=pytest.mark.slow),
+        pytest.param("categorical", marks=pytest.mark.slow),
+    ],
 )
 def test_intervals_of_probes_are_those_of_resampled_sequences(rng, kind):
     groups = np.repeat(np.arange(60), 10)

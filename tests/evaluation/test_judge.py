@@ -222,6 +222,7 @@ def test_what_cannot_be_judged(sprites_like, model, store, tmp_path):
     assert report.judge is None
 
 
+@pytest.mark.slow
 def test_a_judge_of_frames_with_gaps(sprites_like, model):
     report = evaluate(model, sprites_like, metrics=Judge(steps=2))
     # A third of the frames has no direction.
