@@ -112,15 +112,7 @@ def _option(name: str, about: Any, default: Any) -> Decorator:
 
 
 def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `prepare` from the values of all options.
-
-    Args:
-        source: Module of the data set.
-        given: Name of the field -> value; `None` for the default.
-
-    Raises:
-        InputError: A value cannot be used.
-    """
+    """Arguments of `prepare` from name -> value of all options; None is the default."""
     arguments = {}
     for argument, cls in _classes(source).items():
         values = {

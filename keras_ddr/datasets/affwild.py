@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from keras_ddr.media.video import Frame
     from keras_ddr.typing import StrPath
 
-__all__ = ["LICENCE", "OFFER", "PAPER_SEQUENCES", "prepare", "read_boxes", "read_video"]
+__all__ = ["LICENCE", "OFFER", "PAPER_SEQUENCES", "prepare"]
 
 OFFER = Offer(
     "Aff-Wild",
@@ -161,17 +161,7 @@ def prepare(
 
 
 def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
-    """Read one person of one video into clips.
-
-    Args:
-        source: As of `find_sources`; "detection" in its details says how faces are
-            found where there are no boxes.
-        plan: How it is read.
-        spool: Takes the frames.
-
-    Returns:
-        Its `Outcome`.
-    """
+    """Read one person of one video, a source of `find_sources`, into clips."""
     about, lengths = source.details, plan.lengths
     if about["problem"]:
         raise InputError(about["problem"])
@@ -238,15 +228,9 @@ def _read_boxed(
 def read_boxes(
     folder: StrPath,
 ) -> tuple[dict[int, NDArray[np.float64]], list[int], dict[int, str]]:
-    """Read the boxes of a person.
+    """Boxes by frame number (from 0) in a folder of .pts files, which count from 1.
 
-    Args:
-        folder: Holds a file <frame>.pts for every boxed frame, counted from 1. Other
-            files are ignored.
-
-    Returns:
-        Frame number from 0 -> box (x, y, width, height); sorted list of all frame
-        numbers that have a file; frame number -> what is wrong with its file.
+    Also the sorted numbers of frames that have a file, and number -> problem of a file.
     """
     paths, boxes, problems = {}, {}, {}
     for path in sorted(files_in(folder), key=natural_key):

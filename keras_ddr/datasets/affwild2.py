@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import StrPath
 
-__all__ = ["LICENCE", "OFFER", "prepare", "read_faces"]
+__all__ = ["LICENCE", "OFFER", "prepare"]
 
 OFFER = Offer(
     "Aff-Wild2",
@@ -191,17 +191,7 @@ def _described(columns: Mapping[str, list[str]]) -> dict[str, Label]:
 
 
 def read_faces(source: Source, plan: Plan, spool: Spool) -> Outcome:
-    """Read the pictures of one person into clips.
-
-    Args:
-        source: A folder, with "marks" (kind -> annotation), "columns" (kind -> names)
-            and "problem" in its details.
-        plan: How it is read.
-        spool: Takes the frames.
-
-    Returns:
-        Its `Outcome`.
-    """
+    """Read the pictures of one person, a source of `prepare`, into clips."""
     about = source.details
     if about["problem"]:
         raise InputError(about["problem"])

@@ -33,16 +33,6 @@ if TYPE_CHECKING:
 # Kind -> name -> path and columns of the annotations of that name.
 _Annotations: TypeAlias = dict[str, dict[str, list[tuple[str, list[str]]]]]
 
-__all__ = [
-    "MISSING",
-    "columns_of",
-    "find_annotations",
-    "find_people",
-    "match",
-    "read_annotation",
-    "read_header",
-]
-
 MISSING = -1
 """Class number of a frame without a class."""
 _VALENCE_AROUSAL = ["valence", "arousal"]
@@ -52,18 +42,7 @@ _EXPRESSIONS = frozenset(
 
 
 def find_people(root: StrPath) -> dict[str, list[str]]:
-    """List the folders of pictures.
-
-    Args:
-        root: As in `affwild2.prepare`.
-
-    Returns:
-        Name of the folder -> its paths (more than one where copies are nested), in
-        natural order.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Folders of pictures by name, several where copies are nested."""
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give the one with cropped_aligned")
@@ -92,16 +71,7 @@ def _is_cropped(name: str) -> bool:
 def find_annotations(
     root: StrPath, people: Mapping[str, list[str]]
 ) -> tuple[_Annotations, list[str]]:
-    """List the annotations by what they hold.
-
-    Args:
-        root: As in `affwild2.prepare`.
-        people: As of `find_people`.
-
-    Returns:
-        Kind ("va", "expression", "au") -> name -> list of (path, columns); and a list
-        of remarks on files of someone's name that hold none of these.
-    """
+    """Annotations by kind ("va", "expression", "au") and name, and remarks."""
     found: _Annotations = {}
     remarks = []
     known = {*people, *(split_side(key)[0] for key in people)}
@@ -125,18 +95,7 @@ def find_annotations(
 
 
 def read_header(path: StrPath) -> tuple[str, list[str]]:
-    """Read the header of an annotation.
-
-    Args:
-        path: Text file.
-
-    Returns:
-        Kind ("va", "expression", "au"), and the names of its columns or, of
-        expressions, classes.
-
-    Raises:
-        InputError: It holds none of these.
-    """
+    """Kind of an annotation, and its columns or, of expressions, classes."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             line = file.readline(4096).strip()
@@ -162,11 +121,7 @@ def read_header(path: StrPath) -> tuple[str, list[str]]:
 def match(
     people: Mapping[str, list[str]], found: _Annotations
 ) -> tuple[dict[str, list[str]], dict[str, dict[str, str]], list[str]]:
-    """Give people their annotations.
-
-    Returns:
-        Kind -> columns; person -> kind -> path; and remarks.
-    """
+    """Give people their annotations: kind -> columns, person -> kind -> path."""
     columns: dict[str, list[str]] = {}
     first: dict[str, str] = {}
     chosen: dict[str, dict[str, str]] = {key: {} for key in people}
@@ -232,22 +187,11 @@ def columns_of(kind: str, names: list[str]) -> int:
 def read_annotation(
     path: StrPath, kind: str, names: list[str]
 ) -> tuple[NDArray[np.float64], str]:
-    """Read an annotation.
+    """Rows of an annotation, float64, in the order of `names`; NaN where missing.
 
+    Row k is frame k + 1 of the files. Also the problem, naming file and line, or "".
     Commas with or without blanks, line ends of Windows, a byte order mark and blank
     lines at the end are all taken.
-
-    Args:
-        path: Text file with a header.
-        kind: "va", "expression" or "au".
-        names: Columns that are wanted; of expressions, the classes.
-
-    Returns:
-        (rows, columns) float64, in the order of `names`, NaN where missing; row k is
-        frame k + 1 of the files. And the problem, naming file and line, or "".
-
-    Raises:
-        InputError: It cannot be read, or is of another kind.
     """
     found, header = read_header(path)
     lines = text_lines(path)[1:]

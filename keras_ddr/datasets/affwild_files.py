@@ -34,8 +34,6 @@ _Paths: TypeAlias = dict[str, list[str]]
 # Side -> folders of boxes, and kind -> annotations.
 _People: TypeAlias = dict[str, tuple[list[str], _Paths]]
 
-__all__ = ["KINDS", "find_sources"]
-
 KINDS = ("valence", "arousal")
 """Frame labels that the annotations give."""
 
@@ -59,18 +57,11 @@ class _Found:
 
 
 def find_sources(root: StrPath) -> tuple[list[Source], list[str]]:
-    """List the videos, or their people, with all that belongs to them.
+    """The videos, or their people, with all that belongs to them; and remarks.
 
-    Args:
-        root: As in `affwild.prepare`.
-
-    Returns:
-        List of `Source` in natural order, and a list of remarks for the user. `details`
-        of a source holds "boxes" (folder or None), "marks" (kind -> file), "side" ("",
-        "left" or "right"), "problem" (why it cannot be read, or "") and "notes".
-
-    Raises:
-        InputError: There is no video.
+    `details` of a source holds "boxes" (folder or None), "marks" (kind -> file),
+    "side" ("", "left" or "right"), "problem" (why it cannot be read, or "") and
+    "notes".
     """
     root = Path(root)
     if not root.is_dir():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["align", "bad_lines", "mark", "read_annotation", "text_lines"]
+__all__ = ["align"]
 
 # Annotations that lack more lines than this may be counted in another way.
 _NEAR = 5
@@ -24,20 +24,10 @@ _MISSING = -5
 
 
 def read_annotation(path: StrPath) -> tuple[NDArray[np.float64], str]:
-    """Read a file of one number a line.
+    """Numbers of a file of one a line, in [-1, 1], and the problem or "".
 
-    A header, Windows line ends, a byte order mark, commas after the numbers and blank
-    lines at the end are taken as well.
-
-    Args:
-        path: Text file.
-
-    Returns:
-        (N,) float64 in [-1, 1], NaN where the data set says that there is none (-5);
-        and the problem, naming file and line, or "".
-
-    Raises:
-        InputError: It cannot be read.
+    NaN where the data set says that there is none (-5). A header, line ends of Windows,
+    a byte order mark, commas after the numbers and blank lines at the end are taken.
     """
     lines = text_lines(path)
     header = int(bool(lines) and _is_header(lines[0]))
@@ -62,11 +52,7 @@ def _is_header(line: str) -> bool:
 
 
 def mark(value: float) -> float:
-    """A valence or arousal as it is stored: NaN for "none", clipped to [-1, 1].
-
-    Raises:
-        ValueError: It is out of range by more than rounding.
-    """
+    """A valence or arousal as it is stored: NaN for "none", clipped to [-1, 1]."""
     if np.isnan(value) or value == _MISSING:
         return np.nan
     if not abs(value) <= 1 + 1e-6:
@@ -75,12 +61,7 @@ def mark(value: float) -> float:
 
 
 def bad_lines(path: StrPath, bad: Sequence[tuple[int, str]]) -> str:
-    """Lines of a file that could not be used, as a note, or "".
-
-    Args:
-        path: Text file.
-        bad: List of (line number from 1, line).
-    """
+    """Lines (number from 1, line) that could not be used, as a note, or ""."""
     if not bad:
         return ""
     number, line = bad[0]
@@ -127,11 +108,7 @@ def align(
 
 
 def text_lines(path: StrPath) -> list[str]:
-    """Lines of a text file, without a byte order mark and blank lines at its end.
-
-    Raises:
-        InputError: It cannot be read.
-    """
+    """Lines of a text file, without a byte order mark and blank lines at its end."""
     try:
         text = read_text(path, encoding="utf-8-sig", errors="replace")
     except OSError as error:

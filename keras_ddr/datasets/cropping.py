@@ -93,15 +93,7 @@ class Cropping(Options):
         return self.crop == "face"
 
     def frame(self, image: NDArray[np.uint8], face: Face | None) -> NDArray[np.uint8]:
-        """Cut a frame out of a picture.
-
-        Args:
-            image: uint8 (H, W, 3): red, green, blue.
-            face: The face that is meant; `None` where none is cut out.
-
-        Returns:
-            uint8 array of `frame_shape`.
-        """
+        """Cut a frame out of a picture (H, W, 3), around a face where there is one."""
         if face is None:
             crop = "center" if self.crop == "center" else "none"
             image = crop_whole(image, self.size, crop)

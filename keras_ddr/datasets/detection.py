@@ -67,11 +67,7 @@ class Detection(Options):
     )
 
     def fetched(self) -> Detection:
-        """The same with the path of the model, fetched and tried in this process.
-
-        Raises:
-            InputError: The model is missing, broken or cannot be downloaded.
-        """
+        """The same with the path of the model, fetched and tried in this process."""
         opencv.load()  # before a download that would be of no use
         path = os.path.abspath(detector_model(self.detector_model))
         found = replace(self, detector_model=path)
@@ -79,10 +75,6 @@ class Detection(Options):
         return found
 
     def detector(self, refine: bool = False) -> FaceDetector:
-        """The detector.
-
-        Args:
-            refine: Whether landmarks are needed as exactly as can be.
-        """
+        """The detector; `refine` for landmarks as exact as can be."""
         path = detector_model(self.detector_model)
         return FaceDetector(path, self.detector_size, self.threshold, refine)

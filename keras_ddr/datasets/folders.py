@@ -17,20 +17,6 @@ from keras_ddr.media import pictures, video
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = [
-    "files_in",
-    "find_files",
-    "frame_number",
-    "id_of",
-    "only_one",
-    "same_content",
-    "same_files",
-    "several",
-    "split_side",
-    "walk_folders",
-]
-
-
 # Suffixes of videos and pictures; no reader reads the last ones.
 _MEDIA = (
     video.SUFFIXES
@@ -42,22 +28,9 @@ _MEDIA = (
 def walk_folders(
     root: StrPath, leave_out: Callable[[str], bool] = lambda name: False
 ) -> Iterator[tuple[str, list[str]]]:
-    """Go through a folder and all in it, links to folders too, each once.
+    """Each folder below a root once, linked ones too, with its sorted file names.
 
-    Hidden files and folders are left out.
-
-    Args:
-        root: Folder.
-        leave_out: Function of a folder's name, true where it is not entered.
-
-    Yields:
-        (folder, sorted names of its files), folders in natural order.
-
-    Raises:
-        InputError: The folder itself cannot be read.
-
-    Warns:
-        UserWarning: Once for every folder in it that cannot be read.
+    Hidden files and folders are left out; a folder that cannot be read is warned of.
     """
 
     def problem(error: OSError) -> None:
@@ -83,22 +56,9 @@ def walk_folders(
 def find_files(
     root: StrPath, suffixes: Collection[str], what: str, advice: str
 ) -> list[tuple[str, str]]:
-    """Find files by their suffix in a folder and all folders in it.
+    """Files of some suffixes: (path below the root with "/", path), natural order.
 
-    Args:
-        root: Folder; see `walk_folders`.
-        suffixes: Lower-case suffixes with their dots.
-        what: Name of such a file in messages.
-        advice: End of the error's message.
-
-    Returns:
-        List of (path below the root with "/", path), in natural order.
-
-    Raises:
-        InputError: There is none.
-
-    Warns:
-        UserWarning: Once, if other videos or pictures are left out.
+    Warns once of other videos and pictures, which are left out.
     """
     found = []
     counts: Counter[str] = Counter()
@@ -145,12 +105,7 @@ def split_side(key: str) -> tuple[str, str]:
 
 
 def frame_number(name: str, suffixes: Container[str]) -> int | None:
-    """The number in the name of a frame's file, or None.
-
-    Args:
-        name: Such as "12.pts", "00012.jpg" or "    12.jpg".
-        suffixes: Lower-case suffixes with their dots.
-    """
+    """The number in a name such as "12.pts" or "    12.jpg", or None."""
     stem, suffix = os.path.splitext(name)
     stem = stem.strip()
     # No video has frame numbers of more than nine digits.
@@ -185,16 +140,7 @@ def same_files(a: StrPath, b: StrPath) -> bool:
 def only_one(
     paths: list[str], what: str, same: Callable[[str, str], bool]
 ) -> tuple[str, str]:
-    """Choose one of several paths, which must be copies.
-
-    Args:
-        paths: Paths of one name.
-        what: Their name in messages, in the plural.
-        same: Function that compares two.
-
-    Returns:
-        The first, and the problem where they are no copies, or "".
-    """
+    """The first of several paths of one name, and the problem if they are no copies."""
     if all(same(paths[0], other) for other in paths[1:]):
         return paths[0], ""
     return paths[0], f"{', '.join(paths)}: {what} of one name, but different; keep one"

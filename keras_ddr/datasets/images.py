@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from keras_ddr.faces.detector import FaceDetector
     from keras_ddr.typing import StrPath
 
-__all__ = ["OFFER", "find_folders", "prepare", "read_folder"]
+__all__ = ["OFFER", "prepare"]
 
 OFFER = Offer(
     "folders of pictures",
@@ -141,20 +141,10 @@ def prepare(
 
 
 def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
-    """List the folders that hold pictures.
+    """Folders that hold pictures: (name, path, file names), in natural order.
 
-    Args:
-        root: Folder.
-
-    Returns:
-        List of (name, path, file names), in natural order; the name is the path below
-        the root with "/", or the root's own name ("." where a folder in it has that).
-
-    Raises:
-        InputError: There is no picture.
-
-    Warns:
-        UserWarning: Videos and other media are left out.
+    The name is the path below the root with "/", or the root's own name ("." where a
+    folder in it has that).
     """
     root = Path(root)
     advice = "give the folder that holds a folder of pictures for each sequence"
@@ -172,16 +162,7 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
 
 
 def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
-    """Read one folder of pictures into clips.
-
-    Args:
-        source: The folder, its details the file names in order.
-        plan: How it is read.
-        spool: Takes the frames.
-
-    Returns:
-        Its `Outcome`.
-    """
+    """Read one folder of pictures into clips; details of the source are file names."""
     chooser = None
     if plan.detection is not None:
         detector = plan.detection.detector(refine=plan.cropping.align == "eyes")

@@ -80,28 +80,14 @@ class Lengths(Options):
             )
 
     def runs(self, numbers: ArrayLike) -> list[slice]:
-        """Cut where more than `max_gap` frames are missing.
-
-        Args:
-            numbers: (T,) frame numbers, ascending.
-
-        Returns:
-            List of slices of `numbers`.
-        """
+        """Slices of frame numbers, cut where more than `max_gap` are missing."""
         numbers = np.asarray(numbers)
         cuts = np.flatnonzero(np.diff(numbers) > self.max_gap + 1) + 1
         bounds = [0, *cuts.tolist(), len(numbers)]
         return [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
 
     def pieces(self, length: int) -> list[NDArray[np.integer]]:
-        """Choose the frames of the sequences that a run of frames gives.
-
-        Args:
-            length: Number of frames of the run.
-
-        Returns:
-            List of integer arrays of positions in the run.
-        """
+        """Positions of the frames of each sequence that a run of frames gives."""
         most = self.max_length
         if length < self.min_length:
             return []

@@ -157,15 +157,7 @@ def _read_idx(path: StrPath, magic: int, dimensions: int) -> NDArray[np.uint8]:
 
 
 def unpacked(path: StrPath, size: int = -1) -> bytes:
-    """Read a file, unpacked where it is gzipped.
-
-    Args:
-        path: Of the file.
-        size: Number of bytes from its begin; −1 for all.
-
-    Raises:
-        InputError: It cannot be read.
-    """
+    """The first bytes of a file (-1 for all), unpacked where it is gzipped."""
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -178,14 +170,7 @@ def unpacked(path: StrPath, size: int = -1) -> bytes:
 
 
 def existing(source: StrPath) -> Path:
-    """The path of a file or a folder.
-
-    Args:
-        source: As `load_digits` takes it.
-
-    Raises:
-        InputError: There is none.
-    """
+    """The path of a file or a folder that is there."""
     try:
         path = Path(source)
     except TypeError:

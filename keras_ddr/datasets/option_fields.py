@@ -54,15 +54,7 @@ class OptionField:
     check: Callable[[str, Any], Any] | None = None
 
     def checked(self, name: str, value: Any) -> Any:
-        """The value in its plain type.
-
-        Args:
-            name: Of the option, for the message.
-            value: Any.
-
-        Raises:
-            InputError: It is not allowed.
-        """
+        """The value in its plain type; a value that is not allowed is refused."""
         if value is None and self.unset:
             return None
         if self.check is not None:
@@ -96,13 +88,7 @@ class OptionField:
 
 
 def option(default: Any, help: str, **about: Any) -> Any:
-    """A field of a class of options.
-
-    Args:
-        default: Its default; always allowed.
-        help: What it does.
-        **about: Further attributes of `OptionField`.
-    """
+    """A field of a class of options: default, help, and attributes of `OptionField`."""
     metadata = {"option": OptionField(help, **about)}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -158,18 +144,7 @@ class Offer:
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def settle(self, options: _OptionsT) -> _OptionsT:
-        """Fill in the defaults of the data set.
-
-        Args:
-            options: As the user gave them.
-
-        Returns:
-            The options, every field with a value that means something.
-
-        Raises:
-            InputError: A field was given that changes nothing, or something else than
-                options.
-        """
+        """Fill in the defaults of the data set; refuse fields that change nothing."""
         if not isinstance(options, Options):
             raise InputError(
                 f"{options!r} is given for options; make them with a class of "

@@ -173,17 +173,7 @@ class Spool:
         time: float = np.nan,
         face: Face | None = None,
     ) -> Crop:
-        """Write one frame.
-
-        Args:
-            image: uint8 (H, W, C), of one shape within a source.
-            number: Of the frame in its source, from 0.
-            time: Seconds, or NaN.
-            face: The face that was cut out, or `None`.
-
-        Returns:
-            The `Crop`.
-        """
+        """Write one frame, uint8 (H, W, C), of one shape within a source."""
         try:
             self._file.write(np.ascontiguousarray(image).data)
         except OSError:
@@ -200,14 +190,7 @@ class Spool:
 
 
 def fingerprint(paths: Iterable[StrPath]) -> str:
-    """Sizes and times of change of files, as a short text.
-
-    Args:
-        paths: Iterable of files; missing ones count as such.
-
-    Returns:
-        Hexadecimal digits.
-    """
+    """Sizes and times of change of files as hexadecimal digits; missing ones count."""
     digest = hashlib.sha256()
     for path in paths:
         try:
@@ -267,9 +250,8 @@ def write_part(
 ) -> Outcome | None:
     """Read one source into a part, in whatever process.
 
-    Returns:
-        None, or an `Outcome` where nothing was kept because the source is broken: the
-        next run tries it again.
+    Returns an `Outcome` where nothing was kept because the source is broken, so that
+    the next run tries it again.
     """
     folder = Path(folder)
     temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")

@@ -10,8 +10,6 @@ from typing import TypeAlias
 
 from keras_ddr.datasets.parts import Crop
 
-__all__ = ["on_side", "one_at_a_time"]
-
 # One person in a video, in order of time.
 _Track: TypeAlias = list[Crop]
 
@@ -23,15 +21,8 @@ def one_at_a_time(tracks: Mapping[int, _Track], min_length: int = 1) -> list[_Tr
     """Choose one person at any time: whose face fills most of the video.
 
     Tracks are taken by the area of the face summed over its frames. Of a track that
-    overlaps with one that was taken before, the frames outside it stay.
-
-    Args:
-        tracks: Person -> list of `Crop`, in order of time.
-        min_length: Shorter tracks, and shorter rests of tracks, are not taken: they
-            would only stand in the way of others.
-
-    Returns:
-        List of tracks in order of time, no two of which share a frame number.
+    overlaps with one that was taken before, the frames outside it stay. Shorter tracks
+    and rests than `min_length` would only stand in the way of others.
     """
 
     def area(person: int) -> float:
@@ -56,19 +47,11 @@ def one_at_a_time(tracks: Mapping[int, _Track], min_length: int = 1) -> list[_Tr
 
 
 def on_side(tracks: Mapping[int, _Track], side: str, width: int) -> dict[int, _Track]:
-    """Choose the tracks of the person on one side.
+    """Choose the tracks of the person on one side, "left" or "right".
 
     The two largest faces of a frame are the left and the right one, unless the second
     is so small as to be in the background. A face alone counts by its half of the
     picture, and only for those who are never seen beside another.
-
-    Args:
-        tracks: Person -> list of `Crop`.
-        side: "left" or "right".
-        width: Of the picture, pixels.
-
-    Returns:
-        Those of `tracks` that are chosen.
     """
     frames = defaultdict(list)
     for person, track in tracks.items():

@@ -166,18 +166,7 @@ def sequences(
     legs: int = 8,
     progress: Progress | None = None,
 ) -> Iterator[SequenceRecord]:
-    """Draw identities one after the other.
-
-    Args:
-        chosen: list of ((skin, hair, shirt, trousers) indices, split).
-        size: height and width in pixels.
-        arms: number of arm angles.
-        legs: number of leg angles.
-        progress: called as progress(done, total).
-
-    Yields:
-        `SequenceRecord` with frames uint8 (arms * legs, size, size, 3).
-    """
+    """Draw identities, ((skin, hair, shirt, trousers) indices, split), one by one."""
     arm_angles = np.repeat(np.linspace(*ARM_ANGLES, arms), legs)
     leg_angles = np.tile(np.linspace(*LEG_ANGLES, legs), arms)
     poses = _Poses(arm_angles, leg_angles, size)

@@ -62,14 +62,7 @@ class Splits(Options):
     )
 
     def person_of(self, source: str) -> str:
-        """Who is shown in a source, by the folder it lies in.
-
-        Args:
-            source: Path of a video below the root, with "/", or of a folder, with a "/"
-                at its end too.
-
-        Returns:
-            Name of the topmost folder below the root, or "".
+        """The topmost folder of a source's path, or ""; paths of folders end with "/".
 
         Example:
             >>> splits = Splits(persons="folder")

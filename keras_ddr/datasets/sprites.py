@@ -192,18 +192,9 @@ def sequences(
     distinct: NDArray[np.integer] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[SequenceRecord]:
-    """Compose characters one after the other.
+    """Compose characters, ((body, legs, torso, hair) indices, split), one by one.
 
-    Args:
-        layers: what `load_layers` returns.
-        chosen: list of ((body, legs, torso, hair) indices, split), sorted.
-        background: colour (r, g, b), 0 to 255.
-        distinct: (178,) class numbers for the label `pose_distinct`; computed from
-            the layers by default.
-        progress: called as progress(done, total).
-
-    Yields:
-        `SequenceRecord` with frames uint8 (178, 64, 64, 3).
+    `layers` are those of `load_layers`, `distinct` the classes of `pose_distinct`.
     """
     if distinct is None:
         distinct, _ = _distinct_poses(layers)
@@ -270,9 +261,9 @@ def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
 def _read_layers(
     lpc_root: StrPath,
 ) -> tuple[dict[str, list[NDArray[np.uint8]]], dict[tuple[str, int], str]]:
-    """The sheets, and what is wrong with those that lack an animation.
+    """The sheets, and the problems of those that lack an animation.
 
-    In place of such a sheet there is another one of its layer.
+    Another sheet of the layer stands in place of such a one.
     """
     root = Path(lpc_root)
     if not root.is_dir():
@@ -424,12 +415,9 @@ def _distinct_poses(
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Number the poses such that poses alike on some character share a number.
 
-    Whether two poses can be told apart depends on what is worn: the 1296 characters
-    have 166 to 176 different pictures each. With these classes no character shows one
-    picture under two numbers.
-
-    Returns:
-        (178,) int32 class numbers, and the class names: that of the first pose.
+    Whether two poses differ depends on what is worn: the 1296 characters have 166 to
+    176 different pictures each. With these classes no character shows one picture
+    under two numbers. A class has the name of its first pose.
     """
     every = [(c, "") for c in itertools.product(range(6), repeat=len(LAYERS))]
     first = np.arange(len(POSES))

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["UserLabels", "read_labels"]
 
 _RESERVED = ("source", "frame", "person", "split")
-# What programs write for a number that is missing.
+# Words of programs for a missing number.
 _MISSING = ("", "nan", "NaN", "NAN")
-# What they write besides, which may also be the name of a class.
+# Further ones, which may also be names of classes.
 _MISSING_NUMBERS = {"na", "n/a", "#n/a", "null", "none", "-"}
 
 
 class UserLabels:
-    """What a table says of sources and their frames.
+    """Content of a table of labels.
 
     Attributes:
-        info: label name -> description, as `write_store` takes it.
+        info: Label name -> `Label`.
     """
 
     def __init__(self) -> None:
@@ -50,6 +50,34 @@ class UserLabels:
         self._sequence: dict[str, dict[str, LabelValue]] = {}
         # source -> {column: {frame number: value}}
         self._frames: dict[str, dict[str, dict[int, LabelValue]]] = {}
+
+    def add_row(
+        self, path: Path, line: int, source: str, row: Mapping[str, str]
+    ) -> None:
+        """Take person and split from a row of the table."""
+        for known, column in ((self._persons, "person"), (self._splits, "split")):
+            value = row.get(column, "")
+            if value and known.setdefault(source, value) != value:
+                raise InputError(
+                    f"{path}: line {line} gives {source!r} the {column} {value!r}, "
+                    f"an earlier one {known[source]!r}; give it one"
+                )
+            if value and column == "split" and value not in SPLITS:
+                raise InputError(
+                    f"{path}: line {line} has the split {value!r}; use one of "
+                    f"{', '.join(SPLITS)}"
+                )
+
+    def check_persons(self, path: Path) -> None:
+        """Refuse a person of two splits."""
+        sides: dict[str, str] = {}
+        for source, person in self._persons.items():
+            split = self._splits.get(source)
+            if split and sides.setdefault(person, split) != split:
+                raise InputError(
+                    f"{path}: gives {person!r} the splits {sides[person]} and {split}; "
+                    "a person must be in one"
+                )
 
     def person(self, source: str) -> str:
         """Who is shown in a source, or ""."""
@@ -67,15 +95,7 @@ class UserLabels:
     def of(
         self, source: str, numbers: NDArray[np.integer]
     ) -> tuple[dict[str, LabelValue], dict[str, NDArray[Any]]]:
-        """Labels of a sequence.
-
-        Args:
-            source: name of the source.
-            numbers: (T,) frame numbers within it.
-
-        Returns:
-            Dict of sequence labels, and dict of frame labels (T,).
-        """
+        """Labels of a sequence of a source, and of its frames with these numbers."""
         whole = self._sequence.get(source, {})
         frames = self._frames.get(source, {})
         of_sequence, of_frames = {}, {}
@@ -105,20 +125,59 @@ def read_labels(
 
     Args:
         path: CSV file with a header, in UTF-8.
-        sources: names of the sources.
-        frame_names: source -> dict file name -> frame number, for pictures.
+        sources: Names of the sources.
+        frame_names: Source -> file name -> frame number, for pictures.
 
     Returns:
         `UserLabels`.
 
     Raises:
-        InputError: naming file and line, or no row is for a source that is there.
+        InputError: Naming file and line, or no row is for a source that is there.
 
     Warns:
-        UserWarning: once for all rows whose source is not there.
+        UserWarning: Once for all rows whose source is not there.
     """
     path = Path(path)
     header, rows = _rows(path)
+    columns = _columns(path, header)
+    result, sources = UserLabels(), list(sources)
+    find = _finder(path, sources)
+    unknown = []
+    cells: dict[str, list[_Cell]] = {column: [] for column in columns}
+    numbers = {
+        source: {id_of(name): number for name, number in names.items()}
+        for source, names in (frame_names or {}).items()
+    }
+    for line, row in rows:
+        source = find(row["source"], line)
+        if source is None:
+            unknown.append(row["source"])
+            continue
+        result.add_row(path, line, source, row)
+        frame = _frame(row.get("frame", ""), numbers.get(source, {}), path, line)
+        for column in columns:
+            if row[column] not in _MISSING:
+                cells[column].append((line, source, frame, row[column]))
+    result.check_persons(path)
+    for column, (name, kind) in columns.items():
+        _add(result, path, name, kind, cells[column])
+    if rows and len(unknown) == len(rows):
+        raise InputError(
+            f"{path}: no row is for a source that is there ({unknown[0]!r} is first, "
+            f"sources are named as {next(iter(sources), '')!r} is); give paths below "
+            "the folder that is read"
+        )
+    if unknown:
+        warnings.warn(
+            f"{path}: {len(unknown)} rows are for sources that are not there "
+            f"({unknown[0]!r} first); their labels are not used",
+            stacklevel=2,
+        )
+    return result
+
+
+def _columns(path: Path, header: list[str]) -> dict[str, tuple[str, str]]:
+    """Name and kind (or "") of the label in each column that holds one."""
     columns, taken = {}, set(_RESERVED)
     for column in header:
         name, _, kind = column.partition(":")
@@ -136,60 +195,7 @@ def read_labels(
             )
         taken.add(name)
         columns[column] = name, kind
-    result = UserLabels()
-    sources = list(sources)
-    find = _finder(sources)
-    unknown = []
-    cells: dict[str, list[_Cell]] = {column: [] for column in columns}
-    plain_names = {
-        source: {id_of(name): place for name, place in names.items()}
-        for source, names in (frame_names or {}).items()
-    }
-    for line, row in rows:
-        source = find(row["source"], path, line)
-        if source is None:
-            unknown.append(row["source"])
-            continue
-        for known, column in ((result._persons, "person"), (result._splits, "split")):
-            value = row.get(column, "")
-            if value and known.setdefault(source, value) != value:
-                raise InputError(
-                    f"{path}: line {line} gives {source!r} the {column} {value!r}, "
-                    f"an earlier one {known[source]!r}; give it one"
-                )
-            if value and column == "split" and value not in SPLITS:
-                raise InputError(
-                    f"{path}: line {line} has the split {value!r}; use one of "
-                    f"{', '.join(SPLITS)}"
-                )
-        frame = _frame(row.get("frame", ""), plain_names.get(source, {}), path, line)
-        for column in columns:
-            value = row[column]
-            if value not in _MISSING:
-                cells[column].append((line, source, frame, value))
-    sides: dict[str, str] = {}
-    for source, person in result._persons.items():
-        split = result._splits.get(source)
-        if split and sides.setdefault(person, split) != split:
-            raise InputError(
-                f"{path}: gives {person!r} the splits {sides[person]} and {split}; a "
-                "person must be in one"
-            )
-    for column, (name, kind) in columns.items():
-        _add(result, path, name, kind, cells[column])
-    if rows and len(unknown) == len(rows):
-        raise InputError(
-            f"{path}: no row is for a source that is there ({unknown[0]!r} is first, "
-            f"sources are named as {next(iter(sources), '')!r} is); give paths below "
-            "the folder that is read"
-        )
-    if unknown:
-        warnings.warn(
-            f"{path}: {len(unknown)} rows are for sources that are not there "
-            f"({unknown[0]!r} first); their labels are not used",
-            stacklevel=2,
-        )
-    return result
+    return columns
 
 
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -243,7 +249,7 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         raise InputError(f"{path}: cannot be read as a table ({reason})") from None
 
 
-def _finder(sources: Iterable[str]) -> Callable[[str, Path, int], str | None]:
+def _finder(path: Path, sources: Iterable[str]) -> Callable[[str, int], str | None]:
     """Find sources by path, or by less of it where that is clear."""
     places: dict[str, list[str]] = {}
     for source in sources:
@@ -257,7 +263,7 @@ def _finder(sources: Iterable[str]) -> Callable[[str, Path, int], str | None]:
             places.setdefault(id_of(key), []).append(source)
     known = {id_of(source): source for source in sources}
 
-    def find(text: str, path: Path, line: int) -> str | None:
+    def find(text: str, line: int) -> str | None:
         text = id_of(text.replace("\\", "/").removeprefix("./").rstrip("/"))
         if text in known:
             return known[text]

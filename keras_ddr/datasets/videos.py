@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from keras_ddr.media.video import Frame
     from keras_ddr.typing import StrPath
 
-__all__ = ["OFFER", "crop_faces", "cut_tracks", "find_videos", "prepare", "read_video"]
+__all__ = ["OFFER", "find_videos", "prepare"]
 
 OFFER = Offer(
     "videos",
@@ -151,21 +151,7 @@ def prepare(
 
 
 def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
-    """List the videos that are meant.
-
-    Args:
-        source: As in `prepare`.
-
-    Returns:
-        List of (name, path): names are paths below the folder, with "/", in natural
-        order.
-
-    Raises:
-        InputError: There is none.
-
-    Warns:
-        UserWarning: Pictures and other media in a folder are left out.
-    """
+    """The videos of a source: (path below it with "/", path), natural order."""
     if not isinstance(source, str | os.PathLike):
         return _named([os.fspath(path) for path in source])
     if not os.fspath(source):
@@ -220,16 +206,7 @@ def _named(paths: list[str]) -> list[tuple[str, str]]:
 
 
 def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
-    """Read one video into clips.
-
-    Args:
-        source: The video.
-        plan: How it is read.
-        spool: Takes the frames.
-
-    Returns:
-        Its `Outcome`.
-    """
+    """Read one video into clips."""
     cropping, lengths = plan.cropping, plan.lengths
     video = Video(source.path, lengths.fps, decoding_threads())
     tracks, found = _read_tracks(video, plan, spool)
@@ -272,16 +249,7 @@ def _read_tracks(
 def crop_faces(
     video: Iterable[Frame], plan: Plan, spool: Spool
 ) -> tuple[dict[int, list[Crop]], int]:
-    """Find, follow and crop everyone in a video.
-
-    Args:
-        video: Iterable of `Frame`.
-        plan: How it is read.
-        spool: Takes the frames.
-
-    Returns:
-        Person -> list of `Crop`, and the number of frames with a face.
-    """
+    """Crop everyone: person -> crops, and the number of frames with a face."""
     detection = plan.detection or Detection()
     detector = detection.detector(refine=plan.cropping.align == "eyes")
     shots = find_shots(video, plan.lengths.cuts)
@@ -305,16 +273,7 @@ def crop_faces(
 def cut_tracks(
     tracks: Iterable[Sequence[Crop]], lengths: Lengths, several: bool = False
 ) -> list[Clip]:
-    """Cut tracks into clips.
-
-    Args:
-        tracks: Lists of `Crop` in order of time.
-        lengths: Lengths of the clips.
-        several: Whether names of clips say which person it is.
-
-    Returns:
-        List of `Clip`.
-    """
+    """Cut tracks into clips; `several` has their names say which person it is."""
     return [
         Clip.of_crops([track[k] for k in piece], f"person{number}-" if several else "")
         for number, track in enumerate(tracks, start=1)

@@ -35,7 +35,7 @@ _Begun: TypeAlias = Callable[[Iterable[str]], list[str]]
 _MOST_WORKERS = 61  # that Windows can wait for
 _PATIENCE = 60  # seconds for the first worker of a cluster to come
 
-__all__ = ["Work", "decoding_threads"]
+__all__ = ["Work"]
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,13 @@ class Work(Options):
         """Do all tasks, whatever becomes of one of them.
 
         Args:
-            task: Function, importable by workers.
+            task: Function, importable by workers; an `OSError` ends the run, other
+                exceptions become problems.
             tasks: Name -> arguments of `task`.
-            finished: Called as finished(name, result, problem) in any order; problem is
-                `None`, or one line on why there is no result.
-            begun: Called as begun(names) before tasks are given to processes and after
-                one has died: which of them were begun and not finished. It removes
-                leftovers of such tasks.
-
-        Raises:
-            OSError: `task` raised one, such as for a full disk; other exceptions become
-                problems.
-            InputError: The processes or the cluster cannot be used.
+            finished: Called as finished(name, result, problem) in any order.
+            begun: Called with names of tasks before they are given to processes and
+                after one has died: which were begun and not finished. It removes their
+                leftovers.
         """
         if not tasks:
             return

@@ -52,16 +52,7 @@ class Face:
 def mean_face(
     faces: Sequence[Face], weights: Sequence[float], score: float = np.nan
 ) -> Face:
-    """The weighted mean of boxes and landmarks.
-
-    Args:
-        faces: Faces of one person.
-        weights: Positive weights, one a face.
-        score: Score of the result.
-
-    Returns:
-        A `Face`.
-    """
+    """The weighted mean of boxes and landmarks, with a score of its own."""
     box, landmarks = np.zeros(4), np.zeros((5, 2))
     for face, weight in zip(faces, weights, strict=True):
         box, landmarks = box + weight * face.box, landmarks + weight * face.landmarks
@@ -175,13 +166,6 @@ def read_pts(path: StrPath) -> NDArray[np.float64]:
 
 
 def box_of_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The box around points.
-
-    Args:
-        points: (N, 2) of x, y, in any order.
-
-    Returns:
-        Array (4,): x, y, width, height.
-    """
+    """The box (x, y, width, height) around points (N, 2), in any order."""
     low, high = points.min(axis=0), points.max(axis=0)
     return np.concatenate([low, high - low])

@@ -33,15 +33,7 @@ _TEMPLATE = (
 
 
 def square(box: NDArray[Any], margin: float) -> tuple[int, int, int]:
-    """The square that is cropped for a box.
-
-    Args:
-        box: (x, y, width, height) in pixels.
-        margin: Share of the longer side that is added on every side.
-
-    Returns:
-        Whole numbers (left, top, side) in pixels.
-    """
+    """The square (left, top, side) in whole pixels that is cropped for a box."""
     x, y, width, height = (float(value) for value in box)
     side = max(1, round(max(width, height) * (1 + 2 * margin)))
     left, top = x + (width - side) / 2, y + (height - side) / 2

@@ -38,14 +38,7 @@ class Turn(NamedTuple):
     down: bool
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn a frame.
-
-        Args:
-            image: uint8 (H, W, C).
-
-        Returns:
-            uint8 (H, W, C), or (W, H, C) where x and y are swapped.
-        """
+        """Turn a frame (H, W, C)."""
         cv2 = opencv.load()
         if self.swap:
             image = cv2.transpose(image)
@@ -55,14 +48,7 @@ class Turn(NamedTuple):
 
 
 def read_turn(path: StrPath) -> Turn | None:
-    """Read how the frames of an MP4 or MOV file are to be turned.
-
-    Args:
-        path: File of any kind.
-
-    Returns:
-        The `Turn`; `None` where the file asks for none or cannot be understood.
-    """
+    """The turn that an MP4 or MOV file asks for; None for none, or another file."""
     # The decoder judges broken files.
     with contextlib.suppress(OSError, KeyError, ValueError, struct.error):
         with open(path, "rb") as file:
