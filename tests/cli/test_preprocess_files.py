@@ -85,9 +85,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_store_is_made_shown_and_fitted(
-    ddr_here, sources, small, tmp_path, kind
-):
+def test_each_kind_of_store_is_made_and_shown(ddr_here, sources, tmp_path, kind):
     store = tmp_path / "S"
     sheet = tmp_path / "sheet.png"
     command = ["preprocess", kind, sources / kind, store, "--size", 32]
@@ -109,7 +107,15 @@ def test_each_kind_of_store_is_made_shown_and_fitted(
     result = ddr_here("info", store, "--preview", tmp_path / "again.png")
     assert result.exit_code == 0 and "preview: " in result.output
     assert (tmp_path / "again.png").read_bytes() == sheet.read_bytes()
-    result = ddr_here("fit", store, "--out", tmp_path / "run", *small)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_store_is_fitted(ddr_here, sources, small, tmp_path, kind):
+    command = ["preprocess", kind, sources / kind, tmp_path / "S", "--size", 32]
+    result = ddr_here(*command, "--splits", 0.4, 0.3, 0.3, *KINDS[kind])
+    assert result.exit_code == 0, result.output
+    result = ddr_here("fit", tmp_path / "S", "--out", tmp_path / "run", *small)
     assert result.exit_code == 0, result.output
 
 
@@ -125,8 +131,6 @@ def test_moving_mnist(ddr_here, mnist_root, small, tmp_path):
     # Sequences are shorter than the sets.
     result = ddr_here(*command, "--frames-per-set", 6)
     assert fails(result, "frames a set (--frames-per-set)")
-    result = ddr_here(*command)
-    assert result.exit_code == 0, result.output
     assert fails(
         ddr_here("preprocess", "mmnist", tmp_path, tmp_path / "T"), str(tmp_path)
     )
@@ -166,6 +170,7 @@ def test_a_broken_video_is_named_and_the_rest_done(ddr_here, sources, tmp_path):
     assert line.startswith("ddr: warning: skipped: ") and "broken.mp4" in line
 
 
+@pytest.mark.slow
 def test_without_opencv_it_says_what_to_install(ddr_elsewhere, sources, tmp_path):
     result = ddr_elsewhere(
         "preprocess", "videos", sources / "videos", tmp_path / "S", blocked=["cv2"]
@@ -175,6 +180,7 @@ def test_without_opencv_it_says_what_to_install(ddr_elsewhere, sources, tmp_path
     assert "pip install opencv-python" in line and "headless" in line
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_the_same_command_again(ddr_elsewhere, tmp_path):
     root = tmp_path / "videos"
     _video(root / "000.avi", 300, 256)

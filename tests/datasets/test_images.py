@@ -546,6 +546,7 @@ def test_a_detector_in_a_folder_of_any_name(tmp_path, portrait, find, detector_m
     assert list(boxes) == ["1.png"]
 
 
+@pytest.mark.slow
 def test_a_script_that_imports_the_model(tmp_path):
     """Workers run the script again, but for what is under the guard."""
     for name in ("a", "b"):

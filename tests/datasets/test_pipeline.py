@@ -203,9 +203,16 @@ def _processes_of(group):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_goes_on_where_it_was_ended(tmp_path, write, workers, number):
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        (signal.SIGKILL, 2),
+        pytest.param(signal.SIGKILL, 0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_goes_on_where_it_was_ended(tmp_path, write, number, workers):
     scripts = {f"v{n:02}": f"sleep 0.1\nframes {n + 2}" for n in range(12)}
     write(**scripts)
     log = tmp_path / "log"
@@ -376,6 +383,7 @@ def test_a_cluster_does_the_same_work(tmp_path, write, monkeypatch):
         assert list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there(tmp_path, write):
     pytest.importorskip("distributed")
     with pytest.raises(InputError, match="dask: no scheduler answers at tcp://127"):
@@ -394,6 +402,7 @@ def test_titles_without_suffixes_stay_different():
     assert list(pipeline._titles(names).values()) == names
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_lost_makes_no_store(tmp_path, write):
     distributed = pytest.importorskip("distributed")
     store = _build(tmp_path, write(a="frames 3"))

@@ -80,6 +80,7 @@ def test_each_frame_is_the_documented_cell(tmp_path, drawn):
     }
 
 
+@pytest.mark.slow
 def test_taller_sheets_and_a_folder_with_the_clone(tmp_path, root):
     _save(root, _paths()[0], _body(2944))
     (tmp_path / "here").mkdir()
@@ -110,6 +111,7 @@ def test_bad_sheets_are_all_named_in_one_line(tmp_path, root):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_characters_without_an_animation_are_left_out(tmp_path, root):
     paths = _paths()
     whole = _prepare(tmp_path, root, identities=24)
@@ -152,6 +154,7 @@ def test_a_folder_without_any_sheet_is_named_once(tmp_path):
     assert str(error.value).count(".png") == 1
 
 
+@pytest.mark.slow
 def test_legs_may_be_hidden_in_one_cell_only(tmp_path, root):
     for relative in sprites.LAYERS["legs"].values():
         sheet = _dots(1)
@@ -191,6 +194,7 @@ def test_what_is_refused(tmp_path, drawn):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_splits_and_variants(tmp_path, drawn):
     seen = []
     store = _prepare(tmp_path, drawn, 36, progress=lambda *now: seen.append(now))
@@ -208,6 +212,7 @@ def test_splits_and_variants(tmp_path, drawn):
     assert chosen != sprites.choose_identities([6] * 4, 1296, sprites.SHARES, 1)
 
 
+@pytest.mark.slow
 def test_the_real_sheets(tmp_path, lpc_root):
     store = _prepare(tmp_path, lpc_root, 12)
     distinct = store.frame_labels(0)["pose_distinct"]
@@ -235,6 +240,7 @@ def test_the_real_sheets(tmp_path, lpc_root):
         assert np.abs(frame - cell).max() <= 1
 
 
+@pytest.mark.slow
 def test_drawn_datasets_need_no_opencv_and_no_plotting(tmp_path, drawn):
     code = (
         "import sys\n"

@@ -285,6 +285,7 @@ def faces(real_data, tmp_path_factory):
     return store, [str(warning.message) for warning in warned]
 
 
+@pytest.mark.slow
 def test_faces_are_found_in_nearly_every_frame(faces):
     store, _ = faces
     frames = dict.fromkeys(THROUGHOUT, 0)
@@ -297,6 +298,7 @@ def test_faces_are_found_in_nearly_every_frame(faces):
     assert frames["short_hamilton_clip"] > 200
 
 
+@pytest.mark.slow
 def test_a_clip_without_faces_is_skipped_with_its_reason(faces):
     store, warned = faces
     assert warned == [
@@ -309,6 +311,7 @@ def test_a_clip_without_faces_is_skipped_with_its_reason(faces):
     )
 
 
+@pytest.mark.slow
 def test_no_track_jumps(faces):
     store, _ = faces
     seen = set()
@@ -319,6 +322,7 @@ def test_no_track_jumps(faces):
     assert {"derived_two_faces.mp4", "short_hamilton_clip.mp4"} <= seen
 
 
+@pytest.mark.slow
 def test_cuts_end_the_sequences_of_a_clip(faces):
     """The clip cuts at frames 20, 82 and 211."""
     store, _ = faces
@@ -332,6 +336,7 @@ def test_cuts_end_the_sequences_of_a_clip(faces):
         assert all(last < cut or first >= cut for first, last in spans)
 
 
+@pytest.mark.slow
 def test_rotated_video_stands_upright(faces):
     """The clip is `single_face` stored on its side, with a note how to turn it."""
     store, _ = faces
@@ -343,6 +348,7 @@ def test_rotated_video_stands_upright(faces):
     assert (eyes["right_eye_y"] < eyes["mouth_right_y"]).all()
 
 
+@pytest.mark.slow
 def test_crops_show_the_face_of_their_labels(faces, detector_model):
     """Detection on the crop finds the face where the labels have it."""
     from keras_ddr.faces import FaceDetector
@@ -381,6 +387,7 @@ def test_everyone_is_found_and_kept_apart(face_clips, detector_model, prepare):
     assert names == ["derived_two_faces#person1-1", "derived_two_faces#person2-1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fps", [5, 10, 15])
 def test_fewer_frames_a_second_change_nothing_else(
     face_clips, detector_model, prepare, fps
@@ -408,6 +415,7 @@ def test_fewer_frames_a_second_change_nothing_else(
     assert count > 0.85 * len(frames) * fps / 30
 
 
+@pytest.mark.slow
 def test_eyes_keep_their_places(face_clips, detector_model, prepare):
     """A head that moves much: after alignment its eyes stay where they are."""
     from keras_ddr.faces import FaceDetector

@@ -159,6 +159,7 @@ def test_few_frames_are_held(rng):
     assert most <= shots._AFTER + 2
 
 
+@pytest.mark.slow
 def test_cuts_of_a_real_clip(face_clips):
     firsts = [
         frame.number

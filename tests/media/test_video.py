@@ -585,6 +585,7 @@ print("keras" in sys.modules)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts in kB there")
 def test_memory_does_not_grow_with_the_frames(tmp_path):
     image = np.full((1080, 1920, 3), 90, np.uint8)
