@@ -56,20 +56,18 @@ class FitProgress(keras.callbacks.Callback):
         """Write the line of the epoch."""
         self.clear()
         took = duration(time.monotonic() - self._epoch_began)
-        click.echo(f"step {self._step}/{self.steps}  {_parts(logs)}  {took}")
+        click.echo(f"step {self._step}/{self.steps}  {self._parts(logs)}  {took}")
 
     def _show(self, text: str, logs: dict[str, Any] | None) -> None:
         step = f"step {self._step}/{self.steps}"
         # Narrow terminals cut the end off.
-        self._progress.show(self._step, self.steps, f"{step}  {text}  {_parts(logs)}")
+        line = f"{step}  {text}  {self._parts(logs)}"
+        self._progress.show(self._step, self.steps, line)
 
-
-def _parts(logs: dict[str, Any] | None) -> str:
-    """The loss and its parts, under the names that the model gives them."""
-    logs = logs or {}
-    names = sorted(name for name in logs if not name.startswith("val_"))
-    names.sort(key=lambda name: name != "loss")
-    texts = [f"{name.removesuffix('_loss')} {float(logs[name]):.2f}" for name in names]
-    if "val_loss" in logs:
-        texts.append(f"val_loss {float(logs['val_loss']):.2f}")
-    return "  ".join(texts)
+    def _parts(self, logs: dict[str, Any] | None) -> str:
+        """The loss and its parts, and the loss of the validation."""
+        found = {name: name.removesuffix("_loss") for name in self.model.history_keys}
+        found["val_loss"] = "val_loss"
+        logs = logs or {}
+        texts = [f"{t} {float(logs[n]):.2f}" for n, t in found.items() if n in logs]
+        return "  ".join(texts)

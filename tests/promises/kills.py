@@ -245,7 +245,7 @@ def rows(run):
 
 
 def arrays(path):
-    """All that a .keras file holds but the date: name -> bytes, type and shape."""
+    """All that a .keras file holds but times: name -> bytes, type and shape."""
     import h5py
 
     found = {}
@@ -264,6 +264,9 @@ def arrays(path):
                     file.visititems(note)
             elif name != "metadata.json":
                 found[name] = json.loads(content)
+                if name == "progress.json":
+                    for part in (found[name], *found[name]["history"]):
+                        part.pop("seconds", None)
     return found
 
 

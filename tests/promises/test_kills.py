@@ -21,12 +21,14 @@ def assert_kept(harness, tried):
     assert harness.equal == harness.finished > 0
 
 
-def test_a_killed_run_ends_like_one_that_was_not(harness):
+@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_a_killed_run_ends_like_one_that_was_not(harness, kills):
     """With validation, half precision, a schedule, averaged and clipped gradients."""
-    harness.run("together", 3)
-    assert_kept(harness, 3)
+    harness.run("together", kills)
+    assert_kept(harness, kills)
 
 
+@pytest.mark.slow
 def test_a_killed_script_ends_like_one_that_was_not(tmp_path):
     harness = kills.Harness(tmp_path, keras.backend.backend(), seed=1)
     harness.run(kills.SCRIPT, 2)
