@@ -85,7 +85,8 @@ def replacing(folder: StrPath, name: str) -> Iterator[Path]:
         yield temporary
         sums = _read(folder)
         new = digest(temporary)
-        _write(folder, {**sums, name: [new, *sums.get(name, [])]})
+        if name in sums:  # a new file is listed once it is there
+            _write(folder, {**sums, name: [new, *sums[name]]})
     _write(folder, {**sums, name: [new]})
 
 
