@@ -123,7 +123,7 @@ def _run(path: str) -> list[tuple[str, object]]:
         ("class", model["class_name"]),
         ("model", ", ".join(f"{name} {value}" for name, value in sizes.items())),
         ("training", ", ".join(f"{name} {value}" for name, value in training.items())),
-        ("done", f"step {run.step()} of {training['steps']}"),
+        ("done", f"step {run.step()} of {run.training.steps}"),
     ]
     best = run.best()
     if rows:

@@ -46,15 +46,27 @@ def read_history(file: pathlib.Path) -> list[Row]:
     Raises:
         InputError: It is damaged.
     """
-    if not file.is_file():
+    if not file.exists():
         return []
     try:
         with file.open(newline="", encoding="utf-8") as lines:
-            rows = csv.DictReader(bounded_lines(lines, file))
-            return [_parse(row) for row in rows]
+            reader = csv.DictReader(bounded_lines(lines, file))
+            if not {*_FIRST, "loss"} <= set(reader.fieldnames or ()):
+                raise ValueError("it has no header")
+            rows = [_parse(row) for row in reader]
+        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+            raise ValueError("it lacks epochs")
+        return rows
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        csv.Error,
+    ) as error:
         raise InputError(f"{file} is damaged ({error}); restore or remove it") from None
 
 
@@ -84,4 +96,4 @@ def _parse(row: Mapping[str, str]) -> Row:
     parsed = {name: float(row[name]) if row[name] else None for name in row}
     if parsed["loss"] is None:
         raise ValueError("an epoch without a loss")
-    return as_numbers(parsed)
+    return {**parsed, **{name: int(row[name]) for name in _FIRST}}

@@ -140,6 +140,14 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
     for key in keys[1:]:
         if not isinstance(config[key], dict):
             raise InputError(f"{file} has no table {key!r}; restore it")
+    model = config["model"]
+    if not isinstance(model.get("class_name"), str) or not isinstance(
+        model.get("config"), dict
+    ):
+        raise InputError(f"{file} does not say what the model is; restore it")
+    for setting in dataclasses.fields(Training):
+        if setting.name not in config["training"]:
+            raise InputError(f"{file} has no setting {setting.name!r}; restore it")
     try:
         Training.of(config["training"])
     except InputError as error:

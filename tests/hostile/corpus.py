@@ -186,6 +186,14 @@ def _use_run(folder, out):
         raise refused
 
 
+def _use_history(folder, out):
+    """Only read: a resumed run makes it again of its checkpoint."""
+    run = runs.Run.open(folder / "run")
+    run.history()
+    run.best()
+    command("info", folder / "run")
+
+
 def _use_model(folder, out):
     model = runs.Run.open(folder / "run").model()
     frames = np.zeros((3, *model.image_shape), np.uint8)
@@ -1006,8 +1014,9 @@ for _key, _values in {
 }.items():
     for _value in _values:
         _config(f"with {_key} {_value!r}", _set("training", _key, _value))
-for _value in (None, 0, -3, "3", 10**9, []):
-    _config(f"with frames_per_set {_value!r}", _set("model", "frames_per_set", _value))
+for _key, _values in {"class_name": (None, 3, []), "config": (None, "x", [])}.items():
+    for _value in _values:
+        _config(f"with model {_key} {_value!r}", _set("model", _key, _value))
 for _value in (None, 3, [], {}):
     _config(f"with a store at {_value!r}", _set("store", "path", _value))
 _run(
@@ -1031,7 +1040,7 @@ def _history(name, content, expected=REFUSED):
         made = content(text) if callable(content) else content
         path.write_bytes(made.encode() if isinstance(made, str) else made)
 
-    _run(f"history {name}", "history.csv", damage, expected)
+    _run(f"history {name}", "history.csv", damage, expected, _use_history)
 
 
 def _row_with(column, value):
@@ -1039,7 +1048,7 @@ def _row_with(column, value):
 
 
 _history("empty", "")
-_history("of the header alone", lambda text: text.splitlines()[0] + "\n")
+_history("of the header alone", lambda text: text.splitlines()[0] + "\n", SURVIVES)
 _history("of text", "hello\n")
 _history("binary", bytes(range(256)))
 _history("in UTF-16", lambda text: text.encode("utf-16"))
@@ -1056,8 +1065,8 @@ for _column, _value in {
 }.items():
     for _text in _value:
         _history(f"with {_column} {_text[:9]!r}", _row_with(_column, _text))
-_run("history.csv a folder", "history.csv", _replaced_by_folder)
-_run("history.csv one hole", "history.csv", _hole)
+_run("history.csv a folder", "history.csv", _replaced_by_folder, use=_use_history)
+_run("history.csv one hole", "history.csv", _hole, use=_use_history)
 
 
 # Models
