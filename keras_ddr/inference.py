@@ -157,7 +157,7 @@ class Inference(SequenceModel):
     def unstandardize(
         self, static: ArrayLike, standardized: ArrayLike
     ) -> NDArray[np.float32]:
-        """Z = μ_p(f) + σ_p(f) z̃; arguments as for `SequenceModel`."""
+        """μ_p(f) + σ_p(f) z̃; arguments as for `SequenceModel`."""
         return self.prior_of(static).sample(np.asarray(standardized, "float32"))
 
     def decode_pairs(

@@ -215,13 +215,13 @@ class SequenceModel(keras.Model):
         Returns:
             z̃, `(..., dynamic_dim)`; z itself where p(z | f) is a standard normal.
         """
-        return np.asarray(dynamic, "float32")
+        return _for_each(static, dynamic)
 
     def unstandardize(
         self, static: ArrayLike, standardized: ArrayLike
     ) -> NDArray[np.float32]:
-        """Z of z̃, the inverse of `standardize`; arguments as there."""
-        return np.asarray(standardized, "float32")
+        """The inverse of `standardize`: z of z̃, with the same arguments."""
+        return _for_each(static, standardized)
 
     def draw_static(
         self, number: int, generator: np.random.Generator
@@ -430,6 +430,13 @@ class SequenceModel(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x = self._checked(x, y, "validation_data")
         return x if sample_weight is None else (x, None, sample_weight)
+
+
+def _for_each(static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
+    """Values of z with the leading axes of both broadcast."""
+    dynamic = np.asarray(dynamic, "float32")
+    leading = np.broadcast_shapes(np.shape(static)[:-1], dynamic.shape[:-1])
+    return np.broadcast_to(dynamic, (*leading, dynamic.shape[-1]))
 
 
 def _without_backend(part: Any) -> Any:

@@ -1,0 +1,81 @@
+"""A class that knows the seam alone goes through every command, as DDR does."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+_FIT = ["--model", "own_model:Plain", "--steps", "40", "--batch-size", "4"]
+_FIT += ["--save-every", "10", "--out"]
+
+
+def _commands(run, store, folder):
+    """Every command on a run, but for `ddr fit`."""
+    measures = ("likelihood", "reconstruction", "probes", "swap")
+    only = [part for name in measures for part in ("--only", name)]
+    yield ["evaluate", run, store, "--sequences", "6", *only]
+    for figure in ("reconstruction", "manifold", "dynamics", "swap", "latent"):
+        yield ["plot", figure, run, store, folder / f"{figure}.png"]
+    yield ["plot", "samples", run, store, folder / "samples.png"]
+    yield ["explore", run, store, folder / "page.html"]
+    yield ["encode", run, store, folder / "codes.csv"]
+    yield ["events", run, store, folder / "events.csv"]
+    yield ["verify", run]
+    yield ["info", run]
+
+
+def test_every_command_takes_it(ddr_here, puppets, tmp_path):
+    run = tmp_path / "run"
+    assert ddr_here("fit", puppets, *_FIT, run).exit_code == 0
+    header, *rows = (run / "history.csv").read_text().splitlines()
+    assert header == "epoch,step,loss,val_loss,learning_rate,seconds"
+    assert len(rows) == 4
+    for arguments in _commands(run, puppets, tmp_path):
+        result = ddr_here(*arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+        if arguments[0] == "evaluate":
+            assert "likelihood" in result.output and "sampled_elbo" in result.output
+            assert "mean image" in result.output
+
+
+def test_an_option_that_a_class_lacks_is_refused(ddr_here, puppets, tmp_path):
+    result = ddr_here("fit", puppets, *_FIT, tmp_path / "run", "--filters", "3")
+    assert result.exit_code == 2
+    assert "--filters: Plain has no such setting" in result.output
+    result = ddr_here("fit", puppets, *_FIT, tmp_path / "run", "--kl-weight", "3")
+    assert result.exit_code == 1
+    assert "kl_weight: Plain has no such settings" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_it_is_killed_and_resumed_on_each_backend(
+    ddr_elsewhere, puppets, tmp_path, backend
+):
+    pytest.importorskip(backend)
+    tests = Path(__file__).resolve().parents[1]
+    own = {
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": str(tests),
+        "DDR_IMPORT": "own_model",
+    }
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert ddr_elsewhere("fit", puppets, *_FIT, whole, **own).returncode == 0
+    process = ddr_elsewhere.start("fit", puppets, *_FIT, run, **own)
+    while not list(run.glob("checkpoint/epoch-000001.keras")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    result = ddr_elsewhere("fit", "--resume", run, **own)
+    assert result.returncode == 0 and "going on after epoch" in result.stdout
+    # All but the seconds, the last column.
+    one, other = (
+        [line.rsplit(",", 1)[0] for line in (p / "history.csv").open()]
+        for p in (whole, run)
+    )
+    assert one == other
+    for arguments in _commands(run, puppets, tmp_path):
+        result = ddr_elsewhere(*arguments, **own)
+        assert result.returncode == 0, (arguments, result.stderr)
