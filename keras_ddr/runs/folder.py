@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from keras_ddr.runs.history import Row
     from keras_ddr.typing import StrPath
 
-__all__ = ["Run", "check_fits", "load_model"]
+__all__ = ["Run"]
 
 _VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
 _OF_OPTIMIZER = ("learning_rate", "schedule", "clipnorm", "accumulate")
@@ -293,27 +293,17 @@ class Run:
         split: str = "train",
         **arguments: Any,
     ) -> FrameSets:
-        """Frame sets for a model with the settings of this run.
-
-        Args:
-            model: The model of this run.
-            store: `FrameStore`.
-            steps: Batches of an epoch.
-            split: As for `FrameSets`.
-            **arguments: As for `FrameSets`, in place of the settings.
-
-        Returns:
-            `FrameSets`.
-        """
-        if model.frame_order != "random":
-            arguments |= {"order": model.frame_order, "stride": model.frame_stride}
+        """Frame sets for the model of this run; `arguments` replace its settings."""
+        arguments = {"batch_size": self.training.batch_size, **arguments}
         return FrameSets(
             store,
             frames_per_set=model.set_size,
+            order=model.frame_order,
+            stride=model.frame_stride,
             split=split,
             seed=self.training.seed,
             steps=steps,
-            **{"batch_size": self.training.batch_size, **arguments},
+            **arguments,
         )
 
     def validation_sets(
@@ -345,14 +335,7 @@ class Run:
             shutil.copyfile(checkpoint, temporary)
 
     def restore(self) -> tuple[SequenceModel, Progress]:
-        """Model to go on with, and its progress; the other files follow them.
-
-        Returns:
-            Tuple of the model and its `Progress`.
-
-        Raises:
-            InputError: Something is missing or damaged.
-        """
+        """Model to go on with, and its progress; the other files follow them."""
         for folder in (self.path, self.path / "checkpoint", self.path / "samples"):
             folder.mkdir(exist_ok=True)
             Checkpoints(folder).remove_leftovers()
@@ -373,50 +356,6 @@ class Run:
         if not progress.batch:  # else this was done at the end of the epoch before
             self.publish(model, progress.history, checkpoint)
         return model, progress
-
-
-def load_model(path: StrPath) -> SequenceModel:
-    """Load the best model of a run folder, or a model file.
-
-    Load only files that you trust: Keras's safe mode stays on, but a model file is a
-    program in part.
-
-    Args:
-        path: Run folder, or a file ending in .keras.
-
-    Returns:
-        `DDR`, or the `SequenceModel` that was saved; its class must be imported.
-
-    Raises:
-        InputError: There is no such model.
-    """
-    path = pathlib.Path(path)
-    if path.suffix == ".keras" and not path.is_dir():
-        return load_model_file(path)
-    if path.is_file():
-        raise InputError(
-            f"{path} is no .keras file, and other formats are not read; give a run "
-            "folder or a .keras file"
-        )
-    return Run.open(path).model()
-
-
-def check_fits(model: SequenceModel, store: FrameStore) -> None:
-    """Refuse a store whose frames a model cannot take.
-
-    Args:
-        model: `SequenceModel`.
-        store: `FrameStore`.
-
-    Raises:
-        InputError: The frames have another shape.
-    """
-    if tuple(store.frame_shape) != tuple(model.image_shape):
-        raise InputError(
-            f"{store.path} holds frames of shape {tuple(store.frame_shape)}, but the "
-            f"model takes {tuple(model.image_shape)}; give the store it was trained on "
-            "or one of the same shape"
-        )
 
 
 def _check_compiled(
