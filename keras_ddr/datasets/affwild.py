@@ -148,11 +148,8 @@ def prepare(
             {**FACE_LABELS, **dict.fromkeys(KINDS, Label("frame", "continuous"))},
             LICENCE,
             what="video",
-            arguments={
-                "root": str(root),
-                **OFFER.noted(cropping, lengths, splits),
-                **(OFFER.noted(found) if found else {}),
-            },
+            arguments={"root": str(root), **(OFFER.noted(found) if found else {})},
+            offer=OFFER,
         ),
         splits=splits,
         work=work,

@@ -147,11 +147,8 @@ def prepare(
             _described(columns),
             LICENCE,
             what="folder of pictures",
-            arguments={
-                "root": str(root),
-                **OFFER.noted(cropping, lengths, splits),
-                "columns": columns,
-            },
+            arguments={"root": str(root), "columns": columns},
+            offer=OFFER,
         ),
         splits=splits,
         work=work,

@@ -26,17 +26,17 @@ def choose_identities(
     values. They go to the training split as far as it has room.
 
     Args:
-        sizes: number of values of each attribute, equal for all.
-        number: how many identities, at least sizes[0], at most the product.
-        shares: shares of train, val and test, on any scale.
-        seed: non-negative integer; the same seed gives the same identities.
+        sizes: Number of values of each attribute, equal for all.
+        number: Number of identities, from sizes[0] to the product.
+        shares: Shares of train, val and test, on any scale.
+        seed: Non-negative integer; the same seed gives the same identities.
 
     Returns:
         List of (combination, split), sorted by combination, where a combination is a
         tuple of value indices.
 
     Raises:
-        InputError: if there are not so many combinations, or too few to cover all.
+        InputError: There are fewer combinations, or too few to cover all values.
     """
     total = int(np.prod(sizes))
     least = max(sizes)

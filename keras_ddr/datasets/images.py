@@ -127,11 +127,8 @@ def prepare(
             "The pictures given; their rights and the privacy of those shown are the "
             "user's to respect.",
             what="folder",
-            arguments={
-                "root": str(root),
-                **OFFER.noted(cropping, lengths, splits),
-                **(OFFER.noted(plan.detection) if plan.detection else {}),
-            },
+            arguments={"root": str(root)},
+            offer=OFFER,
         ),
         splits=splits,
         work=work,

@@ -35,7 +35,7 @@ def load_digits(source: StrPath) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Read MNIST digits.
 
     Args:
-        source: an idx file of images, a folder of idx files, or "keras", as in
+        source: An idx file of images, a folder of idx files, or "keras", as in
             `moving_mnist.prepare`.
 
     Returns:
@@ -43,7 +43,7 @@ def load_digits(source: StrPath) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         9.
 
     Raises:
-        InputError: naming the file that is missing or cannot be used.
+        InputError: Naming the file that is missing or cannot be used.
     """
     if source == "keras":
         return _keras_digits()
@@ -72,7 +72,7 @@ def _keras_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def _image_files(folder: Path) -> list[Path]:
     found = []
     for part in ("train", "t10k"):
-        # A folder may hold the same set unpacked and packed: the first one counts.
+        # Of a set that is there unpacked and packed, take the first.
         names = [
             f"{part}-images{mark}idx3-ubyte{end}"
             for end in ("", ".gz")
@@ -144,7 +144,7 @@ def _read_idx(path: StrPath, magic: int, dimensions: int) -> NDArray[np.uint8]:
         raise InputError(f"{path}: ends in its header; get the file again, whole")
     shape = np.frombuffer(content[4:size], ">u4").tolist()
     expected = size + math.prod(shape)
-    # Digits do not shrink so much: the rest would be a file made to fill the memory.
+    # Digits do not shrink more: such a file is made to fill the memory.
     most = max(_SMALL, _MOST_PACKED * os.path.getsize(path))
     content = unpacked(path, min(expected, most) + 1)
     if len(content) != expected:

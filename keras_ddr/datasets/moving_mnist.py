@@ -9,7 +9,7 @@ and positions of the digits as labels.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,7 +118,8 @@ def prepare(
     splits = OFFER.settle(splits)
     shares, seed = splits.shares, splits.seed
     check_target(store_path, overwrite)
-    arguments = {"source": str(source), "length": length, "digits": digits}
+    number, labels = sequences, {}
+    records: Iterator[SequenceRecord]
     if _is_published(source):
         if (length, digits) != (_LENGTH, _DIGITS):
             raise InputError(
@@ -127,21 +128,9 @@ def prepare(
             )
         number = _published_number(source, sequences)
         records = _published(source, number, shares, seed, progress)
-        labels = {}
     else:
-        images, classes = load_digits(source)
         number = _SEQUENCES if sequences is None else sequences
-        counts = split_counts(number, shares)
-        pools = split_digits(classes, shares, seed)
-        for split, count in zip(SPLITS, counts, strict=True):
-            if count and not len(pools[split]):
-                raise InputError(
-                    f"{source}: its {len(images)} digits are too few to give {split} "
-                    "digits of its own; give more digits or other splits"
-                )
-        records = _generated(
-            images, classes, pools, counts, length, digits, seed, progress
-        )
+        records = _generated(source, number, length, digits, splits, progress)
         labels = _labels(digits)
     return write_store(
         store_path,
@@ -149,7 +138,13 @@ def prepare(
         dataset="moving_mnist",
         frame_shape=(CANVAS, CANVAS, 1),
         labels=labels,
-        arguments={**arguments, "sequences": number, **OFFER.noted(splits)},
+        arguments={
+            "source": str(source),
+            "length": length,
+            "digits": digits,
+            "sequences": number,
+            **OFFER.noted(splits),
+        },
         seed=seed,
         licence=LICENCE,
         overwrite=overwrite,
@@ -168,12 +163,12 @@ def generate(
     """Generate sequences one after the other.
 
     Args:
-        images: digit images, uint8 (M, 28, 28).
-        classes: their classes, integers (M,) from 0 to 9.
-        number: how many sequences.
-        length: frames of a sequence, T.
-        digits: digits of a sequence, D.
-        random: seed, or a `numpy.random.Generator`.
+        images: Digit images, uint8 (M, 28, 28).
+        classes: Their classes, integers (M,) from 0 to 9.
+        number: Number of sequences.
+        length: Frames of a sequence, T.
+        digits: Digits of a sequence, D.
+        random: Seed, or a `numpy.random.Generator`.
 
     Yields:
         Tuple of the frames, uint8 (T, 64, 64, 1), the D numbers of the images that
@@ -198,10 +193,10 @@ def trajectory(
     """Move straight on between walls that reflect.
 
     Args:
-        start: positions at time 0, array (…), in [0, extent].
-        velocity: way in one step, of the same shape; any size and sign.
-        length: number of positions, T.
-        extent: where the upper wall is; the lower one is at 0.
+        start: Positions at time 0, array (…), in [0, extent].
+        velocity: Step, of the same shape; any size and sign.
+        length: Number of positions, T.
+        extent: Position of the upper wall; the lower one is at 0.
 
     Returns:
         float64 array (T, …), in [0, extent].
@@ -232,7 +227,7 @@ def render(digits: ArrayLike, positions: ArrayLike) -> NDArray[np.uint8]:
         uint8 array (T, 64, 64, 1).
 
     Raises:
-        InputError: if the arrays do not fit together or a digit leaves the frame.
+        InputError: The arrays do not fit together, or a digit leaves the frame.
     """
     digits, positions = np.asarray(digits), np.asarray(positions)
     if digits.dtype != np.uint8 or digits.shape[1:] != (DIGIT, DIGIT):
@@ -265,9 +260,9 @@ def split_digits(
     """Deal digit images out to the splits, class by class.
 
     Args:
-        classes: classes of the images, integers (M,).
-        shares: three shares, for train, val and test.
-        seed: the same seed gives the same pools.
+        classes: Classes of the images, integers (M,).
+        shares: Three shares, for train, val and test.
+        seed: The same seed gives the same pools.
 
     Returns:
         Dict split -> sorted array of image numbers. Each number is in one pool only,
@@ -285,16 +280,24 @@ def split_digits(
 
 
 def _generated(
-    images: NDArray[np.uint8],
-    classes: NDArray[np.integer],
-    pools: Mapping[str, NDArray[np.integer]],
-    counts: list[int],
+    source: StrPath,
+    total: int,
     length: int,
     digits: int,
-    seed: int,
+    splits: Splits,
     progress: Progress | None,
 ) -> Iterator[SequenceRecord]:
-    random = np.random.default_rng([seed, 0, _MOTION])
+    """Sequences of digits, those of each split of digit images of their own."""
+    images, classes = load_digits(source)
+    counts = split_counts(total, splits.shares)
+    pools = split_digits(classes, splits.shares, splits.seed)
+    for split, count in zip(SPLITS, counts, strict=True):
+        if count and not len(pools[split]):
+            raise InputError(
+                f"{source}: its {len(images)} digits are too few to give {split} "
+                "digits of its own; give more digits or other splits"
+            )
+    random = np.random.default_rng([splits.seed, 0, _MOTION])
     done = 0
     for split, count in zip(SPLITS, counts, strict=True):
         pool = pools[split]
@@ -322,7 +325,7 @@ def _generated(
             )
             done += 1
             if progress is not None:
-                progress(done, sum(counts))
+                progress(done, total)
 
 
 def _labels(digits: int) -> dict[str, Label]:
@@ -388,7 +391,7 @@ def _published_number(path: StrPath, sequences: int | None) -> int:
 
 
 def _remedy(array: NDArray[Any]) -> str:
-    """Say how an array becomes the published form, as far as can be guessed."""
+    """How an array becomes the published form, as far as can be guessed."""
     if array.dtype != np.uint8:
         return "save it as uint8, 0 to 255"
     shape, code, looks = array.shape, "array", []

@@ -24,8 +24,10 @@ from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
+from keras_ddr.datasets.option_fields import Offer, Options
 from keras_ddr.datasets.parts import (
     Outcome,
+    Plan,
     Source,
     clips_of,
     key_of,
@@ -75,7 +77,8 @@ class StoreNotes:
         labels: Label name -> `Label`, without those of the user.
         licence: What may be done with the frames.
         what: What a source is called in messages.
-        arguments: What the store was made with; plain values.
+        arguments: What the store was made with, beside plan and splits; plain values.
+        offer: Options of the data set.
     """
 
     dataset: str
@@ -84,6 +87,7 @@ class StoreNotes:
     licence: str = ""
     what: str = "source"
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    offer: Offer = Offer("scripts")
 
 
 def report_path(store_path: StrPath) -> Path:
@@ -173,13 +177,22 @@ def build(
                 dataset=about.dataset,
                 frame_shape=about.frame_shape,
                 labels=labels,
-                arguments=about.arguments,
+                arguments=_arguments(about, plan, splits),
                 seed=splits.seed,
                 licence=about.licence,
                 overwrite=overwrite,
             )
         remove_parts(folder)
     return store
+
+
+def _arguments(about: StoreNotes, plan: Any, splits: Splits) -> dict[str, Any]:
+    """What a store was made with, as it says."""
+    options: list[Options] = [splits]
+    if isinstance(plan, Plan):
+        options += [plan.cropping, plan.lengths]
+        options += [plan.detection] if plan.detection else []
+    return {**about.arguments, **about.offer.noted(*options)}
 
 
 def _read_all(

@@ -202,17 +202,17 @@ def render(
     """Draw one puppet in any pose.
 
     Args:
-        attributes: dict with a class name of `ATTRIBUTES` for each of skin, hair,
+        attributes: Dict with a class name of `ATTRIBUTES` for each of skin, hair,
             shirt and trousers.
-        arm_angle: degrees from hanging down, outward; number or array (T,).
-        leg_angle: likewise.
-        size: height and width in pixels.
+        arm_angle: Degrees from hanging down, outward; number or array (T,).
+        leg_angle: Likewise.
+        size: Height and width in pixels.
 
     Returns:
         uint8 array (size, size, 3), or (T, size, size, 3) for arrays of angles.
 
     Raises:
-        InputError: if an attribute is missing or unknown, or an angle not finite.
+        InputError: An attribute is missing or unknown, or an angle not finite.
     """
     for name, classes in ATTRIBUTES.items():
         if attributes.get(name) not in classes:

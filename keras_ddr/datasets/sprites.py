@@ -54,7 +54,7 @@ LICENCE = (
 )
 SHARES = (900, 100, 296)
 
-# In drawing order. Paths are listed, since the folders hold shadows and single parts.
+# In drawing order. Folders are not searched: they hold shadows and single parts.
 LAYERS = {
     "body": {
         name: f"body/male/{name}.png"
@@ -131,24 +131,24 @@ def prepare(
     Sequence labels: `body`, `legs`, `torso`, `hair`.
 
     Args:
-        store_path: folder to make.
-        lpc_root: clone of Universal-LPC-spritesheet, or a folder that holds one.
-        identities: number of characters, 6 to 1296; fewer than all are chosen at
+        store_path: Folder to make.
+        lpc_root: Clone of Universal-LPC-spritesheet, or a folder that holds one.
+        identities: Number of characters, 6 to 1296; fewer than all are chosen at
             random such that every variant of every layer occurs.
-        seed: of that choice and of the split.
-        background: colour (r, g, b) behind the character, 0 to 255.
-        overwrite: replace a store that exists.
-        progress: called as progress(done, total) with numbers of characters.
+        seed: Of that choice and of the split.
+        background: Colour (r, g, b) behind the character, 0 to 255.
+        overwrite: Whether to replace a store that exists.
+        progress: Called as progress(done, total) with numbers of characters.
 
     Returns:
         The `FrameStore`.
 
     Raises:
-        InputError: naming every sheet that is missing, unreadable or of another width;
+        InputError: Naming every sheet that is missing, unreadable or of another width;
             or there is no character whose sheets have all animations.
 
     Warns:
-        UserWarning: once, naming the sheets that lack an animation; the characters
+        UserWarning: Once, naming the sheets that lack an animation; the characters
             that wear them are left out.
     """
     check_target(store_path, overwrite)
@@ -243,14 +243,14 @@ def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
     """Read and check the 24 sheets.
 
     Args:
-        lpc_root: clone of Universal-LPC-spritesheet, or a folder that holds one.
+        lpc_root: Clone of Universal-LPC-spritesheet, or a folder that holds one.
 
     Returns:
-        Dict layer -> list of 6 uint8 RGBA arrays (178, 64, 64, 4), in the order of
+        Layer -> list of 6 uint8 RGBA arrays (178, 64, 64, 4), in the order of
         `LAYERS`; colours under zero alpha are 0.
 
     Raises:
-        InputError: naming every sheet that cannot be used and why.
+        InputError: Naming every sheet that cannot be used and why.
     """
     layers, lacking = _read_layers(lpc_root)
     if lacking:
@@ -337,7 +337,6 @@ class _AnimationMissing(InputError):
 def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
-            # Its size is judged below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(root / relative, formats=FORMATS)
         with image:

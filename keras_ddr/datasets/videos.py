@@ -137,11 +137,8 @@ def prepare(
             "Frames of the videos given; their rights and the privacy of those shown "
             "are the user's to respect.",
             what="video",
-            arguments={
-                "source": [str(path) for path in given],
-                **OFFER.noted(cropping, lengths, splits),
-                **(OFFER.noted(plan.detection) if plan.detection else {}),
-            },
+            arguments={"source": [str(path) for path in given]},
+            offer=OFFER,
         ),
         splits=splits,
         work=work,
