@@ -17,12 +17,16 @@ __all__ = [
     "Decorator",
     "backend_option",
     "joined",
+    "number_option",
     "out_argument",
+    "prominence_option",
     "run_argument",
     "seed_option",
     "sequences_options",
+    "smooth_option",
     "split_option",
     "store_argument",
+    "whole_option",
 ]
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -87,6 +91,36 @@ backend_option = click.option(
     "--backend",
     type=click.Choice(BACKENDS),
     help="Keras backend.  [default: KERAS_BACKEND or keras.json, else tensorflow]",
+)
+
+
+def whole_option(flag: str, default: int, help: str, least: int = 1) -> Decorator:
+    """An option that takes a whole number."""
+    kind = click.IntRange(least)
+    return click.option(flag, type=kind, default=default, show_default=True, help=help)
+
+
+def number_option(
+    flag: str, default: float, help: str, name: str | None = None
+) -> Decorator:
+    """An option that takes a number of at least 0; `name` is that of its argument."""
+    return click.option(
+        flag,
+        name or flag.removeprefix("--"),
+        type=click.FloatRange(0),
+        default=default,
+        show_default=True,
+        help=help,
+    )
+
+
+smooth_option = number_option(
+    "--smooth", 2.0, "Standard deviation of the smoothing, in frames.", name="width"
+)
+prominence_option = number_option(
+    "--prominence",
+    0.5,
+    "Least prominence of an extreme, in standard scores of z under p(z|f).",
 )
 
 

@@ -4,6 +4,7 @@ import click
 
 from ddr_cli.arguments import (
     backend_option,
+    number_option,
     out_argument,
     run_argument,
     seed_option,
@@ -28,13 +29,11 @@ __all__ = ["encode"]
     "the model, 16 of DDR]",
 )
 @seed_option("Of the choice of these sets, and of --noise.")
-@click.option(
+@number_option(
     "--noise",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="Random noise on z in standard deviations of its posterior, against "
-    "appearance that can be guessed from z; 1 draws z from the posterior.",
+    0.0,
+    "Random noise on z in standard deviations of its posterior, against appearance "
+    "that can be guessed from z; 1 draws z from the posterior.",
 )
 @backend_option
 def encode(

@@ -9,11 +9,14 @@ import click
 from ddr_cli.arguments import (
     backend_option,
     out_argument,
+    prominence_option,
     run_argument,
     seed_option,
     sequences_options,
+    smooth_option,
     split_option,
     store_argument,
+    whole_option,
 )
 from ddr_cli.backend import select_backend
 from ddr_cli.progress import Counter
@@ -38,28 +41,9 @@ __all__ = ["events"]
     multiple=True,
     help="Component of z, from 1; may be given several times.  [default: all]",
 )
-@click.option(
-    "--smooth",
-    "width",
-    type=click.FloatRange(0),
-    default=2.0,
-    show_default=True,
-    help="Standard deviation of the smoothing, in frames.",
-)
-@click.option(
-    "--prominence",
-    type=click.FloatRange(0),
-    default=0.5,
-    show_default=True,
-    help="Least prominence, in standard scores of z under p(z|f).",
-)
-@click.option(
-    "--distance",
-    type=click.IntRange(1),
-    default=5,
-    show_default=True,
-    help="Least distance of two events of one kind, in frames.",
-)
+@smooth_option
+@prominence_option
+@whole_option("--distance", 5, "Least distance of two events of one kind, in frames.")
 @click.option(
     "--sheet",
     metavar="FILE",

@@ -10,6 +10,7 @@ from ddr_cli.arguments import (
     sequences_options,
     split_option,
     store_argument,
+    whole_option,
 )
 from ddr_cli.backend import select_backend
 
@@ -21,13 +22,7 @@ __all__ = ["explore"]
 @store_argument
 @out_argument
 @sequences_options(8)
-@click.option(
-    "--frames",
-    type=click.IntRange(2),
-    default=150,
-    show_default=True,
-    help="Most frames of each sequence, evenly spread.",
-)
+@whole_option("--frames", 150, "Most frames of each sequence, evenly spread.", least=2)
 @split_option()
 @seed_option("Of the random choice of sequences.")
 @backend_option

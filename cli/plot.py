@@ -13,11 +13,14 @@ from ddr_cli.arguments import (
     backend_option,
     joined,
     out_argument,
+    prominence_option,
     run_argument,
     seed_option,
     sequences_options,
+    smooth_option,
     split_option,
     store_argument,
+    whole_option,
 )
 from ddr_cli.backend import select_backend
 from ddr_cli.errors import Failure
@@ -76,18 +79,6 @@ def _figure(
     return decorate
 
 
-def _number(flag: str, default: int, help: str, least: int = 1) -> Decorator:
-    """An option that takes a whole number."""
-    kind = click.IntRange(least)
-    return click.option(flag, type=kind, default=default, show_default=True, help=help)
-
-
-def _score(flag: str, default: float, help: str) -> Decorator:
-    """An option that takes a number of at least 0."""
-    kind = click.FloatRange(0)
-    return click.option(flag, type=kind, default=default, show_default=True, help=help)
-
-
 def _components(help: str) -> Decorator:
     return click.option(
         "--components",
@@ -122,7 +113,7 @@ def _counted_from_0(components: tuple[int, ...], most: int) -> list[int]:
 @_figure(
     "Original frames over their reconstructions.",
     sequences_options(4, " for the pairs of rows"),
-    _number("--frames", 8, "Frames of each sequence, evenly spread."),
+    whole_option("--frames", 8, "Frames of each sequence, evenly spread."),
 )
 def reconstruction(model: SequenceModel, store: FrameStore, **options: Any) -> Figure:
     """Draw original frames over their reconstructions into OUT."""
@@ -134,7 +125,7 @@ def reconstruction(model: SequenceModel, store: FrameStore, **options: Any) -> F
 @_figure(
     "The plane of z, decoded for several identities.",
     sequences_options(4, " for the identities"),
-    _number("--grid", 9, "Values of each component of z.", least=2),
+    whole_option("--grid", 9, "Values of each component of z.", least=2),
     _components(
         "The two components of z that vary, counted from 1; the others stay at the "
         "mean of p(z|f)."
@@ -181,14 +172,10 @@ def manifold(
         metavar="NAME",
         help="Name of the sequence.  [default: one at random]",
     ),
-    _number("--component", 1, "Component of z, from 1."),
-    _number("--frames", 8, "Most extremes whose frames are shown.", least=0),
-    _score("--smooth", 2.0, "Standard deviation of the smoothing, in frames."),
-    _score(
-        "--prominence",
-        0.5,
-        "Least prominence of an extreme, in standard scores of z under p(z|f).",
-    ),
+    whole_option("--component", 1, "Component of z, from 1."),
+    whole_option("--frames", 8, "Most extremes whose frames are shown.", least=0),
+    smooth_option,
+    prominence_option,
 )
 def dynamics(
     model: SequenceModel,
@@ -197,10 +184,9 @@ def dynamics(
     name: str | None,
     component: int,
     frames: int,
-    smooth: float,
-    prominence: float,
     split: str,
     seed: int,
+    **options: float,
 ) -> Figure:
     """Draw a component of z over one sequence into OUT, frames at its extremes."""
     [component] = _counted_from_0((component,), model.dynamic_dim)
@@ -209,14 +195,13 @@ def dynamics(
 
     if name is None:
         name = pick_sequences(store, 1, split, model.frames_per_set, seed)[0].name
-    options = {"width": smooth, "prominence": prominence}
     return plot_dynamics(model, store, name, component, frames, **options)
 
 
 @_figure(
     "Identities of some sequences with dynamics of others.",
     sequences_options(5, " for the rows, which give f"),
-    _number(
+    whole_option(
         "--dynamics", 8, "Number of columns: frames of other sequences, which give z."
     ),
     click.option(
@@ -244,8 +229,8 @@ def swap(
 
 @_figure(
     "Frames that the model draws by itself.",
-    _number("--sequences", 6, "Draws of f: the rows."),
-    _number("--frames", 8, "Draws of z for each: the columns."),
+    whole_option("--sequences", 6, "Draws of f: the rows."),
+    whole_option("--frames", 8, "Draws of z for each: the columns."),
     split=False,
 )
 def samples(model: SequenceModel, store: FrameStore, **options: int) -> Figure:
@@ -266,7 +251,7 @@ def samples(model: SequenceModel, store: FrameStore, **options: int) -> Figure:
     ),
     _code("z as a standard score under p(z|f), or as it is."),
     _components("The two components of z, counted from 1."),
-    _number("--frames", 200, "Most frames of each sequence, evenly spread."),
+    whole_option("--frames", 200, "Most frames of each sequence, evenly spread."),
 )
 def latent(
     model: SequenceModel,
