@@ -80,13 +80,13 @@ def plot_manifold(
         z = model.unstandardize(static[:, None], scores)
     else:
         mean, stddev = _together(model, static)
-        z = np.broadcast_to(mean + stddev * scores, (len(static), *scores.shape))
+        z = mean + stddev * scores
         ends = quantile_scores[0], quantile_scores[[0, -1]].mean(), quantile_scores[-1]
         texts = [
             [f"{mean[c] + stddev[c] * score:.2g}" for score in ends] for c in components
         ]
     rows = grid if len(components) == 2 else 1
-    images = model.decode(static, z)
+    images = model.decode(static[:, None], z)
     images = images.reshape(len(static), rows, grid, *model.image_shape)
     named = [f"$z_{{{component + 1}}}$" for component in components]
     return _draw(images, list(zip(named, texts, strict=False)), names, originals)

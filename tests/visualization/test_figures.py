@@ -2,6 +2,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from own_model import Plain
 from PIL import Image
 from scipy.stats import norm
 
@@ -260,3 +261,15 @@ def test_sequences_shorter_than_a_set_are_named(make_model, store):
         plot_reconstruction(model, store, [0])
     with pytest.raises(InputError, match="no sequence of at least 13 frames"):
         plot_swap(model, store, 2, 2)
+
+
+def test_a_model_without_p_of_z_given_f(tmp_path):
+    """Its z̃ is z, whatever f is."""
+    model = Plain((16, 16, 3))
+    model(np.zeros((1, 2, 16, 16, 3), "uint8"))
+    frames = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 16, 3), "uint8")
+    store = write_arrays(tmp_path / "store", frames)
+    codes = [model.encode(frame) for frame in frames]
+    for standardized in (True, False):
+        assert plot_manifold(model, codes, 3, standardized=standardized).axes
+    assert plot_swap(model, store, 2, 3).axes
