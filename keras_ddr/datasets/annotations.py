@@ -75,21 +75,11 @@ def bad_lines(path: StrPath, bad: Sequence[tuple[int, str]]) -> str:
 def align(
     count: int, frames: int, with_file: Sequence[int] = (), with_box: Sequence[int] = ()
 ) -> tuple[NDArray[np.integer] | None, str]:
-    """Find the frames that the lines of an annotation belong to.
+    """Find the frames that the lines of an annotation belong to, and the rule in words.
 
     Lines are one a frame where there are as many as frames; else one a boxed frame
     where there are as many as boxes; else one a frame if they are more than the frames,
-    at most 5 fewer, or reach the last box.
-
-    Args:
-        count: Number of lines.
-        frames: Number of frames of the video.
-        with_file: Sorted numbers of the frames (from 0) that have a box file.
-        with_box: Those of them whose file holds a box.
-
-    Returns:
-        (count,) frame numbers, or `None` where nothing fits; and the rule in words, or
-        "" where there is a line for each frame.
+    at most 5 fewer, or reach the last box. Else there are no frames (None).
 
     Example:
         >>> align(3, 5, [0, 2, 4], [0, 2, 4])

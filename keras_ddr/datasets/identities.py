@@ -14,29 +14,14 @@ from keras_ddr.data.splits import split_counts
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["choose_identities"]
-
 
 def choose_identities(
     sizes: Sequence[int], number: int, shares: ArrayLike, seed: int
 ) -> list[tuple[tuple[int, ...], str]]:
-    """Choose different combinations of attribute values and split them.
+    """Choose different combinations of attribute values: (combination, split), sorted.
 
     Every value of every attribute occurs: the first few identities run through all
     values. They go to the training split as far as it has room.
-
-    Args:
-        sizes: Number of values of each attribute, equal for all.
-        number: Number of identities, from sizes[0] to the product.
-        shares: Shares of train, val and test, on any scale.
-        seed: Non-negative integer; the same seed gives the same identities.
-
-    Returns:
-        List of (combination, split), sorted by combination, where a combination is a
-        tuple of value indices.
-
-    Raises:
-        InputError: There are fewer combinations, or too few to cover all values.
     """
     total = int(np.prod(sizes))
     least = max(sizes)

@@ -115,21 +115,12 @@ def prepare(
     user_labels = None
     if splits.labels is not None:
         user_labels = read_labels(splits.labels, [name for name, _ in found])
-    plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
     given = [source] if isinstance(source, str | os.PathLike) else source
     return build(
         store_path,
-        [
-            Source(
-                name,
-                work.path_for_workers(path),
-                fingerprint([path]),
-                person=splits.person_of(name),
-            )
-            for name, path in found
-        ],
+        [_source(name, path, splits, work) for name, path in found],
         read_video,
-        plan,
+        Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None),
         StoreNotes(
             "videos",
             cropping.frame_shape,
@@ -144,6 +135,15 @@ def prepare(
         work=work,
         overwrite=overwrite,
         user_labels=user_labels,
+    )
+
+
+def _source(name: str, path: str, splits: Splits, work: Work) -> Source:
+    return Source(
+        name,
+        work.path_for_workers(path),
+        fingerprint([path]),
+        person=splits.person_of(name),
     )
 
 

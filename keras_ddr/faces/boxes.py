@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["Face", "box_of_points", "is_usable", "match", "mean_face", "read_pts"]
+__all__ = ["Face"]
 
 _MOST = 1 << 20  # bytes of a file of points
 _FARTHEST = 1e6  # pixels from the corner at which a point can be meant
@@ -61,16 +61,10 @@ def mean_face(
 
 
 def is_usable(box: ArrayLike, height: int, width: int) -> bool:
-    """Whether a box can be cropped from a picture.
+    """Whether a box can be cropped from a picture of this size.
 
-    Args:
-        box: (x, y, width, height) in pixels.
-        height: Of the picture, pixels.
-        width: Of the picture, pixels.
-
-    Returns:
-        False where a number is not finite, the box has no area, lies outside the
-        picture or is more than four times as large as the picture.
+    False where a number is not finite, the box has no area, lies outside the picture or
+    is more than four times as large as the picture.
     """
     box = np.asarray(box, np.float64)
     if not np.isfinite(box).all():
@@ -85,19 +79,11 @@ def match(
     after: Sequence[Any] | NDArray[Any],
     reach: float,
 ) -> list[tuple[int, int]]:
-    """Pair the boxes of two frames that belong together.
+    """Pair the boxes of two frames that belong together: (index before, index after).
 
     The nearest centres are paired first. Two boxes are no pair where the centre moved
     by more than `reach` of the smaller width, or where one is more than 1.6 times as
     wide.
-
-    Args:
-        before: Boxes (n, 4): x, y, width, height.
-        after: Boxes (m, 4).
-        reach: Farthest move, in widths.
-
-    Returns:
-        List of (index in `before`, index in `after`).
     """
     if not len(before) or not len(after):
         return []
@@ -118,18 +104,10 @@ def match(
 
 
 def read_pts(path: StrPath) -> NDArray[np.float64]:
-    """Read the points of a .pts file.
+    """The points (N, 2) of a .pts file, x and y in pixels.
 
-    Args:
-        path: File with the lines "version: 1", "n_points: N", "{", N lines "x y", "}".
-            Commas between numbers, blank lines, a byte order mark and any line ends are
-            taken as well.
-
-    Returns:
-        float64 array (N, 2) of x, y in pixels.
-
-    Raises:
-        InputError: Naming file and line.
+    The file has the lines "version: 1", "n_points: N", "{", N lines "x y", "}". Commas
+    between numbers, blank lines, a byte order mark and any line ends are taken as well.
     """
     path = Path(path)
     try:

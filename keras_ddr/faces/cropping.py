@@ -12,7 +12,7 @@ from keras_ddr.media import opencv
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["crop_aligned", "crop_square", "crop_whole", "square"]
+__all__ = ["crop_aligned", "crop_square"]
 
 # A picture more than this many times as long as wide is made small first.
 _LONG = 8
@@ -126,16 +126,10 @@ def crop_aligned(
 def crop_whole(
     image: NDArray[np.uint8], size: int = 64, crop: str = "none"
 ) -> NDArray[np.uint8]:
-    """Bring a whole picture to a square.
+    """Bring a whole picture (H, W, C) to a square (size, size, C).
 
-    Args:
-        image: uint8 (H, W, C).
-        size: Height and width of the result, pixels.
-        crop: "center" takes the largest square in the middle, "none" all of the
-            picture, with black bars where it is not square.
-
-    Returns:
-        uint8 (size, size, C).
+    "center" takes the largest square in the middle, "none" all of the picture, with
+    black bars where it is not square.
     """
     cv2 = opencv.load()
     height, width = image.shape[:2]

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from keras_ddr.faces.detector import FaceDetector
     from keras_ddr.media.video import Frame
 
-__all__ = ["detect_faces"]
-
 # Boxes between two searched frames are interpolated if no face has come or gone or has
 # moved by more than this share of its width. After quick motion every frame is searched
 # until no face moves by more than half of it from one frame to the next: a head that
@@ -24,20 +22,12 @@ _CALM = 0.15
 def detect_faces(
     frames: Iterable[Frame], detector: FaceDetector, every: int = 4
 ) -> Iterator[tuple[Frame, list[Face]]]:
-    """Find the faces in a stream of frames.
+    """Find the faces in a stream of frames of `find_shots`; `every` are held at a time.
 
     Every `every`-th frame is searched, and the first and last one of each shot. Faces
-    between two searched frames are interpolated where they are the same and near each
-    other; else every frame between is searched.
-
-    Args:
-        frames: Iterable of frames as of `find_shots`; up to `every` are held at a time.
-        detector: `FaceDetector`, or anything with such a `detect`.
-        every: Distance of the searched frames, 1 for all.
-
-    Yields:
-        (frame, faces), faces as of `FaceDetector.detect`; interpolated faces have the
-        score NaN. Blank frames have none.
+    between two searched frames are interpolated, with the score NaN, where they are the
+    same and near each other; else every frame between is searched. Blank frames have
+    none.
     """
     before: list[Face] | None = None
     block: list[Frame] = []

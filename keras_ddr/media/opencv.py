@@ -7,18 +7,9 @@ from types import ModuleType
 
 from keras_ddr.errors import InputError, reason_of
 
-__all__ = ["load", "quietly"]
-
 
 def load() -> ModuleType:
-    """Import OpenCV.
-
-    Returns:
-        The module `cv2`.
-
-    Raises:
-        InputError: OpenCV or a system library that it needs is missing.
-    """
+    """The module `cv2`."""
     # FFmpeg reads this when it opens its first file. Our own errors name the file.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:

@@ -17,21 +17,13 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["Turn", "read_turn"]
-
 # Kinds of boxes that such files begin with.
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _MOST_BOXES = 100_000  # read within one; a stream in fragments has thousands
 
 
 class Turn(NamedTuple):
-    """What brings a decoded frame into the position in which it is shown.
-
-    Attributes:
-        swap: Whether to swap x and y first.
-        across: Whether to mirror x then.
-        down: Whether to mirror y then.
-    """
+    """Swap of x and y, then mirroring, that a player does to a decoded frame."""
 
     swap: bool
     across: bool

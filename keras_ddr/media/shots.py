@@ -10,8 +10,6 @@ import numpy as np
 from keras_ddr.media import opencv
 from keras_ddr.media.video import Frame
 
-__all__ = ["find_shots"]
-
 # Least mean difference of intensities (0 to 255) to the frame before at a cut, and its
 # least ratio to the differences around. Fast head movements reach 17, but 3 times their
 # surroundings; cuts 9 times and more.
@@ -25,17 +23,11 @@ _SOMETHING = 8.0
 
 
 def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[Frame]:
-    """Mark cuts and blank frames in a stream of frames.
+    """Mark cuts and blank frames in a stream of frames, of which a few are held.
 
     A cut is a difference to the frame before that is large, and large beside those of
-    the frames around it, so that quick motion is none. A blank frame ends a shot.
-
-    Args:
-        frames: Iterable of `Frame`; a few are held at a time.
-        cuts: Whether to look for cuts; blank frames are marked anyway.
-
-    Yields:
-        The same frames, `first` and `blank` set.
+    the frames around it, so that quick motion is none. A blank frame ends a shot, also
+    where cuts are not looked for.
     """
     cv2 = opencv.load()
     held: deque[tuple[Frame, float]] = deque()  # with the difference to the one before
