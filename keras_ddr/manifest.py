@@ -43,7 +43,7 @@ _MOST = 1 << 20  # bytes of a manifest
 
 @dataclass
 class Findings:
-    """What a comparison of files with their manifest found.
+    """Result of a comparison of files with their manifest.
 
     Attributes:
         problems: One line for each damaged or missing file.
@@ -125,7 +125,7 @@ def verify(
     found = {name: _found(folder / name, report) for name in before}
     with contextlib.suppress(InputError):
         after = _read(folder)
-        # What was removed meanwhile is not missing.
+        # Files removed meanwhile are not missing.
         before = {n: [*s, *after[n]] for n, s in before.items() if n in after}
     for name in needed:
         if name not in before and (folder / name).is_file():

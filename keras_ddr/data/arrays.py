@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def write_arrays(
             sequences may stand for S values, as for the next two.
         persons: S names of the person shown.
         sources: S names of the source video.
-        seed: Of the random split.
+        seed: Seed of the random split.
         dataset: Name noted in the store.
         overwrite: Replace a store that exists at `path`.
 
@@ -63,23 +63,6 @@ def write_arrays(
     Raises:
         InputError: The arrays do not fit together, or `path` exists.
     """
-    records, described = _records(
-        sequences, names, splits, labels, persons, sources, seed
-    )
-    return write_store(
-        path, records, dataset=dataset, labels=described, seed=seed, overwrite=overwrite
-    )
-
-
-def _records(
-    sequences: Iterable[ArrayLike],
-    names: Iterable[str] | None,
-    splits: Iterable[str] | Mapping[str, float] | None,
-    labels: Mapping[str, Iterable[Any]] | None,
-    persons: Iterable[str] | None,
-    sources: Iterable[str] | None,
-    seed: int,
-) -> tuple[Iterator[SequenceRecord], dict[str, Label]]:
     if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
         raise InputError(
             f"sequences: one array must be (S, T, H, W, C), not {sequences.shape}; "
@@ -97,48 +80,53 @@ def _records(
         splits = ["train"] * count
     elif isinstance(splits, Mapping):
         # Sequences of one person stay together, and so do those of one source.
-        groups = joined_groups(names, persons, sources)
-        splits = assign_splits(groups, splits, seed)
+        splits = assign_splits(joined_groups(names, persons, sources), splits, seed)
     sides = _listed("splits", splits, count)
     described: dict[str, Label] = {}
-    sequence_labels: dict[str, list[LabelValue]] = {}
-    frame_labels: dict[str, list[NDArray[Any]]] = {}
-    for label, given in (labels or {}).items():
-        values = _listed(f"labels: {label}", given, count, names, None)
-        if all(np.ndim(value) == 0 for value in values):
-            known: list[LabelValue] = [_scalar(value) for value in values]
-            text = any(isinstance(value, str) for value in known)
-            if text:
-                known = [None if value is None else str(value) for value in known]
-            sequence_labels[label] = known
-            kind = "categorical" if text else "continuous"
-            described[label] = Label("sequence", kind)
-        else:
-            arrays = [np.asarray(value) for value in values]
-            classes = None
-            if any(_holds_text(array) for array in arrays):
-                arrays, classes = _classes_of(arrays)
-            # Numbers of which some are None.
-            arrays = [a.astype(float) if a.dtype.kind == "O" else a for a in arrays]
-            whole = all(array.dtype.kind in "iub" for array in arrays)
-            frame_labels[label] = arrays
-            kind = "categorical" if whole else "continuous"
-            described[label] = Label("frame", kind, classes)
+    columns: dict[str, list[Any]] = {}
+    for name, given in (labels or {}).items():
+        values = _listed(f"labels: {name}", given, count, names, None)
+        described[name], columns[name] = _described(values)
 
-    def records() -> Iterator[SequenceRecord]:
-        each = zip(sequences, names, sides, persons, sources, strict=True)
-        for number, (frames, name, split, person, source) in enumerate(each):
-            yield SequenceRecord(
-                name=str(name),
-                frames=_as_uint8(frames, name),
-                split=str(split),
-                person=str(person),
-                source=str(source),
-                labels={k: v[number] for k, v in sequence_labels.items()},
-                frame_labels={k: v[number] for k, v in frame_labels.items()},
-            )
+    def values_of(scope: str, number: int) -> dict[str, Any]:
+        return {
+            name: columns[name][number]
+            for name, label in described.items()
+            if label.scope == scope
+        }
 
-    return records(), described
+    records = (
+        SequenceRecord(
+            name=str(names[k]),
+            frames=_as_uint8(frames, names[k]),
+            split=str(sides[k]),
+            person=str(persons[k]),
+            source=str(sources[k]),
+            labels=values_of("sequence", k),
+            frame_labels=values_of("frame", k),
+        )
+        for k, frames in enumerate(sequences)
+    )
+    return write_store(
+        path, records, dataset=dataset, labels=described, seed=seed, overwrite=overwrite
+    )
+
+
+def _described(values: list[Any]) -> tuple[Label, list[Any]]:
+    """The label of S values, or of S arrays of T values, and what is stored of them."""
+    if all(np.ndim(value) == 0 for value in values):
+        known = [_scalar(value) for value in values]
+        if not any(isinstance(value, str) for value in known):
+            return Label("sequence", "continuous"), known
+        texts = [None if value is None else str(value) for value in known]
+        return Label("sequence", "categorical"), texts
+    arrays = [np.asarray(value) for value in values]
+    if any(_holds_text(array) for array in arrays):
+        return _with_classes(arrays)
+    # Numbers of which some are None.
+    arrays = [a.astype(float) if a.dtype.kind == "O" else a for a in arrays]
+    whole = all(array.dtype.kind in "iub" for array in arrays)
+    return Label("frame", "categorical" if whole else "continuous"), arrays
 
 
 def _holds_text(array: NDArray[Any]) -> bool:
@@ -148,8 +136,8 @@ def _holds_text(array: NDArray[Any]) -> bool:
     )
 
 
-def _classes_of(arrays: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[str]]:
-    """Numbers and names of classes that are given as text; −1 where there is none."""
+def _with_classes(arrays: list[NDArray[Any]]) -> tuple[Label, list[Any]]:
+    """The label of texts of frames, and their class numbers."""
     texts = [
         [
             None if v is None or v == "" or v != v or v == "nan" else str(v)
@@ -159,7 +147,7 @@ def _classes_of(arrays: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[st
     ]
     classes = sorted({text for part in texts for text in part if text is not None})
     label = Label("frame", "categorical", classes)
-    return [label.encode(part) for part in texts], classes
+    return label, [label.encode(part) for part in texts]
 
 
 def _listed(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["FILES", "FORMAT", "FORMAT_VERSION", "SPLITS", "Sequence"]
 
 FORMAT = "keras_ddr frame store"
-"""What meta.json calls a frame store."""
+"""Name of a frame store in meta.json."""
 FORMAT_VERSION = 2
 """Version of the format that is written and read here."""
 SPLITS = ("train", "val", "test")
@@ -20,7 +20,7 @@ SPLITS = ("train", "val", "test")
 FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
 """Names of the files of a store."""
 REMEDY = "make the store again"
-"""What to do about a damaged store."""
+"""Advice about a damaged store."""
 HEADER_SIZE = 192
 """Bytes before the pixels in a frames.npy that is written here."""
 
@@ -38,7 +38,7 @@ class Sequence:
         start: Number of frames of the store before this sequence.
         length: Number of frames T.
         split: "train", "val" or "test".
-        person: Who is shown, or "" where the dataset does not know.
+        person: Person shown, or "" where the dataset does not know.
         source: The file or video it was cut from, or "".
         labels: Value of every sequence label: class name (str) for categorical
             labels, float for the others, None where missing.

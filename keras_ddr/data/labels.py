@@ -34,7 +34,7 @@ class Label:
         kind: "categorical", "continuous" or "periodic".
         classes: Names of the classes, no two equal; `None` of numbers, or, while a
             store is written, for the classes that occur.
-        unit: Of the values, such as "degrees", or `None`.
+        unit: Unit of the values, such as "degrees", or `None`.
         missing: Value that stands for none beside NaN, `None` and "". A whole number
             for categorical frame labels, by default -1.
 

@@ -76,7 +76,7 @@ def check_target(path: StrPath, overwrite: bool = False) -> None:
 
 
 def recover(path: StrPath) -> bool:
-    """Clear up what killed writers of `path` left; whether a living one replaces it.
+    """Clear leftovers of killed writers; whether a living one is replacing `path`.
 
     Unfinished folders go. A whole store that was just being replaced comes back if
     `path` has no store now.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-    # What a model is given, and the sequences (D,) and frames (D, N) of an epoch.
+    # Arrays for a model; sequences (D,) and frames (D, N) of an epoch.
     _Batch: TypeAlias = tuple[NDArray[Any], ...]
     _Plan: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
 

@@ -163,7 +163,7 @@ class Shard:
         return labels
 
     def _check_pixels(self, file: Path) -> tuple[int, tuple[int, ...]]:
-        """Where the pixels of frames.npy begin, and their shape."""
+        """First byte of the pixels in frames.npy, and their shape."""
         try:
             with open(file, "rb") as content:
                 shape, fortran, dtype = _npy_header(content)

@@ -54,7 +54,7 @@ class SequenceRecord:
         name: Unique within the store.
         frames: uint8 array (T, H, W, C), T ≥ 1.
         split: "train", "val" or "test".
-        person: Who is shown, or "".
+        person: Person shown, or "".
         source: File or video it was cut from, or "".
         labels: Sequence label name -> class name (str), float, or None.
         frame_labels: Frame label name -> array (T,); class numbers for categorical

@@ -156,6 +156,7 @@ def test_other_programs_read_the_manifest(store, run):
         assert subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_ok(run):
     resumed = runs.fit(run, steps=3, verbose=0, report=None)
     assert not runs.verify(resumed.path).problems
