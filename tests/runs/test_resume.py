@@ -89,13 +89,6 @@ def test_what_lies_after_the_checkpoint_is_dropped(create, whole):
     assert_same(run, whole)
 
 
-def test_history_that_lacks_epochs_is_refused(whole, tmp_path):
-    path = shutil.copytree(whole.path, tmp_path / "run")
-    (path / "history.csv").unlink()
-    with pytest.raises(InputError, match="lacks epochs"):
-        runs.fit(path, **fit_arguments)
-
-
 @pytest.mark.slow
 def test_more_steps_with_a_constant_schedule(create):
     training = {"schedule": "constant", "learning_rate": 1e-3}

@@ -6,6 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from runs.test_fit_callbacks import Seen
 
 from keras_ddr import InputError, runs
 from keras_ddr.data import write_arrays
@@ -23,8 +24,12 @@ def names_in(folder):
 def test_a_run_holds_what_the_design_names(create, store):
     """Two epochs and a shorter one, and a row with every part for each."""
     weights = {"kl_weight": 2.0, "static_kl_weight": 0.3}
+    seen = Seen()
     run = create(seed=5, objective=weights, training={"steps": 5})
-    runs.fit(run, **fit_arguments)
+    runs.fit(run, callbacks=[seen], **fit_arguments)
+    # Keras is asked to fit twice; callbacks see one training.
+    epochs = [(0, True), (1, True), (2, True)]
+    assert seen.events == ["begin", *epochs, "end"]
     assert names_in(run.path) == [
         ".lock",
         "SHA256SUMS",

@@ -10,7 +10,7 @@ import pytest
 from runs.test_resume import assert_same, fit_arguments
 from training.test_watch import Break
 
-from keras_ddr import InputError, LossNotFinite, runs
+from keras_ddr import InputError, LossNotFinite, runs, signals
 
 pytestmark = pytest.mark.backend
 
@@ -51,22 +51,21 @@ def undisturbed(store, tmp_path_factory):
     return runs.fit(run, **fit_arguments)
 
 
-def test_stopped_again_and_again_it_ends_as_if_it_never_was(create, undisturbed):
-    run = create(training=TRAINING)
+def test_stopped_again_and_again_it_ends_as_if_it_never_was(create, whole):
+    run = create()
     before = signal.getsignal(signal.SIGTERM)
     assert stop(run, signal.SIGTERM, 1) == 1
     assert run.checkpoint().name == "epoch-000000-step-000001.keras"
     assert run.step() == 1
     assert run.history() == []
-    assert stop(run, signal.SIGINT, 2) == 3
-    assert stop(run, signal.SIGTERM, 2) == 5
-    assert run.checkpoint().name == "epoch-000001-step-000001.keras"
+    assert stop(run, signal.SIGINT, 4) == 5
+    assert run.checkpoint().name == "epoch-000002-step-000001.keras"
     assert not runs.verify(run.path).problems
     assert int(run.model("last").optimizer.iterations) == 5
-    assert int(run.model().optimizer.iterations) == 4
+    assert int(run.model().optimizer.iterations) == run.best()["step"]
     assert signal.getsignal(signal.SIGTERM) == before
     runs.fit(run.path, **fit_arguments)
-    assert_same(run, undisturbed)
+    assert_same(run, whole)
 
 
 @pytest.mark.slow
@@ -153,7 +152,7 @@ def test_a_second_signal_ends_a_process_as_it_would_have(number):
     code = f"""
 import os, runpy, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-request = runpy.run_path({runs.signals.__file__!r})["StopRequest"]()
+request = runpy.run_path({signals.__file__!r})["StopRequest"]()
 with request.listening():
     os.kill(os.getpid(), {int(number)})
     print(request.signal, flush=True)
