@@ -59,8 +59,7 @@ class EncodedSplit:
             chosen = generator.choice(self._kept, size=max_frames, replace=False)
             self._kept = np.sort(chosen)
         self.owner = np.repeat(np.arange(len(sequences)), lengths)[self._kept]
-        positions = [np.arange(length) for length in lengths]
-        self.position = np.concatenate(positions)[self._kept]
+        self.position = self.kept([np.arange(length) for length in lengths])
         self._rank = generator.permutation(len(self._kept))
 
     def encode(
@@ -87,8 +86,8 @@ class EncodedSplit:
         self.sequence_codes = np.stack([c.static.mean for c in codes])
         self.frame_codes = {
             "f": self.sequence_codes[self.owner],
-            "z": np.concatenate([c.dynamic.mean for c in codes])[self._kept],
-            "z~": np.concatenate([c.standardized for c in codes])[self._kept],
+            "z": self.kept([c.dynamic.mean for c in codes]),
+            "z~": self.kept([c.standardized for c in codes]),
         }
 
     def items(
@@ -120,7 +119,11 @@ class EncodedSplit:
 
     def frame_values(self, name: str) -> NDArray[Any]:
         """Values `(F,)` of a label, as stored."""
-        values = [self.store.label_values(s.index, name) for s in self.sequences]
+        sequences = self.sequences
+        return self.kept([self.store.label_values(s.index, name) for s in sequences])
+
+    def kept(self, values: list[NDArray[Any]]) -> NDArray[Any]:
+        """Values `(F, …)` of the chosen frames, from those of each whole sequence."""
         return np.concatenate(values)[self._kept]
 
 

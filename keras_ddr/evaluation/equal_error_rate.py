@@ -14,7 +14,7 @@ import numpy as np
 from keras_ddr.arguments import check_whole
 from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation import intervals
+from keras_ddr.evaluation.intervals import pair_weights, quantiles
 from keras_ddr.evaluation.measure import Measure
 from keras_ddr.evaluation.text_table import aligned, number
 
@@ -87,9 +87,15 @@ class Verification(Measure):
             generator = np.random.default_rng([seed, 2])
             first, second, same = _choose_pairs(owners, persons, self.pairs, generator)
             similar = _cosine_similarity(codes - codes.mean(axis=0), first, second)
+            resampled = [
+                equal_error_rate(similar, same, row)
+                for weights in pair_weights(owners[first], owners[second], seed)
+                for row in weights
+                if row[same].any() and row[~same].any()
+            ]
             scores[code] = VerificationScore(
                 value=equal_error_rate(similar, same),
-                interval=_interval(similar, same, owners[first], owners[second], seed),
+                interval=quantiles(np.array(resampled)),
                 genuine=int(same.sum()),
                 impostors=int((~same).sum()),
                 persons=len(np.unique(persons[owners])),
@@ -241,25 +247,3 @@ def _choose_pairs(
             impostors.append((first, second))
     chosen = np.array(genuine + impostors)
     return chosen[:, 0], chosen[:, 1], np.arange(2 * pairs) < pairs
-
-
-def _interval(
-    scores: NDArray[np.float64],
-    same: NDArray[np.bool_],
-    first: NDArray[np.integer],
-    second: NDArray[np.integer],
-    seed: int,
-) -> Interval | None:
-    """Interval of the rate; a pair counts as often as its sequences are drawn."""
-    found, places = np.unique(np.stack([first, second]), return_inverse=True)
-    first, second = places.reshape(2, -1)
-    if len(found) < 3:
-        return None
-    values = []
-    for counts in intervals.draw_counts(len(found), seed):
-        for row in counts:
-            # A pair of one sequence is there as often as that sequence.
-            weights = np.where(first == second, row[first], row[first] * row[second])
-            if (weights * same).any() and (weights * ~same).any():
-                values.append(equal_error_rate(scores, same, weights))
-    return intervals.quantiles(np.array(values))

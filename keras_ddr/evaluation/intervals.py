@@ -21,6 +21,7 @@ __all__ = [
     "group_sums",
     "mean_interval",
     "pair_interval",
+    "pair_weights",
     "quantiles",
     "resample",
 ]
@@ -69,22 +70,32 @@ def mean_interval(
 def pair_interval(
     values: ArrayLike, first: ArrayLike, second: ArrayLike, seed: int = 0
 ) -> Interval | None:
-    """Interval of the mean of items `(n,)` that belong to two sequences each.
-
-    A pair counts as often as its sequences were drawn, multiplied.
-    """
+    """Interval of the mean of items `(n,)` that belong to two sequences each."""
     values = np.asarray(values, dtype="float64")
-    found, places = np.unique(np.stack([first, second]), return_inverse=True)
-    first, second = places.reshape(2, -1)
-    if len(found) < 3:  # every draw of two sequences would hold one pair or none
-        return None
-    means = []
-    for counts in draw_counts(len(found), seed, columns=len(values)):
-        weights = counts[:, first] * counts[:, second]
+    means = [np.zeros(0)]
+    for weights in pair_weights(first, second, seed):
         total = weights.sum(axis=1)
         kept = total > 0
         means.append(weights[kept] @ values / total[kept])
     return quantiles(np.concatenate(means))
+
+
+def pair_weights(
+    first: ArrayLike, second: ArrayLike, seed: int
+) -> Iterator[NDArray[np.float64]]:
+    """How often pairs count in resampled sequences, `(R, n)`, chunk after chunk.
+
+    A pair counts as often as its sequences are drawn, multiplied; one within a sequence
+    as often as that one. There is no chunk for fewer than three sequences, since a draw
+    of two holds one pair or none.
+    """
+    found, places = np.unique(np.stack([first, second]), return_inverse=True)
+    first, second = places.reshape(2, -1)
+    if len(found) < 3:
+        return
+    for counts in draw_counts(len(found), seed, columns=len(first)):
+        drawn = counts[:, first]
+        yield np.where(first == second, drawn, drawn * counts[:, second])
 
 
 def group_sums(rows: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:

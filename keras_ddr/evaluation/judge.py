@@ -268,15 +268,11 @@ def _choose_frames(
     test: EncodedSplit, targets: list[Target], frames: int, seed: int
 ) -> tuple[NDArray[np.integer], dict[str, NDArray[np.integer]]]:
     """Rows of frames, and their class numbers (−1 for none) for each target."""
-    truth = {}
-    for target in targets:
-        classes = [target.of_sequence(test.store, s) for s in test.sequences]
-        truth[target.name] = np.array(
-            [
-                classes[owner][position]
-                for owner, position in zip(test.owner, test.position, strict=True)
-            ]
-        )
+    sequences = test.sequences
+    truth = {
+        target.name: test.kept([target.of_sequence(test.store, s) for s in sequences])
+        for target in targets
+    }
     rows = np.flatnonzero(np.any([part >= 0 for part in truth.values()], axis=0))
     order = np.random.default_rng([seed, 3]).permutation(len(rows))[:frames]
     rows = rows[np.sort(order)]

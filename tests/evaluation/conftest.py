@@ -125,8 +125,7 @@ class Codec(SequenceModel):
         z = np.asarray(standardized, "float32")
         return z + 3 * static[..., :2] if self.kind == "shifted" else z
 
-    def decode(self, static, dynamic):
-        static = np.broadcast_to(static, (*dynamic.shape[:-1], static.shape[-1]))
+    def decode_pairs(self, static, dynamic):
         images = [self._image(f, z) for f, z in zip(static, dynamic, strict=True)]
         return np.stack(images).astype("float32") / np.float32(255)
 
