@@ -42,6 +42,7 @@ def _backends():
     return [n for n in ("tensorflow", "jax", "torch") if importlib.util.find_spec(n)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", _backends())
 def test_trains_with_the_other_backends_and_cv2_absent(tmp_path, backend):
     others = ({"tensorflow", "jax", "torch"} - {backend}) | {"cv2"}

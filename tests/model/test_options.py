@@ -66,6 +66,7 @@ def test_distinct_frames_are_trained_on_in_sets_of_2n(small, sets):
     assert codes.dynamic.mean.shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_a_run_draws_sets_of_2n(tmp_path):
     from keras_ddr import runs
     from keras_ddr.data import write_arrays
@@ -148,6 +149,7 @@ def test_pooling_against_numpy():
         )
 
 
+@pytest.mark.slow
 def test_a_vae_of_frames_trains(small, sets):
     """One frame a set, pooled, and a standard prior: nothing of a sequence is used."""
     model = small(aggregation="pooled", frames_per_set=1, dynamic_prior="standard")

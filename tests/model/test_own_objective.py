@@ -41,7 +41,9 @@ def _same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("name", ["kl_weight", "free_bits"])
+@pytest.mark.parametrize(
+    "name", ["kl_weight", pytest.param("free_bits", marks=pytest.mark.slow)]
+)
 def test_a_weight_may_change_between_epochs(small, sets, name):
     """An epoch with a weight is what a training with it from there on would be."""
     values = [0.0, 0.0, 50.0]
@@ -108,6 +110,7 @@ class Shifted(DDR):
         return super().compute_loss(*args, **kwargs) + 1e6
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_is_shown(small, sets):
     model = Shifted.from_config(small().get_config())
     history, _ = _trained(model, sets, epochs=1)
@@ -158,6 +161,7 @@ def test_an_objective_is_saved_with_the_model(small, tmp_path):
     assert loaded.objective == Raised(kl_weight=3.0, free_bits=0.5)
 
 
+@pytest.mark.slow
 def test_frozen_parts_stay_frozen_in_files(small, sets, tmp_path):
     model = small()
     model.frame_encoder.trainable = False

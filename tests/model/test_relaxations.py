@@ -185,6 +185,7 @@ def test_the_loss_has_the_dependence_of_the_relative_code(small, sets):
     assert untouched == pytest.approx(_loss(plain, sets, weights=weights), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_training_with_the_penalty_makes_the_code_independent(small, sets):
     def relative(**arguments):
         keras.utils.set_random_seed(1)
@@ -217,6 +218,7 @@ def test_the_history_shows_the_elbo(small, sets):
     assert plain["loss"][0] == pytest.approx(sum(plain[k][0] for k in names), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_training_follows_what_was_asked(small, sets):
     """At first warm-up is a training almost without KL, free bits one without it."""
 

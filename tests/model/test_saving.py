@@ -81,6 +81,7 @@ def _train(backend, path, writes="", hidden=""):
     return json.loads(result.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", _BACKENDS)
 def test_training_goes_on_on_every_backend(writer, tmp_path):
     path = tmp_path / "model.keras"
@@ -113,8 +114,14 @@ def test_an_optimizer_named_by_its_backend_is_read(small, sets, tmp_path):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("aggregation", ["concat", "mean"])
-@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "normal"])
+@pytest.mark.parametrize(
+    ("aggregation", "likelihood"),
+    [
+        ("concat", "bernoulli"),
+        pytest.param("mean", "continuous_bernoulli", marks=pytest.mark.slow),
+        pytest.param("mean", "normal", marks=pytest.mark.slow),
+    ],
+)
 def test_round_trip(small, sets, tmp_path, aggregation, likelihood):
     model = small(aggregation=aggregation, likelihood=likelihood, kl_weight=0.5, seed=4)
     model.compile(keras.optimizers.Adam(1e-3))
@@ -138,6 +145,7 @@ def test_round_trip(small, sets, tmp_path, aggregation, likelihood):
     assert int(fresh.optimizer.iterations) == 1
 
 
+@pytest.mark.slow
 def test_the_same_file_on_every_backend(small, sets, tmp_path):
     """Same posterior means, ELBO and log-likelihood wherever the file is read."""
     model = small()

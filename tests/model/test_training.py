@@ -45,7 +45,9 @@ def _assert_equal_weights(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_step_equals_the_stock_step(small, sets, dtype):
     ours = small(dtype=dtype)
     stock = _twin(ours, StockStep)
@@ -77,6 +79,7 @@ def test_history_is_weighted_by_sets_not_by_batches(small):
     assert both == pytest.approx((4 * black + white) / 5, rel=0.01)
 
 
+@pytest.mark.slow
 def test_loss_falls(small, sets):
     model = small()
     model.compile(keras.optimizers.Adam(3e-3))
@@ -115,6 +118,7 @@ def test_predict_gives_means_and_images(small, sets):
         np.testing.assert_allclose(outputs[name], again[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_list_of_sets_validates_as_it_trains(small, sets):
     history = []
     for given in (sets[:4], list(sets[:4])):
@@ -125,6 +129,7 @@ def test_a_list_of_sets_validates_as_it_trains(small, sets):
     assert "val_loss" in history[0]
 
 
+@pytest.mark.slow
 def test_a_list_of_callbacks_is_left_as_it_was(small, sets):
     model = small()
     model.compile()
@@ -153,6 +158,7 @@ def test_arrays_in_files_are_not_copied_to_be_checked(small, tmp_path):
     assert peak < 10e6  # of 92 MB
 
 
+@pytest.mark.slow
 def test_generators_and_datasets(small, sets):
     def batches():
         while True:
@@ -176,6 +182,7 @@ def test_generators_and_datasets(small, sets):
         assert set(model.fit(loader, verbose=0).history) == KEYS
 
 
+@pytest.mark.slow
 def test_stock_callbacks(small, sets, tmp_path):
     model = small()
     model.compile(keras.optimizers.Adam(1e-3))
@@ -225,12 +232,13 @@ def _straight(small, store, epochs=4, **arguments):
     return model, history
 
 
+@pytest.mark.slow
 def test_epochs_show_other_sets(small, store):
     _, history = _straight(small, store)
     assert len(set(history["loss"])) == 4
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_workers_change_nothing(small, store, workers):
     one, history = _straight(small, store, workers=workers)
     other, expected = _straight(small, store, workers=1)
@@ -238,7 +246,7 @@ def test_workers_change_nothing(small, store, workers):
     _assert_equal_weights(one, other)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_saved_loaded_and_continued_equals_not_stopped(small, store, tmp_path, workers):
     whole, history = _straight(small, store, workers=workers)
     half, first = _straight(small, store, epochs=2, workers=workers)
@@ -258,6 +266,7 @@ def test_saved_loaded_and_continued_equals_not_stopped(small, store, tmp_path, w
     _assert_equal_weights(loaded, whole)
 
 
+@pytest.mark.slow
 def test_backup_and_restore_equals_not_stopped(small, store, tmp_path):
     whole, history = _straight(small, store)
 
@@ -311,6 +320,7 @@ def test_sets_have_as_many_frames_as_the_model_takes(small, store):
     assert train.with_steps(2).adapts and not adapted.for_model(5).adapts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_per_epoch", [2, 5])
 def test_steps_per_epoch_with_any_length(small, store, steps_per_epoch):
     """Fewer or more steps than batches (3): still the same from run to run."""
@@ -329,6 +339,7 @@ def test_steps_per_epoch_with_any_length(small, store, steps_per_epoch):
     _assert_equal_histories(run(workers=2), history, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_user_script_of_ten_lines(store):
     model = DDR((16, 16, 3), static_dim=4, filters=4, pair_filters=4)
     model.compile(keras.optimizers.Adam(1e-3))

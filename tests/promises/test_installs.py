@@ -128,6 +128,7 @@ def test_the_sdist_holds_all_that_the_tests_need(sources, sdist, tmp_path):
     assert _files(folder) - made == sources - art
 
 
+@pytest.mark.slow
 def test_the_wheel_of_the_sdist_is_the_wheel(wheel, sdist, tmp_path):
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "source", filter="data")

@@ -94,6 +94,7 @@ def store(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_two_devices_give_what_one_gives(store, tmp_path, backend):
     if not importlib.util.find_spec(backend):
@@ -174,6 +175,7 @@ def test_one_device_and_what_is_refused(monkeypatch):
     assert len(lines) == 1 and lines[0].startswith("devices: ")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_hosts_give_what_one_gives(tmp_path):
     """Two processes that speak over the loopback, and one."""

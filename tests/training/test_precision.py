@@ -22,7 +22,9 @@ def frames(number, seed=0):
     return generator.integers(256, size=(number, 3, 32, 32, 3), dtype="uint8")
 
 
-@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "name", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)]
+)
 def test_layers_compute_in_half_precision_and_losses_do_not(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = DDR((32, 32, 3), **SMALL, dtype=f"mixed_{name}")
@@ -106,7 +108,13 @@ print(True, *counted)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
-@pytest.mark.parametrize("code", [_CALLED, _TRAINED], ids=["called", "by training"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(_CALLED, id="called"),
+        pytest.param(_TRAINED, id="by training", marks=pytest.mark.slow),
+    ],
+)
 def test_freed_memory_is_kept_unless_the_user_says_how(tmp_path, code):
     found = []
     for number, extra in enumerate(({}, {"MALLOC_ARENA_MAX": "2"})):
@@ -131,6 +139,7 @@ def test_freed_memory_is_kept_unless_the_user_says_how(tmp_path, code):
     assert code == _TRAINED or found[1][0] == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="datasets of TensorFlow only"
 )

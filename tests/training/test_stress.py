@@ -34,7 +34,16 @@ def stores(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("dynamic_dim", "likelihood"),
-    list(itertools.product((1, 32), ("bernoulli", "continuous_bernoulli", "normal"))),
+    [
+        (1, "bernoulli"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in itertools.product(
+                (1, 32), ("bernoulli", "continuous_bernoulli", "normal")
+            )
+            if case != (1, "bernoulli")
+        ),
+    ],
 )
 def test_training_stays_finite(stores, dynamic_dim, likelihood):
     keras.utils.set_random_seed(0)

@@ -41,7 +41,14 @@ class Break(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    ("step", "at"), [(3, (1, 4)), (24, (2, 1)), (23, (1, 24)), (30, (2, 7))]
+    ("step", "at"),
+    [
+        (3, (1, 4)),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((24, (2, 1)), (23, (1, 24)), (30, (2, 7)))
+        ),
+    ],
 )
 def test_the_first_bad_step_is_named(step, at):
     seen = []
@@ -90,6 +97,7 @@ def test_a_broken_weight_is_found_whatever_the_loss_shows():
         watch.on_epoch_end(4, {"loss": 1.0})
 
 
+@pytest.mark.slow
 def test_infinity_counts_too():
     model = _model(likelihood="normal")
     model.prior.weights[-1].assign([math.inf] * 4)
@@ -110,6 +118,7 @@ def test_after_the_last_step_of_an_epoch_the_validation_shows_it():
     assert set(error.value.values) == {"val_kl_dynamic"}
 
 
+@pytest.mark.slow
 def test_several_steps_an_execution_are_counted():
     if keras.backend.backend() == "torch":
         pytest.skip("PyTorch executes one step at a time")
@@ -207,6 +216,7 @@ def test_a_code_that_stays_unused_is_told_of_once():
     assert any("the KL of z is 0.0" in line and "a frame" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_nothing_is_said_in_a_warm_up_nor_after_a_few_steps():
     data = np.zeros((60, 3, 16, 16, 3), "uint8")
     model = _model(kl_warmup=10**6, kl_weight=1e6)
