@@ -89,7 +89,7 @@ def encode_sequences(
         split: "train", "val", "test"; "all" or `None` for every sequence.
         sequences: List of `Sequence` to encode in place of a split.
         progress: Called with (sequences done, all sequences), or `None`.
-        **options: Of `model.encode`, such as `seed` and `noise`.
+        **options: Arguments of `model.encode`, such as `seed` and `noise`.
 
     Yields:
         (`Sequence`, `Codes`), in the order of the store or of `sequences`.

@@ -108,7 +108,7 @@ class EncodedSplit:
             values = self.frame_values(name)
         known = label.present(values)
         codes, owner = codes[known], owner[known]
-        # Of one type, so that values can be compared.
+        # One type for all values, so that they can be compared.
         values = np.array(values[known].tolist())
         if label.kind != "categorical":
             values = values.astype("float64")

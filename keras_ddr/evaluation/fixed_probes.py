@@ -50,11 +50,10 @@ class ProbeScore:
         metric: "accuracy" for categorical labels, "r2" for continuous and periodic
             ones (for a periodic one over its sine and cosine together).
         value: The score; 1 is perfect.
-        chance: What guessing gives: 1 / number of classes for an accuracy (the expected
-            score of a uniform guess, and the natural one for balanced classes), 0 for
-            R² (always predicting the mean).
-        majority: Share of the most frequent class among the scored items, which is what
-            always naming that class would give; `None` unless categorical.
+        chance: Score of guessing: 1 / number of classes for an accuracy (a uniform
+            guess), 0 for R² (always predicting the mean).
+        majority: Share of the most frequent class among the scored items, the score of
+            always naming it; `None` unless categorical.
         concordance: Concordance correlation coefficient; `None` unless continuous.
         classes: Number of classes, or `None`.
         fitted: Number of items that the probe was fitted on.
@@ -100,10 +99,10 @@ def probe(
         estimator: "linear": standardised logistic regression, or ridge regression for
             numbers. "neighbours": the 15 nearest neighbours of the standardised code.
         classes: Number of classes; those found in both parts where `None`.
-        period: Of a periodic label, in its unit.
+        period: Period of a periodic label, in its unit.
         groups: The sequence of each scored item `(m,)`, for confidence intervals;
             none are made where `None`.
-        seed: Of the resampling for them.
+        seed: Seed of the resampling for them.
 
     Returns:
         `ProbeScore`.

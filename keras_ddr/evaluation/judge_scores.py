@@ -41,7 +41,7 @@ class Entropies:
 
 @dataclasses.dataclass(frozen=True)
 class TargetScore:
-    """What the judge said of one target.
+    """Success of the judge with one target.
 
     Attributes:
         accuracy: Share of frames in which it named the class of the original.
@@ -69,7 +69,7 @@ class MSDScore:
         static: With f kept and z drawn.
         dynamic: With z̃ kept and f drawn.
         dynamic_raw: With raw z kept and f drawn.
-        mean: Of `static` and `dynamic`.
+        mean: Mean of `static` and `dynamic`.
     """
 
     static: float
@@ -80,7 +80,7 @@ class MSDScore:
 
 @dataclasses.dataclass(frozen=True)
 class JudgeScore:
-    """What a judge sees; in each setting a dict name of a target → `TargetScore`.
+    """Scores in several settings, each a dict name of a target → `TargetScore`.
 
     Attributes:
         action: Name of the target of frames.

@@ -1,4 +1,4 @@
-"""What a judge names: attributes of a sequence, and the action of a frame."""
+"""Targets of a judge: attributes of a sequence, and the action of a frame."""
 
 from __future__ import annotations
 

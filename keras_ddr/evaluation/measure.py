@@ -37,7 +37,7 @@ class Material:
         test: `EncodedSplit` to score on; it has codes if the measure needs "codes".
         fit: `EncodedSplit` to fit on, or `test` where there is none; it has codes if
             the measure needs "fit codes".
-        seed: Of every random choice.
+        seed: Seed of every random choice.
         skipped: List of `Skipped`, to add to.
         progress: To call with (done, all).
     """
@@ -58,8 +58,7 @@ class Measure:
     `run` and `lines`. Options are fields of a dataclass.
 
     Attributes:
-        name: Of the measure in `metrics`, `ddr evaluate --only`, the report and
-            metrics.json.
+        name: Name in `metrics`, `ddr evaluate --only`, the report and metrics.json.
         about: A line of help.
         counted: Plural of the things that `run` counts as progress, or "".
         needs: Out of "codes" (of the split to score on), "fit" (a split to fit on) and
@@ -108,7 +107,7 @@ def option(default: Any, flag: str, text: str, *, several: bool = False) -> Any:
     """Field of a measure that is also an option of `ddr evaluate`.
 
     Args:
-        default: Of the field.
+        default: Default of the field.
         flag: As in "--judge-steps".
         text: Line of help.
         several: Whether the option may be given several times, or else takes a whole

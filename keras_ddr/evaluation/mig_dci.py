@@ -217,7 +217,7 @@ def dci(
         fit_factors: `(n, factors)`.
         test_codes: `(m, dim)`.
         test_factors: `(m, factors)`.
-        seed: Of the choice of at most 5000 items and of the forests.
+        seed: Seed of the choice of at most 5000 items and of the forests.
 
     Returns:
         Tuple: disentanglement in [0, 1] or `None` with one factor; completeness in

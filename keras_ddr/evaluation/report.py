@@ -29,7 +29,7 @@ _FITTED = {"fit", "fit codes"}
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationReport:
-    """What `evaluate` found.
+    """Scores that `evaluate` found.
 
     Scores are attributes named after their measures, such as `report.swap.pairs`;
     `None` is a score that was not asked for or could not be measured.
@@ -115,7 +115,7 @@ def evaluate(
             has no sequence they are skipped, and the mean image is that of `split`.
         sequences: Largest number of sequences of each split (a random choice), or
             `None` for all.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
         metrics: "all", or names out of `METRICS` and `Measure` objects, which have
             options of their own: `["probes", Judge(steps=500)]`.
         max_frames: Largest number of frames of a split whose codes are looked at (a

@@ -67,7 +67,7 @@ def explorer_page(
         sequences: How many sequences, or a list of their names or indices.
         frames: Largest number of frames of each, evenly spread; 4080 of 64x64 fit.
         split: Split that a number of sequences is taken from; `None` for all.
-        seed: Of a random choice of sequences; evenly spread where `None`.
+        seed: Seed of a random choice of sequences; evenly spread where `None`.
 
     Returns:
         HTML as text, at most 10 MB for 8 sequences of 64x64 frames.

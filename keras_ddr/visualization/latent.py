@@ -69,7 +69,7 @@ def plot_latent(
             against the number of the frame.
         standardized: Whether z̃ is shown, or else z as it is.
         split: Split that a number of sequences is taken from; `None` for all.
-        seed: Of a random choice of sequences; evenly spread where `None`.
+        seed: Seed of a random choice of sequences; evenly spread where `None`.
 
     Returns:
         `matplotlib.figure.Figure`. Categories have colours and shapes, up to 14 of

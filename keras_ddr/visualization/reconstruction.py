@@ -48,7 +48,7 @@ def plot_reconstruction(
         sequences: How many sequences, or a list of their names or indices.
         frames: How many frames of each, evenly spread, or a list of positions.
         split: Split that a number of sequences is taken from; `None` for all.
-        seed: Of a random choice of sequences; evenly spread where `None`.
+        seed: Seed of a random choice of sequences; evenly spread where `None`.
 
     Returns:
         `matplotlib.figure.Figure`. The mean squared error of the frames shown, on

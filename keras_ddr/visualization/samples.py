@@ -24,7 +24,7 @@ def plot_samples(
         model: A trained `SequenceModel`.
         sequences: Draws of f.
         frames: Draws of z for each.
-        seed: Of all draws.
+        seed: Seed of all draws.
 
     Returns:
         `matplotlib.figure.Figure`.

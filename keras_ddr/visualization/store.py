@@ -1,4 +1,4 @@
-"""What is in a frame store, at a glance."""
+"""A frame store at a glance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plot_store(
         sequences: How many sequences, or a list of their names or indices.
         frames: How many frames of each, evenly spread from the first to the last.
         split: Split that a number of sequences is taken from; `None` for all.
-        seed: Of a random choice of sequences; evenly spread where `None`.
+        seed: Seed of a random choice of sequences; evenly spread where `None`.
 
     Returns:
         `matplotlib.figure.Figure` with the name, split and length of each sequence.

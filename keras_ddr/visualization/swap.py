@@ -49,7 +49,7 @@ def plot_swap(
         align: "prior" carries z over as z̃, which sequences have in common; "none"
             takes z as it is.
         split: Split that numbers of sequences are taken from; `None` for all.
-        seed: Of the random choices.
+        seed: Seed of the random choices.
 
     Returns:
         `matplotlib.figure.Figure`: originals of the identities at the left, of the
