@@ -3,6 +3,7 @@
 A line with an ignored error is one that must stay an error.
 """
 
+import collections.abc
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -61,7 +62,7 @@ def stores() -> FrameStore:
     assert_type(store.select("train")[0].labels["hair"], str | float | None)
     assert_type(store.frame_shape, tuple[int, int, int])
     assert_type(store.labels, dict[str, Label])
-    assert_type(store.labels["pose"].classes, Sequence[str] | None)
+    assert_type(store.labels["pose"].classes, collections.abc.Sequence[str] | None)
     record = SequenceRecord("a", frames[0], labels={"hair": "red"})
     assert_type(write_store("STORE", [record], frame_shape=(64, 64, 3)), FrameStore)
     with StoreWriter("STORE") as writer:
