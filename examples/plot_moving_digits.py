@@ -2,9 +2,9 @@
 =========================================
 
 In Moving MNIST handwritten digits cross a black frame and bounce off its walls. Here a
-sequence is one digit on its way. What its frames share is the digit and the hand that
-wrote it: that is **f**. What they do not share is the place: that is **z**, and as a
-place has two coordinates, the two numbers of z can hold it.
+sequence is one digit on its way. All its frames share the digit and the hand that wrote
+it: that is **f**. They differ in the place: that is **z**, and as a place has two
+coordinates, the two numbers of z can hold it.
 
 The digits can be MNIST's, from idx files that you have or as Keras downloads them:
 
@@ -40,8 +40,8 @@ out.mkdir(parents=True, exist_ok=True)
 # %%
 # The data
 # --------
-# Digits are 28×28 pixels. Those of scikit-learn become 20×20 with a border of 4, which
-# is how MNIST's are placed.
+# Digits are 28×28 pixels. The digits of scikit-learn become 20×20 with a border of 4,
+# like those of MNIST.
 
 source = (sys.argv[1:] or [os.environ.get("MNIST", "")])[0]
 if source:
@@ -90,8 +90,8 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=2), out / "frames.png
 # %%
 # Training
 # --------
-# One channel in place of three, and otherwise as ever. The labels stay in the store;
-# the model does not see them.
+# Frames have one channel in place of three; all else is as for the puppets. The labels
+# stay in the store; the model does not see them.
 
 steps, epochs = 100, 3
 keras.utils.set_random_seed(0)
@@ -107,8 +107,8 @@ model.fit(train, validation_data=val, epochs=epochs, verbose=2)
 # %%
 # The plane of z is the frame
 # ---------------------------
-# Every panel keeps the f of one digit and moves through z. The *where* is learned
-# within a minute: from tile to neighbouring tile the digit moves a little, the plane of
+# Every panel keeps the f of one digit and moves through z. The model learns the *where*
+# within a minute: the digit moves a little from tile to neighbouring tile. The plane of
 # z is a picture of the frame, though perhaps turned, mirrored and bent, and it is the
 # same in each panel. The *what* takes far longer: so far f knows little more than a
 # digit's size and slant, and every digit is a blurred spot. The paper trains 60,000
@@ -129,9 +129,9 @@ save_figure(figure, out / "manifold.png")
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# The same as points: z of all test frames, coloured by where the digit really was. What
-# to look for: neighbours have nearly the same colour on the left and on the right, so
-# that z tells column and row, and does so whichever digit it is.
+# The next figure shows z of all test frames as points, coloured by the true place of
+# the digit. Neighbours should have nearly the same colour on the left and on the right:
+# then z tells column and row, whichever digit it is.
 
 scores, positions = [], []
 for sequence in store.select("test"):

@@ -1,11 +1,11 @@
 """Your own videos: from files to a list of moments
 ================================================
 
-You have videos and want to know when something happens in them, without saying
-beforehand what. **z** of a frame says what is being done in it, so that the moments at
-which z reaches an extreme are a first list to look at. This example goes the whole way
-with commands of a terminal. Its videos are drawn, so that no person is shown; with
-videos of people leave out ``--crop none``, and faces are found, followed and cropped.
+You have videos and want to find the moments at which something happens, without naming
+it beforehand. **z** of a frame describes the movement in it, so the moments at which z
+reaches an extreme are a first list to look at. This example goes the whole way with
+commands of a terminal. Its videos are drawn, so that no person is shown; for videos of
+people leave out ``--crop none``, and faces are found, followed and cropped.
 """
 
 import pathlib
@@ -62,8 +62,8 @@ for number in range(10):
 # --------------------
 # All commands are entered in a terminal; the function below does that for this page.
 # ``--crop none`` takes whole frames. ``--splits 1 0 0`` trains on all videos: with a
-# handful of people there is nothing to hold back, and these people are what we want to
-# know about.
+# handful of people there is nothing to hold back, and we want to know about just these
+# people.
 
 
 def ddr(*arguments):
@@ -87,8 +87,8 @@ ddr(
 )
 
 # %%
-# The sheet shows what has become of the videos. Look at it before anything else: what
-# is wrong there, a model will learn.
+# The sheet shows the frames of the store. Look at it before anything else: a model will
+# learn every mistake that is there.
 #
 # Training
 # --------
@@ -102,10 +102,9 @@ ddr(
 # %%
 # The moments
 # -----------
-# The table has a row for every peak and valley of z: which video, which of the two
-# numbers of z, which frame and when, and how far the curve rises above what is around
-# it (``prominence``, in standard deviations under p(z | f)). ``--sheet`` shows the
-# frames.
+# The table has a row for every peak and valley of z: the video, the component of z, the
+# frame and its time, and the height of the curve above its surroundings
+# (``prominence``, in standard deviations under p(z | f)). ``--sheet`` shows the frames.
 
 ddr(
     *("events", run, store, out / "events.csv", "--sheet", out / "events.png"),
@@ -115,12 +114,12 @@ ddr(
 print(*(out / "events.csv").read_text().splitlines()[:6], sep="\n")
 
 # %%
-# Each row is a video: apart at its left a frame from the middle, then the frames of its
-# moments, with ▲ for a peak of z and ▼ for a valley.
+# Each row is a video. A frame from its middle stands apart at the left, then follow the
+# frames of its moments, with ▲ for a peak of z and ▼ for a valley.
 #
-# From here on in Python: the curve of one number of z over a whole video, with the
-# frames at its extremes. They are the moments at which the puppet goes furthest, found
-# without anyone having said what arms and legs are.
+# The rest is Python: the curve of one component of z over a whole video, with the
+# frames at its extremes. The puppet goes furthest at these moments, and nobody had told
+# the model about arms and legs.
 
 model, frames = Run.open(run).model(), FrameStore.open(store)
 figure = plot_dynamics(model, frames, "gymnast-0#1", component=1, prominence=1.0)

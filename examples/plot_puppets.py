@@ -2,12 +2,13 @@
 =======================================================
 
 A puppet is a drawn jumping jack. Its colours are the same in all of its frames, the
-angles of its arms and legs are not. Here a model learns to tell the two apart. It is
-given frames of many puppets in no order and without any label, and finds
+angles of its arms and legs are not. Here a model learns to tell the two apart. It sees
+frames of many puppets in no order and without any label, and finds
 
-* **f**, one vector for each puppet: what its frames have in common, that is, who it is;
-* **z**, two numbers for each frame: what its frames do not share, that is, what the
-  puppet is doing.
+* **f**, one vector for each puppet: the colours that its frames share, that is, who it
+  is;
+* **z**, two numbers for each frame: the angles that differ between its frames, that is,
+  what the puppet is doing.
 
 In Keras's terms, `keras_ddr.DDR` is a variational autoencoder with two codes in place
 of one. It is compiled, fitted and saved like any Keras model.
@@ -49,8 +50,8 @@ save_figure(plot_store(store, sequences=4, frames=10, seed=1), out / "frames.png
 # ``keras_ddr.data.write_arrays(folder, list_of_arrays)``.
 #
 # The model is not fed whole sequences but *sets* of three frames, drawn at random from
-# each of 16 sequences. Two frames of a set differ in z only, and this is all that the
-# model is told about the difference between f and z.
+# each of 16 sequences. Two frames of a set differ in z only, and the model is told
+# nothing else about the difference between f and z.
 
 steps, epochs = 200, 5
 train = FrameSets(store, batch_size=16, steps=steps)
@@ -62,7 +63,7 @@ print(batch.dtype, batch.shape, "(sets, frames, height, width, channels)")
 # Training
 # --------
 # The loss is built in: it is the negative of the variational bound (ELBO), in nats a
-# set of three frames. The configuration ``tiny`` is for two minutes on a CPU, ``small``
+# set of three frames. The preset ``tiny`` is for two minutes on a CPU, ``small``
 # for twenty minutes; ``sprites`` and others are the paper's and want a GPU. Few
 # steps go furthest with a high learning rate that rises first and then falls.
 
@@ -79,8 +80,8 @@ model.save(out / "model.keras")
 # The history holds the loss and its three parts. ``reconstruction_loss`` says how badly
 # frames are rebuilt from their codes. ``kl_static`` and ``kl_dynamic`` say how many
 # nats f and the three z carry: a code whose part stays at 0 is not used. On the left,
-# training and validation stay together: what was learned holds for puppets that were
-# not trained on.
+# training and validation stay together: the model works on puppets that it was not
+# trained on.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
 number = range(1, epochs + 1)
@@ -117,11 +118,11 @@ save_figure(figure, out / "manifold.png")
 # sphinx_gallery_thumbnail_number = 3
 
 # %%
-# Nobody told the model about angles, but puppets have known ones. If z is the pose,
-# then frames with nearby angles lie at nearby places, whoever they show: the colours in
-# this plane of the z of eight test puppets should run smoothly from one end to the
-# other. The axes are z as a standard score under the learned prior p(z | f), which is
-# what to compare between sequences.
+# Nobody told the model about angles, but the store knows them. If z is the pose, then
+# frames with nearby angles lie at nearby places, whoever they show: the colours in this
+# plane of the z of eight test puppets should run smoothly from one end to the other.
+# The axes are z̃, z as a standard score under the learned prior p(z | f), since z itself
+# cannot be compared between sequences.
 
 figure = plot_latent(model, store, "arm_angle", sequences=8, split="test")
 save_figure(figure, out / "latent.png")
@@ -130,8 +131,8 @@ save_figure(figure, out / "latent.png")
 # Swapping
 # --------
 # Since f and z are apart, they can be put together anew: each row keeps the f of the
-# puppet at the left, each column takes the z of the frame on top. No tile but the
-# borders was ever drawn.
+# puppet at the left, each column takes the z of the frame on top. Only the borders are
+# frames of the store; the model draws all other tiles.
 
 figure = plot_swap(model, store, identities=4, dynamics=8, split="test", align="prior")
 save_figure(figure, out / "swap.png")

@@ -2,9 +2,9 @@
 ==========================================
 
 Labels are dear, frames are cheap. A model that was trained on many frames without a
-label gives features of which few labels are enough: **f** for questions about a whole
-sequence ("which colour is the shirt?"), **z** for questions about a frame ("how high
-are the arms?"). This example asks both, with ordinary scikit-learn estimators.
+label gives features that need few labels: **f** for questions about a whole sequence
+("which colour is the shirt?"), **z** for questions about a frame ("how high are the
+arms?"). This example asks both, with ordinary scikit-learn estimators.
 """
 
 import pathlib
@@ -48,8 +48,8 @@ model.fit(FrameSets(store, batch_size=32, steps=steps), epochs=epochs, verbose=2
 # %%
 # A question about sequences
 # --------------------------
-# ``encode`` takes a sequence and gives its codes, so that one line makes a transformer
-# of it: clips go in, a row of f comes out for each, and the whole is a pipeline to fit,
+# ``encode`` takes a sequence and gives its codes, so one line makes a transformer of
+# it: clips go in, and a row of f comes out for each. The result is a pipeline to fit,
 # to cross-validate and to search. (Clips may differ in length; f has one size.)
 
 
@@ -75,8 +75,8 @@ score = classifier.score(clips["test"], [s.labels["shirt"] for s in test])
 print(f"{score:.0%} of the shirts of test puppets are named rightly")
 
 # %%
-# How many labels does it take? Each curve names an attribute of test puppets from f,
-# after a number of labelled training puppets.
+# How many labels does it take? Each curve shows the accuracy of one attribute of test
+# puppets, named from f, against the number of labelled training puppets.
 
 numbers = (12, 24, 48, 96, 192)
 codes = {name: static_codes(part) for name, part in clips.items()}
@@ -94,9 +94,9 @@ for attribute in puppets.ATTRIBUTES:
 # %%
 # A question about frames
 # -----------------------
-# For z the unit is the frame. Take z as a standard score under p(z | f)
-# (``codes.standardized``): so it means the same for every puppet. Two numbers a frame
-# and twelve labelled puppets are compared here with two numbers that know nothing of
+# For z the unit is the frame. Take z̃, z as a standard score under p(z | f)
+# (``codes.standardized``), which means the same for every puppet. With twelve labelled
+# puppets, the two numbers of z̃ are compared here with two numbers that know nothing of
 # identities, the first principal components of the pixels.
 
 

@@ -62,9 +62,9 @@ if sheets:
 # %%
 # Training
 # --------
-# Nothing but the data differs from the puppets. Two minutes of ``small`` would give
-# blurred figures and the twenty it is made for sharper ones, so this is ``tiny`` again;
-# see the results in the documentation for what longer training reaches.
+# Only the data differ from the example of the puppets. ``small`` would need its twenty
+# minutes for sharper figures, so this is ``tiny`` again; the results in the
+# documentation show longer trainings.
 
 if sheets:
     steps, epochs = 100, 8
@@ -79,9 +79,9 @@ if sheets:
     model.fit(train, validation_data=val, epochs=epochs, verbose=2)
 
 # %%
-# How well does it know characters that it has never seen? Above are frames of the test
-# split, below what is decoded from their f and z. What is blurred is not in the codes
-# yet.
+# How well does it know characters that it has never seen? The upper rows are frames of
+# the test split, the lower rows are decoded from their f and z. Blurred details are not
+# in the codes yet.
 
 if sheets:
     figure = plot_reconstruction(model, store, sequences=3, frames=8, split="test")

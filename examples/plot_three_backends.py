@@ -2,7 +2,7 @@
 ==========================
 
 The model is written in Keras's own operations, so that a script which uses it runs on
-TensorFlow, JAX and PyTorch. Which one is said before Keras is imported:
+TensorFlow, JAX and PyTorch. A variable chooses the backend before Keras is imported:
 
 .. code-block:: sh
 
@@ -34,10 +34,10 @@ out.mkdir(parents=True, exist_ok=True)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of the processes started below
 
 # %%
-# What is measured
+# The measurements
 # ----------------
-# No line of this knows the backend. What `encode` and `log_likelihood` draw at random
-# they draw with NumPy, so that it is the same everywhere. With one sample
+# No line of this function knows the backend. `encode` and `log_likelihood` draw at
+# random with NumPy, so that the draws are the same everywhere. With one sample
 # ``log_likelihood`` is an estimate of the ELBO, in nats a frame.
 
 
@@ -58,7 +58,7 @@ def measure(model, store):
 
 
 # %%
-# In a process that was started to measure, the script ends here.
+# A process that was started to measure ends here.
 
 if "--measure" in sys.argv:
     loaded = keras.saving.load_model(out / "model.keras")
@@ -99,9 +99,9 @@ for backend in ("tensorflow", "jax", "torch"):
     print(f"{backend}: ELBO {results[backend]['ELBO'].mean():.4f} nats a frame")
 
 # %%
-# The largest differences from the first backend. Codes and pictures are compared as
-# they are; an ELBO is hundreds of nats, of which 32-bit floats keep seven digits, and
-# is compared in relation to its size. All stay far below 1e-4.
+# The largest differences from the first backend: absolute ones of codes and pictures,
+# and relative ones of the ELBO, which is hundreds of nats, while 32-bit floats keep
+# seven digits. All stay far below 1e-4.
 
 first, *others = results
 differences = {}
@@ -118,9 +118,9 @@ for backend in others:
         assert difference < 1e-4, (backend, name)
 
 # %%
-# At the left z of the frames of one test puppet: the marks of the backends lie within
-# one another, since they are the same points. At the right the differences on a
-# logarithmic scale, with the promised limit.
+# The left panel shows z of the frames of one test puppet: the marks of the backends lie
+# within one another, since they are the same points. The right panel shows the
+# differences on a logarithmic scale, with the promised limit.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
 for backend, marker, size in zip(results, "osx", (90, 30, 12), strict=False):

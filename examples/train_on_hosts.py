@@ -50,7 +50,7 @@ def main():
     history = model.fit(sets, epochs=arguments.epochs, verbose=0).history
     weights = model.get_weights()
 
-    # What follows is the business of one host and its own device.
+    # One host saves, on its own device.
     keras.distribution.set_distribution(None)
     if host == 0:
         for epoch, loss in enumerate(history["loss"], start=1):
