@@ -393,7 +393,8 @@ class StoreWriter:
         self._place.close()
 
     def _refuse_full_disk(self, error: BaseException) -> None:
-        if isinstance(error, OSError) and error.errno in NO_SPACE:
+        cause = error.__cause__ if isinstance(error, InputError) else error
+        if isinstance(cause, OSError) and cause.errno in NO_SPACE:
             raise InputError(
                 f"{self.path}: no space left on the disk after {self.num_frames} "
                 "frames, so no store was made; free some space or choose another "

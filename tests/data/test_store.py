@@ -646,11 +646,12 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 def records():
     for number in range(500):
         yield SequenceRecord(f"s{number}", np.full((9, 16, 16, 3), 9, "uint8"))
-# The first limit is hit in the middle of the frames, the second by the header.
-for limit in (1_000_000, 100):
+tiny = [SequenceRecord("s", np.full((1, 16, 16, 1), 9, "uint8"))]
+# Limits are hit in the middle of the frames, by the header, and by meta.json.
+for limit, sequences in ((1_000_000, records()), (100, records()), (600, tiny)):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
-        write_store(sys.argv[1], records(), overwrite=True)
+        write_store(sys.argv[1], sequences, overwrite=True)
     except Exception as error:
         print(type(error).__name__, error)
 """
@@ -667,7 +668,7 @@ def test_full_disk(tmp_path):
         text=True,
     )
     lines = result.stdout.splitlines()
-    assert len(lines) == 2, result.stderr
+    assert len(lines) == 3, result.stderr
     for line in lines:
         assert line.startswith(f"InputError {path}: no space left")
     assert os.listdir(tmp_path) == ["store"]
