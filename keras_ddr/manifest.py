@@ -3,7 +3,7 @@
 `sha256sum -c SHA256SUMS` reads it, and `ddr verify` compares it with the files. A file
 that is replaced while others stay, as in a run, has the sums of its old and new content
 for a moment, so that a process that is killed between the two leaves nothing that looks
-damaged:
+damaged::
 
     with manifest.replacing(run, "checkpoint/epoch-000003.keras") as temporary:
         model.save(temporary)

@@ -117,7 +117,8 @@ def names():
 def _entry(full):
     module, _, name = full.rpartition(".")
     member = getattr(importlib.import_module(module), name)
-    if not (getattr(member, "__module__", None) or "").startswith(_ROOT):
+    ours = (getattr(member, "__module__", None) or "").startswith(_ROOT)
+    if not ours or not (inspect.isclass(member) or inspect.isroutine(member)):
         yield f".. autodata:: {full}"  # a constant, or a name for a type
     elif inspect.isclass(member):
         yield f".. autoclass:: {full}"
@@ -148,6 +149,8 @@ def _page(title, rooms):
         yield ""
         yield f".. automodule:: {module}"
         yield "   :no-members:"
+        if module in places.values():
+            yield "   :no-index:"
         yield ""
         for full in here:
             yield from _entry(full)
