@@ -23,7 +23,7 @@ from keras_ddr.data import (
     write_arrays,
     write_store,
 )
-from keras_ddr.datasets import puppets
+from keras_ddr.datasets import Cropping, Splits, Work, puppets, videos
 from keras_ddr.encoding import encode_sequences, write_codes
 from keras_ddr.evaluation import (
     EvaluationReport,
@@ -55,6 +55,14 @@ def stores() -> FrameStore:
     assert_type(store, FrameStore)
     assert_type(FrameStore.open("STORE"), FrameStore)
     assert_type(puppets.prepare(Path("STORE"), progress=print), FrameStore)
+    store = videos.prepare(
+        "STORE",
+        ["a.mp4", Path("b.mp4")],
+        cropping=Cropping(crop="none", size=32),
+        splits=Splits((1, 0, 0), labels=Path("labels.csv")),
+        work=Work(workers=2, progress=print),
+    )
+    videos.prepare("STORE", "VIDEOS", cropping="none")  # type: ignore[arg-type]
     assert_type(store.frames(0), NDArray[np.uint8])
     assert_type(store.gather([0, 1], [[0, 1], [2, 3]]), NDArray[np.uint8])
     assert_type(store.frame_labels(0), dict[str, NDArray[Any]])
