@@ -54,17 +54,8 @@ if TYPE_CHECKING:
 __all__ = ["StoreNotes", "build", "report_path"]
 
 _TRIES = 50  # of a fifth of a second each
-_REPORT = (
-    "source",
-    "frames_declared",
-    "frames_read",
-    "frames_broken",
-    "frames_found",
-    "sequences",
-    "frames_kept",
-    "skipped",
-    "notes",
-)
+_FRAMES = ("frames_declared", "frames_read", "frames_broken", "frames_found")
+_REPORT = ("source", *_FRAMES, "sequences", "frames_kept", "skipped", "notes")
 
 
 @dataclass(frozen=True)
@@ -269,14 +260,9 @@ def _write_report(path: Path, parts: _Parts) -> None:
     rows = (
         [
             source.name,
-            outcome.frames_declared,
-            outcome.frames_read,
-            outcome.frames_broken,
-            outcome.frames_found,
-            len(outcome.lengths),
-            sum(outcome.lengths),
-            outcome.skipped,
-            outcome.notes,
+            *(getattr(outcome, name) for name in _FRAMES),
+            *(len(outcome.lengths), sum(outcome.lengths)),
+            *(outcome.skipped, outcome.notes),
         ]
         for source, outcome in parts
     )

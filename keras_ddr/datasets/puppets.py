@@ -8,7 +8,7 @@ every pose of a grid.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import Progress, StrPath
+
+    _Number: TypeAlias = float | NDArray[Any]
 
 __all__ = [
     "ARM_ANGLES",
@@ -275,7 +277,7 @@ class _Drawing:
         self,
         distance: NDArray[Any],
         colour: str | NDArray[Any],
-        shade: float | NDArray[Any] = 1.0,
+        shade: _Number = 1.0,
         outline: float = 0.72,
         opacity: float = 1.0,
     ) -> None:
@@ -294,9 +296,7 @@ class _Drawing:
         else:
             self.base += cover * shade * colour
 
-    def circle(
-        self, x: float | NDArray[Any], y: float | NDArray[Any], radius: float
-    ) -> NDArray[Any]:
+    def circle(self, x: _Number, y: _Number, radius: float) -> NDArray[Any]:
         return np.hypot(self.x - x, self.y - y) - radius
 
     def ellipse(self, x: float, y: float, a: float, b: float) -> NDArray[Any]:
@@ -307,12 +307,7 @@ class _Drawing:
         return length * (length - 1) / np.maximum(slope, 1e-6)
 
     def limb(
-        self,
-        x0: float | NDArray[Any],
-        y0: float | NDArray[Any],
-        x1: float | NDArray[Any],
-        y1: float | NDArray[Any],
-        radius: float,
+        self, x0: _Number, y0: _Number, x1: _Number, y1: _Number, radius: float
     ) -> NDArray[Any]:
         """Distance to a capsule between two points, (P, 1, 1) each or numbers."""
         dx, dy = x1 - x0, y1 - y0

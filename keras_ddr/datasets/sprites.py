@@ -23,7 +23,7 @@ from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import choose_identities
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, reason_of
 from keras_ddr.media.pictures import FORMATS
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
     except Exception as error:
         reason = "not a picture"
         if not isinstance(error, UnidentifiedImageError):
-            reason = " ".join(str(error).split())
+            reason = reason_of(error)
         raise InputError(f"{relative}: cannot be read ({reason})") from error
     grid = sheet.reshape(SHEET_HEIGHT // CELL, CELL, SHEET_WIDTH // CELL, CELL, 4)
     rows = [pose[3] for pose in POSES]
