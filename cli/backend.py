@@ -30,17 +30,15 @@ def select_backend(name: str | None = None) -> None:
         Failure: The backend is not installed, or is not one of `BACKENDS`; or a module
             of --import cannot be imported.
     """
-    setting = os.environ.get("KERAS_BACKEND")
-    if name is None and setting:
-        if setting not in BACKENDS:
-            raise Failure(
-                f"KERAS_BACKEND={setting} cannot be used; set it to one of "
-                f"{', '.join(BACKENDS)}"
-            )
-        name = setting
-    if name is None:
+    name = name or os.environ.get("KERAS_BACKEND")
+    if not name:
         candidates = [b for b in (_configured(), *BACKENDS) if b in BACKENDS]
-        name = next((b for b in candidates if _is_installed(b)), candidates[0])
+        name = next(filter(_is_installed, candidates), candidates[0])
+    if name not in BACKENDS:
+        raise Failure(
+            f"KERAS_BACKEND={name} cannot be used; set it to one of "
+            f"{', '.join(BACKENDS)}"
+        )
     if not _is_installed(name):
         package = "tensorflow" if name == "tensorflow" else f'"keras_ddr[{name}]"'
         raise Failure(
@@ -94,9 +92,9 @@ def _root_option(name: str) -> Any:
 
 
 def without_backend() -> None:
-    """Import keras_ddr alone, for work on stores: Keras takes seconds to load.
+    """Import keras_ddr for work on stores, without Keras, which takes seconds to load.
 
-    What is asked of it later and does need Keras imports it then.
+    Parts that do need Keras import it when they are asked for.
     """
     if "keras_ddr" in sys.modules or os.environ.get("KERAS_DDR_WORKER"):
         return
@@ -108,14 +106,10 @@ def without_backend() -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and Keras: initial weights come from their global states.
-
-    Args:
-        seed: Non-negative integer.
-    """
+    """Seed Python, NumPy and Keras: initial weights come from their global states."""
     import keras
 
-    # On other backends too this loads TensorFlow where it is installed.
+    # Keras loads TensorFlow for this on other backends as well.
     with _silence():
         keras.utils.set_random_seed(seed)
 
@@ -135,11 +129,7 @@ def devices() -> list[str]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Drop what a backend's libraries write while they are loaded.
-
-    TensorFlow's libraries write notes on the machine then, whatever
-    TF_CPP_MIN_LOG_LEVEL says. A failure to load is an exception and still shows.
-    """
+    """Drop the notes that TensorFlow's libraries write on loading at any log level."""
     try:
         terminal = None if _root_option("debug") else os.dup(2)
     except OSError:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_IDENTITIES = 600
-
 
 @click.command(short_help="Draw puppets, train on them, evaluate and plot.")
 @click.option(
@@ -34,7 +32,7 @@ _IDENTITIES = 600
 @click.option(
     "--identities",
     type=click.IntRange(10),
-    default=_IDENTITIES,
+    default=600,
     show_default=True,
     help="Number of puppets.",
 )

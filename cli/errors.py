@@ -23,7 +23,7 @@ class Failure(click.ClickException):
         if isinstance(error, OSError) and error.strerror:
             name = f"{error.filename}: " if error.filename else ""
             return cls(f"{name}{error.strerror}")
-        # TensorFlow, JAX and PyTorch each have their own.
+        # TensorFlow, JAX and PyTorch each have an error of their own.
         text = f"{type(error).__name__} {error}".lower()
         full = ("resourceexhausted", "resource_exhausted", "out of memory")
         if isinstance(error, MemoryError) or any(name in text for name in full):
@@ -51,5 +51,5 @@ def one_line(text: object) -> str:
 
 
 def printable(text: object) -> str:
-    """The text with a code for what is no character; it could steer the terminal."""
+    """The text with codes for control characters, which could steer the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))

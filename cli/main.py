@@ -71,21 +71,17 @@ class _Commands(click.Group):
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
-        except click.UsageError as error:
-            hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-            _complain(f"error: {one_line(error.format_message())}{hint}")
-            code = error.exit_code
-        except Interrupted as error:
-            _complain(error.message)
-            code = error.exit_code
         except click.ClickException as error:
-            _complain(f"error: {one_line(error.format_message())}")
+            text = one_line(error.format_message())
+            if isinstance(error, click.UsageError) and error.ctx:
+                text += f" (see {error.ctx.command_path} --help)"
+            _complain(text if isinstance(error, Interrupted) else f"error: {text}")
             code = error.exit_code
         except click.Abort:
             _complain("interrupted")
             code = 130
         except BrokenPipeError:
-            # Whoever read the output has gone; Python's own flush must not complain.
+            # The reader of the output has gone; Python's own flush must not complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
@@ -95,9 +91,12 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted("interrupted") from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except BrokenPipeError:
+        except (
+            click.ClickException,
+            click.exceptions.Exit,
+            click.Abort,
+            BrokenPipeError,
+        ):
             raise
         except Exception as error:
             if ctx.params.get("debug"):
@@ -146,14 +145,14 @@ def ddr(debug: bool, modules: tuple[str, ...]) -> None:
       ddr fit PUPPETS --config tiny --out RUN
       ddr plot manifold RUN PUPPETS manifold.png
     """  # noqa: D301
-    # Commands draw into files; a notebook leaves a name that may not be known here.
+    # Commands draw into files; a notebook names a backend that may not be installed.
     os.environ["MPLBACKEND"] = "agg"
 
 
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        # Names of files may hold what no terminal can show.
+        # File names may hold characters that a terminal cannot show.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     ddr.main()

@@ -4,6 +4,7 @@ python docs/_ext/house.py > house.svg
 """
 
 import ast
+import functools
 import pathlib
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,6 +28,7 @@ def module(path):
     return name.replace("cli", "ddr_cli", 1).removesuffix(".__init__")
 
 
+@functools.cache
 def imported(path, types=True):
     """Full names that a file imports, anywhere in it.
 
@@ -34,16 +36,25 @@ def imported(path, types=True):
         path: A file.
         types: Whether to count imports that only type checkers follow.
 
-    Yields:
-        "os.path" for `import os.path`, "os.path.join" for `from os.path import join`.
+    Returns:
+        List with "os.path" for `import os.path`, "os.path.join" for
+        `from os.path import join`.
     """
-    for node in _nodes(ast.parse(path.read_text(encoding="utf-8")), types):
+    names = []
+    for node in _nodes(tree(path), types):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"{path}: relative import")
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+@functools.cache
+def tree(path):
+    """The parsed file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _nodes(tree, types):
