@@ -50,22 +50,22 @@ def test_help_names_commands_and_defaults(ddr_here):
     for command in ("preprocess", "fit", "plot", "demo", "info"):
         assert f"\n  {command} " in output
     output = " ".join(ddr_here("fit", "--help").output.split())
-    assert "[default: small]" in output and "[default: 500]" in output
+    assert "[default: small]" in output and "[default: none]" in output
     assert "ddr fit --resume RUN" in output
 
 
-def test_help_lists_the_configurations_and_likelihoods_there_are(ddr_here):
-    from ddr_cli.fit import CONFIG_NAMES
+def test_help_lists_the_presets_and_likelihoods_there_are(ddr_here):
+    from ddr_cli.fit import PRESET_NAMES
     from keras_ddr import DDR, likelihoods
-    from keras_ddr.configs import CONFIGS
 
-    assert list(CONFIG_NAMES) == list(CONFIGS)
+    assert list(PRESET_NAMES) == list(DDR.presets)
     output = ddr_here("fit", "--help").output
     for name in ("bernoulli", "continuous_bernoulli", "normal"):
         assert name in output
         likelihoods.get(name)
-    for name in ("concat", "mean"):
-        DDR((16, 16, 1), 2, filters=2, pair_filters=2, hidden_units=2, aggregation=name)
+    sizes = {"static_dim": 2, "filters": 2, "pair_filters": 2, "hidden_units": 2}
+    for name in ("concat", "mean", "pooled"):
+        DDR((16, 16, 1), aggregation=name, **sizes)
 
 
 @pytest.mark.parametrize(
