@@ -135,9 +135,7 @@ class StoreWriter:
     ) -> None:
         self.path = Path(path)
         self.dataset = dataset
-        self.frame_shape: ImageShape | None = None
-        if frame_shape is not None:
-            self.frame_shape = _checked_shape(frame_shape)
+        self.frame_shape = None if frame_shape is None else _checked_shape(frame_shape)
         self.labels: dict[str, Label] = dict(labels or {})
         for name in self.labels:
             _check_label_name(name)
@@ -146,7 +144,6 @@ class StoreWriter:
         self.arguments = arguments
         self.seed = seed
         self.licence = licence
-        self.overwrite = overwrite
         self.num_frames = 0
         self._rows: list[Sequence] = []
         self._names: set[str] = set()
