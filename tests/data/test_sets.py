@@ -11,6 +11,8 @@ import pytest
 from keras_ddr import InputError
 from keras_ddr.data import FrameSets, write_arrays
 
+pytestmark = pytest.mark.backend
+
 
 def _store(path, lengths, *, size=16, **arguments):
     """A store whose pixels say sequence and frame: channels (sequence, frame)."""

@@ -4,6 +4,8 @@ import pytest
 from keras_ddr import InputError
 from keras_ddr.evaluation import Reconstruction, structural_similarity
 
+pytestmark = pytest.mark.backend
+
 
 def directly(a, b):
     """SSIM of two pictures (H, W), window after window."""

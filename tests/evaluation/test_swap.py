@@ -5,6 +5,8 @@ from keras_ddr import InputError
 from keras_ddr.data import write_arrays
 from keras_ddr.evaluation import Swap, swap
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory):
