@@ -41,9 +41,8 @@ def _same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize(
-    "name", ["kl_weight", pytest.param("free_bits", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["kl_weight", "free_bits"])
 def test_a_weight_may_change_between_epochs(small, sets, name):
     """An epoch with a weight is what a training with it from there on would be."""
     values = [0.0, 0.0, 50.0]
@@ -81,6 +80,7 @@ class Penalised(ConditionalGaussianPrior):
         return mean, log_variance
 
 
+@pytest.mark.slow
 def test_losses_that_layers_add_are_trained_on_and_shown(small, sets):
     found = {}
     for penalty in (0.0, 1.0):

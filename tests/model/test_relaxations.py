@@ -87,6 +87,7 @@ def test_warm_up_rises_in_equal_parts(small, sets):
     np.testing.assert_allclose(found, recon + factors * (kl_z + kl_f), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_counts_its_steps_and_saves_them(small, sets, tmp_path):
     model = small(kl_warmup=9)
     model.compile()

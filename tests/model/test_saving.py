@@ -99,6 +99,7 @@ def test_training_goes_on_on_every_backend(writer, tmp_path):
         assert np.isfinite(found["loss"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 def test_an_optimizer_named_by_its_backend_is_read(small, sets, tmp_path):
     """As files were written on PyTorch before."""

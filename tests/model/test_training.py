@@ -238,7 +238,8 @@ def test_epochs_show_other_sets(small, store):
     assert len(set(history["loss"])) == 4
 
 
-@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_workers_change_nothing(small, store, workers):
     one, history = _straight(small, store, workers=workers)
     other, expected = _straight(small, store, workers=1)
@@ -419,6 +420,7 @@ def test_dicts_are_refused(small, sets):
         model.fit({"frames": part} for part in (sets[:4], sets[4:]))
 
 
+@pytest.mark.slow
 def test_a_generator_of_arrays(small, sets):
     found = []
     for wrapped in (False, True):
