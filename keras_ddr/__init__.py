@@ -16,15 +16,16 @@ from keras_ddr.version import __version__
 # import these names: then they get them.
 if not os.environ.get("KERAS_DDR_WORKER"):
     from keras_ddr import layers, likelihoods
+    from keras_ddr.codes import Codes
     from keras_ddr.gaussian import DiagonalGaussian
     from keras_ddr.inference import LogLikelihood
     from keras_ddr.model import DDR
     from keras_ddr.objective import ELBO
-    from keras_ddr.sequence_model import Codes, SequenceModel
+    from keras_ddr.sequence_model import SequenceModel
 else:
     _PLACES = {
         "DDR": "model",
-        "Codes": "sequence_model",
+        "Codes": "codes",
         "ELBO": "objective",
         "SequenceModel": "sequence_model",
         "DiagonalGaussian": "gaussian",

@@ -97,7 +97,7 @@ class SaveAndResume(keras.callbacks.Callback):
             return
         check_model_file(newest)
         progress = self.checkpoints.progress(newest)
-        if progress.batch:
+        if progress.batch or any("step" in row for row in progress.history):
             raise InputError(
                 f"{newest} is not of this callback (ddr fit --resume goes on with a "
                 "run); choose another folder"

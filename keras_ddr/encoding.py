@@ -27,8 +27,9 @@ from keras_ddr.files import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from keras_ddr.codes import Codes
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.sequence_model import Codes, SequenceModel
+    from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import Progress, StrPath
 
 __all__ = [

@@ -22,8 +22,8 @@ from keras_ddr.files import check_output_path, replacing, write_table
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from keras_ddr.codes import Codes
     from keras_ddr.data.store import Sequence
-    from keras_ddr.sequence_model import Codes
     from keras_ddr.typing import StrPath
 
 __all__ = [

@@ -11,10 +11,11 @@ from scipy.special import logsumexp
 
 from keras_ddr import checks
 from keras_ddr.arguments import check_choice, check_number, check_seed, check_whole
+from keras_ddr.codes import Codes
 from keras_ddr.errors import InputError
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.programs import CHUNK
-from keras_ddr.sequence_model import Codes, SequenceModel
+from keras_ddr.sequence_model import SequenceModel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

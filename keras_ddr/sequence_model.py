@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,8 +13,8 @@ import numpy as np
 
 from keras_ddr import checks
 from keras_ddr.arguments import check_choice, check_seed, check_whole
+from keras_ddr.codes import Codes
 from keras_ddr.errors import InputError
-from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.presets import OWN, Preset, find_preset
 from keras_ddr.training.callbacks import EpochSetter, LossWatch
 
@@ -24,37 +23,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import ImageShape
 
-__all__ = ["Codes", "SequenceModel"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Codes:
-    """Codes of one sequence; NumPy float32 arrays.
-
-    Attributes:
-        static: q(f | frames), arrays `(static_dim,)`.
-        dynamic: q(z | f, x) at the mean of f, arrays `(T, dynamic_dim)`.
-        prior: p(z | f) at the mean of f, arrays `(dynamic_dim,)`; the standard normal
-            of a model that has no other.
-    """
-
-    static: DiagonalGaussian[NDArray[np.float32]]
-    dynamic: DiagonalGaussian[NDArray[np.float32]]
-    prior: DiagonalGaussian[NDArray[np.float32]] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        if self.prior is None:
-            zeros = np.zeros(self.dynamic.mean.shape[-1:], "float32")
-            object.__setattr__(self, "prior", DiagonalGaussian(zeros, zeros))
-
-    @property
-    def standardized(self) -> NDArray[np.float32]:
-        """z̃ = (z − μ_p(f)) / σ_p(f) of the means of z, `(T, dynamic_dim)`.
-
-        q(z | f, x), p(z | f) and the decoder all see f, so that a shift of z that
-        depends on f changes nothing in the ELBO: statements about z should hold for z̃.
-        """
-        return self.prior.standardize(self.dynamic.mean)
+__all__ = ["SequenceModel"]
 
 
 class SequenceModel(keras.Model):

@@ -20,6 +20,7 @@ _MAY_IMPORT = {
     "signals": set(),
     "manifest": {"errors", "files"},
     "checks": {"errors"},
+    "codes": {"gaussian"},
     "gaussian": set(),
     "likelihoods": {"errors"},
     "layers": {"arguments", "errors", "gaussian"},
@@ -29,6 +30,7 @@ _MAY_IMPORT = {
     "sequence_model": {
         "arguments",
         "checks",
+        "codes",
         "errors",
         "gaussian",
         "presets",
@@ -37,6 +39,7 @@ _MAY_IMPORT = {
     "inference": {
         "arguments",
         "checks",
+        "codes",
         "errors",
         "gaussian",
         "programs",
@@ -86,10 +89,18 @@ _MAY_IMPORT = {
     "media": {"errors"},
     "faces": {"data", "errors", "files", "media"},
     "datasets": {"arguments", "data", "errors", "faces", "files", "media", "version"},
-    "encoding": {"data", "errors", "files"},
-    "events": {"arguments", "errors", "files"},
-    "evaluation": {"arguments", "data", "encoding", "errors"},
-    "visualization": {"arguments", "data", "encoding", "errors", "events", "files"},
+    "encoding": {"codes", "data", "errors", "files"},
+    "events": {"arguments", "codes", "errors", "files"},
+    "evaluation": {"arguments", "codes", "data", "encoding", "errors"},
+    "visualization": {
+        "codes",
+        "arguments",
+        "data",
+        "encoding",
+        "errors",
+        "events",
+        "files",
+    },
 }
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR, DiagonalGaussian, InputError
+from keras_ddr.codes import Codes
 from keras_ddr.data import write_arrays
 from keras_ddr.encoding import encode_sequences, write_codes
-from keras_ddr.sequence_model import Codes
 
 
 @pytest.fixture(scope="module")

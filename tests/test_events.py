@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_ddr import DiagonalGaussian, InputError
+from keras_ddr.codes import Codes
 from keras_ddr.data import write_arrays
 from keras_ddr.events import (
     COLUMNS,
@@ -13,7 +14,6 @@ from keras_ddr.events import (
     smooth_curve,
     write_events,
 )
-from keras_ddr.sequence_model import Codes
 from keras_ddr.visualization import save_figure
 from keras_ddr.visualization.events import plot_events
 

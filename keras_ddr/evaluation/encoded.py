@@ -13,9 +13,10 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.codes import Codes
     from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore, Sequence
-    from keras_ddr.sequence_model import Codes, SequenceModel
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = ["EncodedSplit", "choose_sequences"]
 

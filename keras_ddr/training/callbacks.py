@@ -78,11 +78,11 @@ class LossWatch(keras.callbacks.Callback):
             self._check(*self._pending.popleft())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the last steps, the weights, the validation and both KL terms."""
+        """Look at the last steps, the validation, the weights and both KL terms."""
         for step, values in self._pending:
             self._check(step, values)
-        check_weights(self.model, self._epoch, self._steps)
         self._check(0, logs)
+        check_weights(self.model, self._epoch, self._steps)
         for name in self._unused:
             self._look_for_collapse(name, logs or {})
 

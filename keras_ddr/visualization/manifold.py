@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.sequence_model import Codes, SequenceModel
+    from keras_ddr.codes import Codes
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = ["plot_manifold"]
 

@@ -8,10 +8,11 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from keras_ddr import DDR
+from keras_ddr.codes import Codes
 from keras_ddr.datasets import puppets
 from keras_ddr.evaluation import EncodedSplit, Material
 from keras_ddr.gaussian import DiagonalGaussian
-from keras_ddr.sequence_model import Codes, SequenceModel
+from keras_ddr.sequence_model import SequenceModel
 
 _NAMES = list(puppets.ATTRIBUTES)
 _CLASSES = {name: list(classes) for name, classes in puppets.ATTRIBUTES.items()}

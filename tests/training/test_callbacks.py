@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ddr import DDR, InputError
+from keras_ddr import DDR, ELBO, InputError
 from keras_ddr.callbacks import SaveAndResume
 from keras_ddr.data import FrameSets, write_arrays
 
@@ -26,7 +26,8 @@ def make(**arguments):
     model = DDR((16, 16, 3), **{**SIZES, **arguments})
     # Accumulated gradients, a schedule and warm-up are all part of what is saved.
     rate = keras.optimizers.schedules.CosineDecay(1e-3, 20)
-    model.compile(keras.optimizers.Adam(rate, gradient_accumulation_steps=2))
+    optimizer = keras.optimizers.Adam(rate, gradient_accumulation_steps=2)
+    model.compile(optimizer, ELBO(kl_warmup=8))
     return model
 
 
@@ -43,7 +44,7 @@ class Interrupt(keras.callbacks.Callback):
 
 def script(store, folder, stop=0, epochs=4, **arguments):
     """What a user would run, and run again."""
-    model = make(kl_warmup=8)
+    model = make()
     resume = SaveAndResume(folder, **arguments)
     model.fit(
         FrameSets(store, batch_size=2, steps=3),

@@ -7,17 +7,17 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ddr import DDR, LossNotFinite, runs
+from keras_ddr import DDR, ELBO, LossNotFinite, runs
 from keras_ddr.training.callbacks import LossWatch
 
 pytestmark = pytest.mark.backend
 
 
-def _model(**arguments):
+def _model(objective=None, **arguments):
     keras.utils.set_random_seed(1)
     sizes = {"static_dim": 4, "filters": 4, "pair_filters": 4, "hidden_units": 8}
     model = DDR((16, 16, 3), **{**sizes, **arguments})
-    model.compile(keras.optimizers.Adam(1e-3))
+    model.compile(keras.optimizers.Adam(1e-3), objective)
     return model
 
 
@@ -46,7 +46,7 @@ class Break(keras.callbacks.Callback):
         (3, (1, 4)),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
-            for case in ((24, (2, 1)), (23, (1, 24)), (30, (2, 7)))
+            for case in ((24, (1, 24)), (23, (1, 24)), (30, (2, 7)))
         ),
     ],
 )
@@ -207,7 +207,7 @@ def _warnings(model, data, **arguments):
 
 def test_a_code_that_stays_unused_is_told_of_once():
     """Black frames need no code at all, least of all one that is so expensive."""
-    model = _model(kl_weight=100.0)
+    model = _model(objective=ELBO(kl_weight=100.0))
     model.compile(keras.optimizers.Adam(1e-2))
     data = np.zeros((60, 3, 16, 16, 3), "uint8")
     lines = _warnings(model, data, epochs=8)
@@ -219,16 +219,16 @@ def test_a_code_that_stays_unused_is_told_of_once():
 @pytest.mark.slow
 def test_nothing_is_said_in_a_warm_up_nor_after_a_few_steps():
     data = np.zeros((60, 3, 16, 16, 3), "uint8")
-    model = _model(kl_warmup=10**6, kl_weight=1e6)
+    model = _model(objective=ELBO(kl_warmup=10**6, kl_weight=1e6))
     assert _warnings(model, data, epochs=4) == []
-    assert _warnings(_model(kl_weight=100.0), data, epochs=2) == []
+    assert _warnings(_model(objective=ELBO(kl_weight=100.0)), data, epochs=2) == []
 
 
 def test_nothing_is_said_where_codes_are_used():
     watch = LossWatch()
     watch.set_model(_model())
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         watch.on_train_begin()
         for epoch in range(3):
             watch.on_epoch_begin(epoch)
@@ -249,7 +249,7 @@ def _watched(epochs, frames_per_set=3):
             for batch in range(steps):
                 watch.on_train_batch_end(batch, {"loss": 3.0})
             watch.on_epoch_end(epoch, {"kl_static": 4.0, "kl_dynamic": kl})
-    return [str(warning.message) for warning in caught]
+    return [str(w.message) for w in caught if w.category is UserWarning]
 
 
 def test_the_kl_of_z_is_that_of_a_frame():

@@ -1,0 +1,45 @@
+"""Codes of one sequence."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_ddr.gaussian import DiagonalGaussian
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Codes"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Codes:
+    """Codes of one sequence; NumPy float32 arrays.
+
+    Attributes:
+        static: q(f | frames), arrays `(static_dim,)`.
+        dynamic: q(z | f, x) at the mean of f, arrays `(T, dynamic_dim)`.
+        prior: p(z | f) at the mean of f, arrays `(dynamic_dim,)`; the standard normal
+            of a model that has no other.
+    """
+
+    static: DiagonalGaussian[NDArray[np.float32]]
+    dynamic: DiagonalGaussian[NDArray[np.float32]]
+    prior: DiagonalGaussian[NDArray[np.float32]] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.prior is None:
+            zeros = np.zeros(self.dynamic.mean.shape[-1:], "float32")
+            object.__setattr__(self, "prior", DiagonalGaussian(zeros, zeros))
+
+    @property
+    def standardized(self) -> NDArray[np.float32]:
+        """z̃ = (z − μ_p(f)) / σ_p(f) of the means of z, `(T, dynamic_dim)`.
+
+        q(z | f, x), p(z | f) and the decoder all see f, so that a shift of z that
+        depends on f changes nothing in the ELBO: statements about z should hold for z̃.
+        """
+        return self.prior.standardize(self.dynamic.mean)
