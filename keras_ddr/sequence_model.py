@@ -1,6 +1,5 @@
 """The seam: a model of sequences, as the rest of the package knows it."""
 
-# Long because one file says all that the package needs of a model.
 
 from __future__ import annotations
 

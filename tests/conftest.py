@@ -7,6 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# Workers share the cores: with a thread a core in each of them, threads that wait for
+# others in a loop take most of the time.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(_name, "1")
+
 _DATA = Path(
     os.environ.get("DDR_TEST_DATA")
     or Path(__file__).resolve().parents[2] / "shared" / "data"
