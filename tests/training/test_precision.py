@@ -108,13 +108,8 @@ print(True, *counted)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
-@pytest.mark.parametrize(
-    "code",
-    [
-        pytest.param(_CALLED, id="called"),
-        pytest.param(_TRAINED, id="by training", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [_CALLED, _TRAINED], ids=["called", "by training"])
 def test_freed_memory_is_kept_unless_the_user_says_how(tmp_path, code):
     found = []
     for number, extra in enumerate(({}, {"MALLOC_ARENA_MAX": "2"})):

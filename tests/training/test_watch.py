@@ -72,7 +72,7 @@ def test_the_first_bad_step_is_named(step, at):
     [
         # The prior is in one part of the loss only, the decoder in another.
         ("prior", {"kl_dynamic"}),
-        ("frame_decoder", {"reconstruction_loss"}),
+        pytest.param("frame_decoder", {"reconstruction_loss"}, marks=pytest.mark.slow),
         ("frame_encoder", {"kl_dynamic", "reconstruction_loss"}),
     ],
 )
