@@ -1,6 +1,5 @@
 """The seam: a model of sequences, as the rest of the package knows it."""
 
-
 from __future__ import annotations
 
 import math
