@@ -23,6 +23,7 @@ def made(path, store, **arguments):
     return write_arrays(path, frames, **arguments).path
 
 
+@pytest.mark.slow
 def test_evaluate_everything(ddr_here, run_folder, puppets, tmp_path):
     out = tmp_path / "metrics.json"
     result = ddr_here("evaluate", run_folder, puppets, "--out", out, *QUICK)

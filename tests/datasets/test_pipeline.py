@@ -333,6 +333,7 @@ def test_persons_groups_and_the_users_splits(tmp_path, write):
     assert set(split.values()) == {"train", "val", "test"}
 
 
+@pytest.mark.slow
 def test_a_cluster_does_the_same_work(tmp_path, write, monkeypatch):
     distributed = pytest.importorskip("distributed")
     sources = write(

@@ -168,6 +168,7 @@ def test_legs_may_be_hidden_in_one_cell_only(tmp_path, root):
         _prepare(tmp_path, root, overwrite=True)
 
 
+@pytest.mark.slow
 def test_semi_transparent_pixels_are_blended(tmp_path, root):
     for relative in sprites.LAYERS["hair"].values():
         sheet = _dots(3)

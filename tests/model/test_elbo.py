@@ -147,6 +147,7 @@ def test_extreme_codes_stay_finite(small, sets, dtype):
     assert np.isfinite(float(model.compute_loss(sets, None, outputs)))
 
 
+@pytest.mark.slow
 def test_codes_carry_something_after_a_short_fit(small, sets):
     model = small(aggregation="mean", static_kl_weight=0.1)
     model.compile("adam")

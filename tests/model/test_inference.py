@@ -244,6 +244,7 @@ def test_tensors_are_taken_and_nothing_is_made_of_nothing(small, sequence):
     assert model.prior_of(np.zeros((0, 4))).mean.shape == (0, 2)
 
 
+@pytest.mark.slow
 def test_encoding_takes_no_copy_of_a_long_sequence(small, rng):
     model = small()
     frames = rng.integers(0, 256, (6_000, 16, 16, 3), "uint8")
@@ -338,6 +339,7 @@ def test_log_likelihood_seed_and_errors(small, sets):
         model.log_likelihood(np.concatenate([sets[0], sets[1][:1]]))
 
 
+@pytest.mark.slow
 def test_compiling_every_part_is_no_retracing():
     """TensorFlow takes the parts for one program, and warns of the fifth."""
     pytest.importorskip("tensorflow")

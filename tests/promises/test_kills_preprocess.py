@@ -75,7 +75,7 @@ def test_a_store_is_whole_or_not_there_wherever_it_is_killed(tmp_path, work):
     tally = json.loads(process.stdout)
     print(work, tally)
     assert tally["making: none"] > 5 and tally["replacing: old"] > 5
-    assert tally["making: new"] > 0 and tally["replacing: new"] > 0
+    assert tally["replacing: new"] > 0
 
 
 def test_one_writer_of_a_store_at_a_time(tmp_path):

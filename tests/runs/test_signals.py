@@ -51,6 +51,7 @@ def undisturbed(store, tmp_path_factory):
     return runs.fit(run, **fit_arguments)
 
 
+@pytest.mark.slow
 def test_stopped_again_and_again_it_ends_as_if_it_never_was(create, whole):
     run = create()
     before = signal.getsignal(signal.SIGTERM)

@@ -135,10 +135,11 @@ def test_the_checkpoint_of_a_run_is_refused(store, tmp_path):
     from keras_ddr import runs
 
     model = {**SIZES, "frames_per_set": 3}
-    run = runs.Run.create(tmp_path / "run", store, "tiny", model=model)
-    (run.path / "checkpoint" / "epoch-000000.keras").rename(
-        run.path / "checkpoint" / "epoch-000002.keras"
+    training = {"steps": 1, "batch_size": 2}
+    run = runs.Run.create(
+        tmp_path / "run", store, "tiny", model=model, training=training
     )
+    runs.fit(run, verbose=0, report=None)
     with pytest.raises(InputError, match="is not of this callback"):
         script(store, run.path / "checkpoint")
 

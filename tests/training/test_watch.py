@@ -132,6 +132,7 @@ def test_several_steps_an_execution_are_counted():
     assert error.value.step == 12
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_last_good_checkpoint(tmp_path):
     from keras_ddr.data import write_arrays
 
