@@ -15,7 +15,7 @@ from ddr_cli.main import ddr
 from pages import PAGES, ROOT, blocks
 
 _NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-# The README has a test of its own, which is not slow; performance.md shows parts of scripts.
+# README.md has a test of its own; performance.md shows parts of scripts.
 _ELSEWHERE = ("README.md", "docs/performance.md")
 _WITH_PYTHON = [
     pytest.param(name, marks=pytest.mark.slow)
