@@ -247,7 +247,8 @@ def test_workers_change_nothing(small, store, workers):
     _assert_equal_weights(one, other)
 
 
-@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_saved_loaded_and_continued_equals_not_stopped(small, store, tmp_path, workers):
     whole, history = _straight(small, store, workers=workers)
     half, first = _straight(small, store, epochs=2, workers=workers)

@@ -150,7 +150,8 @@ def longer(store, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("share", [pytest.param(0, marks=pytest.mark.slow), 0.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0, 0.5])
 def test_a_run_outlives_a_full_disk(disk, store, run, longer, share):
     """The share is of a checkpoint; with 0 nothing fits in at all."""
     checkpoint = next((run / "checkpoint").glob("*.keras")).stat().st_size

@@ -32,7 +32,8 @@ class StopAfter(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-@pytest.mark.parametrize("epoch", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, 2])
 def test_a_callback_that_stops(create, whole, epoch):
     said, seen = [], Seen()
     callbacks = iter([seen, StopAfter(epoch)])  # also what can be gone through once

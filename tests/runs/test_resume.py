@@ -41,7 +41,8 @@ def assert_same(run, other):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 5])
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [1, 5])
 def test_an_interrupted_run_ends_like_one_that_was_not(create, whole, step):
     run = create("interrupted")
     with pytest.raises(KeyboardInterrupt):

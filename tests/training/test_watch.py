@@ -165,6 +165,7 @@ def test_a_run_keeps_its_last_good_checkpoint(tmp_path):
     assert [row["step"] for row in run.history()] == [4, 8, 12]
 
 
+@pytest.mark.slow
 def test_weights_that_broke_in_the_last_step_are_not_saved(tmp_path):
     """No validation shows it, and the loss of that step was finite."""
     from keras_ddr.callbacks import SaveAndResume
@@ -206,6 +207,7 @@ def _warnings(model, data, **arguments):
     return [str(w.message) for w in caught if "posterior collapse" in str(w.message)]
 
 
+@pytest.mark.slow
 def test_a_code_that_stays_unused_is_told_of_once():
     """Black frames need no code at all, least of all one that is so expensive."""
     model = _model(objective=ELBO(kl_weight=100.0))
