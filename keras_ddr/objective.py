@@ -60,12 +60,12 @@ class ELBO:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(ELBO):
             value: Any = getattr(self, field.name)
-            if field.name != "kl_warmup":
+            whole = field.type == "int"
+            if not whole:
                 check_number(**{field.name: value})
             elif value != 0:
-                check_whole(kl_warmup=value)
-            kind = int if field.name == "kl_warmup" else float
-            object.__setattr__(self, field.name, kind(value))
+                check_whole(**{field.name: value})
+            object.__setattr__(self, field.name, (int if whole else float)(value))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same objective again."""

@@ -70,10 +70,10 @@ class Training:
         check_seed(seed=self.seed)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name in ("learning_rate", "clipnorm"):
-                value = float(value) if value else None
-            elif field.name != "schedule":
+            if field.type == "int":
                 value = int(value)  # NumPy's are taken as well
+            elif field.type != "str":
+                value = float(value) if value else None
             object.__setattr__(self, field.name, value)
 
     @classmethod
