@@ -158,7 +158,7 @@ def megabytes(
     def report(size: int) -> None:
         nonlocal done
         before, done = done >> 20, done + size
-        # Whoever knows that the end is reached says so, once.
+        # The caller reports the end, once.
         if before < done >> 20 < total:
             progress(done >> 20, total)
 

@@ -88,7 +88,7 @@ def imports_of_files():
     paths = {module(path): path for path in files("keras_ddr") + files("cli")}
     edges = {}
     for name, path in paths.items():
-        # What is imported is a module, or a name in one.
+        # An import names a module, or a name in one.
         others = {n if n in paths else n.rpartition(".")[0] for n in imported(path)}
         edges[name] = (others & set(paths)) - {name}
     return edges

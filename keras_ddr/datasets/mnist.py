@@ -72,7 +72,7 @@ def _keras_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def _image_files(folder: Path) -> list[Path]:
     found = []
     for part in ("train", "t10k"):
-        # Of a set that is there unpacked and packed, take the first.
+        # Take the first of a set that is there both unpacked and packed.
         names = [
             f"{part}-images{mark}idx3-ubyte{end}"
             for end in ("", ".gz")

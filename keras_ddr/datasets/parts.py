@@ -117,7 +117,7 @@ class Clip:
 
 @dataclass
 class Outcome:
-    """What came of a source.
+    """Outcome of a source.
 
     Attributes:
         clips: List of `Clip`.

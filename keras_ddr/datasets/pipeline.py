@@ -60,7 +60,7 @@ _REPORT = ("source", *_FRAMES, "sequences", "frames_kept", "skipped", "notes")
 
 @dataclass(frozen=True)
 class StoreNotes:
-    """What a data set says of its store.
+    """Description of a store by its data set.
 
     Attributes:
         dataset: Name of the data set.
@@ -178,7 +178,7 @@ def build(
 
 
 def _arguments(about: StoreNotes, plan: Any, splits: Splits) -> dict[str, Any]:
-    """What a store was made with, as it says."""
+    """Arguments with which a store was made."""
     options: list[Options] = [splits]
     if isinstance(plan, Plan):
         options += [plan.cropping, plan.lengths]

@@ -140,7 +140,7 @@ def test_a_backend_variable_that_cannot_be_used_is_named(ddr_elsewhere):
 
 
 def test_modules_of_the_user_are_imported(ddr_here, tmp_path, monkeypatch):
-    """Those of the variable where no option names any."""
+    """DDR_IMPORT names modules where no option does."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DDR_IMPORT", "own_b own_c")
     for name in "abc":

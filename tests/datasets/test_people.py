@@ -26,7 +26,7 @@ def test_one_person_at_any_time():
     }
     chosen = one_at_a_time(tracks, 20)
     numbers = [[crop.number for crop in track] for track in chosen]
-    # Of the one that overlaps, the rest stays.
+    # The rest of the one that overlaps stays.
     assert numbers == [list(range(100)), list(range(100, 130))]
     chosen = one_at_a_time(tracks, 5)
     numbers = [[crop.number for crop in track] for track in chosen]
