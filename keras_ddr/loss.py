@@ -53,7 +53,7 @@ class ObjectiveLoss(SequenceModel):
         Args:
             optimizer: A Keras optimizer or its name; the paper's Adam at 1e-4 where
                 `None`.
-            objective: `ELBO` or one like it. Where `None`: that of the preset, or of
+            objective: `ELBO` or one like it; where `None`, that of the preset or of
                 the last `compile`, else the ELBO.
             **kwargs: As for `keras.Model.compile`, without a loss and metrics.
 
@@ -72,11 +72,7 @@ class ObjectiveLoss(SequenceModel):
 
     @property
     def objective(self) -> ELBO:
-        """The `ELBO` that training descends.
-
-        It may be replaced at any time, also between two epochs; TensorFlow and JAX
-        compile their steps anew then.
-        """
+        """The `ELBO` that training descends; it may be replaced between epochs."""
         return self._objective
 
     @objective.setter
@@ -87,7 +83,7 @@ class ObjectiveLoss(SequenceModel):
             self.make_train_function(force=True)
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """Arguments of `compile`; Keras writes them into `.keras` files."""
+        """As in Keras, with the objective."""
         config = super().get_compile_config()
         if config:
             config["objective"] = keras.saving.serialize_keras_object(self.objective)
@@ -106,18 +102,10 @@ class ObjectiveLoss(SequenceModel):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """The objective of a batch; notes its parts for the history.
+        """The objective of a batch with the losses that layers added, in float32 nats.
 
-        Args:
-            x: Frames `(B, N, H, W, C)`.
-            y: Not used.
-            y_pred: Dict that `call` returned for `x`.
-            sample_weight: `(B,)`, or `None` for equal weights; 0 leaves a set out.
-            training: Whether warm-up, free bits and the penalty of dependence apply.
-
-        Returns:
-            float32 scalar in nats: the (weighted) mean over the sets, and the losses
-            that layers added.
+        `x` are frames `(B, N, H, W, C)`, `y_pred` the dict of `call`; a
+        `sample_weight` `(B,)` of 0 leaves a set out. Parts are noted for the history.
         """
         weight = self.total_weight(x, sample_weight)
         weights = 1.0 / weight
@@ -143,17 +131,9 @@ class ObjectiveLoss(SequenceModel):
     def elbo_parts(
         self, frames: Tensor, outputs: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The three parts of the negative ELBO of each set, see `ELBO.parts`.
-
-        Args:
-            frames: `(B, N, H, W, C)`, as given to `call`.
-            outputs: Dict that `call` returned for them.
-
-        Returns:
-            Tuple of float32 tensors `(B,)` in nats.
-        """
-        _, decoded = self.roles(ops.cast(self.intensities(frames), "float32"))
-        return self.objective.parts(decoded, outputs, self.likelihood)
+        """As `ELBO.parts`, for frames as given to `call` and the dict that it gave."""
+        _, frames = self.roles(ops.cast(self.intensities(frames), "float32"))
+        return self.objective.parts(frames, outputs, self.likelihood)
 
     def total_weight(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
         """Weight of a batch in means over batches, a float32 scalar."""
@@ -164,9 +144,8 @@ class ObjectiveLoss(SequenceModel):
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Means of the loss and its parts over the batches so far.
 
-        The loss is the sum of its parts, each weighted by the weights of its sets, and
-        not Keras's own mean, in which a padded batch counts as a full one; unless the
-        loss has further parts.
+        The loss is the sum of its parts, unless it has further ones: in Keras's own
+        mean a padded batch counts as a full one.
         """
         logs = super().get_metrics_result()
         further = (

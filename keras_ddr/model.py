@@ -62,8 +62,7 @@ _SIZES = (
 class DDR(TrainStep, ObjectiveLoss, Inference):
     """Learns f of a sequence and z of each frame from N frames in no order.
 
-    The model is built as soon as it is made. `compile` needs an optimizer only: the
-    loss is the negative ELBO of the paper, and labels are not used.
+    The model is built as soon as it is made; `compile` needs an optimizer only.
 
     Args:
         image_shape: `(H, W, C)` of a frame; H and W multiples of 16.
@@ -183,37 +182,35 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
 
     # --- parts ----------------------------------------------------------------------
 
+    def _default(
+        self, name: str, kind: type[keras.layers.Layer], *sizes: Any
+    ) -> keras.layers.Layer:
+        return kind(*sizes, name=name, dtype=self.dtype_policy)
+
     def _default_frame_encoder(self) -> keras.layers.Layer:
-        return FrameEncoder(self.filters, name="frame_encoder", dtype=self.dtype_policy)
+        return self._default("frame_encoder", FrameEncoder, self.filters)
 
     def _default_static_encoder(self) -> keras.layers.Layer:
         sizes = self.static_dim, self.pair_filters, self.hidden_units
-        named: Any = {"name": "static_encoder", "dtype": self.dtype_policy}
         if self.aggregation == "pooled":
-            return PooledStaticEncoder(*sizes, **named)
-        return PairwiseStaticEncoder(*sizes, self.aggregation, **named)
+            return self._default("static_encoder", PooledStaticEncoder, *sizes)
+        return self._default(
+            "static_encoder", PairwiseStaticEncoder, *sizes, self.aggregation
+        )
 
     def _default_dynamic_encoder(self) -> keras.layers.Layer:
-        return DynamicEncoder(
-            self.dynamic_dim,
-            self.hidden_units,
-            name="dynamic_encoder",
-            dtype=self.dtype_policy,
-        )
+        sizes = self.dynamic_dim, self.hidden_units
+        return self._default("dynamic_encoder", DynamicEncoder, *sizes)
 
     def _default_prior(self) -> keras.layers.Layer:
-        named: Any = {"name": "prior", "dtype": self.dtype_policy}
+        sizes = self.dynamic_dim, self.hidden_units
         if self.dynamic_prior == "standard":
-            return StandardGaussianPrior(self.dynamic_dim, **named)
-        return ConditionalGaussianPrior(self.dynamic_dim, self.hidden_units, **named)
+            return self._default("prior", StandardGaussianPrior, sizes[0])
+        return self._default("prior", ConditionalGaussianPrior, *sizes)
 
     def _default_frame_decoder(self) -> keras.layers.Layer:
-        return FrameDecoder(
-            self.image_shape,
-            self.filters,
-            name="frame_decoder",
-            dtype=self.dtype_policy,
-        )
+        sizes = self.image_shape, self.filters
+        return self._default("frame_decoder", FrameDecoder, *sizes)
 
     @property
     def set_size(self) -> int:
@@ -238,8 +235,10 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         frames_shape = (None, self.frames_per_set, *input_shape[2:])
         static_shape = (None, self.static_dim)
         dynamic_shape = (None, self.frames_per_set, self.dynamic_dim)
-        codes_shape = (None, self.static_dim + self.dynamic_dim)
         self._decodes_frames = _has_one_input(self.frame_decoder)
+        decoded = [static_shape, dynamic_shape]
+        if self._decodes_frames:
+            decoded = [(None, self.static_dim + self.dynamic_dim)]
         if not self.frame_encoder.built:
             self.frame_encoder.build((None, *input_shape[2:]))
         maps = self.frame_encoder.compute_output_shape((None, *input_shape[2:]))[1:]
@@ -249,12 +248,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             (self.static_encoder, [features_shape]),
             (self.dynamic_encoder, [static_shape, features_shape]),
             (self.prior, [static_shape]),
-            (
-                self.frame_decoder,
-                [codes_shape]
-                if self._decodes_frames
-                else [static_shape, dynamic_shape],
-            ),
+            (self.frame_decoder, decoded),
             (self.sampling, [static_shape, static_shape]),
             (self.likelihood, [frames_shape, frames_shape]),
         ):
@@ -312,14 +306,9 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
     ) -> dict[str, Tensor]:
         """The one pass that training, evaluation and likelihoods share.
 
-        Args:
-            frames: `(B, N, H, W, C)` (2N with distinct dynamic frames), floats in
-                [0, 1].
-            draw: Function of the mean and log-variance of a posterior, which gives the
-                f, and then the z, to go on with.
-
-        Returns:
-            Dict as `call` returns it.
+        It takes frames as `call` does, floats in [0, 1], and a function `draw` of the
+        mean and log-variance of a posterior, which gives the f, and then the z, to go
+        on with; it returns the dict of `call`.
         """
         compared, features = self.roles(self.features(frames))
         static_mean, static_log_variance = self.static_encoder(compared)
@@ -379,13 +368,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         return self.intensities(x), y, sample_weight
 
     def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
-        """ELBO and its parts, with draws that are the same at every call.
-
-        Arguments as for `keras.Model.evaluate`; `x` as for `fit`.
-
-        Raises:
-            InputError: The frames do not fit the model or lie outside [0, 1].
-        """
+        """As `SequenceModel.evaluate`, with draws that are the same at every call."""
         self.sampling.reset_evaluation()
         return super().evaluate(x, y, **kwargs)
 
@@ -402,15 +385,12 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         """Posterior means and reconstructions of sets of frames.
 
         Args:
-            x: As for `fit`.
+            x: As for `fit`; frames that do not fit are an `InputError`.
             **kwargs: As for `keras.Model.predict`.
 
         Returns:
             Dict of NumPy arrays: what `call` gives, with `reconstruction` (expected
             intensities in [0, 1]) in place of `reconstruction_logits`.
-
-        Raises:
-            InputError: The frames do not fit the model or lie outside [0, 1].
         """
         outputs = super().predict(self._checked(x, None, "x"), **kwargs)
         logits = outputs.pop("reconstruction_logits")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -77,39 +77,20 @@ class ELBO:
         return cls(**config)
 
     def kl_terms(self, outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """KL of each dimension.
+        """KL of each dimension in float32 nats, for the dict of `DDR.call`.
 
-        Args:
-            outputs: Dict that `DDR.call` returned.
-
-        Returns:
-            Tuple of float32 tensors in nats: KL(q(z | f, x) ‖ p(z | f)) of each frame
-            `(B, N, dynamic_dim)`, and KL(q(f | x_S) ‖ p(f)) `(B, static_dim)`.
+        Those of z are `(B, N, dynamic_dim)`, those of f `(B, static_dim)`.
         """
-        static, dynamic, prior = (
-            DiagonalGaussian(
-                ops.cast(outputs[f"{name}_mean"], "float32"),
-                ops.cast(outputs[f"{name}_log_variance"], "float32"),
-            )
-            for name in ("static", "dynamic", "prior")
-        )
-        prior = DiagonalGaussian(prior.mean[:, None], prior.log_variance[:, None])
+        static, dynamic, prior = _distributions(outputs)
         return dynamic.kl_terms(prior), static.kl_terms()
 
     def parts(
         self, frames: Tensor, outputs: Mapping[str, Tensor], likelihood: Likelihood
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The three parts of the negative ELBO of each set.
+        """The three parts of the negative ELBO of each set, arguments as for a call.
 
-        Args:
-            frames: `(B, N, H, W, C)` float32 in [0, 1]: those that were decoded.
-            outputs: Dict that `DDR.call` returned for them.
-            likelihood: p(x | f, z).
-
-        Returns:
-            Tuple of float32 tensors `(B,)` in nats, summed over the N frames and their
-            pixels: −log p(x | f, z), KL(q(z | f, x) ‖ p(z | f)) and
-            KL(q(f | x_S) ‖ p(f)).
+        −log p(x | f, z), KL(q(z | f, x) ‖ p(z | f)) and KL(q(f | x_S) ‖ p(f)): float32
+        `(B,)` in nats, summed over the N frames and their pixels.
         """
         dynamic, static = self.kl_terms(outputs)
         return (
@@ -134,9 +115,9 @@ class ELBO:
         """Loss of a batch and its parts.
 
         Args:
-            frames: As for `parts`.
-            outputs: As for `parts`.
-            likelihood: As for `parts`.
+            frames: `(B, N, H, W, C)` float32 in [0, 1]: those that were decoded.
+            outputs: Dict that `DDR.call` returned for them.
+            likelihood: p(x | f, z).
             weights: Share of each set in the mean, `(B,)`, or a scalar for all.
             step: Training steps so far, this one included, float32 scalar; `None`
                 outside training, where warm-up, free bits and the penalty of
@@ -147,8 +128,7 @@ class ELBO:
             `kl_static` and `kl_dynamic`.
         """
 
-        def mean(values: Tensor) -> Tensor:
-            """Over the sets; the first axis goes last for the weights."""
+        def mean(values: Tensor) -> Tensor:  # over the sets, for which weights are
             return ops.sum(ops.moveaxis(values, 0, -1) * weights, axis=-1)
 
         reconstruction = mean(reconstruction_error(frames, outputs, likelihood))
@@ -170,7 +150,8 @@ class ELBO:
         kl = ops.sum(dynamic) + self.static_kl_weight * ops.sum(static)
         loss = reconstruction + kl_weight * kl
         if step is not None and self.independence_weight:
-            distance = dependence(_relative_dynamics(outputs), weights)
+            _, z, prior = _distributions(outputs)
+            distance = dependence(prior.standardize(z.mean), weights)
             loss += self.independence_weight * number * distance
         return loss, parts
 
@@ -184,19 +165,16 @@ def reconstruction_error(
 
 
 def dependence(dynamic: Tensor, weights: Tensor) -> Tensor:
-    """How much a frame's code says of which sequence it belongs to.
+    """How much a frame's code says of which sequence it belongs to, in units of codes.
 
     The energy distance of Székely and Rizzo (2013) between the codes of one sequence
-    and those of all, estimated from pairs of frames: the mean distance of two frames of
-    different sets less that of two frames of one set. Its expectation is 0 where all
-    sequences have the same distribution of codes, and positive otherwise.
+    and those of all: the mean distance of two frames of different sets less that of two
+    frames of one set. Its expectation is 0 where all sequences have the same
+    distribution of codes, and positive otherwise; it is 0 for fewer than two sets.
 
     Args:
         dynamic: `(B, N, D)`, codes of N ≥ 2 frames of each of B sets.
         weights: Of the sets, `(B,)` or a scalar; 0 leaves a set out.
-
-    Returns:
-        float32 scalar, in units of the codes; 0 where fewer than two sets count.
     """
     number = dynamic.shape[1]
     weights = ops.ones_like(dynamic[:, 0, 0]) * ops.convert_to_tensor(weights)
@@ -222,11 +200,13 @@ def _distances(one: Tensor, other: Tensor) -> Tensor:
     return ops.sqrt(ops.sum(squares, axis=-1) + 1e-12)
 
 
-def _relative_dynamics(outputs: Mapping[str, Tensor]) -> Tensor:
-    """z̃ of the posterior means, `(B, N, dynamic_dim)`."""
-    mean, prior_mean, prior_log_variance = (
-        ops.cast(outputs[name], "float32")
-        for name in ("dynamic_mean", "prior_mean", "prior_log_variance")
-    )
-    scale = ops.exp(-0.5 * prior_log_variance)
-    return (mean - prior_mean[:, None]) * scale[:, None]
+def _distributions(outputs: Mapping[str, Tensor]) -> Iterator[DiagonalGaussian[Tensor]]:
+    """q(f | x_S), q(z | f, x) and p(z | f), the last with an axis for the frames."""
+    for name in ("static", "dynamic", "prior"):
+        mean, log_variance = (
+            ops.cast(outputs[f"{name}_{of}"], "float32")
+            for of in ("mean", "log_variance")
+        )
+        if name == "prior":
+            mean, log_variance = mean[:, None], log_variance[:, None]
+        yield DiagonalGaussian(mean, log_variance)

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_ddr.errors import InputError
 
-__all__ = ["PRESETS", "Preset", "find_preset"]
+__all__ = ["PRESETS", "Preset"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,18 +93,7 @@ OWN = Preset(
 
 
 def find_preset(presets: Mapping[str, Preset], name: str) -> Preset:
-    """Preset of a name.
-
-    Args:
-        presets: Of a class of models.
-        name: Key of `presets`.
-
-    Returns:
-        `Preset`.
-
-    Raises:
-        InputError: The name is not known.
-    """
+    """The preset of that name; an unknown one is an `InputError`."""
     if name not in presets:
         raise InputError(
             f"preset {name!r} is not known; use one of {', '.join(presets)}"

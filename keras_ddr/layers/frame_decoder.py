@@ -18,12 +18,9 @@ _STEPS = 4  # stride-2 deconvolutions of Appendix C
 
 
 def _initializer(last: bool) -> keras.initializers.Initializer:
-    """He's initialisation for a transposed kernel 4×4 of stride 2.
-
-    An output pixel sees 4 of the 16 taps of each input channel, and Keras's fans count
-    16: variance 2 / (4·inputs) is 8 / fan_out. The last one starts small, so that
-    the first images are grey.
-    """
+    """He's initialisation for a transposed kernel 4×4 of stride 2."""
+    # An output pixel sees 4 of the 16 taps of each input channel, and Keras's fans
+    # count 16: 2 / (4·inputs) is 8 / fan_out. The first images are to be grey.
     return keras.initializers.VarianceScaling(1.0 if last else 8.0, mode="fan_out")
 
 
@@ -63,10 +60,7 @@ class FrameDecoder(keras.layers.Layer):
         self.start_shape = (height // 2**_STEPS, width // 2**_STEPS, filters)
         units = self.start_shape[0] * self.start_shape[1] * filters
         self.dense = keras.layers.Dense(
-            units,
-            kernel_initializer="he_normal",
-            dtype=self.dtype_policy,
-            name="dense",
+            units, kernel_initializer="he_normal", dtype=self.dtype_policy, name="dense"
         )
         self.deconvolutions = [
             UpConvolution(
