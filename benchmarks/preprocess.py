@@ -28,7 +28,7 @@ def bare(arguments):
     import cv2
 
     from keras_ddr.datasets.videos import find_videos
-    from keras_ddr.faces import FaceDetector
+    from keras_ddr.faces.detector import FaceDetector
 
     cv2.setNumThreads(1)
     detector = FaceDetector(arguments.detector_model)

@@ -43,8 +43,6 @@ PAGES = {
     ),
     "data": ("Frame stores and sets of frames", ["keras_ddr.data"]),
     "datasets": ("Data sets", ["keras_ddr.datasets"]),
-    "media": ("Videos and pictures", ["keras_ddr.media"]),
-    "faces": ("Faces", ["keras_ddr.faces"]),
     "encoding": ("Codes and events", ["keras_ddr.encoding", "keras_ddr.events"]),
     "evaluation": ("Evaluation", ["keras_ddr.evaluation"]),
     "visualization": ("Figures", ["keras_ddr.visualization"]),

@@ -49,14 +49,13 @@ if TYPE_CHECKING:
     from keras_ddr.media.video import Frame
     from keras_ddr.typing import StrPath
 
-__all__ = ["LICENCE", "OFFER", "PAPER_SEQUENCES", "prepare"]
+__all__ = ["PAPER_SEQUENCES", "prepare"]
 
 OFFER = Offer(
     "Aff-Wild",
     unused=("crop", "people", "align", "fps", "cuts", "persons", "labels"),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
 )
-"""Options of `prepare`."""
 PAPER_SEQUENCES = 252
 """Sequences that the paper has of this data set (section 4). How it cut them from the
 videos is not known, so another number is no error."""
@@ -64,7 +63,6 @@ LICENCE = (
     "Aff-Wild, given on request and for research only. The frames show persons: do not "
     "pass them on."
 )
-"""Note in the stores."""
 
 
 def prepare(
@@ -83,19 +81,13 @@ def prepare(
     Faces are cut out by the boxes that come with the data set: a square around the box
     and a margin, whose border is repeated where it leaves the picture. Boxes are not
     smoothed, cuts not looked for; frames without a usable box are left out, and more
-    than `max_gap` of them end the sequence. Faces cannot be aligned, since boxes say
-    where a face is and not how it is turned. In videos without boxes the faces are
-    found as in `videos.prepare`: the largest one at any time, or that of the person on
-    the left or right of the picture where the id says so.
+    than `max_gap` of them end the sequence. In videos without boxes the faces are found
+    as in `videos.prepare`: the largest one at any time, or that of the person on the
+    left or right of the picture where the id says so. Both people of a video are in one
+    split; who is who is not known otherwise.
 
-    Both people of a video are in one split; who is who is not known otherwise.
-
-    Frame labels: `source_frame` (from 0), `time` (seconds), `valence` and `arousal`
-    (-1 to 1, NaN where there is none; see `annotations.align`), the box (`face_x`,
-    `face_y`, `face_width`, `face_height`), and, NaN where boxes were given, the five
-    landmarks and `detector_score`.
-
-    The number of sequences is worth comparing with `PAPER_SEQUENCES`.
+    Frame labels: those of `videos.prepare`, the landmarks and the score NaN where boxes
+    were given, and `valence` and `arousal` (-1 to 1, NaN where there is none).
 
     Args:
         store_path: Folder to make; beside it the table `NAME.report.csv`.
@@ -103,15 +95,10 @@ def prepare(
             depth in it.
         cropping: Margin, size and channels of the frames.
         lengths: Lengths of the sequences, by default 20 to 450 frames, and `max_gap`.
-        detection: How faces are found in videos without boxes; its model is fetched
-            only where there are such videos.
+        detection: How faces are found in videos without boxes.
         splits: Shares of train, val and test.
-        work: Where the work is done; its progress counts videos (twice those of two
-            people).
+        work: Where the work is done; its progress counts people in videos.
         overwrite: Whether to replace a store that exists.
-
-    Returns:
-        The `FrameStore`.
 
     Raises:
         InputError: An argument cannot be used, or no video gives a sequence.

@@ -56,19 +56,17 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import StrPath
 
-__all__ = ["LICENCE", "OFFER", "prepare"]
+__all__ = ["prepare"]
 
 OFFER = Offer(
     "Aff-Wild2",
     unused=("crop", "people", "align", "margin", "fps", "cuts", "persons", "labels"),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
 )
-"""Options of `prepare`."""
 LICENCE = (
     "Aff-Wild2, given on request and for research only. The frames show persons: do "
     "not pass them on."
 )
-"""Note in the stores."""
 
 
 def prepare(
@@ -98,14 +96,10 @@ def prepare(
         root: Folder of the data set: `cropped_aligned` and annotations are found at any
             depth in it.
         cropping: Size and channels of the frames.
-        lengths: Lengths of the sequences, by default 20 to 450 frames, and `max_gap`,
-            the most frames in a row without a picture.
+        lengths: Lengths of the sequences, by default 20 to 450 frames, and `max_gap`.
         splits: Shares of train, val and test.
         work: Where the work is done; its progress counts people.
         overwrite: Whether to replace a store that exists.
-
-    Returns:
-        The `FrameStore`.
 
     Raises:
         InputError: An argument cannot be used, two headers name other classes, or no

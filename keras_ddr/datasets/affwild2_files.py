@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 # Kind -> name -> path and columns of the annotations of that name.
 _Annotations: TypeAlias = dict[str, dict[str, list[tuple[str, list[str]]]]]
 
-MISSING = -1
-"""Class number of a frame without a class."""
+MISSING = -1  # class number of a frame without a class
 _VALENCE_AROUSAL = ["valence", "arousal"]
 _EXPRESSIONS = frozenset(
     "neutral anger disgust fear happiness sadness surprise other contempt".split()
@@ -187,11 +186,9 @@ def columns_of(kind: str, names: list[str]) -> int:
 def read_annotation(
     path: StrPath, kind: str, names: list[str]
 ) -> tuple[NDArray[np.float64], str]:
-    """Rows of an annotation, float64, in the order of `names`; NaN where missing.
+    """Rows of an annotation, float64, in the order of `names`, NaN where missing.
 
     Row k is frame k + 1 of the files. Also the problem, naming file and line, or "".
-    Commas with or without blanks, line ends of Windows, a byte order mark and blank
-    lines at the end are all taken.
     """
     found, header = read_header(path)
     lines = text_lines(path)[1:]

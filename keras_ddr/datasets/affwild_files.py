@@ -35,7 +35,6 @@ _Paths: TypeAlias = dict[str, list[str]]
 _People: TypeAlias = dict[str, tuple[list[str], _Paths]]
 
 KINDS = ("valence", "arousal")
-"""Frame labels that the annotations give."""
 
 
 @dataclass
@@ -59,9 +58,8 @@ class _Found:
 def find_sources(root: StrPath) -> tuple[list[Source], list[str]]:
     """The videos, or their people, with all that belongs to them; and remarks.
 
-    `details` of a source holds "boxes" (folder or None), "marks" (kind -> file),
-    "side" ("", "left" or "right"), "problem" (why it cannot be read, or "") and
-    "notes".
+    `details` of a source holds "boxes" (folder or None), "marks" (kind -> file), "side"
+    ("", "left" or "right"), "problem" (why it cannot be read, or "") and "notes".
     """
     root = Path(root)
     if not root.is_dir():

@@ -16,18 +16,16 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["align"]
-
 # Annotations that lack more lines than this may be counted in another way.
 _NEAR = 5
 _MISSING = -5
 
 
 def read_annotation(path: StrPath) -> tuple[NDArray[np.float64], str]:
-    """Numbers of a file of one a line, in [-1, 1], and the problem or "".
+    """Numbers of a file of one a line, in [-1, 1] or NaN, and the problem or "".
 
-    NaN where the data set says that there is none (-5). A header, line ends of Windows,
-    a byte order mark, commas after the numbers and blank lines at the end are taken.
+    A header, line ends of Windows, a byte order mark, commas after the numbers and
+    blank lines at the end are taken.
     """
     lines = text_lines(path)
     header = int(bool(lines) and _is_header(lines[0]))
@@ -80,10 +78,6 @@ def align(
     Lines are one a frame where there are as many as frames; else one a boxed frame
     where there are as many as boxes; else one a frame if they are more than the frames,
     at most 5 fewer, or reach the last box. Else there are no frames (None).
-
-    Example:
-        >>> align(3, 5, [0, 2, 4], [0, 2, 4])
-        (array([0, 2, 4]), 'taken as one a boxed frame')
     """
     every = np.arange(count)
     if count == frames:

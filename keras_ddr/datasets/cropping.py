@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from keras_ddr.faces.boxes import Face
     from keras_ddr.typing import ImageShape
 
-__all__ = ["Cropping"]
-
 
 def _checked_size(name: str, value: Any) -> int:
     check_size(**{name: value})
@@ -41,9 +39,6 @@ class Cropping(Options):
             -0.4, at most 2.
         size: Height and width of the frames in pixels, a multiple of 16.
         channels: 3 for red, green, blue, or 1 for grey.
-
-    Raises:
-        InputError: One of them cannot be used.
     """
 
     crop: str = option(

@@ -14,13 +14,10 @@ from keras_ddr.media import opencv
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["FACE_LABELS", "Detection"]
-
 FACE_LABELS = {
     name: Label("frame", "continuous", unit=None if name == "detector_score" else "px")
     for name in CROP_LABELS
 }
-"""Labels of frames that say where a face was."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +31,6 @@ class Detection(Options):
         threshold: Least score of a face, between 0 and 1.
         detect_every: Distance of the frames that are searched while faces move little,
             1 to 10.
-
-    Raises:
-        InputError: One of them cannot be used.
     """
 
     detector_model: StrPath | None = option(

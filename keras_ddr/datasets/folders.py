@@ -94,12 +94,7 @@ def id_of(stem: str) -> str:
 
 
 def split_side(key: str) -> tuple[str, str]:
-    """Split "<video>_left" or "<video>_right" into the video and the side, or "".
-
-    Example:
-        >>> split_side("105_left"), split_side("105")
-        (('105', 'left'), ('105', ''))
-    """
+    """Split "<video>_left" or "<video>_right" into the video and the side, or ""."""
     base, _, side = key.rpartition("_")
     return (base, side) if base and side in ("left", "right") else (key, "")
 

@@ -20,8 +20,8 @@ def choose_identities(
 ) -> list[tuple[tuple[int, ...], str]]:
     """Choose different combinations of attribute values: (combination, split), sorted.
 
-    Every value of every attribute occurs: the first few identities run through all
-    values. They go to the training split as far as it has room.
+    The first few run through all values of every attribute; they go to the training
+    split as far as it has room.
     """
     total = int(np.prod(sizes))
     least = max(sizes)

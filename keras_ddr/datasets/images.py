@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from keras_ddr.faces.detector import FaceDetector
     from keras_ddr.typing import StrPath
 
-__all__ = ["OFFER", "prepare"]
+__all__ = ["prepare"]
 
 OFFER = Offer(
     "folders of pictures",
@@ -42,7 +42,6 @@ OFFER = Offer(
         "shares": (0.8, 0.1, 0.1),
     },
 )
-"""Options of `prepare`."""
 
 # A face this many widths from the last one is still preferred to a larger one.
 _NEAR = 1.0
@@ -75,16 +74,12 @@ def prepare(
         store_path: Folder to make; beside it the table `NAME.report.csv`.
         root: Folder; all folders in it are searched.
         cropping: How frames are cut out; by default all of each picture is taken.
-        lengths: How they are divided into sequences; by default one a folder, of at
-            least 3 frames.
+        lengths: By default one sequence a folder, of at least 3 frames.
         detection: How faces are found.
         splits: Shares of train, val and test, and who is who. In its table `source` is
             a folder below the root, `frame` may be a picture's file name.
         work: Where the work is done; its progress counts folders.
         overwrite: Whether to replace a store that exists.
-
-    Returns:
-        The `FrameStore`.
 
     Raises:
         InputError: An argument cannot be used, or no folder gives a sequence.
@@ -138,11 +133,7 @@ def prepare(
 
 
 def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
-    """Folders that hold pictures: (name, path, file names), in natural order.
-
-    The name is the path below the root with "/", or the root's own name ("." where a
-    folder in it has that).
-    """
+    """Folders with pictures: (name below the root, path, file names), natural order."""
     root = Path(root)
     advice = "give the folder that holds a folder of pictures for each sequence"
     if not root.is_dir():

@@ -14,8 +14,6 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Lengths"]
-
 
 @dataclass(frozen=True)
 class Lengths(Options):
@@ -32,9 +30,6 @@ class Lengths(Options):
             shorter than `min_length`, parts of `max_length`, and the rest is left
             out), "first" keeps the first frames, "thin" frames at equal distances.
         max_gap: Most frames in a row without the face within a sequence.
-
-    Raises:
-        InputError: One of them cannot be used, or `min_length` is above `max_length`.
     """
 
     fps: float | None = option(

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["DIGIT", "load_digits"]
-
-DIGIT = 28
-"""Height and width of a digit, in pixels."""
+DIGIT = 28  # height and width, in pixels
 LICENCE = (
     "MNIST digits by Yann LeCun, Corinna Cortes and Christopher Burges, CC BY-SA 3.0 "
     "(https://creativecommons.org/licenses/by-sa/3.0/)."
@@ -32,15 +29,11 @@ _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 
 
 def load_digits(source: StrPath) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read MNIST digits.
+    """MNIST digits, uint8 (M, 28, 28), and their classes, uint8 (M,).
 
     Args:
         source: An idx file of images, a folder of idx files, or "keras", as in
             `moving_mnist.prepare`.
-
-    Returns:
-        Images uint8 (M, 28, 28), 0 for the background, and classes uint8 (M,), 0 to
-        9.
 
     Raises:
         InputError: Naming the file that is missing or cannot be used.

@@ -31,31 +31,14 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import Progress, StrPath
 
-__all__ = [
-    "CANVAS",
-    "EXTENT",
-    "OFFER",
-    "SPEED",
-    "generate",
-    "load_digits",
-    "prepare",
-    "render",
-    "split_digits",
-    "trajectory",
-]
+__all__ = ["generate", "load_digits", "prepare", "split_digits"]
 
 OFFER = Offer(
-    "moving MNIST",
-    unused=("persons", "labels"),
-    defaults={"shares": (0.8, 0.1, 0.1)},
+    "moving MNIST", unused=("persons", "labels"), defaults={"shares": (0.8, 0.1, 0.1)}
 )
-"""Options of `prepare`."""
 CANVAS = 64
-"""Height and width of a frame, in pixels."""
-EXTENT = CANVAS - DIGIT
-"""Largest row or column of a digit's upper left corner."""
-SPEED = 0.1 * EXTENT
-"""Pixels that a digit moves from frame to frame, a tenth from wall to wall."""
+EXTENT = CANVAS - DIGIT  # largest row or column of a digit's upper left corner
+SPEED = 0.1 * EXTENT  # pixels from frame to frame, a tenth from wall to wall
 _LENGTH, _DIGITS, _SEQUENCES = 20, 2, 10_000  # as published
 _CHUNK = 128  # sequences of the published file read at a time: 10 MB
 _POOLS, _MOTION = 4, 5  # random streams
@@ -80,8 +63,8 @@ def prepare(
     labels, and sequences of different splits may show the same digit image.
 
     From MNIST digits, sequences are generated: the digits start anywhere, each moves
-    straight on in a random direction at `SPEED` pixels a frame and is reflected at
-    the walls, and where digits overlap the brighter one shows. The digit images are
+    straight on in a random direction at 3.6 pixels a frame and is reflected at the
+    walls, and where digits overlap the brighter one shows. The digit images are
     split first, so that no digit image occurs in two splits. Sequences are named
     `train-00001` and so on. Sequence labels: `digit_1`, `digit_2`, …, the classes
     "0" to "9" in ascending order, since digits have no order of their own, and
@@ -103,9 +86,6 @@ def prepare(
             test, and the seed of all that is random.
         overwrite: Whether to replace a store that exists.
         progress: Called as progress(done, total) with numbers of sequences.
-
-    Returns:
-        The `FrameStore`.
 
     Raises:
         InputError: The source is missing, damaged or something else, an argument
@@ -190,22 +170,7 @@ def generate(
 def trajectory(
     start: ArrayLike, velocity: ArrayLike, length: int, extent: float
 ) -> NDArray[np.float64]:
-    """Move straight on between walls that reflect.
-
-    Args:
-        start: Positions at time 0, array (…), in [0, extent].
-        velocity: Step, of the same shape; any size and sign.
-        length: Number of positions, T.
-        extent: Position of the upper wall; the lower one is at 0.
-
-    Returns:
-        float64 array (T, …), in [0, extent].
-
-    Example:
-    >>> from keras_ddr.datasets.moving_mnist import trajectory
-    >>> trajectory(30.0, 5.0, 4, extent=36).tolist()
-    [30.0, 35.0, 32.0, 27.0]
-    """
+    """Positions (length, …) in [0, extent] of straight motion between walls."""
     start, velocity = np.broadcast_arrays(
         np.asarray(start, np.float64), np.asarray(velocity, np.float64)
     )
@@ -216,19 +181,7 @@ def trajectory(
 
 
 def render(digits: ArrayLike, positions: ArrayLike) -> NDArray[np.uint8]:
-    """Draw digits on black frames; where they overlap, the brighter one shows.
-
-    Args:
-        digits: uint8 array (D, 28, 28).
-        positions: (x, y) of the upper left corners in pixels, array (T, D, 2) in
-            [0, 36]; rounded to whole pixels.
-
-    Returns:
-        uint8 array (T, 64, 64, 1).
-
-    Raises:
-        InputError: The arrays do not fit together, or a digit leaves the frame.
-    """
+    """Draw digits (D, 28, 28) at (x, y) of `positions` (T, D, 2), rounded to pixels."""
     digits, positions = np.asarray(digits), np.asarray(positions)
     if digits.dtype != np.uint8 or digits.shape[1:] != (DIGIT, DIGIT):
         raise InputError(

@@ -19,38 +19,22 @@ from keras_ddr.arguments import (
 )
 from keras_ddr.errors import InputError
 
-__all__ = ["Offer", "OptionField", "Options", "option"]
-
 
 @dataclasses.dataclass(frozen=True)
 class OptionField:
-    """Range and help of an option.
-
-    Attributes:
-        help: What it does, for `--help` and the reference.
-        kind: `int`, `float`, `bool` or `str`.
-        choices: Values that are allowed, or `()`.
-        least: Lower end of the range, or `None`.
-        most: Upper end of the range, or `None`.
-        open: Ends that are not allowed themselves: "", "(", ")" or "()".
-        unset: Meaning of the default `None`, for `--help`.
-        metavar: Name of the value in `--help`.
-        flag: Name of the option in the command; default that of the field.
-        of_faces: Whether it changes nothing where no faces are cropped.
-        check: Function of name and value that checks and returns the value, instead
-            of the above.
-    """
+    """Range and help of an option."""
 
     help: str
     kind: type = str
     choices: tuple[Any, ...] = ()
     least: float | None = None
     most: float | None = None
-    open: str = ""
-    unset: str = ""
+    open: str = ""  # ends of the range that are not allowed: "", "(", ")" or "()"
+    unset: str = ""  # meaning of the default None
     metavar: str | None = None
-    flag: str = ""
-    of_faces: bool = False
+    flag: str = ""  # name in the command where it is not that of the field
+    of_faces: bool = False  # whether it changes nothing where no faces are cropped
+    # Checks and returns a value (name, value), instead of the above.
     check: Callable[[str, Any], Any] | None = None
 
     def checked(self, name: str, value: Any) -> Any:
@@ -95,11 +79,7 @@ def option(default: Any, help: str, **about: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Base of the classes of options; their fields are made by `option`.
-
-    Raises:
-        InputError: A field has a value that is not allowed.
-    """
+    """Base of the classes of options; their fields are made by `option`."""
 
     def __post_init__(self) -> None:
         for name, about in self.option_fields().items():
@@ -130,14 +110,7 @@ _OptionsT = TypeVar("_OptionsT", bound=Options)
 
 @dataclasses.dataclass(frozen=True)
 class Offer:
-    """Options of a data set.
-
-    Attributes:
-        dataset: Name of the data set.
-        unused: Names of fields that change nothing with it.
-        defaults: Field -> its default with this data set, where that of the class
-            leaves it open.
-    """
+    """Options of a data set: fields that it has no use for, and defaults of its own."""
 
     dataset: str
     unused: tuple[str, ...] = ()

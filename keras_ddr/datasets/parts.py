@@ -32,39 +32,22 @@ if TYPE_CHECKING:
 
     Reader: TypeAlias = "Callable[[Source, Any, Spool], Outcome]"
 
-__all__ = ["Clip", "Crop", "Outcome", "Plan", "Source", "Spool", "fingerprint"]
-
 
 @dataclass(frozen=True)
 class Source:
-    """Something that sequences are cut from.
+    """Something that sequences are cut from; its reader knows the details."""
 
-    Attributes:
-        name: Unique; it stays with the sequences as their `source`.
-        path: File or folder.
-        stamp: Text that changes when the source does; see `fingerprint`.
-        group: Sources of one group go to one split; default each its own.
-        person: Who is shown, or "".
-        details: Whatever else its reader needs; plain values.
-    """
-
-    name: str
+    name: str  # unique; it stays with the sequences as their `source`
     path: str
-    stamp: str = ""
-    group: str = ""
+    stamp: str = ""  # changes when the source does, see `fingerprint`
+    group: str = ""  # sources of one group go to one split
     person: str = ""
     details: Any = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a source is read.
-
-    Attributes:
-        cropping: How frames are cut out.
-        lengths: How they are divided into sequences.
-        detection: How faces are found; `None` where none are searched for.
-    """
+    """How a source is read; `detection` is None where no faces are searched for."""
 
     cropping: Cropping
     lengths: Lengths
@@ -72,33 +55,20 @@ class Plan:
 
 
 class Crop(NamedTuple):
-    """A frame in the spool, and where in its source it is from.
+    """A frame in the spool, and where in its source it is from."""
 
-    Attributes:
-        row: Its number in the spool.
-        number: Of the frame in its source, from 0.
-        time: Seconds from the beginning of the source, or NaN.
-        face: The `Face` that it shows, or `None`.
-    """
-
-    row: int
-    number: int
-    time: float
+    row: int  # in the spool
+    number: int  # of the frame in its source, from 0
+    time: float  # seconds from the beginning of the source, or NaN
     face: Face | None
 
 
 @dataclass
 class Clip:
-    """A sequence found in a source.
+    """A sequence found in a source; `name` tells people of one source apart."""
 
-    Attributes:
-        rows: (T,) the frames, by their numbers in the spool.
-        frame_labels: Label name -> array (T,).
-        name: Added to the name of the source where it gives several people.
-    """
-
-    rows: NDArray[np.integer]
-    frame_labels: dict[str, NDArray[Any]]
+    rows: NDArray[np.integer]  # in the spool
+    frame_labels: dict[str, NDArray[Any]]  # (T,) each
     name: str = ""
 
     @classmethod
@@ -117,29 +87,17 @@ class Clip:
 
 @dataclass
 class Outcome:
-    """Outcome of a source.
-
-    Attributes:
-        clips: List of `Clip`.
-        frames_read: Frames that were looked at.
-        frames_found: Of them, frames that show what was looked for.
-        skipped: Why there is no sequence, or "".
-        notes: What else its owner should know, or "".
-        frames_declared: Frames that its header promises, or `None`.
-        frames_broken: Frames that could not be decoded.
-        failed: Whether it could not be read to its end, so that another run tries it
-            again; set by the pipeline.
-        lengths: Numbers of frames of the clips; set by the pipeline.
-        names: Names of the clips; set by the pipeline.
-    """
+    """Outcome of a source."""
 
     clips: list[Clip] = field(default_factory=list)
     frames_read: int = 0
-    frames_found: int = 0
-    skipped: str = ""
+    frames_found: int = 0  # of them, frames that show what was looked for
+    skipped: str = ""  # why there is no sequence
     notes: str = ""
-    frames_declared: int | None = None
+    frames_declared: int | None = None  # by the header
     frames_broken: int = 0
+    # Set by the pipeline: whether the next run tries it again, and of each clip the
+    # length and the name.
     failed: bool = False
     lengths: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -248,11 +206,7 @@ def _plain(value: Any) -> Any:
 def write_part(
     reader: Reader, source: Source, plan: Any, folder: StrPath
 ) -> Outcome | None:
-    """Read one source into a part, in whatever process.
-
-    Returns an `Outcome` where nothing was kept because the source is broken, so that
-    the next run tries it again.
-    """
+    """Read one source into a part; gives the outcome of one to be tried again."""
     folder = Path(folder)
     temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
     try:

@@ -21,8 +21,7 @@ def one_at_a_time(tracks: Mapping[int, _Track], min_length: int = 1) -> list[_Tr
     """Choose one person at any time: whose face fills most of the video.
 
     Tracks are taken by the area of the face summed over its frames. Of a track that
-    overlaps with one that was taken before, the frames outside it stay. Shorter tracks
-    and rests than `min_length` would only stand in the way of others.
+    overlaps with one taken before, the frames outside it stay, if `min_length` of them.
     """
 
     def area(person: int) -> float:

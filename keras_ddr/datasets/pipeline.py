@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
     _Parts = list[tuple[Source, Outcome]]
 
-__all__ = ["StoreNotes", "build", "report_path"]
-
 _TRIES = 50  # of a fifth of a second each
 _FRAMES = ("frames_declared", "frames_read", "frames_broken", "frames_found")
 _REPORT = ("source", *_FRAMES, "sequences", "frames_kept", "skipped", "notes")
@@ -60,17 +58,7 @@ _REPORT = ("source", *_FRAMES, "sequences", "frames_kept", "skipped", "notes")
 
 @dataclass(frozen=True)
 class StoreNotes:
-    """Description of a store by its data set.
-
-    Attributes:
-        dataset: Name of the data set.
-        frame_shape: (H, W, C) of the frames.
-        labels: Label name -> `Label`, without those of the user.
-        licence: What may be done with the frames.
-        what: What a source is called in messages.
-        arguments: What the store was made with, beside plan and splits; plain values.
-        offer: Options of the data set.
-    """
+    """Description of a store by its data set; `what` is a source in messages."""
 
     dataset: str
     frame_shape: ImageShape
@@ -101,29 +89,9 @@ def build(
 ) -> FrameStore:
     """Read all sources and join their parts to a store.
 
-    Args:
-        store_path: Folder to make. Beside it `NAME.report.csv` is written, one row a
-            source, and while it is being made a hidden folder holds the parts.
-        sources: List of `Source`.
-        reader: Function (source, plan, spool) -> `Outcome`, importable by workers. An
-            exception costs its source only.
-        plan: `Plan`, or other plain values that the reader takes; parts made by another
-            plan are not used again.
-        about: Notes for the store.
-        splits: Shares of train, val and test, dealt out by groups and persons.
-        work: Where the work is done.
-        overwrite: Whether to replace a store that exists.
-        user_labels: Labels, persons and splits of a user's table, or `None`.
-
-    Returns:
-        The `FrameStore`.
-
-    Raises:
-        InputError: There is nothing to read, no source gives a sequence, or the store
-            cannot be written. Parts that are done stay for the next run.
-
-    Warns:
-        UserWarning: Once for every source that is skipped or has a note.
+    `reader` (source, plan, spool) -> `Outcome` can be imported by workers; what it
+    raises costs its source only. Parts that were made by another plan are not used
+    again; parts that are done stay for the next run where this one fails.
     """
     store_path = Path(store_path)
     for name in user_labels.info if user_labels is not None else ():

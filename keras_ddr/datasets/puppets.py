@@ -28,17 +28,8 @@ if TYPE_CHECKING:
 
     _Number: TypeAlias = float | NDArray[Any]
 
-__all__ = [
-    "ARM_ANGLES",
-    "ATTRIBUTES",
-    "LEG_ANGLES",
-    "OFFER",
-    "prepare",
-    "render",
-    "sequences",
-]
+__all__ = ["ATTRIBUTES", "prepare", "render"]
 
-# Attribute -> class name -> colour (r, g, b).
 ATTRIBUTES = {
     "skin": {
         "pale": (255, 224, 196),
@@ -75,18 +66,10 @@ ATTRIBUTES = {
 }
 """Attributes of a puppet, and the colours (red, green, blue) of their classes."""
 # Degrees from hanging down, outward, where the grid of poses begins and ends.
-ARM_ANGLES = (15.0, 160.0)
-"""Least and greatest angle of the arms, degrees."""
-LEG_ANGLES = (3.0, 70.0)
-"""Least and greatest angle of the legs, degrees."""
-
+ARM_ANGLES, LEG_ANGLES = (15.0, 160.0), (3.0, 70.0)
 OFFER = Offer(
-    "puppets",
-    unused=("persons", "labels"),
-    defaults={"shares": (0.7, 0.1, 0.2)},
+    "puppets", unused=("persons", "labels"), defaults={"shares": (0.7, 0.1, 0.2)}
 )
-"""Options of `prepare`."""
-
 _NAMES = tuple(ATTRIBUTES)
 _INK = np.array([44, 38, 50], np.float32)
 _SHOES = np.array([86, 62, 56], np.float32)
@@ -116,15 +99,12 @@ def prepare(
         identities: Number of different colourings, 6 to 1296, chosen at random such
             that every colour occurs.
         size: Height and width in pixels, a multiple of 16.
-        arms: Number of arm angles, evenly spaced over `ARM_ANGLES`.
-        legs: Number of leg angles, evenly spaced over `LEG_ANGLES`.
+        arms: Number of arm angles, evenly spaced from 15 to 160 degrees.
+        legs: Number of leg angles, evenly spaced from 3 to 70 degrees.
         splits: Shares of the identities for train, val and test, and the seed of that
             choice and of the split.
         overwrite: Whether to replace a store that exists.
         progress: Called as progress(done, total) with numbers of identities.
-
-    Returns:
-        The `FrameStore`.
 
     Raises:
         InputError: An argument cannot be used, or the store exists.
@@ -204,8 +184,7 @@ def render(
     """Draw one puppet in any pose.
 
     Args:
-        attributes: Dict with a class name of `ATTRIBUTES` for each of skin, hair,
-            shirt and trousers.
+        attributes: Class name of `ATTRIBUTES` for each of skin, hair, shirt, trousers.
         arm_angle: Degrees from hanging down, outward; number or array (T,).
         leg_angle: Likewise.
         size: Height and width in pixels.

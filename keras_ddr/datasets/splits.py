@@ -12,8 +12,6 @@ from keras_ddr.datasets.option_fields import Options, option
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["Splits"]
-
 
 def _checked_shares(name: str, value: Any) -> tuple[float, ...]:
     return tuple(checked_shares(value).tolist())
@@ -30,11 +28,8 @@ class Splits(Options):
         seed: Of the split, and of all else that is random in a drawn data set.
         persons: "folder" where every folder right below the given one holds the sources
             of one person, whose name it has; "source" where nothing is known.
-        labels: CSV file with labels, persons and splits of the sources, see
-            `user_labels.read_labels`; or `None`.
-
-    Raises:
-        InputError: One of them cannot be used.
+        labels: CSV file with the columns `source`, and as need be `frame` (from 0, or
+            blank), `person`, `split` and any labels; or `None`.
     """
 
     shares: Sequence[float] = option(
@@ -62,12 +57,6 @@ class Splits(Options):
     )
 
     def person_of(self, source: str) -> str:
-        """The topmost folder of a source's path, or ""; paths of folders end with "/".
-
-        Example:
-            >>> splits = Splits(persons="folder")
-            >>> splits.person_of("ann/monday/a.mp4"), splits.person_of("a.mp4")
-            ('ann', '')
-        """
+        """The topmost folder of a source's path, or ""; a folder's ends with "/"."""
         person, slash, _ = source.partition("/")
         return person if slash and self.persons == "folder" else ""

@@ -32,15 +32,7 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import Progress, StrPath
 
-__all__ = [
-    "ANIMATIONS",
-    "DIRECTIONS",
-    "LAYERS",
-    "POSES",
-    "load_layers",
-    "prepare",
-    "sequences",
-]
+__all__ = ["LAYERS", "prepare"]
 
 CELL = 64
 SHEET_WIDTH, SHEET_HEIGHT = 832, 1344
@@ -86,7 +78,6 @@ LAYERS = {
 }
 """Sheets below the root, by layer and class, in the order in which they are drawn."""
 DIRECTIONS = ("up", "left", "down", "right")
-"""Classes of the label `direction`."""
 # Animation: first row of the sheet, frames, directions (one row each).
 _ROWS = {
     "spellcast": (0, 7, DIRECTIONS),
@@ -97,14 +88,13 @@ _ROWS = {
     "hurt": (20, 6, ("down",)),
 }
 ANIMATIONS = tuple(_ROWS)
-"""Classes of the label `animation`."""
+# In sheet order: (animation, direction, frame, row, column).
 POSES = tuple(
     (animation, direction, column, first + number, column)
     for animation, (first, columns, directions) in _ROWS.items()
     for number, direction in enumerate(directions)
     for column in range(columns)
 )
-"""The 178 poses in sheet order: (animation, direction, frame, row, column)."""
 POSE_NAMES = tuple(f"{pose[0]}-{pose[1]}-{pose[2]}" for pose in POSES)
 # The legs are hidden behind the fallen body there.
 _EMPTY_BY_DESIGN = {("legs", 20, 4)}
@@ -127,8 +117,7 @@ def prepare(
     shares like these of fewer. Frame labels: `pose` (178 classes such as
     "walk-left-3"), `pose_distinct` (158 classes: poses that look alike on at least one
     character are merged), `animation`, `direction`; `source_frame` is the pose number
-    and `time` is NaN.
-    Sequence labels: `body`, `legs`, `torso`, `hair`.
+    and `time` is NaN. Sequence labels: `body`, `legs`, `torso`, `hair`.
 
     Args:
         store_path: Folder to make.
@@ -139,9 +128,6 @@ def prepare(
         background: Colour (r, g, b) behind the character, 0 to 255.
         overwrite: Whether to replace a store that exists.
         progress: Called as progress(done, total) with numbers of characters.
-
-    Returns:
-        The `FrameStore`.
 
     Raises:
         InputError: Naming every sheet that is missing, unreadable or of another width;
@@ -240,18 +226,7 @@ def sequences(
 
 
 def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
-    """Read and check the 24 sheets.
-
-    Args:
-        lpc_root: Clone of Universal-LPC-spritesheet, or a folder that holds one.
-
-    Returns:
-        Layer -> list of 6 uint8 RGBA arrays (178, 64, 64, 4), in the order of
-        `LAYERS`; colours under zero alpha are 0.
-
-    Raises:
-        InputError: Naming every sheet that cannot be used and why.
-    """
+    """The 24 sheets: layer -> 6 RGBA arrays (178, 64, 64, 4), 0 where transparent."""
     layers, lacking = _read_layers(lpc_root)
     if lacking:
         raise InputError(f"{'; '.join(lacking.values())}; give whole sheets")

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     # Line of the file, source, frame (None for all), and what stands there.
     _Cell: TypeAlias = tuple[int, str, int | None, str]
 
-__all__ = ["UserLabels", "read_labels"]
-
 _RESERVED = ("source", "frame", "person", "split")
 # Words of programs for a missing number.
 _MISSING = ("", "nan", "NaN", "NAN")
@@ -36,11 +34,7 @@ _MISSING_NUMBERS = {"na", "n/a", "#n/a", "null", "none", "-"}
 
 
 class UserLabels:
-    """Content of a table of labels.
-
-    Attributes:
-        info: Label name -> `Label`.
-    """
+    """Content of a table of labels."""
 
     def __init__(self) -> None:
         self.info: dict[str, Label] = {}
@@ -114,28 +108,14 @@ def read_labels(
     sources: Iterable[str],
     frame_names: Mapping[str, Mapping[str, int]] | None = None,
 ) -> UserLabels:
-    """Read a table of labels.
+    """Read a table of labels, a CSV file in UTF-8 with a header.
 
-    The table has the column `source` (the path of a video or a folder below the root,
-    or only its name, or its name without suffix, where that is clear), may have `frame`
-    (number of the frame in its source, from 0, or a picture's file name; blank for a
-    label of the whole source), `person` and `split`, and has any columns more, one
-    label each. A column of numbers is a continuous label; any other one is categorical,
-    and so is one named `NAME:categorical`. Blank cells and NaN are missing values.
-
-    Args:
-        path: CSV file with a header, in UTF-8.
-        sources: Names of the sources.
-        frame_names: Source -> file name -> frame number, for pictures.
-
-    Returns:
-        `UserLabels`.
-
-    Raises:
-        InputError: Naming file and line, or no row is for a source that is there.
-
-    Warns:
-        UserWarning: Once for all rows whose source is not there.
+    Its column `source` is the path of a video or a folder below the root, or only its
+    name, or its name without suffix, where that is clear. It may have `frame` (number
+    of the frame in its source, from 0, or a picture's file name, whose number
+    `frame_names` has; blank for a label of the whole source), `person` and `split`. Any
+    other column is a label: continuous if it holds numbers, else, or where it is named
+    `NAME:categorical`, categorical. Blank cells and NaN are missing values.
     """
     path = Path(path)
     header, rows = _rows(path)

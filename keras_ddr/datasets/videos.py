@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from keras_ddr.media.video import Frame
     from keras_ddr.typing import StrPath
 
-__all__ = ["OFFER", "find_videos", "prepare"]
+__all__ = ["prepare"]
 
 OFFER = Offer(
     "videos",
@@ -51,7 +51,6 @@ OFFER = Offer(
         "shares": (0.8, 0.1, 0.1),
     },
 )
-"""Options of `prepare`."""
 
 
 def prepare(
@@ -82,14 +81,11 @@ def prepare(
         source: A video, a folder that is searched with all its subfolders, a .txt file
             with one path a line ("#" begins a remark), or a list of paths.
         cropping: How frames are cut out; by default faces are.
-        lengths: How they are divided into sequences; by default of 20 to 450 frames.
+        lengths: Lengths of the sequences, by default 20 to 450 frames.
         detection: How faces are found.
         splits: Shares of train, val and test, and who is who.
         work: Where the work is done; its progress counts videos.
         overwrite: Whether to replace a store that exists.
-
-    Returns:
-        The `FrameStore`.
 
     Raises:
         InputError: An argument cannot be used, or no video gives a sequence.

@@ -35,8 +35,6 @@ _Begun: TypeAlias = Callable[[Iterable[str]], list[str]]
 _MOST_WORKERS = 61  # that Windows can wait for
 _PATIENCE = 60  # seconds for the first worker of a cluster to come
 
-__all__ = ["Work"]
-
 
 @dataclass(frozen=True)
 class Work(Options):
@@ -48,9 +46,6 @@ class Work(Options):
         dask: Address of a Dask scheduler to work on instead, such as tcp://host:8786;
             its workers must see the same paths.
         progress: Called as progress(done, total) with numbers of sources.
-
-    Raises:
-        InputError: One of them cannot be used.
     """
 
     workers: int = option(
@@ -75,16 +70,11 @@ class Work(Options):
         finished: _Finished,
         begun: _Begun,
     ) -> None:
-        """Do all tasks, whatever becomes of one of them.
+        """Do all tasks, name -> arguments of `task`, whatever becomes of one of them.
 
-        Args:
-            task: Function, importable by workers; an `OSError` ends the run, other
-                exceptions become problems.
-            tasks: Name -> arguments of `task`.
-            finished: Called as finished(name, result, problem) in any order.
-            begun: Called with names of tasks before they are given to processes and
-                after one has died: which were begun and not finished. It removes their
-                leftovers.
+        An `OSError` of a task ends the run, other exceptions become its problem.
+        `begun` is asked before tasks are given to processes and after one has died; it
+        removes the leftovers of tasks that were begun and not finished, and names them.
         """
         if not tasks:
             return

@@ -17,26 +17,19 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["Face"]
-
 _MOST = 1 << 20  # bytes of a file of points
 _FARTHEST = 1e6  # pixels from the corner at which a point can be meant
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a picture, in pixels of it.
+    """A face in a picture, in pixels of it."""
 
-    Attributes:
-        box: float64 (4,): x, y, width, height.
-        landmarks: float64 (5, 2): x, y of right eye, left eye, nose, right and left
-            corner of the mouth, as the person has them; NaN where not known.
-        score: Score of the detector, 0 to 1; NaN of a face that was not searched for.
-    """
-
-    box: NDArray[np.float64]
+    box: NDArray[np.float64]  # x, y, width, height
+    # x, y of right eye, left eye, nose, right and left corner of the mouth, as the
+    # person has them, (5, 2); NaN where not known.
     landmarks: NDArray[np.float64]
-    score: float = np.nan
+    score: float = np.nan  # 0 to 1; NaN of a face that was not searched for
 
     @property
     def area(self) -> float:
@@ -61,11 +54,7 @@ def mean_face(
 
 
 def is_usable(box: ArrayLike, height: int, width: int) -> bool:
-    """Whether a box can be cropped from a picture of this size.
-
-    False where a number is not finite, the box has no area, lies outside the picture or
-    is more than four times as large as the picture.
-    """
+    """Whether a box can be cropped: finite, in the picture, not far larger than it."""
     box = np.asarray(box, np.float64)
     if not np.isfinite(box).all():
         return False
@@ -81,9 +70,7 @@ def match(
 ) -> list[tuple[int, int]]:
     """Pair the boxes of two frames that belong together: (index before, index after).
 
-    The nearest centres are paired first. Two boxes are no pair where the centre moved
-    by more than `reach` of the smaller width, or where one is more than 1.6 times as
-    wide.
+    The nearest centres come first; `reach` is a share of the smaller width.
     """
     if not len(before) or not len(after):
         return []
@@ -104,11 +91,7 @@ def match(
 
 
 def read_pts(path: StrPath) -> NDArray[np.float64]:
-    """The points (N, 2) of a .pts file, x and y in pixels.
-
-    The file has the lines "version: 1", "n_points: N", "{", N lines "x y", "}". Commas
-    between numbers, blank lines, a byte order mark and any line ends are taken as well.
-    """
+    """The points (N, 2) of a .pts file: n_points: N, then lines x y between braces."""
     path = Path(path)
     try:
         text = read_text(path, _MOST, "utf-8-sig", "replace")

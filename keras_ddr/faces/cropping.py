@@ -12,8 +12,6 @@ from keras_ddr.media import opencv
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["crop_aligned", "crop_square"]
-
 # A picture more than this many times as long as wide is made small first.
 _LONG = 8
 # Where eyes (right, left), nose and corners of the mouth (right, left) of an upright
@@ -43,21 +41,7 @@ def square(box: NDArray[Any], margin: float) -> tuple[int, int, int]:
 def crop_square(
     image: NDArray[np.uint8], box: NDArray[Any], size: int = 64, margin: float = 0.2
 ) -> NDArray[np.uint8]:
-    """Cut the square around a box and bring it to one size.
-
-    Where the square leaves the picture, the pixels at its border are repeated.
-
-    Args:
-        image: uint8 (H, W, C).
-        box: (x, y, width, height) in pixels; a part of it lies in the picture, see
-            `boxes.is_usable`.
-        size: Height and width of the result, pixels.
-        margin: Share of the longer side of the box that is added on every side.
-
-    Returns:
-        uint8 (size, size, C): averaged over areas where it shrinks, linearly
-        interpolated where it grows.
-    """
+    """Cut the square around a box and a margin at one size; its border is repeated."""
     cv2 = opencv.load()
     left, top, side = square(box, margin)
     height, width = image.shape[:2]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["FaceDetector", "detector_model"]
-
 _NAME = "face_detection_yunet_2023mar.onnx"
 # The authors' file at a fixed commit, and the same one in OpenCV's collection.
 _ADDRESSES = (
@@ -41,20 +39,7 @@ def detector_model(
     addresses: Iterable[str] = _ADDRESSES,
     cache_dir: StrPath | None = None,
 ) -> Path:
-    """Find the file of the detector, and fetch it once where none is given.
-
-    Args:
-        path: Local file, or `None` to download it into Keras's cache, where it is
-            compared with its known sha256.
-        addresses: Where it is downloaded from; the first one that answers is used.
-        cache_dir: Folder of the cache, by default Keras's own.
-
-    Returns:
-        `pathlib.Path` of the file.
-
-    Raises:
-        InputError: There is no such file, or it cannot be downloaded.
-    """
+    """The detector's file; without a path it is fetched once into Keras's cache."""
     if path is not None:
         path = Path(path)
         if not path.is_file():
@@ -89,19 +74,12 @@ def detector_model(
 
 
 class FaceDetector:
-    """Finds faces in pictures of any size.
+    """Finds faces in pictures of any size, uint8 (H, W, 3), the largest first.
 
-    Args:
-        model: YuNet as an ONNX file; see `detector_model`.
-        size: Longest side, in pixels, to which pictures are reduced for the search.
-            Faces of less than about a thirtieth of the longest side are not found then.
-        threshold: Least score of a face, 0 to 1.
-        refine: Whether to find the landmarks once more on an enlarged crop of each
-            face. YuNet takes small tilted faces for more upright than they are; a tilt
-            of 20 degrees is then measured as 12 to 20 and not as 3 to 20.
-
-    Raises:
-        InputError: The model cannot be used.
+    Pictures are reduced to the longest side `size`; faces of less than about a
+    thirtieth of it are not found then. `refine` finds the landmarks once more on an
+    enlarged crop of each face: YuNet takes small tilted faces for more upright than
+    they are; a tilt of 20 degrees is then measured as 12 to 20 and not as 3 to 20.
     """
 
     def __init__(
@@ -133,14 +111,7 @@ class FaceDetector:
             ) from error
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Find the faces in a picture.
-
-        Args:
-            image: uint8 (H, W, 3): red, green, blue.
-
-        Returns:
-            List of `Face` in pixels of `image`, the largest first.
-        """
+        """The faces in a picture, in its pixels."""
         faces = self._find(image, self.size)
         return [self._refined(image, face) for face in faces] if self.refine else faces
 

@@ -25,9 +25,8 @@ def detect_faces(
     """Find the faces in a stream of frames of `find_shots`; `every` are held at a time.
 
     Every `every`-th frame is searched, and the first and last one of each shot. Faces
-    between two searched frames are interpolated, with the score NaN, where they are the
-    same and near each other; else every frame between is searched. Blank frames have
-    none.
+    between them are interpolated, with the score NaN, where they are the same and near
+    each other; else every frame between is searched.
     """
     before: list[Face] | None = None
     block: list[Frame] = []

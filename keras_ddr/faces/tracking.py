@@ -9,8 +9,6 @@ from typing import NamedTuple
 from keras_ddr.faces.boxes import Face, match, mean_face
 from keras_ddr.media.video import Frame
 
-__all__ = ["Sighting", "follow"]
-
 # A face that moved by more than this share of its width since it was last seen is
 # someone else.
 _REACH = 0.45
@@ -20,16 +18,9 @@ _WEIGHTS = (3, 2, 1)
 
 
 class Sighting(NamedTuple):
-    """A person in a frame.
+    """A person in a frame, with the face smoothed over the sightings around."""
 
-    Attributes:
-        person: Number of the person within the video. Someone who was lost and found
-            again gets another number.
-        frame: The `Frame`.
-        face: The `Face`, smoothed over the sightings around.
-    """
-
-    person: int
+    person: int  # someone who was lost and found again gets another number
     frame: Frame
     face: Face
 
@@ -80,18 +71,10 @@ class _Track:
 def follow(
     detections: Iterable[tuple[Frame, list[Face]]], max_gap: int = 5
 ) -> Iterator[Sighting]:
-    """Follow every person through a stream of frames with their faces.
+    """Follow every person through frames with their faces, two sightings late.
 
-    A face is joined to the nearest one before it. A person's track ends at a cut or a
-    blank frame, after more than `max_gap` frames without the face, and where the face
-    would jump.
-
-    Args:
-        detections: Iterable of (frame, faces), as of `detect_faces`.
-        max_gap: Most frames in a row in which a person may go unseen.
-
-    Yields:
-        `Sighting` in the order of frames for every person, two sightings late.
+    A face is joined to the nearest one before it. A track ends at a cut or a blank
+    frame, after more than `max_gap` frames without the face, and where it would jump.
     """
     tracks: list[_Track] = []
     number = 0

@@ -18,36 +18,23 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["FORMATS", "SUFFIXES", "read_picture"]
-
 SUFFIXES = frozenset(
     ".bmp .gif .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff "
     ".webp".split()
 )
-"""Suffixes of pictures in a folder."""
 
 # Pillow tries all that it knows, whatever the suffix; PostScript runs a program.
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Formats that are read, by Pillow's names."""
 
 _ROWS = 256  # rows of a deep picture converted at a time
 
 
 def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
-    """Read a picture as it is meant to be seen.
+    """A picture as it is meant to be seen, uint8 (H, W, 3): red, green, blue.
 
     EXIF rotation is applied, palettes and CMYK are turned into colours, 16 bits are
-    scaled to 8, and transparent pixels show the background.
-
-    Args:
-        path: File; of an animation the first picture is taken.
-        background: Grey level behind transparent pixels, 0 to 255.
-
-    Returns:
-        uint8 array (H, W, 3): red, green, blue.
-
-    Raises:
-        InputError: It cannot be read; the message names it.
+    scaled to 8, transparent pixels show the background (grey level, 0 to 255), and of
+    an animation the first picture is taken.
     """
     path = Path(path)
     size = 1

@@ -25,9 +25,8 @@ _SOMETHING = 8.0
 def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[Frame]:
     """Mark cuts and blank frames in a stream of frames, of which a few are held.
 
-    A cut is a difference to the frame before that is large, and large beside those of
-    the frames around it, so that quick motion is none. A blank frame ends a shot, also
-    where cuts are not looked for.
+    A cut is a difference to the frame before that is large, and large beside those
+    around it, so that quick motion is none. A blank frame ends a shot in any case.
     """
     cv2 = opencv.load()
     held: deque[tuple[Frame, float]] = deque()  # with the difference to the one before

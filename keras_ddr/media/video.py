@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = ["SUFFIXES", "Frame", "Video"]
-
 SUFFIXES = frozenset(
     ".264 .265 .3g2 .3gp .3gpp .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 .hevc "
     ".insv .ivf .m1v .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg .mpv "
     ".mts .mxf .nut .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m".split()
 )
-"""Suffixes of videos in a folder; a file that is named is always tried."""
+# A file that is named is tried whatever its suffix.
 
 # Failed reads in a row at the end of a file: more than are damaged at a time, and few
 # enough to take milliseconds.
@@ -44,52 +42,23 @@ _PICTURES = (
 
 @dataclass
 class Frame:
-    """One frame of a video.
+    """One frame of a video."""
 
-    Attributes:
-        number: Position in the video, from 0, counting frames that could not be
-            decoded.
-        time: Seconds since the first frame by the decoder's time stamps, or NaN.
-        image: uint8 (H, W, 3): red, green, blue.
-        kept: False where a lower frame rate was asked for and leaves this frame out.
-        first: Whether another shot begins here; `find_shots` sets it.
-        blank: Whether nothing is to be seen; `find_shots` sets it.
-    """
-
-    number: int
-    time: float
-    image: NDArray[np.uint8]
-    kept: bool = True
-    first: bool = False
-    blank: bool = False
+    number: int  # from 0, counting frames that could not be decoded
+    time: float  # seconds since the first frame by the time stamps, or NaN
+    image: NDArray[np.uint8]  # (H, W, 3): red, green, blue
+    kept: bool = True  # False where a lower frame rate leaves it out
+    first: bool = False  # whether another shot begins here, by `find_shots`
+    blank: bool = False  # whether nothing is to be seen, by `find_shots`
 
 
 class Video:
     """A video file, read from its beginning to its end.
 
     Frames come in the order of decoding and are never sought: frame counts in headers
-    and seeking by number are both unreliable. Deeper than 8 bits is reduced to 8 bits,
-    grey becomes three equal channels, and the file's rotation and mirroring are
-    applied.
-
-    Args:
-        path: File.
-        fps: Frames a second that are marked as kept, chosen by their time stamps (of a
-            variable frame rate too); `None` for all. The others come along, since cuts
-            and motion can only be judged from one frame to the next.
-        threads: Decoding threads.
-
-    Attributes:
-        read: Frames decoded so far.
-        broken: Frames between them that could not be decoded so far.
-        declared: Frame count by the header, which may be wrong, or `None`.
-
-    Raises:
-        InputError: The file cannot be opened, or is no video.
-
-    Example:
-        >>> for frame in Video("clip.mp4"):  # doctest: +SKIP
-        ...     print(frame.number, frame.time, frame.image.shape)
+    and seeking by number are both unreliable. Frames that a lower rate `fps` leaves out
+    come along unmarked as kept, since cuts and motion can only be judged from one frame
+    to the next.
     """
 
     def __init__(
@@ -98,9 +67,9 @@ class Video:
         self.path = Path(path)
         self.fps = fps
         self.threads = threads
-        self.read = 0
-        self.broken = 0
-        self.declared: int | None = None
+        self.read = 0  # frames decoded so far
+        self.broken = 0  # frames between them that could not be decoded
+        self.declared: int | None = None  # frames by the header, which may be wrong
         self._time = 0.0
         self._length: float | None = None
         self._check()

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_ddr.datasets.parts import Crop
 from keras_ddr.datasets.people import on_side, one_at_a_time
-from keras_ddr.faces import Face
+from keras_ddr.faces.boxes import Face
 
 
 def _track(numbers, width, x=0, height=None):

@@ -351,7 +351,7 @@ def test_rotated_video_stands_upright(faces):
 @pytest.mark.slow
 def test_crops_show_the_face_of_their_labels(faces, detector_model):
     """Detection on the crop finds the face where the labels have it."""
-    from keras_ddr.faces import FaceDetector
+    from keras_ddr.faces.detector import FaceDetector
 
     store, _ = faces
     detector, found = FaceDetector(detector_model, threshold=0.5), 0
@@ -418,7 +418,7 @@ def test_fewer_frames_a_second_change_nothing_else(
 @pytest.mark.slow
 def test_eyes_keep_their_places(face_clips, detector_model, prepare):
     """A head that moves much: after alignment its eyes stay where they are."""
-    from keras_ddr.faces import FaceDetector
+    from keras_ddr.faces.detector import FaceDetector
 
     detector = FaceDetector(detector_model, threshold=0.5)
     spread = {}

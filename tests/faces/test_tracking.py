@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from keras_ddr.faces import Face
+from keras_ddr.faces.boxes import Face
 from keras_ddr.faces.sparse import detect_faces
 from keras_ddr.faces.tracking import follow
 from keras_ddr.media.video import Frame
