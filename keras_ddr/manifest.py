@@ -36,7 +36,7 @@ __all__ = ["NAME", "Findings", "digest", "remove", "replacing", "verify", "write
 NAME = "SHA256SUMS"
 """Name of the manifest in the folder of a store or run."""
 
-_LINE = re.compile(r"([0-9a-f]{64})  ([^\r\n]+)")
+_LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f]+)")
 _CHUNK = 1 << 20
 _MOST = 1 << 20  # bytes of a manifest
 
@@ -178,7 +178,9 @@ def _read(folder: Path) -> _Sums:
     if not path.is_file():
         return sums
     try:
-        lines = files.read_text(path, _MOST).splitlines()
+        # Not as text, so that no other end of a line passes for the one written.
+        with open(path, "rb") as file:
+            lines = file.read(_MOST).decode().removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({reason_of(error)})") from error
     for number, line in enumerate(lines, 1):

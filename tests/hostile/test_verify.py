@@ -99,6 +99,12 @@ def test_a_changed_byte_of_a_manifest_is_found(store, run, rng, flips):
     for folder, verify in ((store, verify_store), (run, runs.verify)):
         for place in _flips(folder / NAME, rng, flips):
             assert verify(folder).problems, place
+    whole = (store / NAME).read_bytes()
+    for changed in (b"\r", b"\x1c", b"\x00"):  # ends of lines, and of names
+        (store / NAME).write_bytes(whole[:-1] + changed)
+        assert len(verify_store(store).problems) == 1, changed
+        (store / NAME).write_bytes(whole.replace(b".", changed, 1))
+        assert len(verify_store(store).problems) == 1, changed
 
 
 def test_every_damaged_file_has_its_line(store, run, rng):
