@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_ddr.errors import InputError
 from keras_ddr.layers.convolution import DownConvolution
+from keras_ddr.layers.gaussian_head import Part
 
 if TYPE_CHECKING:
     from keras_ddr.typing import Shape, Tensor
@@ -19,7 +20,7 @@ _STEPS = 4  # stride-2 convolutions of Appendix C; H and W shrink by 2**4
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class FrameEncoder(keras.layers.Layer):
+class FrameEncoder(Part):
     """Four strided convolutions that turn each frame into a map of features.
 
     The map keeps its height and width for the comparison of pairs; the dynamic
@@ -39,6 +40,8 @@ class FrameEncoder(keras.layers.Layer):
     References:
         Appendix C, "Conv: x_i → h_i".
     """
+
+    _arguments = ("filters", "negative_slope")
 
     def __init__(
         self, filters: int = 256, negative_slope: float = 0.2, **kwargs: Any
@@ -82,11 +85,3 @@ class FrameEncoder(keras.layers.Layer):
         """Shape of the feature maps."""
         *leading, height, width, _ = frames_shape
         return (*leading, height // 2**_STEPS, width // 2**_STEPS, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same layer again."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "negative_slope": self.negative_slope,
-        }

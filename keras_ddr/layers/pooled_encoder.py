@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_ddr.layers.convolution import convolve
-from keras_ddr.layers.gaussian_head import GaussianHead
+from keras_ddr.layers.static_encoder import StaticEncoder
 
 if TYPE_CHECKING:
     from keras_ddr.typing import Shape, Tensor
@@ -17,12 +17,11 @@ __all__ = ["PooledStaticEncoder"]
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class PooledStaticEncoder(keras.layers.Layer):
-    """Averages what a convolution says of each frame and gives the posterior of f.
+class PooledStaticEncoder(StaticEncoder):
+    """Averages a convolution of each frame and gives the posterior of f.
 
-    What `PairwiseStaticEncoder` with aggregation "mean" is without its pairs: each
-    frame goes through a convolution alone, and the mean over the frames through the
-    same layers as there. Any number of frames, and no dependence on their order.
+    Each frame goes through a convolution alone, and the mean over the frames through
+    the layers of `PairwiseStaticEncoder`. It takes any number of frames in any order.
 
     Args:
         static_dim: Dimensions of f.
@@ -38,59 +37,19 @@ class PooledStaticEncoder(keras.layers.Layer):
         statistic network pools over the elements of a set.
     """
 
-    def __init__(
-        self,
-        static_dim: int,
-        filters: int = 512,
-        hidden_units: int = 512,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.static_dim = static_dim
-        self.fewest_frames = 1
-        self.filters = filters
-        self.hidden_units = hidden_units
-        self.frame_convolution, self.set_convolution = (
-            keras.layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                data_format="channels_last",
-                dtype=self.dtype_policy,
-                name=name,
-            )
-            for name in ("frame_convolution", "set_convolution")
-        )
-        self.dense = keras.layers.Dense(
-            hidden_units, activation="relu", dtype=self.dtype_policy, name="dense"
-        )
-        self.head = GaussianHead(static_dim, name="head")
+    _first = "frame_convolution"
+    fewest_frames = 1
 
     def build(self, features_shape: Shape) -> None:
         """Create the weights of the convolutions and the dense layers."""
         _, _, height, width, channels = features_shape
-        self.frame_convolution.build((None, height, width, channels))
-        self.set_convolution.build((None, height, width, self.filters))
-        self.dense.build((None, height * width * self.filters))
-        self.head.build((None, self.hidden_units))
-        self.built = True
+        self._build_for((height, width), channels, 1)
 
     def call(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tuple (mean, log-variance) of q(f | x_S), `(B, static_dim)`."""
         _, number, height, width, channels = features.shape
         x = ops.reshape(features, (-1, height, width, channels))
-        first, second = self.frame_convolution, self.set_convolution
+        first = self.frame_convolution
         x = ops.relu(convolve(x, first.kernel, first.bias))
-        x = ops.mean(ops.reshape(x, (-1, number, *x.shape[1:])), axis=1)
-        x = ops.relu(convolve(x, second.kernel, second.bias))
-        x = ops.reshape(x, (-1, self.dense.kernel.shape[0]))
-        return self.head(self.dense(x))
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same layer again."""
-        return {
-            **super().get_config(),
-            "static_dim": self.static_dim,
-            "filters": self.filters,
-            "hidden_units": self.hidden_units,
-        }
+        x = ops.reshape(x, (-1, number, *x.shape[1:]))
+        return self._distribution(ops.mean(x, axis=1))

@@ -13,13 +13,10 @@ __all__ = ["replica"]
 
 
 def replica() -> tuple[int | Tensor, int]:
-    """Number of this replica and of all.
+    """Number of this replica, a tensor where there are several, and of all.
 
     On TensorFlow every replica of a `tf.distribute` strategy runs the model on its own
     part of the batch. On JAX one program sees the whole batch, whatever the devices.
-
-    Returns:
-        `(index, count)`; the index is a tensor where `count` is above 1.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_ddr.gaussian import DiagonalGaussian
+from keras_ddr.layers.gaussian_head import Part
 from keras_ddr.layers.replicas import replica
 
 if TYPE_CHECKING:
@@ -22,15 +23,14 @@ _EVALUATION_OFFSET = 500_000_003
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class GaussianSampling(keras.layers.Layer):
+class GaussianSampling(Part):
     """Draws from a diagonal Gaussian by reparameterisation, in float32.
 
-    It owns two random streams. Training draws advance the first. Evaluation draws
-    come from the second, which `reset_evaluation` sets back, so that validating
-    changes nothing in training. Both are written into `.keras` files, which
-    Keras itself does not do for a `SeedGenerator`: that makes a resumed run exact.
-    Replicas that share a batch take the draws that one device would take for their part
-    of it.
+    It owns two random streams: one of training, and one of evaluation, which
+    `reset_evaluation` sets back, so that validating changes nothing in training. Both
+    are written into `.keras` files, which Keras does not do for a `SeedGenerator`: a
+    resumed run is exact. Replicas that share a batch take the draws that one device
+    would take for their part of it.
 
     Args:
         seed: Non-negative integer that starts both streams.
@@ -45,9 +45,10 @@ class GaussianSampling(keras.layers.Layer):
         Section 2, "Inference Model"; Kingma and Welling (2013).
     """
 
+    _arguments = ("seed",)
+
     def __init__(self, seed: int = 0, **kwargs: Any) -> None:
-        kwargs["dtype"] = "float32"
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.seed = int(seed)
         self.training_stream = keras.random.SeedGenerator(self.seed)
         self.evaluation_stream = keras.random.SeedGenerator(
@@ -90,7 +91,3 @@ class GaussianSampling(keras.layers.Layer):
         """Read what `save_own_variables` wrote."""
         self.training_stream.state.assign(store["training"][...])
         self.evaluation_stream.state.assign(store["evaluation"][...])
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same layer again."""
-        return {**super().get_config(), "seed": self.seed}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_ddr.layers.gaussian_head import Part
+
 if TYPE_CHECKING:
     from keras_ddr.typing import Shape, Tensor
 
@@ -14,7 +16,7 @@ __all__ = ["StandardGaussianPrior"]
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class StandardGaussianPrior(keras.layers.Layer):
+class StandardGaussianPrior(Part):
     """The standard normal in the place of `ConditionalGaussianPrior`; no weights.
 
     Args:
@@ -24,6 +26,8 @@ class StandardGaussianPrior(keras.layers.Layer):
     Call arguments:
         static: f, `(B, static_dim)`; its values are not used.
     """
+
+    _arguments = ("dynamic_dim",)
 
     def __init__(self, dynamic_dim: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,7 +41,3 @@ class StandardGaussianPrior(keras.layers.Layer):
         """Return the tuple (mean, log-variance), zeros of `(B, dynamic_dim)`."""
         zeros = ops.repeat(ops.zeros_like(static[:, :1]), self.dynamic_dim, axis=-1)
         return zeros, zeros
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same layer again."""
-        return {**super().get_config(), "dynamic_dim": self.dynamic_dim}

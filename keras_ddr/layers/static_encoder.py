@@ -10,7 +10,7 @@ from keras import ops
 from keras_ddr.arguments import check_choice
 from keras_ddr.errors import InputError
 from keras_ddr.layers.convolution import convolve
-from keras_ddr.layers.gaussian_head import GaussianHead
+from keras_ddr.layers.gaussian_head import GaussianHead, Part
 
 if TYPE_CHECKING:
     from keras_ddr.typing import Shape, Tensor
@@ -20,8 +20,52 @@ __all__ = ["PairwiseStaticEncoder"]
 AGGREGATIONS = ("concat", "mean")
 
 
+class StaticEncoder(Part):
+    """Two convolutions, a dense layer and a `GaussianHead` of f."""
+
+    _arguments: tuple[str, ...] = ("static_dim", "filters", "hidden_units")
+    _first: str  # attribute and name of the convolution of a frame or pair
+
+    def __init__(
+        self,
+        static_dim: int,
+        filters: int = 512,
+        hidden_units: int = 512,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.static_dim = static_dim
+        self.filters = filters
+        self.hidden_units = hidden_units
+        for name in (self._first, "set_convolution"):
+            convolution = keras.layers.Conv2D(
+                filters,
+                3,
+                padding="same",
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            setattr(self, name, convolution)
+        self.dense = self._hidden(hidden_units, "dense")
+        self.head = GaussianHead(static_dim, name="head")
+
+    def _build_for(self, size: tuple[int, int], channels: int, maps: int) -> None:
+        """Weights for maps of a size: channels of the first input, maps a set."""
+        getattr(self, self._first).build((None, *size, channels))
+        self.set_convolution.build((None, *size, maps * self.filters))
+        self.dense.build((None, size[0] * size[1] * self.filters))
+        self.head.build((None, self.hidden_units))
+        self.built = True
+
+    def _distribution(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        x = convolve(maps, self.set_convolution.kernel, self.set_convolution.bias)
+        x = ops.reshape(ops.relu(x), (-1, self.dense.kernel.shape[0]))
+        return self.head(self.dense(x))
+
+
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class PairwiseStaticEncoder(keras.layers.Layer):
+class PairwiseStaticEncoder(StaticEncoder):
     """Compares the frames of a set in pairs and gives the posterior of f.
 
     One convolution, Conv_C, sees every concatenated pair of feature maps; Conv_F sees
@@ -51,6 +95,9 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         "Conv_F".
     """
 
+    _arguments = (*StaticEncoder._arguments, "aggregation")
+    _first = "pair_convolution"
+
     def __init__(
         self,
         static_dim: int,
@@ -59,44 +106,20 @@ class PairwiseStaticEncoder(keras.layers.Layer):
         aggregation: str = "concat",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         check_choice(AGGREGATIONS, aggregation=aggregation)
-        self.static_dim = static_dim
+        super().__init__(static_dim, filters, hidden_units, **kwargs)
+        self.aggregation = aggregation
         # Fewest frames that are compared, and from which any number will do.
         self.compares = 2
         self.fewest_frames = 2 if aggregation == "mean" else None
-        self.filters = filters
-        self.hidden_units = hidden_units
-        self.aggregation = aggregation
-
-        def convolution(name: str) -> keras.layers.Conv2D:
-            return keras.layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                data_format="channels_last",
-                dtype=self.dtype_policy,
-                name=name,
-            )
-
-        self.pair_convolution = convolution("pair_convolution")
-        self.set_convolution = convolution("set_convolution")
-        self.dense = keras.layers.Dense(
-            hidden_units, activation="relu", dtype=self.dtype_policy, name="dense"
-        )
-        self.head = GaussianHead(static_dim, name="head")
 
     def build(self, features_shape: Shape) -> None:
         """Create the weights of Conv_C, Conv_F and the dense layers."""
         _, number, height, width, channels = features_shape
         self._check_number(number)
         self.number = number
-        self.pair_convolution.build((None, height, width, 2 * channels))
         pairs = number * (number - 1) // 2 if self.aggregation == "concat" else 1
-        self.set_convolution.build((None, height, width, pairs * self.filters))
-        self.dense.build((None, height * width * self.filters))
-        self.head.build((None, self.hidden_units))
-        self.built = True
+        self._build_for((height, width), 2 * channels, pairs)
 
     def _check_number(self, number: int | None) -> None:
         if number is None:
@@ -118,19 +141,11 @@ class PairwiseStaticEncoder(keras.layers.Layer):
             )
         first, second = self._halves(features)
         if self.aggregation == "concat":
-            maps = self._concatenate_pairs(first, second, number)
-        else:
-            maps = self._average_pairs(first, second, number)
-        x = convolve(maps, self.set_convolution.kernel, self.set_convolution.bias)
-        x = ops.reshape(ops.relu(x), (-1, self.dense.kernel.shape[0]))
-        return self.head(self.dense(x))
+            return self._distribution(self._concatenate_pairs(first, second, number))
+        return self._distribution(self._average_pairs(first, second, number))
 
     def _halves(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Each frame through the left and the right half of Conv_C's kernel.
-
-        Returns two tensors `(B, N, h, w, filters)`; Conv_C of the pair (i, j) is
-        first[i] + second[j].
-        """
+        """Halves of Conv_C `(B, N, h, w, filters)`; a pair is first[i] + second[j]."""
         _, number, height, width, channels = features.shape
         x = ops.reshape(features, (-1, height, width, channels))
         # Read the variable, not a slice of a slice, so that autocast applies.
@@ -162,13 +177,3 @@ class PairwiseStaticEncoder(keras.layers.Layer):
                 ops.relu(first + ops.roll(second, shift, axis=1)), axis=1
             )
         return ops.cast(total / (number * (number - 1)), self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same layer again."""
-        return {
-            **super().get_config(),
-            "static_dim": self.static_dim,
-            "filters": self.filters,
-            "hidden_units": self.hidden_units,
-            "aggregation": self.aggregation,
-        }
