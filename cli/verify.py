@@ -29,17 +29,15 @@ def verify(context: click.Context, path: str) -> None:
         select_backend()
         from keras_ddr import runs
 
-        findings = runs.verify(path, progress)
+        problems = runs.verify(path, progress)
     else:
         without_backend()
-        from keras_ddr.data.integrity import verify_store
+        from keras_ddr.data.store import verify_store
 
-        findings = verify_store(path, progress)
+        problems = verify_store(path, progress)
     progress.clear()
-    for note in findings.notes:
-        click.echo(f"note: {one_line(note)}")
-    for problem in findings.problems:
+    for problem in problems:
         click.echo(f"ddr: error: {one_line(problem)}", err=True)
-    if findings.problems:
+    if problems:
         context.exit(1)
     click.echo(f"{one_line(path)}: ok")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from filelock import FileLock, Timeout
 
-from keras_ddr.errors import InputError
+from keras_ddr.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
@@ -32,6 +32,7 @@ __all__ = [
     "locked",
     "natural_key",
     "read_json",
+    "read_table",
     "read_text",
     "replacing",
     "this_process",
@@ -239,17 +240,43 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def read_json(path: StrPath) -> Any:
-    """Content of a JSON file; damage is an `InputError`."""
+def read_json(path: StrPath, remedy: str = "restore it") -> Any:
+    """Content of a JSON file; damage is an `InputError` with this advice."""
     try:
         return json.loads(read_text(path))
     except InputError:
         raise
     # The parser calls itself for nested parts.
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON ({error}); restore it") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; restore it") from None
+    except (ValueError, OSError, RecursionError) as error:
+        said = f"{path}: cannot be read ({reason_of(error)})"
+        raise InputError(f"{said}; {remedy}") from error
+
+
+def read_table(
+    path: StrPath, columns: Iterable[str], remedy: str = "restore it"
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a CSV file, each as its place for messages and its cells by column.
+
+    Damage, a row of another length and a missing column are an `InputError`.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            reader = csv.DictReader(bounded_lines(file, path))
+            header = reader.fieldnames or []
+            if len(set(header)) < len(header):
+                raise InputError(f"{path}: has a column twice; {remedy}")
+            for column in columns:
+                if column not in header:
+                    raise InputError(f"{path}: has no column {column!r}; {remedy}")
+            for row in reader:
+                place = f"{path}: line {reader.line_num}"
+                if None in row or None in row.values():
+                    said = "has more or fewer cells than the header"
+                    raise InputError(f"{place} {said}; {remedy}")
+                yield place, row
+    except (OSError, csv.Error) as error:
+        said = f"{path}: cannot be read ({reason_of(error)})"
+        raise InputError(f"{said}; {remedy}") from error
 
 
 def read_text(

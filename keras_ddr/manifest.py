@@ -8,7 +8,7 @@ damaged::
     with manifest.replacing(run, "checkpoint/epoch-000003.keras") as temporary:
         model.save(temporary)
     manifest.remove(run, ["checkpoint/epoch-000002.keras"])  # the line, then the file
-    findings = manifest.verify(run, remedy="restore it")
+    problems = manifest.verify(run, remedy="restore it")
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     # The sums that a file may have, by its name: two while it is replaced.
     _Sums: TypeAlias = dict[str, list[str]]
 
-__all__ = ["NAME", "Findings", "digest", "remove", "replacing", "verify", "write"]
+__all__ = ["NAME", "remove", "replacing", "verify", "write"]
 
 NAME = "SHA256SUMS"
 """Name of the manifest in the folder of a store or run."""
@@ -39,19 +38,6 @@ NAME = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f]+)")
 _CHUNK = 1 << 20
 _MOST = 1 << 20  # bytes of a manifest
-
-
-@dataclass
-class Findings:
-    """Result of a comparison of files with their manifest.
-
-    Attributes:
-        problems: One line for each damaged or missing file.
-        notes: One line for each file that could not be compared, and why.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def digest(path: StrPath, report: Callable[[int], object] | None = None) -> str:
@@ -103,7 +89,7 @@ def verify(
     needed: Iterable[str] = (),
     remedy: str = "restore it",
     report: Callable[[int], object] | None = None,
-) -> Findings:
+) -> list[str]:
     """Compare all files that a manifest lists with it.
 
     Args:
@@ -111,17 +97,17 @@ def verify(
         needed: Names that must be listed.
         remedy: Advice for each line about a damaged file.
         report: Called with numbers of bytes read, see `megabytes`.
+
+    Returns:
+        One line for each damaged or missing file.
     """
-    folder, findings = Path(folder), Findings()
-    problems = findings.problems
+    folder, problems = Path(folder), []
     if not folder.joinpath(NAME).is_file():
-        problems.append(f"{folder / NAME}: is missing; {remedy}")
-        return findings
+        return [f"{folder / NAME}: is missing; {remedy}"]
     try:
         before = _read(folder)
     except InputError as error:
-        problems.append(f"{error}; {remedy}")
-        return findings
+        return [f"{error}; {remedy}"]
     found = {name: _found(folder / name, report) for name in before}
     with contextlib.suppress(InputError):
         after = _read(folder)
@@ -143,7 +129,7 @@ def verify(
         else:
             continue
         problems.append(f"{folder / name}: {said}; {remedy}")
-    return findings
+    return problems
 
 
 def megabytes(

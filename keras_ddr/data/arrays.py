@@ -58,10 +58,7 @@ def write_arrays(
         overwrite: Replace a store that exists at `path`.
 
     Returns:
-        The `FrameStore` at `path`.
-
-    Raises:
-        InputError: The arrays do not fit together, or `path` exists.
+        The `FrameStore` at `path`; arrays that do not fit are an `InputError`.
     """
     if isinstance(sequences, np.ndarray) and sequences.ndim != 5:
         raise InputError(

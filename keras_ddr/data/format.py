@@ -9,21 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_ddr.typing import LabelValue
 
-__all__ = ["FILES", "FORMAT", "FORMAT_VERSION", "SPLITS", "Sequence"]
-
-FORMAT = "keras_ddr frame store"
-"""Name of a frame store in meta.json."""
-FORMAT_VERSION = 2
-"""Version of the format that is written and read here."""
+FORMAT, FORMAT_VERSION = "keras_ddr frame store", 2  # in meta.json
 SPLITS = ("train", "val", "test")
-"""Names of the splits."""
 FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
-"""Names of the files of a store."""
-REMEDY = "make the store again"
-"""Advice about a damaged store."""
-HEADER_SIZE = 192
-"""Bytes before the pixels in a frames.npy that is written here."""
-
+REMEDY = "make the store again"  # advice about a damaged one
+HEADER_SIZE = 192  # bytes before the pixels in a frames.npy that is written here
 COLUMNS = ("name", "start", "length", "split", "person", "source")
 LABEL_PREFIX = "label:"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import LabelValue
 
-__all__ = ["CROP_LABELS", "FRAME_LABELS", "Label"]
+__all__ = ["Label"]
 
 SCOPES = ("sequence", "frame")
 KINDS = ("categorical", "continuous", "periodic")
@@ -92,11 +92,7 @@ class Label:
         return dataclasses.asdict(self)
 
     def merge(self, other: Label) -> Label:
-        """The label of two stores shown as one, with the classes of both.
-
-        Raises:
-            InputError: The two do not mean the same.
-        """
+        """The label of two stores shown as one, with the classes of both."""
         same = [(x.scope, x.kind, x.unit) for x in (self, other)]
         if self.scope == "frame":
             same = [self, other]
@@ -104,8 +100,8 @@ class Label:
             raise InputError("means something else")
         if self.classes is None or other.classes is None:
             return self
-        classes = dict.fromkeys([*self.classes, *other.classes])
-        return dataclasses.replace(self, classes=tuple(classes))
+        classes = tuple(dict.fromkeys([*self.classes, *other.classes]))
+        return dataclasses.replace(self, classes=classes)
 
     def present(self, values: ArrayLike | Sequence[LabelValue]) -> NDArray[np.bool_]:
         """Which stored values `(T,)` are not missing."""
@@ -132,10 +128,7 @@ class Label:
         ]
 
     def numbers(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Stored values `(T,)` as float64 `(T,)`, NaN where missing.
-
-        Classes count by their position in `classes`.
-        """
+        """Stored values `(T,)` as float64, classes by their position, NaN for none."""
         values = np.asarray(values)
         known = self.present(values)
         if self.scope == "sequence" and self.classes is not None:
@@ -146,10 +139,7 @@ class Label:
         return result
 
     def texts(self, values: ArrayLike) -> list[str]:
-        """Stored values `(T,)` as text, "" where missing.
-
-        Texts are names of classes, or the shortest text of each number.
-        """
+        """Stored values `(T,)` as names of classes or shortest numbers, "" for none."""
         if self.kind == "categorical":
             return [name or "" for name in self.names(values)]
         values = np.asarray(values)
@@ -157,14 +147,7 @@ class Label:
         return [str(v) if k else "" for v, k in zip(values, known, strict=True)]
 
     def encode(self, values: Sequence[LabelValue]) -> NDArray[Any]:
-        """Values of a frame label as they are stored.
-
-        Args:
-            values: T names of classes, or numbers; `None` where missing.
-
-        Returns:
-            `(T,)`: int32 of a categorical label, else float32.
-        """
+        """Names of classes or numbers (`None`: missing), as a store holds them."""
         if self.kind != "categorical":
             return np.array([np.nan if v is None else v for v in values], np.float32)
         position: dict[Any, int] = {n: k for k, n in enumerate(self.classes or ())}
@@ -184,21 +167,10 @@ FRAME_LABELS = {
 }
 """Labels that every frame has; the time is NaN where a dataset knows none."""
 
+_LANDMARKS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
 CROP_LABELS = (
-    "face_x",
-    "face_y",
-    "face_width",
-    "face_height",
-    "right_eye_x",
-    "right_eye_y",
-    "left_eye_x",
-    "left_eye_y",
-    "nose_x",
-    "nose_y",
-    "mouth_right_x",
-    "mouth_right_y",
-    "mouth_left_x",
-    "mouth_left_y",
+    *("face_x", "face_y", "face_width", "face_height"),
+    *(f"{landmark}_{axis}" for landmark in _LANDMARKS for axis in "xy"),
     "detector_score",
 )
 """Frame labels that say where in its source a face was cut out, in pixels there: its

@@ -17,8 +17,6 @@ from keras_ddr.files import check_expanded, locked, read_json
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["Place", "check_target", "recover"]
-
 # Files that file systems and their browsers leave behind.
 _OF_SYSTEMS = (".DS_Store", "._", ".nfs", ".fuse_hidden", ".directory")
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import json
-import math
 import os
 import weakref
 import zipfile
@@ -27,29 +24,16 @@ from keras_ddr.data.format import (
 )
 from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.errors import InputError, reason_of
-from keras_ddr.files import bounded_lines, read_text
+from keras_ddr.files import read_json, read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.typing import ImageShape, LabelValue, StrPath
 
-__all__ = ["Shard"]
-
 
 class Shard:
-    """One store folder: its checked tables and lazily opened arrays.
-
-    Attributes:
-        meta: Dict of meta.json.
-        labels: As in `FrameStore`.
-        sequences: List of `Sequence`, in the order of sequences.csv.
-        num_frames: T.
-        frame_shape: `(H, W, C)`.
-
-    Raises:
-        InputError: A file is missing or malformed; the message names it.
-    """
+    """One store folder: its checked tables and lazily opened arrays."""
 
     def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
@@ -78,8 +62,8 @@ class Shard:
         """All frames `(T, H, W, C)`, as a memory map."""
         if self._pixels is None:
             file = self.path / "frames.npy"
-            self._begin, shape = self._check_pixels(file)
-            pixels = np.memmap(file, np.uint8, "r", self._begin, shape)
+            pixels = self._mapped(file)
+            self._begin = pixels.offset
             self._pixels = pixels.view(np.ndarray)
             self._file = _File(file) if hasattr(os, "preadv") else None
         return self._pixels
@@ -87,9 +71,8 @@ class Shard:
     def gather(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Copy frames `(*rows.shape, H, W, C)`, in ascending order for the disk's sake.
 
-        Where the system can, frames are read and not copied from the memory map: a map
-        brings megabytes around each page that it lacks, and a store larger than memory
-        drops them again before they are needed.
+        Frames are read where the system can: a map brings megabytes around each page
+        that it lacks, which a store larger than memory drops before they are needed.
         """
         pixels, flat = self.pixels(), rows.reshape(-1)
         result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)
@@ -123,14 +106,7 @@ class Shard:
 
     def _read_meta(self) -> dict[str, Any]:
         name = "meta.json"
-        try:
-            meta = json.loads(read_text(self.path / name))
-        except InputError:
-            raise
-        # The parser calls itself for nested parts.
-        except (ValueError, OSError, RecursionError) as error:
-            said = f"cannot be read ({reason_of(error)})"
-            raise self._damaged(name, said) from error
+        meta = read_json(self.path / name, REMEDY)
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
             raise self._damaged(name, "does not describe a frame store")
         version = meta.get("version")
@@ -162,15 +138,14 @@ class Shard:
                 raise self._damaged("meta.json", said)
         return labels
 
-    def _check_pixels(self, file: Path) -> tuple[int, tuple[int, ...]]:
-        """First byte of the pixels in frames.npy, and their shape."""
+    def _mapped(self, file: Path) -> np.memmap[Any, np.dtype[Any]]:
+        """The memory map of frames.npy."""
         try:
-            with open(file, "rb") as content:
-                shape, fortran, dtype = _npy_header(content)
-                begin = content.tell()
-                size = os.fstat(content.fileno()).st_size
-            if dtype.hasobject:
-                raise ValueError("it holds Python objects")
+            with np.errstate(over="raise"):  # a shape of more bytes than there can be
+                pixels = np.lib.format.open_memmap(file, "r")
+            size, wanted = file.stat().st_size, pixels.offset + pixels.nbytes
+            if size != wanted:
+                raise ValueError(f"{size} bytes, {wanted} by its header")
         # NumPy's parser may raise anything on a broken header.
         except Exception as error:
             if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
@@ -180,76 +155,50 @@ class Shard:
                 ) from error
             said = f"is not a whole NumPy file of frames ({reason_of(error)})"
             raise self._damaged(file.name, said) from error
-        whole = len(shape) == 4 and all(n > 0 for n in shape) and not fortran
-        if dtype != np.uint8 or not whole or shape[1] % 16 or shape[2] % 16:
+        shape, in_order = pixels.shape, pixels.flags.c_contiguous
+        whole = pixels.dtype == np.uint8 and len(shape) == 4 and 0 not in shape
+        if not whole or not in_order or shape[1] % 16 or shape[2] % 16:
             raise self._damaged(
                 file.name,
-                f"holds {str(dtype)[:40]} {str(shape)[:80]}"
-                f"{' in Fortran order' * fortran}, but frames are uint8 "
+                f"holds {str(pixels.dtype)[:40]} {str(shape)[:80]}"
+                f"{' in Fortran order' * (not in_order)}, but frames are uint8 "
                 "(T, H, W, C), H and W multiples of 16",
             )
-        # The header may say anything.
-        if size != begin + math.prod(shape):
-            raise self._damaged(
-                file.name,
-                f"is not a whole NumPy file of frames ({size - begin} bytes of "
-                f"pixels, {math.prod(shape)} by its header)",
-            )
-        return begin, shape
+        return pixels
 
     def _read_sequences(self) -> list[Sequence]:
-        name = "sequences.csv"
-        file = self.path / name
-        rows: list[Sequence] = []
-        of_sequences = [n for n, x in self.labels.items() if x.scope == "sequence"]
-        wanted = [*COLUMNS, *(LABEL_PREFIX + n for n in of_sequences)]
-        try:
-            with open(
-                file, newline="", encoding="utf-8", errors="surrogateescape"
-            ) as lines:
-                reader = csv.DictReader(bounded_lines(lines, file))
-                header = reader.fieldnames or []
-                missing = [column for column in wanted if column not in header]
-                if len(set(header)) < len(header):
-                    raise self._damaged(name, "has a column twice")
-                if missing:
-                    raise self._damaged(name, f"has no column {missing[0]!r}")
-                for cells in reader:
-                    try:
-                        rows.append(self._sequence(len(rows), cells, of_sequences))
-                    except ValueError as error:
-                        said = f"line {reader.line_num} {error}"
-                        raise self._damaged(name, said) from None
-        except (OSError, csv.Error) as error:
-            said = f"cannot be read ({reason_of(error)})"
-            raise self._damaged(name, said) from error
+        rows: dict[str, Sequence] = {}
+        wanted = [n for n, x in self.labels.items() if x.scope == "sequence"]
+        columns = [*COLUMNS, *(LABEL_PREFIX + name for name in wanted)]
+        file = self.path / "sequences.csv"
+        for place, cells in read_table(file, columns, REMEDY):
+            try:
+                row = self._sequence(len(rows), cells, wanted)
+            except ValueError as error:
+                raise InputError(f"{place} {error}; {REMEDY}") from None
+            if row.name in rows:
+                said = f"sequence {row.name!r} is listed twice"
+                raise self._damaged(file.name, said)
+            rows[row.name] = row
         if not rows:
-            raise self._damaged(name, "lists no sequence")
-        names = set()
-        for row in rows:
-            if row.name in names:
-                raise self._damaged(name, f"sequence {row.name!r} is listed twice")
-            names.add(row.name)
-        return rows
+            raise self._damaged(file.name, "lists no sequence")
+        return list(rows.values())
 
     def _sequence(
-        self, index: int, cells: Mapping[str, str], of_sequences: list[str]
+        self, index: int, cells: Mapping[str, str], labels: list[str]
     ) -> Sequence:
         """One row; a `ValueError` says what its line has."""
-        if None in cells or None in cells.values() or not cells["name"]:
-            raise ValueError("has no name, or more or fewer cells than the header")
+        name, start, length, split, person, source = (cells[c] for c in COLUMNS)
+        if not name:
+            raise ValueError("has no name")
         try:
-            start, length = _whole(cells["start"]), _whole(cells["length"])
+            numbers = _whole(start), _whole(length)
         except ValueError:
             raise ValueError("has no whole numbers for start and length") from None
-        split = cells["split"]
         if split not in SPLITS:
             raise ValueError(f"has the unknown split {split[:40]!r}")
-        labels = {n: self._value(n, cells[LABEL_PREFIX + n]) for n in of_sequences}
-        person, source = cells["person"], cells["source"]
-        return Sequence(
-            index, cells["name"], start, length, split, person, source, labels
-        )
+        values = {n: self._value(n, cells[LABEL_PREFIX + n]) for n in labels}
+        return Sequence(index, name, *numbers, split, person, source, values)
 
     def _value(self, name: str, text: str) -> LabelValue:
         if text == "":
@@ -268,76 +217,58 @@ class Shard:
 
     def _check_ranges(self) -> None:
         """Sequences cover all frames, and share none."""
-        name, end, last = "sequences.csv", 0, None
+        end = 0
         for row in sorted(self.sequences, key=lambda row: row.start):
-            if row.start < 0 or row.length < 1:
+            if row.start != end or row.length < 1:
                 raise self._damaged(
-                    name,
-                    f"sequence {row.name!r} starts at {row.start} with length "
-                    f"{row.length}",
+                    "sequences.csv",
+                    f"sequence {row.name!r} starts at frame {row.start} with length "
+                    f"{row.length}, but those before it end at {end}",
                 )
-            if row.start < end:
-                said = f"sequences {last!r} and {row.name!r} share frames"
-                raise self._damaged(name, said)
-            end, last = row.start + row.length, row.name
-            if end > self.num_frames:
-                raise self._damaged(
-                    name,
-                    f"sequence {last!r} ends at frame {end}, but frames.npy holds "
-                    f"{self.num_frames} frames",
-                )
-        total = sum(row.length for row in self.sequences)
-        if total != self.num_frames:
-            said = f"lists {total} frames, but frames.npy holds {self.num_frames}"
-            raise self._damaged(name, said)
+            end += row.length
+        if end != self.num_frames:
+            said = f"lists {end} frames, but frames.npy holds {self.num_frames}"
+            raise self._damaged("sequences.csv", said)
 
     def _read_frame_labels(self, values: bool) -> dict[str, NDArray[Any]]:
         """Check the labels that meta.json lists, and read them if `values`."""
-        file = self.path / "labels.npz"
-        result = {}
+        file, result = self.path / "labels.npz", {}
         try:
             with zipfile.ZipFile(file) as archive:
-                members = set(archive.namelist())
-                if len(members) < len(archive.namelist()):
-                    raise self._damaged(file.name, "holds a label twice")
+                members = archive.namelist()
+                if len(set(members)) < len(members):
+                    raise ValueError("a label is there twice")
                 for name, label in self.labels.items():
                     if label.scope != "frame":
                         continue
                     if f"{name}.npy" not in members:
-                        said = f"has no label {name!r}, which meta.json lists"
-                        raise self._damaged(file.name, said)
+                        raise ValueError(f"no label {name!r}, which meta.json lists")
                     with archive.open(f"{name}.npy") as member:
-                        dtype = self._check_frame_label(name, label, member)
+                        dtype = self._frame_label_type(name, label, member)
                         if values:
-                            result[name] = self._label_values(
-                                name, label, member, dtype
-                            )
-        except InputError:
-            raise
+                            result[name] = self._values(name, label, member, dtype)
         # zipfile and NumPy raise many types on damage.
         except Exception as error:
             said = f"cannot be read ({reason_of(error)})"
             raise self._damaged(file.name, said) from error
         return result
 
-    def _check_frame_label(
+    def _frame_label_type(
         self, name: str, label: Label, member: IO[bytes]
     ) -> np.dtype[Any]:
         shape, _, dtype = _npy_header(member)
         whole = label.kind == "categorical" or name == "source_frame"
-        if dtype.hasobject:
-            said = "holds Python objects, which are not read"
-        elif shape != (self.num_frames,):
-            said = (
-                f"has shape {str(shape)[:80]}, but there are {self.num_frames} frames"
+        if dtype.kind not in ("iub" if whole else "iufb"):
+            kind = "whole numbers" if whole else "numbers"
+            raise ValueError(f"label {name!r} holds {str(dtype)[:40]} and no {kind}")
+        if shape != (self.num_frames,):
+            raise ValueError(
+                f"label {name!r} has shape {str(shape)[:80]}, but there are "
+                f"{self.num_frames} frames"
             )
-        elif dtype.kind not in ("iub" if whole else "iufb"):
-            said = f"holds {str(dtype)[:40]} and no {'whole ' * whole}numbers"
-        else:
-            return dtype
-        raise self._damaged("labels.npz", f"label {name!r} {said}")
+        return dtype
 
-    def _label_values(
+    def _values(
         self, name: str, label: Label, member: IO[bytes], dtype: np.dtype[Any]
     ) -> NDArray[Any]:
         size = self.num_frames * dtype.itemsize
@@ -346,14 +277,12 @@ class Shard:
         if len(content) != size:
             raise ValueError(f"label {name!r} has more or fewer bytes than its header")
         values = np.frombuffer(content, dtype)
-        classes = label.classes or ()
         if label.kind == "categorical" and (
-            values.min() < label.missing or values.max() >= len(classes)
+            values.min() < label.missing or values.max() >= len(label.classes or ())
         ):
-            raise self._damaged(
-                "labels.npz",
+            raise ValueError(
                 f"label {name!r} has class numbers from {values.min()} to "
-                f"{values.max()}, but {len(classes)} classes",
+                f"{values.max()}, but {len(label.classes or ())} classes"
             )
         return values
 

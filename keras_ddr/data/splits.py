@@ -13,7 +13,7 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["assign_splits", "checked_shares", "joined_groups", "split_counts"]
+__all__ = ["assign_splits"]
 
 
 def checked_shares(splits: Mapping[str, float] | ArrayLike) -> NDArray[np.float64]:
@@ -26,11 +26,8 @@ def checked_shares(splits: Mapping[str, float] | ArrayLike) -> NDArray[np.float6
         shares = np.asarray(given, "float64")
     except (TypeError, ValueError):
         shares = np.empty(0)
-    if (
-        shares.shape != (3,)
-        or not (shares >= 0).all()
-        or not np.isclose(shares.sum(), 1)
-    ):
+    fit = shares.shape == (3,) and (shares >= 0).all() and np.isclose(shares.sum(), 1)
+    if not fit:
         if isinstance(splits, Mapping):
             said = ", ".join(f"{name} {share}" for name, share in splits.items())
         else:
@@ -52,16 +49,13 @@ def assign_splits(
         groups: List of group names, one for each sequence (its person, else its
             source, else its name). Equal names stay together.
         fractions: Dict split -> share of the groups, such as
-            {"train": .8, "val": .1, "test": .1}, or the three shares in that order.
-            They sum to 1.
+            {"train": .8, "val": .1, "test": .1}, or the three shares in that order;
+            an `InputError` where they do not sum to 1.
         seed: The same seed and set of groups give the same splits.
 
     Returns:
         List of split names, one for each entry of `groups`. Every split with a share
         above 0 gets a group where there are enough.
-
-    Raises:
-        InputError: The fractions are not shares that sum to 1.
     """
     if not isinstance(fractions, Mapping):
         fractions = list(fractions)
@@ -70,9 +64,7 @@ def assign_splits(
     counts = split_counts(len(unique), shares)
     order = np.random.default_rng([int(seed), 0, 2]).permutation(len(unique))
     sides = np.repeat(SPLITS, counts)
-    side_of = {
-        unique[place]: str(side) for place, side in zip(order, sides, strict=True)
-    }
+    side_of = {unique[k]: str(side) for k, side in zip(order, sides, strict=True)}
     return [side_of[group] for group in groups]
 
 
@@ -93,10 +85,7 @@ def split_counts(number: int, shares: ArrayLike) -> list[int]:
 def joined_groups(
     names: Iterable[str], persons: Iterable[str], sources: Iterable[str]
 ) -> list[str]:
-    """Names of groups: equal for sequences that must be in one split.
-
-    These share a person or a source ("" is none), directly or through others.
-    """
+    """Names of groups: equal for sequences linked by persons or sources (not "")."""
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(key: tuple[str, str]) -> tuple[str, str]:

@@ -36,10 +36,9 @@ class FrameStore:
     """Sequences of uint8 frames with their splits and labels.
 
     A store is a folder with `frames.npy` (uint8, (T_total, H, W, C)),
-    `sequences.csv`, `labels.npz` and `meta.json`. Frames are read through a memory
-    map, so a store may be larger than memory. `FrameStore.open` opens a folder
-    that exists; `keras_ddr.data.write_arrays` and `write_store` make one. A store is
-    never changed after it was written.
+    `sequences.csv`, `labels.npz` and `meta.json`, and may be larger than memory.
+    `FrameStore.open` opens a folder that exists; `keras_ddr.data.write_arrays` and
+    `write_store` make one. A store is never changed after it was written.
 
     Attributes:
         path: `pathlib.Path` of the folder.
@@ -101,14 +100,11 @@ class FrameStore:
 
     @classmethod
     def open(cls, path: StrPath) -> Self:
-        """Open a store, or a folder of stores (shards) as one store.
+        """Open a store, or a folder of stores with frames of one shape as one store.
 
-        Shards must have equal frame shapes. Where two of them hold a sequence of the
-        same name, every name gets its shard's folder name in front. Frames are not read
-        yet, and not compared with their checksums: `verify` does that.
-
-        Raises:
-            InputError: The folder is missing, unfinished or damaged.
+        Where two of them hold a sequence of the same name, every name gets its store's
+        folder name in front. A folder that is missing, unfinished or damaged is an
+        `InputError`; `verify` compares the frames with their checksums.
         """
         path = Path(path)
         # A store that is replaced has no name for a moment.
@@ -184,9 +180,6 @@ class FrameStore:
         Returns:
             uint8 array (T, H, W, C), or (len(indices), H, W, C) in the order of
             `indices`: a copy.
-
-        Raises:
-            InputError: There is no sequence of that name.
         """
         sequence = self._sequence(i)
         number, start = self._places[sequence.index]
@@ -231,9 +224,6 @@ class FrameStore:
         Returns:
             Dict label name -> array (T,), always with `source_frame` (number of the
             frame in its source) and `time` (seconds, NaN where unknown).
-
-        Raises:
-            InputError: There is no sequence of that name.
         """
         frame = [name for name, label in self.labels.items() if label.scope == "frame"]
         return {name: self.label_values(i, name) for name in frame}
@@ -286,21 +276,13 @@ class FrameStore:
         ]
 
     def verify(self, progress: Progress | None = None) -> None:
-        """Read all files and compare them with the manifest of the store.
+        """Compare all files with their checksums; an `InputError` names a changed one.
 
-        Args:
-            progress: Called as progress(done, total) with megabytes.
-
-        Raises:
-            InputError: A file has changed; the first one is named.
+        `progress` is called as progress(done, total) with megabytes.
         """
         self._pixels(0)
-        files = [shard.path / name for shard in self._shards for name in FILES]
-        report = manifest.megabytes(progress, files)
-        for shard in self._shards:
-            found = manifest.verify(shard.path, FILES, REMEDY, report)
-            if found.problems:
-                raise InputError(found.problems[0])
+        for problem in verify_store(self.path, progress):
+            raise InputError(problem)
 
     def _pixels(self, number: int) -> NDArray[np.uint8]:
         if self._stale:
@@ -320,12 +302,35 @@ class FrameStore:
         _open_stores.add(self)
 
 
-def release(path: StrPath) -> None:
-    """Close the memory maps of this process on a store that is to be replaced.
+def verify_store(path: StrPath, progress: Progress | None = None) -> list[str]:
+    """Problems of all files of a store, or of a folder of stores, one a line.
 
-    Windows renames no folder with an open file. Stores opened before the replacement
-    refuse to be read after it, on every system.
+    A path without a store is an `InputError`; `progress` gets megabytes.
     """
+    path = Path(path)
+    folders = [path]
+    if not any((path / name).exists() for name in FILES):
+        # Opening says what is wrong with a folder that holds no stores.
+        FrameStore.open(path)
+        folders = sorted(file.parent for file in path.glob("[!.]*/meta.json"))
+    files = [folder / name for folder in folders for name in FILES]
+    report = manifest.megabytes(progress, files)
+    problems = []
+    for folder in folders:
+        found = manifest.verify(folder, FILES, REMEDY, report)
+        try:
+            if not found:
+                FrameStore.open(folder).frame_labels(0)
+        except InputError as error:
+            found = [str(error)]
+        problems += found
+    return problems
+
+
+def release(path: StrPath) -> None:
+    """Close the memory maps of this process on a store that is to be replaced."""
+    # Windows renames no folder with an open file. Stores opened before refuse to be
+    # read from then on, on every system.
     path = Path(path).resolve()
     for store in list(_open_stores):
         shards = [shard.path.resolve() for shard in store._shards]

@@ -77,16 +77,12 @@ def write_store(
 
     Args:
         path: Folder to make.
-        sequences: Iterable of `SequenceRecord`, taken one at a time, so that memory
-            holds one sequence and never all of them.
+        sequences: Iterable of `SequenceRecord`, taken one at a time.
         **options: As for `StoreWriter`.
 
     Returns:
-        The `FrameStore` at `path`.
-
-    Raises:
-        InputError: As for `StoreWriter`; nothing is left behind then, and an older
-            store at `path` is as it was.
+        The `FrameStore` at `path`. After an error nothing is left behind, and an older
+        store at `path` is as it was.
     """
     with StoreWriter(path, **options) as writer:
         for record in sequences:

@@ -11,7 +11,6 @@ from keras_ddr.errors import InputError
 from keras_ddr.runs.folder import Run
 
 if TYPE_CHECKING:
-    from keras_ddr.manifest import Findings
     from keras_ddr.typing import Progress, StrPath
 
 __all__ = ["verify"]
@@ -19,7 +18,7 @@ __all__ = ["verify"]
 _REMEDY = "restore it, or go on from the other model with ddr fit --resume"
 
 
-def verify(path: StrPath, progress: Progress | None = None) -> Findings:
+def verify(path: StrPath, progress: Progress | None = None) -> list[str]:
     """Read all files of a run and compare them with its manifest.
 
     Args:
@@ -27,7 +26,7 @@ def verify(path: StrPath, progress: Progress | None = None) -> Findings:
         progress: Called as progress(done, total) with megabytes.
 
     Returns:
-        `keras_ddr.manifest.Findings`.
+        One line for each damaged or missing file.
 
     Raises:
         InputError: It is neither.
@@ -39,28 +38,25 @@ def verify(path: StrPath, progress: Progress | None = None) -> Findings:
         Run.open(path)  # says what is wrong with it
     models = [path / "model.keras", *(path / "checkpoint").glob("*.keras")]
     report = manifest.megabytes(progress, models)
-    findings = manifest.verify(path, ["config.json"], _REMEDY, report)
-    if findings.problems:
-        return findings
+    problems = manifest.verify(path, ["config.json"], _REMEDY, report)
+    if problems:
+        return problems
     try:
         run = Run.open(path)
         if run.checkpoint() is None:
-            findings.problems.append(f"{path / 'checkpoint'}: is empty; {_REMEDY}")
+            problems.append(f"{path / 'checkpoint'}: is empty; {_REMEDY}")
         if run.history() and not (path / "model.keras").exists():
-            findings.problems.append(f"{path / 'model.keras'}: is missing; {_REMEDY}")
+            problems.append(f"{path / 'model.keras'}: is missing; {_REMEDY}")
     except InputError as error:
-        findings.problems.append(str(error))
-    return findings
+        problems.append(str(error))
+    return problems
 
 
-def _archive(file: pathlib.Path) -> Findings:
-    findings = manifest.Findings()
+def _archive(file: pathlib.Path) -> list[str]:
     try:
         with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
     # zipfile raises many types on damage.
     except Exception as error:
         damaged = str(error)
-    if damaged is not None:
-        findings.problems.append(f"{file}: is damaged ({damaged}); restore it")
-    return findings
+    return [] if damaged is None else [f"{file}: is damaged ({damaged}); restore it"]

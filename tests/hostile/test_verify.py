@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from ddr_cli.main import ddr
 from keras_ddr import runs
 from keras_ddr.data import FrameStore, write_arrays
-from keras_ddr.data.integrity import verify_store
+from keras_ddr.data.store import verify_store
 from keras_ddr.manifest import NAME
 
 STORE_FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
@@ -72,10 +72,10 @@ def test_what_is_whole_is_ok(store, run):
 @FLIPS
 def test_a_changed_byte_of_a_store_is_found(store, rng, name, flips):
     for place in _flips(store / name, rng, flips):
-        problems = verify_store(store).problems
+        problems = verify_store(store)
         assert len(problems) == 1 and str(store / name) in problems[0], place
         assert "\n" not in problems[0]
-    assert not verify_store(store).problems
+    assert not verify_store(store)
     for _ in _flips(store / name, rng, 1):
         lines, _ = _verify(store)
         assert len(lines) == 1 and str(store / name) in lines[0]
@@ -85,10 +85,10 @@ def test_a_changed_byte_of_a_store_is_found(store, rng, name, flips):
 @FLIPS
 def test_a_changed_byte_of_a_run_is_found(run, rng, name, flips):
     for place in _flips(run / name, rng, flips):
-        problems = runs.verify(run).problems
+        problems = runs.verify(run)
         assert any(str(run / name) in problem for problem in problems), place
         assert not any("\n" in problem for problem in problems)
-    assert not runs.verify(run).problems
+    assert not runs.verify(run)
     for _ in _flips(run / name, rng, 1):
         lines, _ = _verify(run)
         assert str(run / name) in lines[0]
@@ -98,13 +98,13 @@ def test_a_changed_byte_of_a_run_is_found(run, rng, name, flips):
 def test_a_changed_byte_of_a_manifest_is_found(store, run, rng, flips):
     for folder, verify in ((store, verify_store), (run, runs.verify)):
         for place in _flips(folder / NAME, rng, flips):
-            assert verify(folder).problems, place
+            assert verify(folder), place
     whole = (store / NAME).read_bytes()
     for changed in (b"\r", b"\x1c", b"\x00"):  # ends of lines, and of names
         (store / NAME).write_bytes(whole[:-1] + changed)
-        assert len(verify_store(store).problems) == 1, changed
+        assert len(verify_store(store)) == 1, changed
         (store / NAME).write_bytes(whole.replace(b".", changed, 1))
-        assert len(verify_store(store).problems) == 1, changed
+        assert len(verify_store(store)) == 1, changed
 
 
 def test_every_damaged_file_has_its_line(store, run, rng):
@@ -165,7 +165,7 @@ def test_other_programs_read_the_manifest(store, run):
 @pytest.mark.slow
 def test_a_resumed_run_is_ok(run):
     resumed = runs.fit(run, steps=3, verbose=0, report=None)
-    assert not runs.verify(resumed.path).problems
+    assert not runs.verify(resumed.path)
 
 
 def test_memory_does_not_grow_with_the_frames(tmp_path):
@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_frames(tmp_path):
     store = write_arrays(tmp_path / "store", frames)
     tracemalloc.start()
     said = []
-    assert not verify_store(store.path, lambda *numbers: said.append(numbers)).problems
+    assert not verify_store(store.path, lambda *numbers: said.append(numbers))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 << 20

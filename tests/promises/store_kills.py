@@ -25,7 +25,7 @@ import numpy as np
 
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
-from keras_ddr.data.integrity import verify_store
+from keras_ddr.data.store import verify_store
 
 # Audit events of operations on files -> which of their arguments are paths, and where
 # their folders stand as descriptors.
@@ -153,7 +153,7 @@ def content(path):
         if "no such frame store" in str(error):
             return None
         raise Wrong(f"{path}: {error}") from None
-    if found := verify_store(path).problems:
+    if found := verify_store(path):
         raise Wrong(f"{path}: {found}")
     return store.meta["sha256"], len(store)
 
