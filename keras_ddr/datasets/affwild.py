@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from keras_ddr.datasets.affwild_files import KINDS, find_sources
 from keras_ddr.datasets.annotations import align, read_annotation
 from keras_ddr.datasets.cropping import Cropping
 from keras_ddr.datasets.detection import FACE_LABELS, Detection
-from keras_ddr.datasets.folders import files_in, frame_number
+from keras_ddr.datasets.folders import numbered_files
 from keras_ddr.datasets.lengths import Lengths
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import Crop, Outcome, Plan, Source, Spool
@@ -39,14 +39,12 @@ from keras_ddr.datasets.videos import crop_faces, cut_tracks
 from keras_ddr.datasets.work import Work, decoding_threads
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import Face, box_of_points, is_usable, read_pts
-from keras_ddr.files import natural_key
 from keras_ddr.media.video import Video
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.media.video import Frame
     from keras_ddr.typing import StrPath
 
 __all__ = ["PAPER_SEQUENCES", "prepare"]
@@ -113,15 +111,12 @@ def prepare(
     splits = OFFER.settle(splits)
     check_target(store_path, overwrite)
     sources, remarks = find_sources(work.path_for_workers(root))
-    found = None
-    for position, source in enumerate(sources):
-        if source.details["boxes"] or source.details["problem"]:
-            continue
-        found = found or detection.fetched()
-        # Noted with the videos that need it, so that the others are not read again
-        # where it changes.
-        details = {**source.details, "detection": found}
-        sources[position] = replace(source, details=details)
+    bare = [s for s in sources if not (s.details["boxes"] or s.details["problem"])]
+    found = detection.fetched() if bare else None
+    # Noted with the videos that need it, so that the others are not read again where
+    # it changes.
+    for source in bare:
+        source.details["detection"] = found
     for remark in remarks:
         warnings.warn(remark, stacklevel=2)
     return build(
@@ -159,20 +154,20 @@ def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
         found, missing = len(track), "no box could be used"
     else:
         how = replace(plan, detection=about["detection"])
-        every, found = _read_searched(video, about["side"], how, spool)
-        tracks = one_at_a_time(dict(enumerate(every)), lengths.min_length)
+        people, found = crop_faces(video, how, spool)
+        if about["side"]:
+            people = on_side(people, about["side"], video.width)
+            found = len({crop.number for track in people.values() for crop in track})
+        every, tracks = list(people.values()), one_at_a_time(people, lengths.min_length)
         missing = "no face was found"
-    outcome = Outcome.of_video(video, cut_tracks(tracks, lengths), found)
+    why = lengths.too_short(every) if found else f"{missing} in {video.read} frames"
+    outcome = Outcome.of_video(video, cut_tracks(tracks, lengths), found, why)
     marks = _annotations(about["marks"], video.read + video.broken, boxed, notes)
     for clip in outcome.clips:
         for kind, values in marks.items():
             clip.frame_labels[kind] = values[clip.frame_labels["source_frame"]]
-    if not outcome.clips:
-        outcome.skipped = f"{missing} in {video.read} frames"
-        if found:
-            outcome.skipped = lengths.too_short(max(map(len, every), default=0))
     notes = [outcome.notes, *notes] if outcome.notes else notes
-    outcome.notes = " ".join("; ".join(notes).split())
+    outcome.notes = "; ".join(notes)
     return outcome
 
 
@@ -180,7 +175,7 @@ def _read_boxed(
     video: Video, folder: str, cropping: Cropping, spool: Spool, notes: list[str]
 ) -> tuple[list[Crop], tuple[list[int], list[int]]]:
     """Crop the boxed frames; also the frame numbers with a file, and with a box."""
-    boxes, numbers, problems = read_boxes(folder)
+    boxes, numbers, problems = _read_boxes(folder)
     track, last = [], -1
     for frame in video:
         last = frame.number
@@ -209,55 +204,28 @@ def _read_boxed(
     return track, (numbers, sorted(boxes))
 
 
-def read_boxes(
+def _read_boxes(
     folder: StrPath,
 ) -> tuple[dict[int, NDArray[np.float64]], list[int], dict[int, str]]:
-    """Boxes by frame number (from 0) in a folder of .pts files, which count from 1.
-
-    Also the sorted numbers of frames that have a file, and number -> problem of a file.
-    """
-    paths, boxes, problems = {}, {}, {}
-    for path in sorted(files_in(folder), key=natural_key):
-        number = frame_number(os.path.basename(path), {".pts"})
-        if number is None:
-            continue
-        if number - 1 in paths:
-            problems[number - 1] = f"{path}: is the second box of frame {number}"
-            continue
-        paths[number - 1] = path
-        if number == 0:
-            problems[-1] = f"{path}: frames are counted from 1"
-            continue
+    """Boxes by frame number from 0, all numbers with a file, and problems by number."""
+    paths, strange = numbered_files(folder, {".pts"})
+    boxes = {}
+    problems = {
+        number: f"{path}: frames are counted from 1, once"
+        for number, path in enumerate(strange, start=-len(strange))
+    }
+    for number, path in paths.items():
         try:
             points = read_pts(path)
         except InputError as error:
-            problems[number - 1] = str(error)
+            problems[number] = str(error)
             continue
         box = box_of_points(points) if len(points) else np.zeros(4)
         if box[2] > 0 and box[3] > 0:
-            boxes[number - 1] = box
+            boxes[number] = box
         else:
-            problems[number - 1] = f"{path}: {len(points)} points without an area"
-    return boxes, sorted(paths), problems
-
-
-def _read_searched(
-    video: Video, side: str, plan: Plan, spool: Spool
-) -> tuple[list[list[Crop]], int]:
-    """Find the face of a person of whom there are no boxes."""
-    width = 1
-
-    def frames() -> Iterator[Frame]:
-        nonlocal width
-        for frame in video:
-            width = frame.image.shape[1]
-            yield frame
-
-    tracks, found = crop_faces(frames(), plan, spool)
-    if side:
-        tracks = on_side(tracks, side, width)
-        found = len({crop.number for track in tracks.values() for crop in track})
-    return list(tracks.values()), found
+            problems[number] = f"{path}: {len(points)} points without an area"
+    return boxes, list(paths), problems
 
 
 def _annotations(

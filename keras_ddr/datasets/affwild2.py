@@ -33,7 +33,7 @@ from keras_ddr.datasets.affwild2_files import (
 from keras_ddr.datasets.cropping import Cropping
 from keras_ddr.datasets.folders import (
     files_in,
-    frame_number,
+    numbered_files,
     only_one,
     same_files,
     several,
@@ -47,7 +47,6 @@ from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
-from keras_ddr.files import natural_key
 from keras_ddr.media.pictures import SUFFIXES, read_picture
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ def read_faces(source: Source, plan: Plan, spool: Spool) -> Outcome:
     about = source.details
     if about["problem"]:
         raise InputError(about["problem"])
-    paths, strange = _pictures(source.path)
+    paths, strange = numbered_files(source.path, SUFFIXES)
     notes: list[str] = []
     crops, broken = [], []
     for number, path in paths.items():
@@ -208,36 +207,20 @@ def read_faces(source: Source, plan: Plan, spool: Spool) -> Outcome:
     for kind, names in about["columns"].items():
         labels.update(_labels(about["marks"].get(kind), kind, names, numbers, notes))
     runs = [crops[run] for run in plan.lengths.runs(numbers)]
-    outcome = Outcome(
-        cut_tracks(runs, plan.lengths),
+    clips, why = cut_tracks(runs, plan.lengths), plan.lengths.too_short(runs)
+    for clip in clips:
+        # Every picture was cropped, so rows of the spool are those of the labels.
+        clip.frame_labels.update({name: v[clip.rows] for name, v in labels.items()})
+    if not crops:
+        why = f"no picture could be read of {len(paths)}"
+    return Outcome(
+        clips,
         frames_read=len(crops),
         frames_found=len(crops),
         frames_broken=len(broken),
-        notes=" ".join("; ".join(notes).split()),
+        skipped="" if clips else why,
+        notes="; ".join(notes),
     )
-    for clip in outcome.clips:
-        # Every picture was cropped, so rows of the spool are those of the labels.
-        clip.frame_labels.update({name: v[clip.rows] for name, v in labels.items()})
-    if not outcome.clips:
-        longest = max(map(len, runs), default=0)
-        outcome.skipped = f"no picture could be read of {len(paths)}"
-        if longest:
-            outcome.skipped = plan.lengths.too_short(longest)
-    return outcome
-
-
-def _pictures(folder: StrPath) -> tuple[dict[int, str], list[str]]:
-    """Pictures by frame number (from 0), in order, and those without one."""
-    paths, strange = {}, []
-    for path in sorted(files_in(folder), key=natural_key):
-        number = frame_number(os.path.basename(path), SUFFIXES)
-        if number is None:
-            continue
-        if number == 0 or number - 1 in paths:
-            strange.append(path)
-        else:
-            paths[number - 1] = path
-    return {number: paths[number] for number in sorted(paths)}, strange
 
 
 def _labels(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from keras_ddr.datasets.folders import (
     files_in,
@@ -77,7 +77,7 @@ def find_sources(root: StrPath) -> tuple[list[Source], list[str]]:
         name = os.path.relpath(paths[0], root).replace(os.sep, "/")
         if problem:
             # Nobody knows which of the videos its boxes are of.
-            details = _details(problem=problem)
+            details: dict[str, Any] = {"boxes": None, "marks": {}, "problem": problem}
             sources.append(
                 Source(name, path, fingerprint(paths), name, details=details)
             )
@@ -169,24 +169,14 @@ def _source(
         else:
             chosen[kind] = file
     used = [path, *chosen.values(), *files_in(folder)]
-    details = _details(folder, chosen, side, problem, notes)
-    return Source(name, path, fingerprint(used), group, details=details)
-
-
-def _details(
-    boxes: str | None = None,
-    marks: Mapping[str, str] | None = None,
-    side: str = "",
-    problem: str = "",
-    notes: Sequence[str] = (),
-) -> dict[str, Any]:
-    return {
-        "boxes": boxes,
-        "marks": marks or {},
+    details = {
+        "boxes": folder,
+        "marks": chosen,
         "side": side,
         "problem": problem,
         "notes": notes,
     }
+    return Source(name, path, fingerprint(used), group, details=details)
 
 
 def _remarks(

@@ -27,18 +27,7 @@ def _checked_size(name: str, value: Any) -> int:
 class Cropping(Options):
     """How frames are cut out of pictures.
 
-    Attributes:
-        crop: "face", "center" (the largest square in the middle) or "none" (all of the
-            picture, with black bars where it is not square); by default "face", of
-            folders of pictures "none".
-        people: "largest" keeps one person at any time, the one whose face fills most of
-            the video; "all" makes sequences of everyone.
-        align: "box" cuts a square around the face; "eyes" also turns and scales the
-            picture so that the landmarks lie at the same places.
-        margin: Added on every side of the face, as share of its longer side; above
-            -0.4, at most 2.
-        size: Height and width of the frames in pixels, a multiple of 16.
-        channels: 3 for red, green, blue, or 1 for grey.
+    `crop` is "face" where it is not given, of folders of pictures "none".
     """
 
     crop: str = option(

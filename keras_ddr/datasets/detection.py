@@ -22,16 +22,7 @@ FACE_LABELS = {
 
 @dataclass(frozen=True)
 class Detection(Options):
-    """How faces are searched for.
-
-    Attributes:
-        detector_model: YuNet's ONNX file; by default it is downloaded once.
-        detector_size: Longest side to which pictures are reduced for the search, in
-            pixels, 32 to 10,000.
-        threshold: Least score of a face, between 0 and 1.
-        detect_every: Distance of the frames that are searched while faces move little,
-            1 to 10.
-    """
+    """How faces are searched for."""
 
     detector_model: StrPath | None = option(
         None,

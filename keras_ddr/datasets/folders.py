@@ -120,6 +120,21 @@ def files_in(folder: StrPath | None) -> list[str]:
         )
 
 
+def numbered_files(
+    folder: StrPath, suffixes: Container[str]
+) -> tuple[dict[int, str], list[str]]:
+    """Files of frames by number (from 0; names count from 1), and those without one."""
+    paths: dict[int, str] = {}
+    strange = []
+    for path in sorted(files_in(folder), key=natural_key):
+        number = frame_number(os.path.basename(path), suffixes)
+        if number == 0 or (number and number - 1 in paths):
+            strange.append(path)
+        elif number:
+            paths[number - 1] = path
+    return dict(sorted(paths.items())), strange
+
+
 def same_content(a: StrPath, b: StrPath) -> bool:
     """Whether two files are copies."""
     return os.path.getsize(a) == os.path.getsize(b) and filecmp.cmp(a, b, False)

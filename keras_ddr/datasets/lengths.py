@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,9 @@ if TYPE_CHECKING:
 class Lengths(Options):
     """How the frames of a source are divided into sequences.
 
-    Attributes:
-        fps: Frames a second that are kept, chosen by their time stamps; `None` for all.
-        cuts: Whether to look for cuts, which end a sequence.
-        min_length: Sequences of fewer frames are left out; by default 20, of folders of
-            pictures 3.
-        max_length: Most frames of a sequence, `None` for any number; by default 450, of
-            folders of pictures any number.
-        long: Of a longer run of frames, "split" makes equal parts (where these would be
-            shorter than `min_length`, parts of `max_length`, and the rest is left
-            out), "first" keeps the first frames, "thin" frames at equal distances.
-        max_gap: Most frames in a row without the face within a sequence.
+    Where it is not said otherwise they have 20 to 450 frames, of folders of pictures at
+    least 3. "split" makes parts of `max_length` and leaves out the rest where equal
+    parts would be shorter than `min_length`.
     """
 
     fps: float | None = option(
@@ -98,8 +91,9 @@ class Lengths(Options):
             length = count * most
         return np.array_split(np.arange(length), count)
 
-    def too_short(self, longest: int) -> str:
-        """Why a source gives nothing whose longest run has so many frames."""
+    def too_short(self, tracks: Iterable[Sized]) -> str:
+        """Why a source with these runs of frames gives nothing."""
+        longest = max(map(len, tracks), default=0)
         counted = f" (counted at fps {self.fps:g})" if self.fps else ""
         return (
             f"the longest sequence has {longest} frames, fewer than min_length "

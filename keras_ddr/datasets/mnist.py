@@ -6,8 +6,9 @@ import gzip
 import math
 import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.typing import StrPath
+
+    _Pair: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 DIGIT = 28  # height and width, in pixels
 LICENCE = (
@@ -28,7 +31,7 @@ _MOST_PACKED, _SMALL = 50, 64 << 20  # times that gzip may shrink digits; bytes
 _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 
 
-def load_digits(source: StrPath) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def load_digits(source: StrPath) -> _Pair:
     """MNIST digits, uint8 (M, 28, 28), and their classes, uint8 (M,).
 
     Args:
@@ -42,12 +45,10 @@ def load_digits(source: StrPath) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         return _keras_digits()
     path = existing(source)
     files = _image_files(path) if path.is_dir() else [path]
-    pairs = [_read_pair(file) for file in files]
-    images, classes = zip(*pairs, strict=True)
-    return np.concatenate(images), np.concatenate(classes)
+    return _joined(map(_read_pair, files))
 
 
-def _keras_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _keras_digits() -> _Pair:
     import keras
 
     try:
@@ -58,7 +59,11 @@ def _keras_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
             f"source: Keras could not load MNIST ({reason_of(error)}); try again when "
             "there is a connection, or give a folder with the idx files"
         ) from error
-    images, classes = zip(train, test, strict=True)
+    return _joined([train, test])
+
+
+def _joined(pairs: Iterable[_Pair]) -> _Pair:
+    images, classes = zip(*pairs, strict=True)
     return np.concatenate(images), np.concatenate(classes)
 
 
@@ -97,7 +102,7 @@ def _labels_file(path: Path) -> Path:
     )
 
 
-def _read_pair(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _read_pair(path: Path) -> _Pair:
     images = _read_idx(path, _IMAGES_MAGIC, 3)
     labels_path = _labels_file(path)
     classes = _read_idx(labels_path, _LABELS_MAGIC, 1)

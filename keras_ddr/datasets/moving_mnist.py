@@ -20,6 +20,7 @@ from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, split_counts
 from keras_ddr.data.writer import SequenceRecord, write_store
+from keras_ddr.datasets.identities import counted
 from keras_ddr.datasets.mnist import DIGIT, LICENCE, existing, load_digits, unpacked
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.splits import Splits
@@ -42,6 +43,15 @@ SPEED = 0.1 * EXTENT  # pixels from frame to frame, a tenth from wall to wall
 _LENGTH, _DIGITS, _SEQUENCES = 20, 2, 10_000  # as published
 _CHUNK = 128  # sequences of the published file read at a time: 10 MB
 _POOLS, _MOTION = 4, 5  # random streams
+# Shapes in which the array is found elsewhere, 0 for any number, and what brings it
+# back.
+_ELSEWHERE = {
+    (0, 20, 64, 64): "array.swapaxes(0, 1)",
+    (0, 20, 64, 64, 1): "array[..., 0].swapaxes(0, 1)",
+    (0, 20, 1, 64, 64): "array[:, :, 0].swapaxes(0, 1)",
+    (20, 0, 64, 64, 1): "array[..., 0]",
+    (20, 0, 1, 64, 64): "array[:, :, 0]",
+}
 
 
 def prepare(
@@ -96,7 +106,6 @@ def prepare(
     check_whole(2, length=length)
     check_whole(most=3, digits=digits)
     splits = OFFER.settle(splits)
-    shares, seed = splits.shares, splits.seed
     check_target(store_path, overwrite)
     number, labels = sequences, {}
     records: Iterator[SequenceRecord]
@@ -107,14 +116,14 @@ def prepare(
                 "sequence; leave out length and digits, or give MNIST digits instead"
             )
         number = _published_number(source, sequences)
-        records = _published(source, number, shares, seed, progress)
+        records = _published(source, number, splits)
     else:
         number = _SEQUENCES if sequences is None else sequences
-        records = _generated(source, number, length, digits, splits, progress)
+        records = _generated(source, number, length, digits, splits)
         labels = _labels(digits)
     return write_store(
         store_path,
-        records,
+        counted(records, number, progress),
         dataset="moving_mnist",
         frame_shape=(CANVAS, CANVAS, 1),
         labels=labels,
@@ -125,7 +134,7 @@ def prepare(
             "sequences": number,
             **OFFER.noted(splits),
         },
-        seed=seed,
+        seed=splits.seed,
         licence=LICENCE,
         overwrite=overwrite,
     )
@@ -180,24 +189,10 @@ def trajectory(
     return extent - np.abs(np.mod(unfolded, 2 * extent) - extent)
 
 
-def render(digits: ArrayLike, positions: ArrayLike) -> NDArray[np.uint8]:
+def render(
+    digits: NDArray[np.uint8], positions: NDArray[np.floating]
+) -> NDArray[np.uint8]:
     """Draw digits (D, 28, 28) at (x, y) of `positions` (T, D, 2), rounded to pixels."""
-    digits, positions = np.asarray(digits), np.asarray(positions)
-    if digits.dtype != np.uint8 or digits.shape[1:] != (DIGIT, DIGIT):
-        raise InputError(
-            f"digits: are {digits.dtype} {digits.shape}, but uint8 (D, {DIGIT}, "
-            f"{DIGIT}) is needed"
-        )
-    if positions.ndim != 3 or positions.shape[1:] != (len(digits), 2):
-        raise InputError(
-            f"positions: have shape {positions.shape}, but (T, {len(digits)}, 2) is "
-            "needed, x and y of every digit"
-        )
-    if not ((positions >= 0) & (positions <= EXTENT)).all():
-        raise InputError(
-            f"positions: are not all in 0 to {EXTENT}, so digits would leave the "
-            "frame; move them inside"
-        )
     frames = np.zeros((len(positions), CANVAS, CANVAS, 1), np.uint8)
     corners = np.rint(positions).astype(int).tolist()
     for frame, places in zip(frames, corners, strict=True):
@@ -238,7 +233,6 @@ def _generated(
     length: int,
     digits: int,
     splits: Splits,
-    progress: Progress | None,
 ) -> Iterator[SequenceRecord]:
     """Sequences of digits, those of each split of digit images of their own."""
     images, classes = load_digits(source)
@@ -251,49 +245,38 @@ def _generated(
                 "digits of its own; give more digits or other splits"
             )
     random = np.random.default_rng([splits.seed, 0, _MOTION])
-    done = 0
+    about: dict[str, Any] = {"length": length, "digits": digits, "random": random}
     for split, count in zip(SPLITS, counts, strict=True):
         pool = pools[split]
-        made = generate(
-            images[pool],
-            classes[pool],
-            count,
-            length=length,
-            digits=digits,
-            random=random,
-        )
+        made = generate(images[pool], classes[pool], count, **about)
         for number, (frames, chosen, positions) in enumerate(made, start=1):
             names = [str(value) for value in classes[pool[chosen]]]
             labels = {f"digit_{n}": name for n, name in enumerate(names, start=1)}
-            frame_labels = {}
-            for n in range(digits):
-                frame_labels[f"x_{n + 1}"] = positions[:, n, 0]
-                frame_labels[f"y_{n + 1}"] = positions[:, n, 1]
             yield SequenceRecord(
                 name=f"{split}-{number:05d}",
                 frames=frames,
                 split=split,
                 labels={**labels, "digits": "-".join(names)},
-                frame_labels=frame_labels,
+                frame_labels={
+                    f"{axis}_{n + 1}": positions[:, n, k]
+                    for n in range(digits)
+                    for k, axis in enumerate("xy")
+                },
             )
-            done += 1
-            if progress is not None:
-                progress(done, total)
 
 
 def _labels(digits: int) -> dict[str, Label]:
     names = [str(value) for value in range(10)]
-    together = itertools.combinations_with_replacement(names, digits)
-    classes = {f"digit_{n + 1}": names for n in range(digits)}
-    classes["digits"] = ["-".join(several) for several in together]
-    labels = {
-        label: Label("sequence", "categorical", values)
-        for label, values in classes.items()
+    pairs = itertools.combinations_with_replacement(names, digits)
+    one = Label("sequence", "categorical", names)
+    every = Label("sequence", "categorical", ["-".join(pair) for pair in pairs])
+    numbers = range(1, digits + 1)
+    place = Label("frame", "continuous", unit="px")
+    return {
+        **{f"digit_{n}": one for n in numbers},
+        "digits": every,
+        **{f"{axis}_{n}": place for n in numbers for axis in "xy"},
     }
-    for n in range(digits):
-        for axis in "xy":
-            labels[f"{axis}_{n + 1}"] = Label("frame", "continuous", unit="px")
-    return labels
 
 
 def _is_published(source: StrPath) -> bool:
@@ -305,25 +288,17 @@ def _is_published(source: StrPath) -> bool:
     )
 
 
-def _published(
-    path: StrPath,
-    number: int,
-    shares: Sequence[float],
-    seed: int,
-    progress: Progress | None,
-) -> Iterator[SequenceRecord]:
+def _published(path: StrPath, number: int, splits: Splits) -> Iterator[SequenceRecord]:
     names = [f"column-{column:05d}" for column in range(number)]
-    splits = assign_splits(names, shares, seed)
+    split_of = assign_splits(names, splits.shares, splits.seed)
     for start in range(0, number, _CHUNK):
         # Mapped anew for each chunk: pages of an open map would pile up in memory.
         columns = _mapped(path)[:, start : min(start + _CHUNK, number)]
         frames = np.ascontiguousarray(columns.swapaxes(0, 1))[..., None]
         for column, sequence in enumerate(frames, start=start):
             yield SequenceRecord(
-                name=names[column], frames=sequence, split=splits[column]
+                name=names[column], frames=sequence, split=split_of[column]
             )
-            if progress is not None:
-                progress(column + 1, number)
 
 
 def _published_number(path: StrPath, sequences: int | None) -> int:
@@ -347,19 +322,12 @@ def _remedy(array: NDArray[Any]) -> str:
     """How an array becomes the published form, as far as can be guessed."""
     if array.dtype != np.uint8:
         return "save it as uint8, 0 to 255"
-    shape, code, looks = array.shape, "array", []
-    if len(shape) == 5 and 1 in (shape[2], shape[4]):
-        last = shape[4] == 1
-        code += "[..., 0]" if last else "[:, :, 0]"
-        shape = shape[:4] if last else (*shape[:2], *shape[3:])
-        looks.append("with a channel axis")
-    if len(shape) == 4 and shape[2:] == (64, 64):
-        if shape[0] == _LENGTH:
-            return f"looks like it, {looks[0]}: np.save(..., {code})"
-        if shape[1] == _LENGTH:
-            looks.insert(0, "batch first")
-            code += ".swapaxes(0, 1)"
-            return f"looks {' and '.join(looks)}: np.save(..., {code})"
+    for shape, code in _ELSEWHERE.items():
+        if len(shape) == array.ndim and all(
+            wanted in (0, there)
+            for wanted, there in zip(shape, array.shape, strict=True)
+        ):
+            return f"save it so: np.save(..., {code})"
     return "bring it to that order with numpy.transpose, or give the published file"
 
 

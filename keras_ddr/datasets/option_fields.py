@@ -46,10 +46,8 @@ class OptionField:
         if self.choices:
             check_choice(self.choices, **{name: value})
         elif self.kind is int:
-            least = 0 if self.least is None else int(self.least)
-            check_whole(
-                least, None if self.most is None else int(self.most), **{name: value}
-            )
+            most = None if self.most is None else int(self.most)
+            check_whole(int(self.least or 0), most, **{name: value})
         elif self.kind is float:
             self._check_number(name, value)
         if isinstance(value, os.PathLike):
@@ -57,18 +55,23 @@ class OptionField:
         return value if self.kind is str else self.kind(value)
 
     def _check_number(self, name: str, value: Any) -> None:
-        if self.least is None or self.most is None:
-            check_number(self.least or 0, above="(" in self.open, **{name: value})
+        least, most = self.least or 0, self.most
+        if most is None:
+            check_number(least, above="(" in self.open, **{name: value})
             return
-        inside = is_number(value) and self.least <= value <= self.most
-        if (
-            not inside
-            or ("(" in self.open and value == self.least)
-            or (")" in self.open and value == self.most)
-        ):
+        ends = {least} if self.open == "(" else {least, most} if self.open else set()
+        if not is_number(value) or not least <= value <= most or value in ends:
             raise InputError(
-                f"{name}={value!r}; it must be between {self.least:g} and {self.most:g}"
+                f"{name}={value!r}; it must be between {least:g} and {most:g}"
             )
+
+    @property
+    def text(self) -> str:
+        """The help and what is allowed, for the reference."""
+        allowed = ", ".join(map(str, self.choices))
+        if self.most is not None:
+            allowed = f"{self.least} to {self.most}"
+        return f"{self.help} Allowed: {allowed}." if allowed else self.help
 
 
 def option(default: Any, help: str, **about: Any) -> Any:
@@ -80,6 +83,12 @@ def option(default: Any, help: str, **about: Any) -> Any:
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Base of the classes of options; their fields are made by `option`."""
+
+    def __init_subclass__(cls) -> None:
+        # The dataclass, made later, takes the field away.
+        own = {n: f for n, f in vars(cls).items() if isinstance(f, dataclasses.Field)}
+        texts = [f"    {n}: {f.metadata['option'].text}" for n, f in own.items()]
+        cls.__doc__ = "\n".join([cls.__doc__ or "", "", "Attributes:", *texts])
 
     def __post_init__(self) -> None:
         for name, about in self.option_fields().items():
@@ -98,10 +107,7 @@ class Options:
 
     def is_default(self, name: str) -> bool:
         """Whether a field has its default."""
-        default, value = (
-            type(self).__dataclass_fields__[name].default,
-            getattr(self, name),
-        )
+        default, value = getattr(type(self), name), getattr(self, name)
         return value is default or (type(value) is type(default) and value == default)
 
 

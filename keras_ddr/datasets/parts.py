@@ -103,12 +103,13 @@ class Outcome:
     names: list[str] = field(default_factory=list)
 
     @classmethod
-    def of_video(cls, video: Video, clips: list[Clip], found: int) -> Self:
-        """That of a video that was read to its end."""
+    def of_video(cls, video: Video, clips: list[Clip], found: int, why: str) -> Self:
+        """That of a video that was read to its end; why there would be no clips."""
         return cls(
             clips=clips,
             frames_read=video.read,
             frames_found=found,
+            skipped="" if clips else why,
             notes=video.summary(),
             frames_declared=video.declared,
             frames_broken=video.broken,
@@ -224,7 +225,8 @@ def write_part(
         }
         arrays["rows"] = np.concatenate([[], *(c.rows for c in clips)]).astype(np.int64)
         np.savez(temporary / "clips.npz", **arrays)
-        about = asdict(replace(outcome, clips=[]))
+        notes = " ".join(outcome.notes.split())  # names may hold line ends
+        about = asdict(replace(outcome, clips=[], notes=notes))
         about["lengths"] = [len(clip.rows) for clip in clips]
         about["names"] = [clip.name for clip in clips]
         about["shape"] = spool.shape

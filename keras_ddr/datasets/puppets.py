@@ -7,15 +7,19 @@ every pose of a grid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from keras_ddr.arguments import check_size, check_whole
 from keras_ddr.data.labels import Label
-from keras_ddr.data.writer import SequenceRecord, write_store
-from keras_ddr.datasets.identities import choose_identities
+from keras_ddr.data.writer import write_store
+from keras_ddr.datasets.identities import (
+    choose_identities,
+    counted,
+    draw_identities,
+)
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.errors import InputError
@@ -121,9 +125,18 @@ def prepare(
         labels[name] = Label("frame", "continuous", unit="degrees")
     poses = [f"arms-{a}-legs-{b}" for a in range(arms) for b in range(legs)]
     labels["pose"] = Label("frame", "categorical", poses)
+    arm_angles = np.repeat(np.linspace(*ARM_ANGLES, arms), legs)
+    leg_angles = np.tile(np.linspace(*LEG_ANGLES, legs), arms)
+    frame_labels = {
+        "arm_angle": arm_angles.astype(np.float32),
+        "leg_angle": leg_angles.astype(np.float32),
+        "pose": np.arange(arms * legs, dtype=np.int32),
+    }
+    draw = _Poses(arm_angles, leg_angles, size).coloured
+    records = draw_identities(chosen, ATTRIBUTES, draw, frame_labels)
     return write_store(
         store_path,
-        sequences(chosen, size=size, arms=arms, legs=legs, progress=progress),
+        counted(records, identities, progress),
         dataset="puppets",
         frame_shape=(size, size, 3),
         labels=labels,
@@ -138,41 +151,6 @@ def prepare(
         licence="Drawn by keras_ddr; free to use.",
         overwrite=overwrite,
     )
-
-
-def sequences(
-    chosen: Sequence[tuple[tuple[int, ...], str]],
-    *,
-    size: int = 64,
-    arms: int = 12,
-    legs: int = 8,
-    progress: Progress | None = None,
-) -> Iterator[SequenceRecord]:
-    """Draw identities, ((skin, hair, shirt, trousers) indices, split), one by one."""
-    arm_angles = np.repeat(np.linspace(*ARM_ANGLES, arms), legs)
-    leg_angles = np.tile(np.linspace(*LEG_ANGLES, legs), arms)
-    poses = _Poses(arm_angles, leg_angles, size)
-    frame_labels = {
-        "arm_angle": arm_angles.astype(np.float32),
-        "leg_angle": leg_angles.astype(np.float32),
-        "pose": np.arange(arms * legs, dtype=np.int32),
-    }
-    for number, (combination, split) in enumerate(chosen):
-        attributes = {
-            name: list(ATTRIBUTES[name])[value]
-            for name, value in zip(_NAMES, combination, strict=True)
-        }
-        name = "_".join(attributes.values())
-        yield SequenceRecord(
-            name=name,
-            frames=poses.coloured(attributes),
-            split=split,
-            person=name,
-            labels=attributes,
-            frame_labels=frame_labels,
-        )
-        if progress is not None:
-            progress(number + 1, len(chosen))
 
 
 def render(

@@ -21,15 +21,7 @@ def _checked_shares(name: str, value: Any) -> tuple[float, ...]:
 class Splits(Options):
     """How sequences are dealt out to train, val and test, and who is who.
 
-    Attributes:
-        shares: Shares of the persons, or of the sources where persons are not known,
-            for train, val and test; they sum to 1. By default 0.8, 0.1 and 0.1, of
-            puppets 0.7, 0.1 and 0.2.
-        seed: Of the split, and of all else that is random in a drawn data set.
-        persons: "folder" where every folder right below the given one holds the sources
-            of one person, whose name it has; "source" where nothing is known.
-        labels: CSV file with the columns `source`, and as need be `frame` (from 0, or
-            blank), `person`, `split` and any labels; or `None`.
+    Shares are 0.8, 0.1 and 0.1, of puppets 0.7, 0.1 and 0.2, where they are not given.
     """
 
     shares: Sequence[float] = option(

@@ -9,22 +9,27 @@ and Appendix A ("Sprites").
 
 from __future__ import annotations
 
+import functools
 import itertools
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from keras_ddr.arguments import is_whole
 from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.writer import SequenceRecord, write_store
-from keras_ddr.datasets.identities import choose_identities
-from keras_ddr.errors import InputError, reason_of
-from keras_ddr.media.pictures import FORMATS
+from keras_ddr.datasets.identities import (
+    Identity,
+    choose_identities,
+    counted,
+    draw_identities,
+)
+from keras_ddr.errors import InputError
+from keras_ddr.media.pictures import opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,12 +37,14 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import Progress, StrPath
 
+    # By layer and class: RGBA (178, 64, 64, 4).
+    _Sheets: TypeAlias = dict[tuple[str, str], NDArray[np.uint8]]
+
 __all__ = ["LAYERS", "prepare"]
 
 CELL = 64
 SHEET_WIDTH, SHEET_HEIGHT = 832, 1344
 _MISSING = "is missing"
-_TALLEST = 10 * SHEET_HEIGHT  # newer sheets are taller, but not without end
 REPOSITORY = "Universal-LPC-spritesheet"
 LICENCE = (
     "Art of the Liberated Pixel Cup, CC-BY-SA 3.0 / GPL 3.0, credits in AUTHORS.txt of "
@@ -140,9 +147,10 @@ def prepare(
     check_target(store_path, overwrite)
     background = _checked_background(background)
     chosen = choose_identities([6] * 4, identities, SHARES, seed)
-    layers, lacking = _read_layers(lpc_root)
+    sheets, lacking = _read_sheets(lpc_root)
     chosen = _without(chosen, lacking)
-    distinct, distinct_names = _distinct_poses(layers)
+    distinct, distinct_names = _distinct_poses(sheets)
+    records = sequences(sheets, chosen, background, distinct)
     labels = {
         layer: Label("sequence", "categorical", list(sheets))
         for layer, sheets in LAYERS.items()
@@ -156,7 +164,7 @@ def prepare(
         labels[name] = Label("frame", "categorical", list(classes))
     return write_store(
         store_path,
-        sequences(layers, chosen, background, distinct, progress),
+        counted(records, len(chosen), progress),
         dataset="sprites",
         frame_shape=(CELL, CELL, 3),
         labels=labels,
@@ -172,74 +180,37 @@ def prepare(
 
 
 def sequences(
-    layers: Mapping[str, Sequence[NDArray[np.uint8]]],
-    chosen: Sequence[tuple[tuple[int, ...], str]],
-    background: Sequence[int] = (0, 0, 0),
-    distinct: NDArray[np.integer] | None = None,
-    progress: Progress | None = None,
+    sheets: _Sheets,
+    chosen: Iterable[Identity],
+    background: Sequence[int],
+    distinct: NDArray[np.integer],
 ) -> Iterator[SequenceRecord]:
-    """Compose characters, ((body, legs, torso, hair) indices, split), one by one.
-
-    `layers` are those of `load_layers`, `distinct` the classes of `pose_distinct`.
-    """
-    if distinct is None:
-        distinct, _ = _distinct_poses(layers)
+    """Compose characters one by one; `distinct` are their classes `pose_distinct`."""
     frame_labels = {
         "pose": np.arange(len(POSES), dtype=np.int32),
         "pose_distinct": distinct,
         "animation": np.array([ANIMATIONS.index(p[0]) for p in POSES], np.int32),
         "direction": np.array([DIRECTIONS.index(p[1]) for p in POSES], np.int32),
     }
-    names = {layer: list(sheets) for layer, sheets in LAYERS.items()}
-    overlays = {
-        layer: [_Overlay(cells) for cells in variants]
-        for layer, variants in layers.items()
-    }
+    overlays = {worn: _Overlay(cells) for worn, cells in sheets.items()}
     ground = np.empty((len(POSES), CELL, CELL, 3), np.uint8)
     ground[:] = background
+
     # The identities come sorted, so what lies below the hair is composed once for
     # every run of equal bodies, legs and torsos.
-    done: list[tuple[int, ...] | None] = [(), None, None, None]
-    pictures: list[NDArray[np.uint8]] = [ground] * 4
-    for number, (combination, split) in enumerate(chosen):
-        for depth, layer in enumerate(("body", "legs", "torso"), start=1):
-            if done[depth] != combination[:depth]:
-                overlay = overlays[layer][combination[depth - 1]]
-                pictures[depth] = overlay.over(pictures[depth - 1])
-                done[depth] = combination[:depth]
-        frames = overlays["hair"][combination[3]].over(pictures[3])
-        attributes = {
-            layer: names[layer][value]
-            for layer, value in zip(LAYERS, combination, strict=True)
-        }
-        name = "_".join(attributes.values())
-        yield SequenceRecord(
-            name=name,
-            frames=frames,
-            split=split,
-            person=name,
-            labels=attributes,
-            frame_labels=frame_labels,
-        )
-        if progress is not None:
-            progress(number + 1, len(chosen))
+    @functools.lru_cache(12)
+    def below(*worn: tuple[str, str]) -> NDArray[np.uint8]:
+        return overlays[worn[-1]].over(below(*worn[:-1])) if worn else ground
+
+    def draw(labels: dict[str, str]) -> NDArray[np.uint8]:
+        *worn, hair = labels.items()
+        return overlays[hair].over(below(*worn))
+
+    return draw_identities(chosen, LAYERS, draw, frame_labels)
 
 
-def load_layers(lpc_root: StrPath) -> dict[str, list[NDArray[np.uint8]]]:
-    """The 24 sheets: layer -> 6 RGBA arrays (178, 64, 64, 4), 0 where transparent."""
-    layers, lacking = _read_layers(lpc_root)
-    if lacking:
-        raise InputError(f"{'; '.join(lacking.values())}; give whole sheets")
-    return layers
-
-
-def _read_layers(
-    lpc_root: StrPath,
-) -> tuple[dict[str, list[NDArray[np.uint8]]], dict[tuple[str, int], str]]:
-    """The sheets, and the problems of those that lack an animation.
-
-    Another sheet of the layer stands in place of such a one.
-    """
+def _read_sheets(lpc_root: StrPath) -> tuple[_Sheets, dict[tuple[str, str], str]]:
+    """The sheets by layer and class, and the problems of those without an animation."""
     root = Path(lpc_root)
     if not root.is_dir():
         raise InputError(
@@ -248,29 +219,18 @@ def _read_layers(
         )
     if not (root / "body").is_dir() and (root / REPOSITORY / "body").is_dir():
         root = root / REPOSITORY
-    layers: dict[str, list[NDArray[np.uint8]]] = {}
+    sheets: _Sheets = {}
+    lacking: dict[tuple[str, str], str] = {}
     problems = []
-    lacking: dict[tuple[str, int], str] = {}
-    for layer, sheets in LAYERS.items():
-        found: dict[int, NDArray[np.uint8]] = {}
-        for number, relative in enumerate(sheets.values()):
+    for layer, paths in LAYERS.items():
+        for name, path in paths.items():
             try:
-                found[number] = _read_sheet(root, relative, layer)
+                sheets[layer, name] = _read_sheet(root, path, layer)
             except _AnimationMissing as error:
-                lacking[layer, number] = str(error)
+                lacking[layer, name] = str(error)
             except InputError as error:
                 problems.append(str(error))
-        whole = next(iter(found.values()), None)
-        if whole is None and not problems:
-            problems += [lacking[layer, number] for number in range(len(sheets))]
-        layers[layer] = [
-            found.get(number, whole)
-            for number in range(len(sheets))
-            if whole is not None
-        ]
-    if all(problem.endswith(_MISSING) for problem in problems) and not any(
-        layers.values()
-    ):
+    if not sheets and not lacking and all(p.endswith(_MISSING) for p in problems):
         raise InputError(
             f"{root}: has none of the {len(problems)} sheets, {problems[0]}; give a "
             f"clone of {REPOSITORY}"
@@ -281,22 +241,26 @@ def _read_layers(
             + f"; give a clone of {REPOSITORY} with these sheets whole ({root} was "
             "given)"
         )
-    return layers, lacking
+    return sheets, lacking
 
 
 def _without(
-    chosen: list[tuple[tuple[int, ...], str]], lacking: Mapping[tuple[str, int], str]
-) -> list[tuple[tuple[int, ...], str]]:
+    chosen: list[Identity], lacking: Mapping[tuple[str, str], str]
+) -> list[Identity]:
     """The characters that wear no sheet of which an animation is missing."""
+    names = {layer: list(sheets) for layer, sheets in LAYERS.items()}
     left = [
-        (combination, split)
-        for combination, split in chosen
-        if not any(pair in lacking for pair in zip(LAYERS, combination, strict=True))
+        (numbers, split)
+        for numbers, split in chosen
+        if not any(
+            (layer, names[layer][number]) in lacking
+            for layer, number in zip(LAYERS, numbers, strict=True)
+        )
     ]
-    if lacking and len(left) < len(chosen):
-        told = "; ".join(lacking.values())
-        if not left:
-            raise InputError(f"no character has all animations: {told}")
+    told = "; ".join(lacking.values())
+    if not left:
+        raise InputError(f"no character has all animations: {told}")
+    if len(left) < len(chosen):
         warnings.warn(
             f"{len(chosen) - len(left)} of {len(chosen)} characters are left out: "
             f"{told}",
@@ -310,55 +274,32 @@ class _AnimationMissing(InputError):
 
 
 def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(root / relative, formats=FORMATS)
-        with image:
-            if image.height > _TALLEST:
-                raise InputError(f"{relative}: is {image.width}x{image.height}")
-            size = f"{image.width}x{image.height}"
-            if image.width != SHEET_WIDTH:
-                raise InputError(
-                    f"{relative}: is {size}, but sheets are "
-                    f"{SHEET_WIDTH}x{SHEET_HEIGHT}"
-                )
-            if image.height < SHEET_HEIGHT:
-                last = image.height // CELL
-                cut = dict.fromkeys(pose[0] for pose in POSES if pose[3] >= last)
-                raise _AnimationMissing(
-                    f"{relative}: is {size}, without {', '.join(cut)}"
-                )
-            sheet = np.asarray(image.convert("RGBA"))[:SHEET_HEIGHT]
-    except FileNotFoundError:
-        raise InputError(f"{relative}: {_MISSING}") from None
-    except InputError:
-        raise
-    # A decoder may raise anything on a broken file.
-    except Exception as error:
-        reason = "not a picture"
-        if not isinstance(error, UnidentifiedImageError):
-            reason = reason_of(error)
-        raise InputError(f"{relative}: cannot be read ({reason})") from error
-    grid = sheet.reshape(SHEET_HEIGHT // CELL, CELL, SHEET_WIDTH // CELL, CELL, 4)
-    rows = [pose[3] for pose in POSES]
-    columns = [pose[4] for pose in POSES]
-    cells = np.ascontiguousarray(grid.transpose(0, 2, 1, 3, 4)[rows, columns])
+    """RGBA (178, 64, 64, 4), 0 where it is transparent."""
+    if not (root / relative).exists():
+        raise InputError(f"{relative}: {_MISSING}")
+    with opened(root / relative) as image:
+        size = f"{image.width}x{image.height}"
+        if image.width != SHEET_WIDTH:
+            raise InputError(
+                f"{relative}: is {size}, but sheets are {SHEET_WIDTH}x{SHEET_HEIGHT}"
+            )
+        if image.height < SHEET_HEIGHT:
+            last = image.height // CELL
+            cut = dict.fromkeys(pose[0] for pose in POSES if pose[3] >= last)
+            raise _AnimationMissing(f"{relative}: is {size}, without {', '.join(cut)}")
+        sheet = np.asarray(image.convert("RGBA"))
+    corners = [(CELL * row, CELL * column) for *_, row, column in POSES]
+    cells = np.stack([sheet[y : y + CELL, x : x + CELL] for y, x in corners])
     cells[cells[..., 3] == 0] = 0
     empty: dict[str, list[str]] = {}
-    drawn = cells[..., 3].max(axis=(1, 2)) > 0
-    for pose, filled in zip(POSES, drawn, strict=True):
-        if not filled and (layer, pose[3], pose[4]) not in _EMPTY_BY_DESIGN:
-            empty.setdefault(pose[0], []).append(f"row {pose[3]} column {pose[4]}")
+    for (animation, *_, row, column), cell in zip(POSES, cells, strict=True):
+        if not cell.any() and (layer, row, column) not in _EMPTY_BY_DESIGN:
+            empty.setdefault(animation, []).append(f"row {row} column {column}")
     if empty:
-        cells_of = Counter(pose[0] for pose in POSES)
-        whole = [name for name in empty if len(empty[name]) == cells_of[name]]
-        told = [f"{', '.join(whole)} empty"] if whole else []
-        told += [
+        told = (
             f"{animation} has {len(places)} empty cells (first at {places[0]})"
             for animation, places in empty.items()
-            if animation not in whole
-        ]
+        )
         raise _AnimationMissing(f"{relative}: {', '.join(told)}")
     return cells
 
@@ -384,19 +325,21 @@ class _Overlay:
         return result
 
 
-def _distinct_poses(
-    layers: Mapping[str, Sequence[NDArray[np.uint8]]],
-) -> tuple[NDArray[np.int32], list[str]]:
+def _distinct_poses(sheets: _Sheets) -> tuple[NDArray[np.int32], list[str]]:
     """Number the poses such that poses alike on some character share a number.
 
     Whether two poses differ depends on what is worn: the 1296 characters have 166 to
     176 different pictures each. With these classes no character shows one picture
     under two numbers. A class has the name of its first pose.
     """
-    every = [(c, "") for c in itertools.product(range(6), repeat=len(LAYERS))]
+    known = [
+        [number for number, name in enumerate(names) if (layer, name) in sheets]
+        for layer, names in LAYERS.items()
+    ]
+    every = [(numbers, "") for numbers in itertools.product(*known)]
     first = np.arange(len(POSES))
     # No sheet uses this colour, so the classes are the same for every background.
-    for record in sequences(layers, every, (255, 1, 254), distinct=first):
+    for record in sequences(sheets, every, (255, 1, 254), first):
         seen: dict[int, int] = {}
         for pose, frame in enumerate(record.frames):
             alike = first[seen.setdefault(hash(frame.tobytes()), pose)]
@@ -408,11 +351,8 @@ def _distinct_poses(
 
 
 def _checked_background(background: Sequence[int]) -> tuple[int, ...]:
-    try:
-        colour = tuple(int(value) for value in background)
-    except (TypeError, ValueError):
-        colour = ()
-    if len(colour) != 3 or min(colour) < 0 or max(colour) > 255:
+    colour = tuple(background)
+    if len(colour) != 3 or not all(is_whole(v) and 0 <= v <= 255 for v in colour):
         raise InputError(
             f"background: {background!r} is not a colour; give three numbers from 0 "
             "to 255"

@@ -207,18 +207,13 @@ def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
     if cropping.of_faces and cropping.people == "largest":
         chosen = one_at_a_time(tracks, lengths.min_length)
     several = cropping.of_faces and cropping.people == "all"
-    outcome = Outcome.of_video(video, cut_tracks(chosen, lengths, several), found)
-    if not outcome.clips:
-        outcome.skipped = f"all frames are blank in {video.read} frames"
-        if found:
-            longest = max(map(len, tracks.values()), default=0)
-            outcome.skipped = lengths.too_short(longest)
-        elif cropping.of_faces:
-            outcome.skipped = (
-                f"no face was found in {video.read} frames (crop none takes whole "
-                "frames)"
-            )
-    return outcome
+    missing = f"all frames are blank in {video.read} frames"
+    if cropping.of_faces:
+        missing = (
+            f"no face was found in {video.read} frames (crop none takes whole frames)"
+        )
+    why = lengths.too_short(tracks.values()) if found else missing
+    return Outcome.of_video(video, cut_tracks(chosen, lengths, several), found, why)
 
 
 def _read_tracks(

@@ -40,12 +40,8 @@ _PATIENCE = 60  # seconds for the first worker of a cluster to come
 class Work(Options):
     """Where the work is done, and who hears of it.
 
-    Attributes:
-        workers: Processes, one core each, or 0 to work in this one. A script that asks
-            for processes needs the guard `if __name__ == "__main__":`.
-        dask: Address of a Dask scheduler to work on instead, such as tcp://host:8786;
-            its workers must see the same paths.
-        progress: Called as progress(done, total) with numbers of sources.
+    A script that asks for processes needs the guard `if __name__ == "__main__":`.
+    `progress` is called as progress(done, total) with numbers of sources.
     """
 
     workers: int = option(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import warnings
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,15 @@ def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
     scaled to 8, transparent pixels show the background (grey level, 0 to 255), and of
     an animation the first picture is taken.
     """
-    path = Path(path)
+    with opened(path) as image:
+        if _has_exif(image):
+            ImageOps.exif_transpose(image, in_place=True)
+        return _as_rgb(image, background)
+
+
+@contextlib.contextmanager
+def opened(path: StrPath) -> Iterator[Image.Image]:
+    """A picture to be decoded; whatever is wrong with it becomes one line."""
     size = 1
     try:
         # Opened here: Windows' C functions fail on names outside ASCII.
@@ -46,17 +55,15 @@ def read_picture(path: StrPath, background: int = 0) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
-                if _has_exif(image):
-                    ImageOps.exif_transpose(image, in_place=True)
-                return _as_rgb(image, background)
-    except OSError as error:
-        if isinstance(error, UnidentifiedImageError):
-            reason = "not a picture" if size else "empty"
-        else:
-            reason = error.strerror or reason_of(error)
+                yield image
+            return
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        reason = "not a picture" if size else "empty"
     # A decoder may raise anything on a broken file.
     except Exception as error:
-        reason = reason_of(error)
+        reason = getattr(error, "strerror", None) or reason_of(error)
     raise InputError(f"{path}: cannot be read ({reason}); replace or remove it")
 
 

@@ -67,6 +67,7 @@ class Video:
         self.path = Path(path)
         self.fps = fps
         self.threads = threads
+        self.width = 0  # of the last frame, pixels
         self.read = 0  # frames decoded so far
         self.broken = 0  # frames between them that could not be decoded
         self.declared: int | None = None  # frames by the header, which may be wrong
@@ -200,7 +201,9 @@ class Video:
                 # After a gap the count of time starts anew.
                 due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
             image = _as_rgb(cv2, image)
-            yield Frame(number, time, turn.apply(image) if turn else image, kept)
+            image = turn.apply(image) if turn else image
+            self.width = image.shape[1]
+            yield Frame(number, time, image, kept)
         if not self.read:
             raise InputError(
                 f"{self.path}: no frame could be decoded (truncated or damaged); fetch "
