@@ -114,17 +114,17 @@ def prepare(
     check_target(store_path, overwrite)
     folder = Path(work.path_for_workers(root))
     people = find_people(folder)
-    annotations, remarks = find_annotations(folder, people)
-    columns, chosen, more = match(people, annotations)
-    remarks += more
+    annotations, broken = find_annotations(folder, people)
+    columns, chosen, told = match(people, annotations)
+    told = [*broken, *told]
     if not columns:
-        remarks.append(
+        told.append(
             f"{folder}: no annotations were found for the pictures (.txt files with a "
             "header), so there are no labels"
         )
     elif bare := [key for key in people if not chosen[key]]:
-        remarks.append(f"{several(bare)}: no annotations, so labels are missing")
-    for remark in remarks:
+        told.append(f"{several(bare)}: no annotations, so labels are missing")
+    for remark in told:
         warnings.warn(remark, stacklevel=2)
     return build(
         store_path,

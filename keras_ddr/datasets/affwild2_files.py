@@ -16,8 +16,8 @@ from keras_ddr.datasets.folders import (
     frame_number,
     id_of,
     only_one,
+    remarks,
     same_content,
-    several,
     split_side,
     walk_folders,
 )
@@ -72,7 +72,7 @@ def find_annotations(
 ) -> tuple[_Annotations, list[str]]:
     """Annotations by kind ("va", "expression", "au") and name, and remarks."""
     found: _Annotations = {}
-    remarks = []
+    broken = []
     known = {*people, *(split_side(key)[0] for key in people)}
     pictures = {os.path.abspath(path) for paths in people.values() for path in paths}
     for folder, files in walk_folders(root, _is_cropped):
@@ -87,10 +87,10 @@ def find_annotations(
                 kind, columns = read_header(path)
             except InputError as error:
                 if key in known:
-                    remarks.append(f"{error}; it is left out")
+                    broken.append(f"{error}; it is left out")
                 continue
             found.setdefault(kind, defaultdict(list))[key].append((path, columns))
-    return found, remarks
+    return found, broken
 
 
 def read_header(path: StrPath) -> tuple[str, list[str]]:
@@ -157,18 +157,13 @@ def match(
                     "same classes"
                 )
             chosen[owner][kind] = path
-    remarks = twice
-    if orphans:
-        remarks.append(
-            f"{several(orphans)}: there are no pictures of this name, so this is left "
-            "out"
-        )
-    if unclear:
-        remarks.append(
-            f"{several(unclear)}: could be of the left or the right person of the "
-            "video, so this is left out"
-        )
-    return columns, chosen, remarks
+    told = {
+        "there are no pictures of this name, so this is left out": orphans,
+        "could be of the left or the right person of the video, so this is left out": (
+            unclear
+        ),
+    }
+    return columns, chosen, [*twice, *remarks(told)]
 
 
 def _agree(kind: str, names: list[str], others: list[str]) -> bool:

@@ -15,9 +15,9 @@ from keras_ddr.datasets.folders import (
     frame_number,
     id_of,
     only_one,
+    remarks,
     same_content,
     same_files,
-    several,
     split_side,
     walk_folders,
 )
@@ -77,10 +77,8 @@ def find_sources(root: StrPath) -> tuple[list[Source], list[str]]:
         name = os.path.relpath(paths[0], root).replace(os.sep, "/")
         if problem:
             # Nobody knows which of the videos its boxes are of.
-            details: dict[str, Any] = {"boxes": None, "marks": {}, "problem": problem}
-            sources.append(
-                Source(name, path, fingerprint(paths), name, details=details)
-            )
+            about = {"problem": problem, "boxes": None, "marks": None}
+            sources.append(Source(name, path, fingerprint(paths), name, details=about))
             continue
         chosen, left_out = _joined(people[key])
         unclear += [found.first_file(key + _tail(side)) for side in left_out]
@@ -182,42 +180,34 @@ def _source(
 def _remarks(
     root: Path, sources: list[Source], orphans: list[str], unclear: list[str]
 ) -> list[str]:
-    remarks = []
-    if orphans:
-        remarks.append(
-            f"{several(orphans)}: there is no video of this name, so this is left out"
-        )
-    if unclear:
-        remarks.append(
-            f"{several(unclear)}: could be of the left or the right person of the "
-            "video, so this is left out"
-        )
     about = {s.name: s.details for s in sources if not s.details["problem"]}
-    if bare := [name for name, a in about.items() if not a["boxes"]]:
-        remarks.append(f"{several(bare)}: no boxes, so the faces are searched for")
-    if not any(a["marks"] for a in about.values()):
-        remarks.append(
+    told = {
+        "there is no video of this name, so this is left out": orphans,
+        "could be of the left or the right person of the video, so this is left out": (
+            unclear
+        ),
+        "no boxes, so the faces are searched for": [
+            name for name, details in about.items() if not details["boxes"]
+        ],
+    }
+    if not any(details["marks"] for details in about.values()):
+        return [
+            *remarks(told),
             f"{root}: no annotations were found for the videos (looked for valence/ID"
-            ".txt and arousal/ID.txt), so valence and arousal are NaN"
-        )
-        return remarks
+            ".txt and arousal/ID.txt), so valence and arousal are NaN",
+        ]
     silent = {name: a["marks"] for name, a in about.items() if not a["notes"]}
-    bare = [
+    told["no annotations, so valence and arousal are NaN"] = [
         name
         for name, marks in silent.items()
         if not marks and "test" not in name.lower().split("/")[:-1]
     ]
-    if bare:
-        remarks.append(
-            f"{several(bare)}: no annotations, so valence and arousal are NaN"
-        )
     for kind in KINDS:
         # A video may have one of the two.
-        if bare := [n for n, marks in silent.items() if marks and kind not in marks]:
-            remarks.append(
-                f"{several(bare)}: no annotations of {kind}, so its {kind} is NaN"
-            )
-    return remarks
+        told[f"no annotations of {kind}, so its {kind} is NaN"] = [
+            name for name, marks in silent.items() if marks and kind not in marks
+        ]
+    return remarks(told)
 
 
 def _is_boxes(name: str) -> bool:

@@ -7,7 +7,7 @@ import os
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from keras_ddr.errors import InputError
@@ -160,3 +160,8 @@ def several(names: Sequence[object], most: int = 3) -> str:
     """Names in one line, the first few of many."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
+
+
+def remarks(told: Mapping[str, Sequence[object]]) -> list[str]:
+    """Lines on the files, or whatever else, of which a text is true."""
+    return [f"{several(names)}: {text}" for text, names in told.items() if names]

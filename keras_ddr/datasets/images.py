@@ -93,13 +93,11 @@ def prepare(
     splits = OFFER.settle(splits)
     check_target(store_path, overwrite)
     folders = find_folders(work.path_for_workers(root))
-    user_labels = None
-    if splits.labels is not None:
-        numbers = {
-            name: {file: number for number, file in enumerate(files)}
-            for name, _, files in folders
-        }
-        user_labels = read_labels(splits.labels, list(numbers), numbers)
+    numbers = {
+        name: {file: number for number, file in enumerate(files)}
+        for name, _, files in folders
+    }
+    user_labels = read_labels(splits.labels, list(numbers), numbers)
     plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
     return build(
         store_path,

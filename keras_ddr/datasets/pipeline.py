@@ -38,6 +38,7 @@ from keras_ddr.datasets.parts import (
     write_part,
 )
 from keras_ddr.datasets.splits import Splits
+from keras_ddr.datasets.user_labels import UserLabels
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, replacing, write_table
@@ -46,8 +47,7 @@ from keras_ddr.media.video import SUFFIXES
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.datasets.parts import Reader
-    from keras_ddr.datasets.user_labels import UserLabels
-    from keras_ddr.typing import ImageShape, LabelValue, StrPath
+    from keras_ddr.typing import ImageShape, StrPath
 
     _Parts = list[tuple[Source, Outcome]]
 
@@ -93,8 +93,8 @@ def build(
     raises costs its source only. Parts that were made by another plan are not used
     again; parts that are done stay for the next run where this one fails.
     """
-    store_path = Path(store_path)
-    for name in user_labels.info if user_labels is not None else ():
+    store_path, user_labels = Path(store_path), user_labels or UserLabels()
+    for name in user_labels.info:
         if name in about.labels or name in FRAME_LABELS:
             raise InputError(
                 f"labels: the column {name!r} has the name of a label that is made "
@@ -123,10 +123,7 @@ def build(
                 f"{_reasons(parts)}; see {report}"
             )
         used = [(source, outcome) for source, outcome in parts if outcome.lengths]
-        labels = dict(about.labels)
-        if user_labels is not None:
-            labels.update(user_labels.info)
-            _warn_of_frames(user_labels, used)
+        _warn_of_frames(user_labels, used)
         with _one_line(store_path), replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
@@ -135,7 +132,7 @@ def build(
                 _records([source for source, _ in used], paths, user_labels, splits),
                 dataset=about.dataset,
                 frame_shape=about.frame_shape,
-                labels=labels,
+                labels={**about.labels, **user_labels.info},
                 arguments=_arguments(about, plan, splits),
                 seed=splits.seed,
                 licence=about.licence,
@@ -264,48 +261,42 @@ def _reasons(parts: _Parts) -> str:
 def _records(
     sources: Sequence[Source],
     paths: Mapping[str, Path],
-    user_labels: UserLabels | None,
+    user_labels: UserLabels,
     splits: Splits,
 ) -> Iterator[SequenceRecord]:
     """The sequences of the parts, one at a time."""
     names = [source.name for source in sources]
-    persons = [source.person for source in sources]
-    if user_labels is not None:
-        persons = [user_labels.person(s.name) or s.person for s in sources]
+    persons = [user_labels.persons.get(s.name, s.person) for s in sources]
     split_of = _split_of(sources, persons, user_labels, splits)
     titles = _titles(names)
     for source, person in zip(sources, persons, strict=True):
         counts: Counter[str] = Counter()
         for clip, frames in clips_of(paths[source.name]):
             counts[clip.name] += 1
-            frame_labels = clip.frame_labels
-            sequence_labels: dict[str, LabelValue] = {}
-            if user_labels is not None:
-                sequence_labels, more = user_labels.of(
-                    source.name, frame_labels["source_frame"]
-                )
-                frame_labels.update(more)
+            labels, more = user_labels.of(
+                source.name, clip.frame_labels["source_frame"]
+            )
             yield SequenceRecord(
                 name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
                 frames=frames,
                 split=split_of[source.name],
                 person=person,
                 source=source.name,
-                labels=sequence_labels,
-                frame_labels=frame_labels,
+                labels=labels,
+                frame_labels={**clip.frame_labels, **more},
             )
 
 
 def _split_of(
     sources: Sequence[Source],
     persons: Sequence[str],
-    user_labels: UserLabels | None,
+    user_labels: UserLabels,
     splits: Splits,
 ) -> dict[str, str]:
     """The split of each source: that of the table for its group, else dealt out."""
     names = [source.name for source in sources]
     groups = joined_groups(names, persons, [source.group for source in sources])
-    fixed = [user_labels.split(name) if user_labels else "" for name in names]
+    fixed = [user_labels.splits.get(name, "") for name in names]
     known = {g: split for g, split in zip(groups, fixed, strict=True) if split}
     free = [group for group in groups if group not in known]
     dealt = assign_splits(free, splits.shares, splits.seed)

@@ -6,12 +6,14 @@ import csv
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from keras_ddr.arguments import check_choice
 from keras_ddr.data.format import SPLITS
 from keras_ddr.data.labels import Label
 from keras_ddr.datasets.folders import id_of
@@ -33,82 +35,46 @@ _MISSING = ("", "nan", "NaN", "NAN")
 _MISSING_NUMBERS = {"na", "n/a", "#n/a", "null", "none", "-"}
 
 
+@dataclass
 class UserLabels:
     """Content of a table of labels."""
 
-    def __init__(self) -> None:
-        self.info: dict[str, Label] = {}
-        self._persons: dict[str, str] = {}
-        self._splits: dict[str, str] = {}
-        # source -> {column: value}
-        self._sequence: dict[str, dict[str, LabelValue]] = {}
-        # source -> {column: {frame number: value}}
-        self._frames: dict[str, dict[str, dict[int, LabelValue]]] = {}
-
-    def add_row(
-        self, path: Path, line: int, source: str, row: Mapping[str, str]
-    ) -> None:
-        """Take person and split from a row of the table."""
-        for known, column in ((self._persons, "person"), (self._splits, "split")):
-            value = row.get(column, "")
-            if value and known.setdefault(source, value) != value:
-                raise InputError(
-                    f"{path}: line {line} gives {source!r} the {column} {value!r}, "
-                    f"an earlier one {known[source]!r}; give it one"
-                )
-            if value and column == "split" and value not in SPLITS:
-                raise InputError(
-                    f"{path}: line {line} has the split {value!r}; use one of "
-                    f"{', '.join(SPLITS)}"
-                )
-
-    def check_persons(self, path: Path) -> None:
-        """Refuse a person of two splits."""
-        sides: dict[str, str] = {}
-        for source, person in self._persons.items():
-            split = self._splits.get(source)
-            if split and sides.setdefault(person, split) != split:
-                raise InputError(
-                    f"{path}: gives {person!r} the splits {sides[person]} and {split}; "
-                    "a person must be in one"
-                )
-
-    def person(self, source: str) -> str:
-        """Who is shown in a source, or ""."""
-        return self._persons.get(source, "")
-
-    def split(self, source: str) -> str:
-        """Split that the table asks for, or ""."""
-        return self._splits.get(source, "")
+    info: dict[str, Label] = field(default_factory=dict)
+    persons: dict[str, str] = field(default_factory=dict)  # by source
+    splits: dict[str, str] = field(default_factory=dict)  # by source
+    # Source -> label -> frame number, None for the whole source -> value.
+    values: dict[str, dict[str, dict[int | None, LabelValue]]] = field(
+        default_factory=dict
+    )
 
     def last_frame(self, source: str) -> int:
         """The highest frame number that has a label, or -1."""
-        frames = self._frames.get(source, {}).values()
-        return max((max(known) for known in frames), default=-1)
+        labels = self.values.get(source, {}).values()
+        numbers = (n for known in labels for n in known if n is not None)
+        return max(numbers, default=-1)
 
     def of(
         self, source: str, numbers: NDArray[np.integer]
     ) -> tuple[dict[str, LabelValue], dict[str, NDArray[Any]]]:
         """Labels of a sequence of a source, and of its frames with these numbers."""
-        whole = self._sequence.get(source, {})
-        frames = self._frames.get(source, {})
         of_sequence, of_frames = {}, {}
         for name, label in self.info.items():
+            known = self.values.get(source, {}).get(name, {})
+            whole = known.get(None)
             if label.scope == "sequence":
-                of_sequence[name] = whole.get(name)
-                continue
-            known = frames.get(name, {})
-            values = [known.get(int(n), whole.get(name)) for n in numbers]
-            of_frames[name] = label.encode(values)
+                of_sequence[name] = whole
+            else:
+                values = [known.get(int(number), whole) for number in numbers]
+                of_frames[name] = label.encode(values)
         return of_sequence, of_frames
 
 
 def read_labels(
-    path: StrPath,
-    sources: Iterable[str],
+    path: StrPath | None,
+    sources: Sequence[str],
     frame_names: Mapping[str, Mapping[str, int]] | None = None,
 ) -> UserLabels:
-    """Read a table of labels, a CSV file in UTF-8 with a header.
+    """Read a table of labels, a CSV file in UTF-8 with a header; without one, none.
 
     Its column `source` is the path of a video or a folder below the root, or only its
     name, or its name without suffix, where that is clear. It may have `frame` (number
@@ -117,10 +83,12 @@ def read_labels(
     other column is a label: continuous if it holds numbers, else, or where it is named
     `NAME:categorical`, categorical. Blank cells and NaN are missing values.
     """
+    result = UserLabels()
+    if path is None:
+        return result
     path = Path(path)
     header, rows = _rows(path)
     columns = _columns(path, header)
-    result, sources = UserLabels(), list(sources)
     find = _finder(path, sources)
     unknown = []
     cells: dict[str, list[_Cell]] = {column: [] for column in columns}
@@ -133,12 +101,19 @@ def read_labels(
         if source is None:
             unknown.append(row["source"])
             continue
-        result.add_row(path, line, source, row)
+        _add_person_and_split(result, path, line, source, row)
         frame = _frame(row.get("frame", ""), numbers.get(source, {}), path, line)
         for column in columns:
             if row[column] not in _MISSING:
                 cells[column].append((line, source, frame, row[column]))
-    result.check_persons(path)
+    sides: dict[str, str] = {}
+    for source, person in result.persons.items():
+        split = result.splits.get(source)
+        if split and sides.setdefault(person, split) != split:
+            raise InputError(
+                f"{path}: gives {person!r} the splits {sides[person]} and {split}; "
+                "a person must be in one"
+            )
     for column, (name, kind) in columns.items():
         _add(result, path, name, kind, cells[column])
     if rows and len(unknown) == len(rows):
@@ -154,6 +129,20 @@ def read_labels(
             stacklevel=2,
         )
     return result
+
+
+def _add_person_and_split(
+    result: UserLabels, path: Path, line: int, source: str, row: Mapping[str, str]
+) -> None:
+    for known, column in ((result.persons, "person"), (result.splits, "split")):
+        value = row.get(column, "")
+        if value and known.setdefault(source, value) != value:
+            raise InputError(
+                f"{path}: line {line} gives {source!r} the {column} {value!r}, "
+                f"an earlier one {known[source]!r}; give it one"
+            )
+        if value and column == "split":
+            check_choice(SPLITS, **{f"{path}: line {line}, split": value})
 
 
 def _columns(path: Path, header: list[str]) -> dict[str, tuple[str, str]]:
@@ -229,25 +218,19 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         raise InputError(f"{path}: cannot be read as a table ({reason})") from None
 
 
-def _finder(path: Path, sources: Iterable[str]) -> Callable[[str, int], str | None]:
+def _finder(path: Path, sources: Sequence[str]) -> Callable[[str, int], str | None]:
     """Find sources by path, or by less of it where that is clear."""
     places: dict[str, list[str]] = {}
     for source in sources:
         name = source.rsplit("/", 1)[-1]
-        for key in {
-            source,
-            os.path.splitext(source)[0],
-            name,
-            os.path.splitext(name)[0],
-        }:
+        short = os.path.splitext(source)[0], os.path.splitext(name)[0]
+        for key in {source, name, *short}:
             places.setdefault(id_of(key), []).append(source)
     known = {id_of(source): source for source in sources}
 
     def find(text: str, line: int) -> str | None:
         text = id_of(text.replace("\\", "/").removeprefix("./").rstrip("/"))
-        if text in known:
-            return known[text]
-        found = places.get(text, [])
+        found = [known[text]] if text in known else places.get(text, [])
         if len(found) > 1:
             raise InputError(
                 f"{path}: line {line} says {text!r}, which could be {found[0]!r} or "
@@ -263,64 +246,49 @@ def _frame(text: str, names: Mapping[str, int], path: Path, line: int) -> int | 
         return None
     if id_of(text) in names:
         return names[id_of(text)]
-    try:
-        number = float(text)
-        if number == int(number) and 0 <= number < 1e9:
-            return int(number)
-    except (ValueError, OverflowError):
-        pass
+    number = _number(text)
+    if number is not None and 0 <= number < 1e9 and number == int(number):
+        return int(number)
     raise InputError(
         f"{path}: line {line} has the frame {text[:40]!r}; give its number, from 0"
         + (", or the name of a picture that is there" if names else "")
     )
 
 
-def _add(
-    result: UserLabels,
-    path: Path,
-    name: str,
-    kind: str,
-    cells: list[_Cell],
-) -> None:
-    def number(text: str) -> float | None:
-        try:
-            # Python reads 1_2 as twelve, tables do not.
-            return None if "_" in text else float(text)
-        except ValueError:
-            return None
+def _number(text: str) -> float | None:
+    try:
+        # Python reads 1_2 as twelve, tables do not.
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
-    numbers = [number(text) for *_, text in cells]
-    pairs = list(zip(cells, numbers, strict=True))
-    odd = {text.lower() for (*_, text), value in pairs if value is None}
-    some = len(odd) > 0 and any(value is not None for value in numbers)
-    if kind != "categorical" and some and odd <= _MISSING_NUMBERS:
-        cells = [cell for cell, value in pairs if value is not None]
-        numbers = [value for value in numbers if value is not None]
-    if not kind:
-        kind = "categorical" if None in numbers else "continuous"
-    texts = [text for *_, text in cells]
-    values: list[LabelValue] = []
-    if kind == "continuous":
-        for (line, _, _, text), value in zip(cells, numbers, strict=True):
-            if value is None:
+
+def _add(
+    result: UserLabels, path: Path, name: str, kind: str, cells: list[_Cell]
+) -> None:
+    """Add the label of a column."""
+    pairs = [(cell, _number(cell[3])) for cell in cells]
+    odd = {text.lower() for (*_, text), number in pairs if number is None}
+    numbers = [pair for pair in pairs if pair[1] is not None]
+    if kind != "categorical" and numbers and odd <= _MISSING_NUMBERS:
+        pairs, odd = numbers, set()
+    kind = kind or ("categorical" if odd else "continuous")
+    of_frames = any(frame is not None for (_, _, frame, _), _ in pairs)
+    classes = None
+    if kind == "categorical":
+        classes = sorted({text for (*_, text), _ in pairs})
+    result.info[name] = Label("frame" if of_frames else "sequence", kind, classes)
+    for (line, source, frame, text), number in pairs:
+        value: LabelValue = text
+        if kind == "continuous":
+            if number is None:
                 raise InputError(
                     f"{path}: line {line} has {text!r} for {name}, which is not a "
                     "number"
                 )
-            values.append(value if math.isfinite(value) else None)
-    else:
-        values.extend(texts)
-    of_frames = any(frame is not None for _, _, frame, _ in cells)
-    classes = sorted(set(texts)) if kind == "categorical" else None
-    result.info[name] = Label("frame" if of_frames else "sequence", kind, classes)
-    for (line, source, frame, _), known in zip(cells, values, strict=True):
-        if frame is None:
-            whole = result._sequence.setdefault(source, {})
-            first = whole.setdefault(name, known)
-        else:
-            frames = result._frames.setdefault(source, {}).setdefault(name, {})
-            first = frames.setdefault(frame, known)
-        if first != known:
+            value = number if math.isfinite(number) else None
+        known = result.values.setdefault(source, {}).setdefault(name, {})
+        if known.setdefault(frame, value) != value:
             raise InputError(
                 f"{path}: line {line} gives {name} of {source!r} a second value; give "
                 "it one"

@@ -108,9 +108,7 @@ def prepare(
             "persons='folder': no video lies in a folder below the one that is read; "
             "give the folder that holds a folder for each person"
         )
-    user_labels = None
-    if splits.labels is not None:
-        user_labels = read_labels(splits.labels, [name for name, _ in found])
+    user_labels = read_labels(splits.labels, [name for name, _ in found])
     given = [source] if isinstance(source, str | os.PathLike) else source
     return build(
         store_path,

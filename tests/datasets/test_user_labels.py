@@ -255,10 +255,17 @@ def test_persons_and_splits(read, refuse):
         "source,frame,person,split,x\n"
         "clip 1,,ann,val,\nclip 1,0,,,1\nclip 1,1,ann,val,2\nclip 2,,bob,,\n"
     )
-    assert labels.person("a/clip 1.mp4") == "ann"
-    assert labels.split("a/clip 1.mp4") == "val"
-    assert (labels.person("a/clip 2.mp4"), labels.split("a/clip 2.mp4")) == ("bob", "")
-    assert labels.person("b/other.avi") == labels.split("b/other.avi") == ""
+    assert labels.persons.get("a/clip 1.mp4", "") == "ann"
+    assert labels.splits.get("a/clip 1.mp4", "") == "val"
+    assert (
+        labels.persons.get("a/clip 2.mp4", ""),
+        labels.splits.get("a/clip 2.mp4", ""),
+    ) == ("bob", "")
+    assert (
+        labels.persons.get("b/other.avi", "")
+        == labels.splits.get("b/other.avi", "")
+        == ""
+    )
     assert set(labels.info) == {"x"}
     for column, first, second in (("person", "ann", "bob"), ("split", "val", "test")):
         message = refuse(f"source,{column}\nclip 1,{first}\nclip 1,{second}\n")
@@ -337,7 +344,7 @@ def test_files_that_are_none(tmp_path):
 def test_a_table_without_rows_or_labels(read):
     for text in ("source\n", "source,x", "source,frame,person,split\nclip 1,,,\n"):
         labels = read(text)
-        assert labels.person("a/clip 1.mp4") == ""
+        assert labels.persons.get("a/clip 1.mp4", "") == ""
         assert set(_sequence(labels, "a/clip 1.mp4").values()) <= {None}
 
 
