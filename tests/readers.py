@@ -3,21 +3,32 @@
 import os
 import signal
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
 from keras_ddr import InputError
+from keras_ddr.datasets import Cropping, Lengths
 from keras_ddr.datasets.parts import Clip, Outcome
+from keras_ddr.datasets.reading import Plan
+
+
+@dataclass(frozen=True)
+class ScriptPlan(Plan):
+    """Frames of 16x16 pixels; `log` is a file for the names of what is read."""
+
+    cropping: Cropping = Cropping(size=16)
+    lengths: Lengths = Lengths()
+    log: str = ""
 
 
 def read_script(source, plan, spool):
     """Read a text file with one order a line: "frames N", "raise", "die", …."""
     with open(source.path, encoding="utf-8") as file:
         orders = [line.split() for line in file if line.strip()]
-    log = plan.get("log")
-    if log:
+    if plan.log:
         # One write of few bytes, so that processes do not mix their lines.
-        with open(log, "a", encoding="utf-8") as file:
+        with open(plan.log, "a", encoding="utf-8") as file:
             file.write(f"{source.name}\n")
     result = Outcome()
     for order, *numbers in orders:

@@ -5,9 +5,7 @@
 of them, which the `ddr` command then has as well.
 """
 
-from keras_ddr.datasets.cropping import Cropping
-from keras_ddr.datasets.detection import Detection
-from keras_ddr.datasets.lengths import Lengths
+from keras_ddr.datasets.reading import Cropping, Detection, Lengths
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.work import Work
 

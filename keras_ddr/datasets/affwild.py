@@ -26,14 +26,12 @@ from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
 from keras_ddr.datasets.affwild_files import KINDS, find_sources
 from keras_ddr.datasets.annotations import align, read_annotation
-from keras_ddr.datasets.cropping import Cropping
-from keras_ddr.datasets.detection import FACE_LABELS, Detection
 from keras_ddr.datasets.folders import numbered_files
-from keras_ddr.datasets.lengths import Lengths
 from keras_ddr.datasets.option_fields import Offer
-from keras_ddr.datasets.parts import Crop, Outcome, Plan, Source, Spool
+from keras_ddr.datasets.parts import Crop, Outcome, Source, Spool
 from keras_ddr.datasets.people import on_side, one_at_a_time
-from keras_ddr.datasets.pipeline import StoreNotes, build
+from keras_ddr.datasets.pipeline import build
+from keras_ddr.datasets.reading import FACE_LABELS, Cropping, Detection, Lengths, Plan
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.videos import crop_faces, cut_tracks
 from keras_ddr.datasets.work import Work, decoding_threads
@@ -53,14 +51,14 @@ OFFER = Offer(
     "Aff-Wild",
     unused=("crop", "people", "align", "fps", "cuts", "persons", "labels"),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
+    key="affwild",
+    what="video",
+    licence="Aff-Wild, given on request and for research only. The frames show "
+    "persons: do not pass them on.",
 )
 PAPER_SEQUENCES = 252
 """Sequences that the paper has of this data set (section 4). How it cut them from the
 videos is not known, so another number is no error."""
-LICENCE = (
-    "Aff-Wild, given on request and for research only. The frames show persons: do not "
-    "pass them on."
-)
 
 
 def prepare(
@@ -124,15 +122,9 @@ def prepare(
         sources,
         read_video,
         Plan(cropping, lengths),
-        StoreNotes(
-            "affwild",
-            cropping.frame_shape,
-            {**FACE_LABELS, **dict.fromkeys(KINDS, Label("frame", "continuous"))},
-            LICENCE,
-            what="video",
-            arguments={"root": str(root), **(OFFER.noted(found) if found else {})},
-            offer=OFFER,
-        ),
+        OFFER,
+        labels={**FACE_LABELS, **dict.fromkeys(KINDS, Label("frame", "continuous"))},
+        arguments={"root": str(root), **(OFFER.noted(found) if found else {})},
         splits=splits,
         work=work,
         overwrite=overwrite,

@@ -30,7 +30,6 @@ from keras_ddr.datasets.affwild2_files import (
     match,
     read_annotation,
 )
-from keras_ddr.datasets.cropping import Cropping
 from keras_ddr.datasets.folders import (
     files_in,
     numbered_files,
@@ -39,10 +38,10 @@ from keras_ddr.datasets.folders import (
     several,
     split_side,
 )
-from keras_ddr.datasets.lengths import Lengths
 from keras_ddr.datasets.option_fields import Offer
-from keras_ddr.datasets.parts import Outcome, Plan, Source, Spool, fingerprint
-from keras_ddr.datasets.pipeline import StoreNotes, build
+from keras_ddr.datasets.parts import Outcome, Source, Spool, fingerprint
+from keras_ddr.datasets.pipeline import build
+from keras_ddr.datasets.reading import Cropping, Lengths, Plan
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.datasets.work import Work
@@ -61,10 +60,10 @@ OFFER = Offer(
     "Aff-Wild2",
     unused=("crop", "people", "align", "margin", "fps", "cuts", "persons", "labels"),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
-)
-LICENCE = (
-    "Aff-Wild2, given on request and for research only. The frames show persons: do "
-    "not pass them on."
+    key="affwild2",
+    what="folder of pictures",
+    licence="Aff-Wild2, given on request and for research only. The frames show "
+    "persons: do not pass them on.",
 )
 
 
@@ -134,15 +133,9 @@ def prepare(
         ],
         read_faces,
         Plan(cropping, lengths),
-        StoreNotes(
-            "affwild2",
-            cropping.frame_shape,
-            _described(columns),
-            LICENCE,
-            what="folder of pictures",
-            arguments={"root": str(root), "columns": columns},
-            offer=OFFER,
-        ),
+        OFFER,
+        labels=_described(columns),
+        arguments={"root": str(root), "columns": columns},
         splits=splits,
         work=work,
         overwrite=overwrite,

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_ddr.data.place import check_target
-from keras_ddr.datasets.cropping import Cropping
-from keras_ddr.datasets.detection import FACE_LABELS, Detection
 from keras_ddr.datasets.folders import find_files
-from keras_ddr.datasets.lengths import Lengths
 from keras_ddr.datasets.option_fields import Offer
-from keras_ddr.datasets.parts import Outcome, Plan, Source, Spool, fingerprint
-from keras_ddr.datasets.pipeline import StoreNotes, build
+from keras_ddr.datasets.parts import Outcome, Source, Spool, fingerprint
+from keras_ddr.datasets.pipeline import build
+from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan
 from keras_ddr.datasets.splits import Splits
-from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
@@ -41,6 +38,10 @@ OFFER = Offer(
         "max_length": None,
         "shares": (0.8, 0.1, 0.1),
     },
+    key="images",
+    what="folder",
+    licence="The pictures given; their rights and the privacy of those shown are the "
+    "user's to respect.",
 )
 
 # A face this many widths from the last one is still preferred to a larger one.
@@ -93,11 +94,6 @@ def prepare(
     splits = OFFER.settle(splits)
     check_target(store_path, overwrite)
     folders = find_folders(work.path_for_workers(root))
-    numbers = {
-        name: {file: number for number, file in enumerate(files)}
-        for name, _, files in folders
-    }
-    user_labels = read_labels(splits.labels, list(numbers), numbers)
     plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
     return build(
         store_path,
@@ -107,26 +103,18 @@ def prepare(
                 path,
                 fingerprint(os.path.join(path, file) for file in files),
                 person=splits.person_of(f"{name}/"),
-                details=files,
+                frames=tuple(files),
             )
             for name, path, files in folders
         ],
         read_folder,
         plan,
-        StoreNotes(
-            "images",
-            cropping.frame_shape,
-            FACE_LABELS if cropping.of_faces else {},
-            "The pictures given; their rights and the privacy of those shown are the "
-            "user's to respect.",
-            what="folder",
-            arguments={"root": str(root)},
-            offer=OFFER,
-        ),
+        OFFER,
+        labels=plan.face_labels,
+        arguments={"root": str(root)},
         splits=splits,
         work=work,
         overwrite=overwrite,
-        user_labels=user_labels,
     )
 
 
@@ -148,13 +136,13 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
 
 
 def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
-    """Read one folder of pictures into clips; details of the source are file names."""
+    """Read one folder of pictures into clips."""
     chooser = None
     if plan.detection is not None:
         detector = plan.detection.detector(refine=plan.cropping.align == "eyes")
         chooser = _FaceChooser(detector)
     track, problems = [], []
-    for number, file in enumerate(source.details):
+    for number, file in enumerate(source.frames):
         try:
             image = read_picture(os.path.join(source.path, file))
         except InputError as error:
@@ -166,7 +154,7 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
             track.append(spool.add(frame, number, face=face))
     outcome = Outcome(
         cut_tracks([track], plan.lengths),
-        frames_read=len(source.details) - len(problems),
+        frames_read=len(source.frames) - len(problems),
         frames_found=len(track),
         frames_broken=len(problems),
     )

@@ -116,11 +116,14 @@ _OptionsT = TypeVar("_OptionsT", bound=Options)
 
 @dataclasses.dataclass(frozen=True)
 class Offer:
-    """Options of a data set: fields that it has no use for, and defaults of its own."""
+    """A data set: fields that it has no use for, defaults of its own, and its store."""
 
-    dataset: str
+    dataset: str  # in messages
     unused: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    key: str = ""  # the name in the store
+    what: str = "source"  # a source in messages
+    licence: str = ""
 
     def settle(self, options: _OptionsT) -> _OptionsT:
         """Fill in the defaults of the data set; refuse fields that change nothing."""

@@ -23,9 +23,7 @@ from keras_ddr.version import __version__
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from keras_ddr.datasets.cropping import Cropping
-    from keras_ddr.datasets.detection import Detection
-    from keras_ddr.datasets.lengths import Lengths
+    from keras_ddr.datasets.reading import Plan
     from keras_ddr.faces.boxes import Face
     from keras_ddr.media.video import Video
     from keras_ddr.typing import ImageShape, StrPath
@@ -42,16 +40,8 @@ class Source:
     stamp: str = ""  # changes when the source does, see `fingerprint`
     group: str = ""  # sources of one group go to one split
     person: str = ""
+    frames: tuple[str, ...] = ()  # names of files
     details: Any = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a source is read; `detection` is None where no faces are searched for."""
-
-    cropping: Cropping
-    lengths: Lengths
-    detection: Detection | None = None
 
 
 class Crop(NamedTuple):
@@ -187,7 +177,7 @@ def parts_folder(store_path: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def key_of(source: Source, reader: Reader, plan: Any, frame_shape: ImageShape) -> str:
+def key_of(source: Source, reader: Reader, plan: Plan, frame_shape: ImageShape) -> str:
     """Name of a part: other for another source, another plan or another version."""
     about = [
         __version__,
@@ -205,7 +195,7 @@ def _plain(value: Any) -> Any:
 
 
 def write_part(
-    reader: Reader, source: Source, plan: Any, folder: StrPath
+    reader: Reader, source: Source, plan: Plan, folder: StrPath
 ) -> Outcome | None:
     """Read one source into a part; gives the outcome of one to be tried again."""
     folder = Path(folder)
@@ -246,7 +236,7 @@ def write_part(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _read(reader: Reader, source: Source, plan: Any, spool: Spool) -> Outcome:
+def _read(reader: Reader, source: Source, plan: Plan, spool: Spool) -> Outcome:
     """Read a source; an error of the source becomes the reason to skip it."""
     try:
         return reader(source, plan, spool)

@@ -16,18 +16,17 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
-from keras_ddr.datasets.option_fields import Offer, Options
+from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import (
     Outcome,
-    Plan,
     Source,
     clips_of,
     key_of,
@@ -38,7 +37,7 @@ from keras_ddr.datasets.parts import (
     write_part,
 )
 from keras_ddr.datasets.splits import Splits
-from keras_ddr.datasets.user_labels import UserLabels
+from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, replacing, write_table
@@ -47,26 +46,15 @@ from keras_ddr.media.video import SUFFIXES
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.datasets.parts import Reader
-    from keras_ddr.typing import ImageShape, StrPath
+    from keras_ddr.datasets.reading import Plan
+    from keras_ddr.datasets.user_labels import UserLabels
+    from keras_ddr.typing import StrPath
 
     _Parts = list[tuple[Source, Outcome]]
 
 _TRIES = 50  # of a fifth of a second each
 _FRAMES = ("frames_declared", "frames_read", "frames_broken", "frames_found")
 _REPORT = ("source", *_FRAMES, "sequences", "frames_kept", "skipped", "notes")
-
-
-@dataclass(frozen=True)
-class StoreNotes:
-    """Description of a store by its data set; `what` is a source in messages."""
-
-    dataset: str
-    frame_shape: ImageShape
-    labels: Mapping[str, Label] = field(default_factory=dict)
-    licence: str = ""
-    what: str = "source"
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    offer: Offer = Offer("scripts")
 
 
 def report_path(store_path: StrPath) -> Path:
@@ -79,23 +67,26 @@ def build(
     store_path: StrPath,
     sources: Sequence[Source],
     reader: Reader,
-    plan: Any,
-    about: StoreNotes,
+    plan: Plan,
+    offer: Offer,
     *,
+    labels: Mapping[str, Label],
+    arguments: Mapping[str, Any] = MappingProxyType({}),
     splits: Splits = Splits((0.8, 0.1, 0.1)),
     work: Work = Work(),
     overwrite: bool = False,
-    user_labels: UserLabels | None = None,
 ) -> FrameStore:
     """Read all sources and join their parts to a store.
 
     `reader` (source, plan, spool) -> `Outcome` can be imported by workers; what it
     raises costs its source only. Parts that were made by another plan are not used
-    again; parts that are done stay for the next run where this one fails.
+    again; parts that are done stay for the next run where this one fails. `labels` and
+    `arguments` are those of the store, without the user's labels and the options.
     """
-    store_path, user_labels = Path(store_path), user_labels or UserLabels()
+    store_path, shape = Path(store_path), plan.cropping.frame_shape
+    user_labels = read_labels(splits.labels, {s.name: s.frames for s in sources})
     for name in user_labels.info:
-        if name in about.labels or name in FRAME_LABELS:
+        if name in labels or name in FRAME_LABELS:
             raise InputError(
                 f"labels: the column {name!r} has the name of a label that is made "
                 "here; rename it"
@@ -103,9 +94,7 @@ def build(
     report = _checked_report_path(store_path)
     with parts_folder(store_path) as folder:
         check_target(store_path, overwrite)
-        paths = {
-            s.name: folder / key_of(s, reader, plan, about.frame_shape) for s in sources
-        }
+        paths = {s.name: folder / key_of(s, reader, plan, shape) for s in sources}
         if len(paths) < len(sources):
             raise ValueError("sources need different names")
         with _one_line(store_path):
@@ -119,43 +108,35 @@ def build(
                 _write_report(temporary, parts)
             remove_parts(folder)
             raise InputError(
-                f"{store_path}: no {about.what} gave a sequence, so no store was made; "
+                f"{store_path}: no {offer.what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
             )
         used = [(source, outcome) for source, outcome in parts if outcome.lengths]
         _warn_of_frames(user_labels, used)
+        options = [splits, plan.cropping, plan.lengths, plan.detection]
         with _one_line(store_path), replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
             store = write_store(
                 store_path,
                 _records([source for source, _ in used], paths, user_labels, splits),
-                dataset=about.dataset,
-                frame_shape=about.frame_shape,
-                labels={**about.labels, **user_labels.info},
-                arguments=_arguments(about, plan, splits),
+                dataset=offer.key,
+                frame_shape=shape,
+                labels={**labels, **user_labels.info},
+                arguments={**arguments, **offer.noted(*filter(None, options))},
                 seed=splits.seed,
-                licence=about.licence,
+                licence=offer.licence,
                 overwrite=overwrite,
             )
         remove_parts(folder)
     return store
 
 
-def _arguments(about: StoreNotes, plan: Any, splits: Splits) -> dict[str, Any]:
-    """Arguments with which a store was made."""
-    options: list[Options] = [splits]
-    if isinstance(plan, Plan):
-        options += [plan.cropping, plan.lengths]
-        options += [plan.detection] if plan.detection else []
-    return {**about.arguments, **about.offer.noted(*options)}
-
-
 def _read_all(
     sources: Sequence[Source],
     paths: Mapping[str, Path],
     reader: Reader,
-    plan: Any,
+    plan: Plan,
     work: Work,
 ) -> _Parts:
     """Read the sources that have no part yet; returns (source, outcome) for all."""

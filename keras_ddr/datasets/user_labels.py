@@ -6,7 +6,7 @@ import csv
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -70,17 +70,15 @@ class UserLabels:
 
 
 def read_labels(
-    path: StrPath | None,
-    sources: Sequence[str],
-    frame_names: Mapping[str, Mapping[str, int]] | None = None,
+    path: StrPath | None, sources: Mapping[str, Sequence[str]]
 ) -> UserLabels:
     """Read a table of labels, a CSV file in UTF-8 with a header; without one, none.
 
     Its column `source` is the path of a video or a folder below the root, or only its
     name, or its name without suffix, where that is clear. It may have `frame` (number
-    of the frame in its source, from 0, or a picture's file name, whose number
-    `frame_names` has; blank for a label of the whole source), `person` and `split`. Any
-    other column is a label: continuous if it holds numbers, else, or where it is named
+    of the frame in its source, from 0, or a picture's file name, which `sources` has;
+    blank for a label of the whole source), `person` and `split`. Any other column is a
+    label: continuous if it holds numbers, else, or where it is named
     `NAME:categorical`, categorical. Blank cells and NaN are missing values.
     """
     result = UserLabels()
@@ -93,8 +91,8 @@ def read_labels(
     unknown = []
     cells: dict[str, list[_Cell]] = {column: [] for column in columns}
     numbers = {
-        source: {id_of(name): number for name, number in names.items()}
-        for source, names in (frame_names or {}).items()
+        source: {id_of(name): number for number, name in enumerate(names)}
+        for source, names in sources.items()
     }
     for line, row in rows:
         source = find(row["source"], line)
@@ -102,7 +100,7 @@ def read_labels(
             unknown.append(row["source"])
             continue
         _add_person_and_split(result, path, line, source, row)
-        frame = _frame(row.get("frame", ""), numbers.get(source, {}), path, line)
+        frame = _frame(row.get("frame", ""), numbers[source], path, line)
         for column in columns:
             if row[column] not in _MISSING:
                 cells[column].append((line, source, frame, row[column]))
@@ -218,7 +216,7 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         raise InputError(f"{path}: cannot be read as a table ({reason})") from None
 
 
-def _finder(path: Path, sources: Sequence[str]) -> Callable[[str, int], str | None]:
+def _finder(path: Path, sources: Iterable[str]) -> Callable[[str, int], str | None]:
     """Find sources by path, or by less of it where that is clear."""
     places: dict[str, list[str]] = {}
     for source in sources:

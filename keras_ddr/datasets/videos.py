@@ -8,24 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_ddr.data.place import check_target
-from keras_ddr.datasets.cropping import Cropping
-from keras_ddr.datasets.detection import FACE_LABELS, Detection
 from keras_ddr.datasets.folders import find_files
-from keras_ddr.datasets.lengths import Lengths
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import (
     Clip,
     Crop,
     Outcome,
-    Plan,
     Source,
     Spool,
     fingerprint,
 )
 from keras_ddr.datasets.people import one_at_a_time
-from keras_ddr.datasets.pipeline import StoreNotes, build
+from keras_ddr.datasets.pipeline import build
+from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan
 from keras_ddr.datasets.splits import Splits
-from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.work import Work, decoding_threads
 from keras_ddr.errors import InputError
 from keras_ddr.faces.sparse import detect_faces
@@ -50,6 +46,10 @@ OFFER = Offer(
         "max_length": 450,
         "shares": (0.8, 0.1, 0.1),
     },
+    key="videos",
+    what="video",
+    licence="Frames of the videos given; their rights and the privacy of those shown "
+    "are the user's to respect.",
 )
 
 
@@ -108,36 +108,27 @@ def prepare(
             "persons='folder': no video lies in a folder below the one that is read; "
             "give the folder that holds a folder for each person"
         )
-    user_labels = read_labels(splits.labels, [name for name, _ in found])
+    plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
     given = [source] if isinstance(source, str | os.PathLike) else source
     return build(
         store_path,
-        [_source(name, path, splits, work) for name, path in found],
+        [
+            Source(
+                name,
+                work.path_for_workers(path),
+                fingerprint([path]),
+                person=splits.person_of(name),
+            )
+            for name, path in found
+        ],
         read_video,
-        Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None),
-        StoreNotes(
-            "videos",
-            cropping.frame_shape,
-            FACE_LABELS if cropping.of_faces else {},
-            "Frames of the videos given; their rights and the privacy of those shown "
-            "are the user's to respect.",
-            what="video",
-            arguments={"source": [str(path) for path in given]},
-            offer=OFFER,
-        ),
+        plan,
+        OFFER,
+        labels=plan.face_labels,
+        arguments={"source": [str(path) for path in given]},
         splits=splits,
         work=work,
         overwrite=overwrite,
-        user_labels=user_labels,
-    )
-
-
-def _source(name: str, path: str, splits: Splits, work: Work) -> Source:
-    return Source(
-        name,
-        work.path_for_workers(path),
-        fingerprint([path]),
-        person=splits.person_of(name),
     )
 
 

@@ -20,7 +20,8 @@ from keras_ddr import InputError
 from keras_ddr.data import FrameStore
 from keras_ddr.data.labels import Label
 from keras_ddr.datasets import images, parts, pipeline, work
-from readers import read_script
+from keras_ddr.datasets.option_fields import Offer
+from readers import ScriptPlan, read_script
 
 LABELS = {"level": Label("frame", "continuous")}
 
@@ -47,8 +48,9 @@ def _build(tmp_path, sources, plan=None, **arguments):
         tmp_path / "S",
         sources,
         read_script,
-        plan or {},
-        pipeline.StoreNotes("scripts", (16, 16, 3), LABELS, what="script"),
+        plan or ScriptPlan(),
+        Offer("scripts", key="scripts", what="script"),
+        labels=LABELS,
         **flat(**arguments),
     )
 
@@ -138,7 +140,7 @@ def test_an_existing_store_is_refused_before_the_work(tmp_path, write):
     before = _content(_build(tmp_path, sources).path)
     log = tmp_path / "log"
     with pytest.raises(InputError, match="exists already"):
-        _build(tmp_path, sources, plan={"log": str(log)})
+        _build(tmp_path, sources, plan=ScriptPlan(log=str(log)))
     assert not log.exists() and _content(tmp_path / "S") == before
 
 
@@ -156,7 +158,8 @@ def _start(tmp_path, workers):
         "from pathlib import Path\n"
         "from keras_ddr.data import Label\n"
         "from keras_ddr.datasets import Work, parts, pipeline\n"
-        "from readers import read_script\n"
+        "from keras_ddr.datasets.option_fields import Offer\n"
+        "from readers import ScriptPlan, read_script\n"
         "def main(folder, workers):\n"
         "    names = sorted(p.name for p in (folder / 'sources').iterdir())\n"
         "    paths = {n: str(folder / 'sources' / n) for n in names}\n"
@@ -164,8 +167,8 @@ def _start(tmp_path, workers):
         "               for n, p in paths.items()]\n"
         "    labels = {'level': Label('frame', 'continuous')}\n"
         "    pipeline.build(folder / 'S', sources, read_script,\n"
-        "        {'log': str(folder / 'log')},\n"
-        "        pipeline.StoreNotes('scripts', (16, 16, 3), labels),\n"
+        "        ScriptPlan(log=str(folder / 'log')),\n"
+        "        Offer('scripts', key='scripts'), labels=labels,\n"
         "        work=Work(workers=workers or 0))\n"
         "if __name__ == '__main__':\n"
         f"    main(Path({str(tmp_path)!r}), {workers})\n"

@@ -10,19 +10,22 @@ from keras_ddr import InputError
 from keras_ddr.data.labels import Label
 from keras_ddr.datasets.user_labels import read_labels
 
-_SOURCES = ["a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi", "v1.0"]
+# With the names of their frames.
+_SOURCES = dict.fromkeys(["a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi", "v1.0"], ())
 
 
 @pytest.fixture
 def read(tmp_path):
     """A function from the text of a table to its labels; no warning is expected."""
 
-    def read(text, sources=_SOURCES, frame_names=None):
+    def read(text, sources=_SOURCES):
         path = tmp_path / "labels.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return read_labels(path, sources, frame_names)
+            if not isinstance(sources, dict):
+                sources = dict.fromkeys(sources, ())
+            return read_labels(path, sources)
 
     return read
 
@@ -100,7 +103,7 @@ def test_accents_may_be_written_in_either_way(read, forms):
     source, name = written("Öffentlich", there), written("é.png", there)
     table = written("source,frame,x\nÖffentlich,é.png,1\n", here)
     assert source not in table and name not in table
-    labels = read(table, [source], {source: {name: 2}})
+    labels = read(table, {source: ("a", "b", name)})
     assert _frame(labels, source, "x")[2] == 1
 
 
@@ -157,16 +160,14 @@ def test_a_blank_frame_is_the_default_of_the_others(read):
 
 
 def test_frames_by_the_names_of_pictures(read, refuse):
-    places = {"v1.0": {"1.png": 0, "2.png": 1, "10.png": 2, "7": 3}}
-    labels = read(
-        "source,frame,x\nv1.0,10.png,1\nv1.0,1,2\nv1.0,7,3\n", _SOURCES, places
-    )
+    sources = {**_SOURCES, "v1.0": ("1.png", "2.png", "10.png", "7")}
+    labels = read("source,frame,x\nv1.0,10.png,1\nv1.0,1,2\nv1.0,7,3\n", sources)
     assert _frame(labels, "v1.0", "x")[1:] == [2, 1, 3]
     for frame in ("3.png", "-1", "1.5", "x", "nan", "inf", "1e999"):
-        message = refuse(f"source,frame,x\nv1.0,{frame},1\n", _SOURCES, places)
+        message = refuse(f"source,frame,x\nv1.0,{frame},1\n", sources)
         assert "line 2" in message and repr(frame) in message
         assert "or the name of a picture" in message
-        message = refuse(f"source,frame,x\nclip 1,{frame},1\n", _SOURCES, places)
+        message = refuse(f"source,frame,x\nclip 1,{frame},1\n", sources)
         assert "picture" not in message and "from 0" in message
 
 
