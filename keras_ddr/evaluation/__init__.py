@@ -16,6 +16,7 @@ from keras_ddr.evaluation.likelihood import Likelihood
 from keras_ddr.evaluation.measure import Material, Measure
 from keras_ddr.evaluation.measures import METRICS
 from keras_ddr.evaluation.mig_dci import Axis, dci, mutual_information_gap
+from keras_ddr.evaluation.motion import Motion, motion_explained
 from keras_ddr.evaluation.probes import Probes
 from keras_ddr.evaluation.reconstruction import Reconstruction, structural_similarity
 from keras_ddr.evaluation.report import EvaluationReport, evaluate
@@ -33,6 +34,7 @@ __all__ = [
     "Likelihood",
     "Material",
     "Measure",
+    "Motion",
     "ProbeScore",
     "Probes",
     "Reconstruction",
@@ -45,6 +47,7 @@ __all__ = [
     "entropies",
     "equal_error_rate",
     "evaluate",
+    "motion_explained",
     "msd_score",
     "mutual_information_gap",
     "probe",

@@ -10,6 +10,7 @@ from keras_ddr.evaluation.equal_error_rate import Verification
 from keras_ddr.evaluation.judge import Judge
 from keras_ddr.evaluation.likelihood import Likelihood
 from keras_ddr.evaluation.mig_dci import Axis
+from keras_ddr.evaluation.motion import Motion
 from keras_ddr.evaluation.probes import Probes
 from keras_ddr.evaluation.reconstruction import Reconstruction
 from keras_ddr.evaluation.swap import Swap
@@ -24,6 +25,7 @@ METRICS: dict[str, type[Measure]] = {
     for measure in (
         Likelihood,
         Reconstruction,
+        Motion,
         Probes,
         Swap,
         Verification,
