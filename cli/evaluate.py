@@ -98,7 +98,7 @@ def _options_of_measures() -> list[tuple[str, str, click.Option]]:
 )
 @run_argument
 @store_argument
-@split_option("test", "Split to score on.", whole=False)
+@split_option(None, "Split to score on.", whole=False)
 @split_option(
     "train",
     "Split that probes, forests and the judge are fitted on.",
@@ -145,12 +145,6 @@ def evaluate(
 
     if out is not None:
         check_output_path(out, [".json"])
-    fitted = [measure.name for measure in measures if "fit" in measure.needs]
-    if options["split"] == options["fit_split"] and fitted:
-        raise click.UsageError(
-            f"--split and --fit-split are the same; {', '.join(fitted)} would be "
-            "scored on what they were fitted on (--only reconstruction would not)"
-        )
     model, opened, _ = open_both(run, store)
     stages = _Stages({measure.name: measure.counted for measure in measures})
     report = evaluation.evaluate(

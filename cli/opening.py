@@ -29,6 +29,7 @@ def open_both(
         Model, `FrameStore` and the split.
     """
     from keras_ddr.data import FrameStore
+    from keras_ddr.evaluation.encoded import first_split
     from keras_ddr.runs import check_fits, load_model
 
     # The store first: it opens at once.
@@ -36,16 +37,7 @@ def open_both(
     model = load_model(run)
     check_fits(model, store)
     _warn_of_preparation(run, store)
-    if split is None:
-        split = next(
-            (
-                name
-                for name in ("test", "val", "train")
-                if store.select(name, model.frames_per_set)
-            ),
-            "all",
-        )
-    return model, store, split
+    return model, store, split or first_split(store, model.frames_per_set) or "all"
 
 
 def _warn_of_preparation(run: StrPath, store: FrameStore) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["EncodedSplit", "choose_sequences"]
+__all__ = ["EncodedSplit", "choose_sequences", "first_split"]
 
 
 class EncodedSplit:
@@ -126,6 +126,12 @@ class EncodedSplit:
     def kept(self, values: list[NDArray[Any]]) -> NDArray[Any]:
         """Values `(F, …)` of the chosen frames, from those of each whole sequence."""
         return np.concatenate(values)[self._kept]
+
+
+def first_split(store: FrameStore, least: int) -> str | None:
+    """The first of test, val and train that has a sequence of `least` frames."""
+    names = ("test", "val", "train")
+    return next((name for name in names if store.select(name, least)), None)
 
 
 def choose_sequences(

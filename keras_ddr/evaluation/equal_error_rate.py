@@ -77,7 +77,7 @@ class Verification(Measure):
     def run(self, material: Material) -> dict[str, VerificationScore]:
         """See `Measure`."""
         test, seed = material.test, material.seed
-        persons = _persons(test.sequences)
+        persons = persons_of(test.sequences)
         static, owner = _static_codes(material, persons)
         scores = {}
         for code in ("f", "z", "z~"):
@@ -169,7 +169,7 @@ def _cosine_similarity(
     return np.sum(codes[first] * codes[second], axis=1)
 
 
-def _persons(sequences: list[Sequence]) -> NDArray[np.integer]:
+def persons_of(sequences: list[Sequence]) -> NDArray[np.integer]:
     """A number for each sequence's person, its source or itself."""
     numbers: dict[tuple[str, str | int], int] = {}
     found = []

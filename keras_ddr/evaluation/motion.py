@@ -151,7 +151,7 @@ class Motion(Measure):
         little = sum(motion.explained < LITTLE for motion in score.sequences)
         if little:
             lines.append(
-                f"z explains less than {LITTLE:g} of the motion of {little} of {count}; "
+                f"z explains less than {LITTLE:g} of the motion of {little} of them; "
                 "metrics.json lists all."
             )
         return lines

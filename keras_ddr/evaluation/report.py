@@ -13,7 +13,12 @@ import numpy as np
 from keras_ddr.arguments import check_seed, check_whole
 from keras_ddr.encoding import check_encoding
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation.encoded import EncodedSplit, choose_sequences
+from keras_ddr.evaluation.encoded import (
+    EncodedSplit,
+    choose_sequences,
+    first_split,
+)
+from keras_ddr.evaluation.equal_error_rate import persons_of
 from keras_ddr.evaluation.measure import Material, Skipped
 from keras_ddr.evaluation.measures import METRICS, choose_measures
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["EvaluationReport", "evaluate"]
 
 _FITTED = {"fit", "fit codes"}
+_ENOUGH = 5  # people of a split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +82,7 @@ class EvaluationReport:
             f"Measured on {count} sequence{'' if count == 1 else 's'} of "
             f"{details['split']} ({details['frames']} frames)"
             + (f"; fitted on {fitted} of {details['fit_split']}." if fitted else "."),
-            *(["One sequence says nothing of others."] if count == 1 else []),
+            *_few(details),
             "z~: standard score of z under p(z|f). ±: half of the 95 % interval, from "
             "resampled sequences.",
         ]
@@ -93,7 +99,7 @@ class EvaluationReport:
 def evaluate(
     model: SequenceModel,
     store: FrameStore,
-    split: str = "test",
+    split: str | None = None,
     fit_split: str = "train",
     sequences: int | None = None,
     seed: int = 0,
@@ -110,9 +116,11 @@ def evaluate(
     Args:
         model: A trained `SequenceModel`.
         store: `FrameStore`.
-        split: Split to score on; its persons are not those of `fit_split`.
-        fit_split: Split that probes, forests and the judge are fitted on. Where it
-            has no sequence they are skipped, and the mean image is that of `split`.
+        split: Split to score on, or `None` for the first of test, val and train that
+            has sequences.
+        fit_split: Split that probes, forests and the judge are fitted on. Where it is
+            `split` or has no sequence they are skipped, and the mean image is that of
+            `split`.
         sequences: Largest number of sequences of each split (a random choice), or
             `None` for all.
         seed: Seed of every random choice.
@@ -131,32 +139,37 @@ def evaluate(
 
     Raises:
         InputError: `split` is empty, or holds no sequence that is long enough, and so
-            is `fit_split` where everything asked for is fitted on it; a number is
-            below 1, a metric is not known, `encoding` cannot be used, the store lacks
-            labels that a measure names, or `split` is `fit_split` and something is
-            fitted.
+            is `fit_split`, or is `split`, where everything asked for is fitted on it;
+            a number is below 1, a metric is not known, `encoding` cannot be used, or
+            the store lacks labels that a measure names.
     """
     measures = choose_measures(metrics)
     encoding = dict(encoding or {})
     check_encoding(model, encoding)
     check_whole(sequences=1 if sequences is None else sequences, max_frames=max_frames)
     check_seed(seed=seed)
+    least = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
+    split = split or first_split(store, least) or "test"
     fitted = [measure.name for measure in measures if measure.needs & _FITTED]
-    if split == fit_split and fitted:
+    unfitted = None
+    if split == fit_split:
+        unfitted = f"it would be scored on the sequences of {split} it was fitted on"
+    elif not store.select(fit_split, least):
+        unfitted = f"there is no sequence in the split {fit_split!r} to fit on"
+    if len(fitted) == len(measures) and split == fit_split:
         raise InputError(
             f"split={split!r} is also fit_split, so that {', '.join(fitted)} would be "
-            "scored on what they were fitted on; give another one, or leave these out "
-            "of metrics"
+            "scored on what they were fitted on; give another one, or other metrics"
         )
-    least = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
-    fitting = bool(store.select(fit_split, least)) or len(fitted) == len(measures)
+    # Where all need a split to fit on, its lack is refused as that of any split.
+    fitting = unfitted is None or len(fitted) == len(measures)
     names = list(dict.fromkeys([fit_split, split] if fitting else [split]))
     test, fit = _splits(store, names, least, sequences, max_frames, seed)
     skipped: list[Skipped] = []
     progress = progress or (lambda stage, done, total: None)
     encoded = functools.partial(progress, "encoding")
     material = Material(model, store, test, fit, seed, skipped, encoded)
-    possible = _possible(measures, material, None if fitting else fit_split)
+    possible = _possible(measures, material, None if fitting else unfitted)
     _encode(material, possible, encoding)
     scores = {}
     for measure in possible:
@@ -172,6 +185,7 @@ def evaluate(
         "fit_split": fit_split,
         "sequences": len(test.sequences),
         "fit_sequences": len(fit.sequences) if fitting else 0,
+        "people": len(set(persons_of(test.sequences))),
         "frames": len(test.owner),
         "fit_frames": len(fit.owner) if fitting else 0,
         "max_frames": max_frames,
@@ -180,6 +194,15 @@ def evaluate(
         "metrics": [measure.name for measure in measures],
     }
     return EvaluationReport(scores, skipped, details, {m.name: m for m in measures})
+
+
+def _few(details: Mapping[str, Any]) -> list[str]:
+    """A line where there are too few people for their measures to hold for others."""
+    people, split = details["people"], details["split"]
+    if people >= _ENOUGH:
+        return []
+    people = "1 person" if people == 1 else f"{people} people"
+    return [f"{split} holds {people}: too few to say how it is with others."]
 
 
 def _splits(
@@ -198,16 +221,16 @@ def _splits(
 
 
 def _possible(
-    measures: list[Measure], material: Material, empty: str | None
+    measures: list[Measure], material: Material, unfitted: str | None
 ) -> list[Measure]:
-    """Measures that can be run; `empty` is a split without sequences to fit on."""
+    """Measures that can be run; `unfitted` says why none can be fitted."""
     possible = []
     for measure in measures:
         missing = [m for m in measure.methods if not hasattr(material.model, m)]
         if missing:
             reason = f"{type(material.model).__name__} has no {missing[0]}"
-        elif empty is not None and measure.needs & _FITTED:
-            reason = f"there is no sequence in the split {empty!r} to fit on"
+        elif unfitted is not None and measure.needs & _FITTED:
+            reason = unfitted
         else:
             # Options that name missing labels are refused at once, not skipped later.
             measure.check(material)

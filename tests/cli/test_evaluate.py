@@ -191,13 +191,15 @@ def test_evaluate_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
         tmp_path / "F", [frames[0][:2]] * 2, splits=["train", "test"]
     ).path
     assert fails(ddr_here("evaluate", run_folder, short), "at least 3 frames")
-    same = ddr_here("evaluate", run_folder, puppets, "--split", "train")
-    assert same.exit_code == 2 and "--fit-split" in same.stderr
+    same = ["--split", "train", "--only", "probes"]
+    assert fails(ddr_here("evaluate", run_folder, puppets, *same), "is also fit_split")
     clip = write_arrays(tmp_path / "C", frames[:1], splits=["train"]).path
-    assert fails(ddr_here("evaluate", run_folder, clip), "(--splits)")
-    unfitted = ["--split", "train", "--only", "reconstruction"]
-    result = ddr_here("evaluate", run_folder, clip, *unfitted)
-    assert result.exit_code == 0 and "Reconstruction of" in result.output
+    test = ["--split", "test"]
+    assert fails(ddr_here("evaluate", run_folder, clip, *test), "(--splits)")
+    only = ["--only", "motion", "--only", "probes"]
+    result = ddr_here("evaluate", run_folder, clip, *only)
+    assert result.exit_code == 0 and "Motion within 1 sequence:" in result.output
+    assert "it was fitted on" in result.output
 
 
 def test_options_of_the_judge_alone_are_refused_without_it(

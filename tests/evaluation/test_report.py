@@ -151,9 +151,15 @@ def test_what_was_not_measured_is_said(model, odd_store):
 def test_a_split_without_sequences_is_refused(model, store, tmp_path):
     data = write_arrays(tmp_path / "train-only", [store.frames(0)] * 3)
     with pytest.raises(InputError, match="split 'test'; its splits are train"):
-        evaluate(model, data)
-    report = evaluate(model, data, split="train", metrics="swap")
-    assert [item.what for item in report.skipped] == ["swap"]
+        evaluate(model, data, "test")
+
+
+def test_a_store_that_is_all_train_is_scored(model, store, tmp_path):
+    data = write_arrays(tmp_path / "train-only", [store.frames(0)] * 3)
+    report = evaluate(model, data, metrics=["motion", "probes"])
+    assert report.details["split"] == "train" and report.motion is not None
+    assert [item.what for item in report.skipped] == ["probes"]
+    assert "too few to say" in report.table()
 
 
 def test_new_videos_need_nothing_to_fit_on(model, store, tmp_path):
@@ -363,9 +369,11 @@ def test_values_that_stand_for_none_are_no_factors(model, store, tmp_path):
 
 def test_nothing_is_scored_on_what_it_was_fitted_on(model, store):
     with pytest.raises(InputError, match="split='train' is also fit_split.* probes"):
-        evaluate(model, store, "train")
-    report = evaluate(model, store, "train", metrics=Swap(pairs=5))
+        evaluate(model, store, "train", metrics="probes")
+    report = evaluate(model, store, "train", metrics=[Swap(pairs=5), "probes"])
     assert report.swap.pairs == 5
+    [skipped] = report.skipped
+    assert skipped.what == "probes" and "it was fitted on" in skipped.reason
 
 
 def test_a_report_is_printed_as_its_table(report):
@@ -382,7 +390,7 @@ def test_persons_of_one_sequence_are_told(model, store):
 def test_one_sequence_is_told(model, store):
     found = evaluate(model, store, metrics="reconstruction", sequences=1)
     assert "Measured on 1 sequence of test" in found.table()
-    assert "One sequence says nothing of others." in found.table()
+    assert "test holds 1 person: too few" in found.table()
 
 
 class Brightness(Measure):
