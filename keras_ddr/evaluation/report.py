@@ -150,26 +150,15 @@ def evaluate(
     check_seed(seed=seed)
     least = max(model.frames_per_set, encoding.get("frames_per_set") or 0)
     split = split or first_split(store, least) or "test"
-    fitted = [measure.name for measure in measures if measure.needs & _FITTED]
-    unfitted = None
-    if split == fit_split:
-        unfitted = f"it would be scored on the sequences of {split} it was fitted on"
-    elif not store.select(fit_split, least):
-        unfitted = f"there is no sequence in the split {fit_split!r} to fit on"
-    if len(fitted) == len(measures) and split == fit_split:
-        raise InputError(
-            f"split={split!r} is also fit_split, so that {', '.join(fitted)} would be "
-            "scored on what they were fitted on; give another one, or other metrics"
-        )
-    # Where all need a split to fit on, its lack is refused as that of any split.
-    fitting = unfitted is None or len(fitted) == len(measures)
+    unfitted = _unfitted(measures, store, split, fit_split, least)
+    fitting = unfitted is None
     names = list(dict.fromkeys([fit_split, split] if fitting else [split]))
     test, fit = _splits(store, names, least, sequences, max_frames, seed)
     skipped: list[Skipped] = []
     progress = progress or (lambda stage, done, total: None)
     encoded = functools.partial(progress, "encoding")
     material = Material(model, store, test, fit, seed, skipped, encoded)
-    possible = _possible(measures, material, None if fitting else unfitted)
+    possible = _possible(measures, material, unfitted)
     _encode(material, possible, encoding)
     scores = {}
     for measure in possible:
@@ -203,6 +192,28 @@ def _few(details: Mapping[str, Any]) -> list[str]:
         return []
     people = "1 person" if people == 1 else f"{people} people"
     return [f"{split} holds {people}: too few to say how it is with others."]
+
+
+def _unfitted(
+    measures: list[Measure],
+    store: FrameStore,
+    split: str,
+    fit_split: str,
+    least: int,
+) -> str | None:
+    """Why nothing can be fitted, if so; refused where all measures need that."""
+    fitted = [measure.name for measure in measures if measure.needs & _FITTED]
+    everything = len(fitted) == len(measures)
+    if split == fit_split and everything:
+        raise InputError(
+            f"split={split!r} is also fit_split, so that {', '.join(fitted)} would be "
+            "scored on what they were fitted on; give another one, or other metrics"
+        )
+    if split == fit_split:
+        return f"it would be scored on the sequences of {split} it was fitted on"
+    if store.select(fit_split, least) or everything:
+        return None  # a split that is needed and empty is refused later
+    return f"there is no sequence in the split {fit_split!r} to fit on"
 
 
 def _splits(
