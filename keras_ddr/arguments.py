@@ -5,21 +5,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 
-__all__ = [
-    "check_choice",
-    "check_number",
-    "check_seed",
-    "check_size",
-    "check_whole",
-    "is_number",
-    "is_whole",
-]
+if TYPE_CHECKING:
+    from keras_ddr.typing import ImageShape
 
 
 def is_whole(value: object) -> bool:
@@ -40,11 +33,7 @@ def is_number(value: object) -> bool:
 
 
 def check_whole(least: int = 1, most: int | None = None, **values: Any) -> None:
-    """Refuse what is not an integer from `least` to `most`.
-
-    Raises:
-        InputError: One of them is not.
-    """
+    """Refuse what is not an integer from `least` to `most`."""
     for name, value in values.items():
         if not is_whole(value) or value < least or (most is not None and value > most):
             limits = f"of at least {least}" if most is None else f"{least} to {most}"
@@ -52,11 +41,7 @@ def check_whole(least: int = 1, most: int | None = None, **values: Any) -> None:
 
 
 def check_seed(**seeds: Any) -> None:
-    """Refuse what cannot be a seed on every backend.
-
-    Raises:
-        InputError: One of them is no integer from 0 to 2**31 - 1.
-    """
+    """Refuse what cannot be a seed on every backend."""
     check_whole(0, **seeds)
     for name, seed in seeds.items():
         if seed >= 2**31:
@@ -64,11 +49,7 @@ def check_seed(**seeds: Any) -> None:
 
 
 def check_number(least: float = 0, *, above: bool = False, **values: Any) -> None:
-    """Refuse what is not a finite number of at least `least`, or above it.
-
-    Raises:
-        InputError: One of them is not.
-    """
+    """Refuse what is not a finite number of at least `least`, or above it."""
     for name, value in values.items():
         fits = is_number(value) and math.isfinite(value)
         if not fits or value < least or (above and value == least):
@@ -77,11 +58,7 @@ def check_number(least: float = 0, *, above: bool = False, **values: Any) -> Non
 
 
 def check_size(**sizes: Any) -> None:
-    """Refuse what cannot be the height or width of a frame: four halvings divide it.
-
-    Raises:
-        InputError: One of them is no multiple of 16.
-    """
+    """Refuse what cannot be the height or width of a frame: four halvings divide it."""
     for name, size in sizes.items():
         if not is_whole(size) or size < 16 or size % 16:
             raise InputError(
@@ -89,12 +66,22 @@ def check_size(**sizes: Any) -> None:
             )
 
 
-def check_choice(choices: Iterable[Any], **values: Any) -> None:
-    """Refuse what is not one of the choices.
+def check_image_shape(shape: Iterable[int], name: str = "image_shape") -> ImageShape:
+    """`(H, W, C)` as integers; a shape that no frame can have is refused."""
+    try:
+        height, width, channels = (int(size) for size in shape)
+        if min(height, width, channels) < 1 or height % 16 or width % 16:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name}={shape!r}; it must be (height, width, channels), height and width "
+            "multiples of 16"
+        ) from None
+    return height, width, channels
 
-    Raises:
-        InputError: One of them is not.
-    """
+
+def check_choice(choices: Iterable[Any], **values: Any) -> None:
+    """Refuse what is not one of the choices."""
     choices = tuple(choices)
     for name, value in values.items():
         if isinstance(value, bool) or value not in choices:  # True is not 1

@@ -33,11 +33,9 @@ class SaveAndResume(keras.callbacks.Callback):
     disturbed, on the same backend and machine. An epoch that was not complete is done
     again. This takes data that depend on the number of the epoch alone, as those of
     `FrameSets` do (Keras's shuffling of arrays does not: pass `shuffle=False`), and a
-    model that is made with the same arguments.
-
-    Other callbacks begin anew where the script is started again: `EarlyStopping`,
-    `ReduceLROnPlateau` and `ModelCheckpoint(save_best_only=True)` do not remember what
-    they have seen. A learning rate that is no schedule is that of the checkpoint.
+    model that is made with the same arguments. Other callbacks, such as
+    `EarlyStopping`, begin anew where the script is started again. A learning rate that
+    is no schedule is that of the checkpoint.
 
     `keras.callbacks.BackupAndRestore` does the same, but for a process that dies while
     it saves, for the history, and for files that were damaged.

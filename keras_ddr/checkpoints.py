@@ -15,8 +15,6 @@ import keras
 from keras_ddr import manifest
 from keras_ddr.errors import InputError
 
-__all__ = ["Checkpoints", "Progress", "is_leftover", "position"]
-
 _NAME = re.compile(r"epoch-([0-9]{6,9})(?:-step-([0-9]{6,9}))?\.keras")
 # What is written under a temporary name in the folders of runs and checkpoints.
 _LEFTOVER = re.compile(
@@ -29,22 +27,14 @@ _MOST_TEXT = 16 << 20  # bytes of it
 
 @dataclass
 class Progress:
-    """How far a training has come.
+    """How far a training has come."""
 
-    Attributes:
-        epoch: Epochs that are complete.
-        batch: Steps of the next epoch that are done.
-        seconds: What these took.
-        metrics: Values of `metrics_variables` after them, from which the means of the
-            epoch go on; empty where `batch` is 0.
-        history: One dict for each complete epoch.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    seconds: float = 0.0
+    epoch: int = 0  # epochs that are complete
+    batch: int = 0  # steps of the next epoch that are done
+    seconds: float = 0.0  # which these took
+    # `metrics_variables` after them, from which the means of the epoch go on.
     metrics: list[float] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)  # of complete epochs
 
     @classmethod
     def within(
@@ -65,11 +55,7 @@ class Checkpoints:
     """A folder of checkpoints, of which the newest is kept.
 
     `epoch-000003.keras` was saved after 3 epochs, `epoch-000003-step-000120.keras`
-    after 120 more steps.
-
-    Args:
-        folder: `pathlib.Path`; it exists when one is saved.
-        root: Folder above, whose manifest lists them; `folder` where `None`.
+    after 120 more steps. The manifest of `root`, a folder above, lists them.
     """
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
@@ -111,17 +97,7 @@ class Checkpoints:
 
     @staticmethod
     def progress(path: Path) -> Progress:
-        """How far the training of a checkpoint had come.
-
-        Args:
-            path: As `newest` returns it; the file was checked.
-
-        Returns:
-            `Progress`.
-
-        Raises:
-            InputError: It does not say.
-        """
+        """How far the training of a checkpoint had come, whose file was checked."""
         try:
             with zipfile.ZipFile(path) as archive, archive.open(_MEMBER) as file:
                 text = file.read(_MOST_TEXT + 1)

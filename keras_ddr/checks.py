@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_ddr.arguments import check_image_shape as check_image_shape
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,40 +16,11 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import ImageShape, Tensor
 
-__all__ = [
-    "check_image_shape",
-    "check_sequence",
-    "check_sets",
-    "intensities",
-]
-
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
 
 
-def check_image_shape(shape: ImageShape) -> None:
-    """Refuse an image shape that four halvings do not divide."""
-    try:
-        height, width, channels = (int(size) for size in shape)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"image_shape={shape!r}; it must be (height, width, channels)"
-        ) from None
-    if min(height, width, channels) < 1 or height % 16 or width % 16:
-        raise InputError(
-            f"image_shape={tuple(shape)!r}; height and width must be multiples of 16"
-        )
-
-
 def check_values(array: NDArray[Any], argument: str) -> None:
-    """Refuse numbers that are not intensities.
-
-    Args:
-        array: Integers must lie in 0 to 255, floats in [0, 1].
-        argument: Its name, for the message.
-
-    Raises:
-        InputError: The type or a value is wrong.
-    """
+    """Refuse all but integers in 0 to 255 and floats in [0, 1]."""
     integers = np.issubdtype(array.dtype, np.integer)
     if not integers and not np.issubdtype(array.dtype, np.floating):
         raise InputError(
@@ -62,13 +34,10 @@ def check_values(array: NDArray[Any], argument: str) -> None:
         if not integers and not np.isfinite(part).all():
             raise InputError(f"{argument} holds NaN or infinity; remove such frames")
         if part.size and (part.min() < 0 or part.max() > highest):
+            wanted = "floats must lie in [0, 1] (divide by 255, or give uint8)"
             raise InputError(
                 f"{argument} has values from {part.min():g} to {part.max():g}; "
-                + (
-                    "integers must lie in 0 to 255"
-                    if integers
-                    else "floats must lie in [0, 1] (divide by 255, or give uint8)"
-                )
+                + ("integers must lie in 0 to 255" if integers else wanted)
             )
 
 
@@ -81,18 +50,8 @@ def check_sets(
 ) -> Any:
     """Check training data: an array whole, an iterator by its first batch.
 
-    Args:
-        x: Array `(S, N, H, W, C)`, or an iterable of batches of that form.
-        image_shape: `(H, W, C)` of the model.
-        number: Frames of a set, or `None` for any number of at least `least`.
-        argument: Its name, for the message.
-        least: See `number`.
-
-    Returns:
-        What to train on: `x`, or for a generator one that yields the same batches.
-
-    Raises:
-        InputError: A shape, type or value that the model cannot take.
+    Sets have `number` frames, or at least `least` where it is `None`. For a generator
+    another one comes back, which yields the same batches.
     """
     if x is None:
         raise InputError(f"{argument} is missing; give sets of frames")
@@ -117,7 +76,9 @@ def check_sets(
         x = (batch if isinstance(batch, tuple) else (batch,) for batch in x)
     else:
         first = next(iter(x), None)
-    if type(first).__module__.startswith("torch") and _elsewhere(x):
+    loader = type(x).__module__.startswith("torch.utils.data")
+    of_torch = type(first).__module__.startswith("torch")
+    if of_torch and loader and keras.backend.backend() != "torch":
         raise InputError(
             f"{argument} yields tensors of PyTorch, which Keras takes in tuples only "
             "here; put the frames into a torch.utils.data.TensorDataset"
@@ -130,12 +91,6 @@ def check_sets(
     argument = f"the first batch of {argument}"
     _check_batch(frames, image_shape, number, argument, least)
     return x
-
-
-def _elsewhere(x: Any) -> bool:
-    """Whether it is a `DataLoader`, and the backend is another than PyTorch."""
-    loader = type(x).__module__.startswith("torch.utils.data")
-    return loader and keras.backend.backend() != "torch"
 
 
 def _check_batch(
@@ -171,20 +126,7 @@ def _as_array(values: Any) -> NDArray[Any]:
 def check_sequence(
     frames: ArrayLike, image_shape: ImageShape, number: int, least: int | None = None
 ) -> NDArray[Any]:
-    """Check the frames of one sequence.
-
-    Args:
-        frames: `(T, H, W, C)`, integers 0 to 255 or floats in [0, 1].
-        image_shape: `(H, W, C)` of the model.
-        number: The fewest frames that can be taken.
-        least: The fewest if another `frames_per_set` were asked for.
-
-    Returns:
-        NumPy array of them, as they are.
-
-    Raises:
-        InputError: A shape, type or value that the model cannot take.
-    """
+    """Check at least `number` frames of a sequence; with another N `least` would do."""
     frames = _as_array(frames)
     if frames.ndim != 4 or frames.shape[1:] != tuple(image_shape):
         raise InputError(
@@ -192,9 +134,8 @@ def check_sequence(
             f"(T, {', '.join(map(str, image_shape))})"
         )
     if len(frames) < number:
-        other = ""
-        if least is not None and least <= len(frames):
-            other = f", or give frames_per_set={len(frames)}"
+        may = least is not None and least <= len(frames)
+        other = f", or give frames_per_set={len(frames)}" * may
         raise InputError(
             f"frames holds {len(frames)} frames; this model compares {number}, so a "
             f"sequence needs at least {number}{other}"

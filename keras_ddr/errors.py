@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["InputError", "LossNotFinite", "reason_of"]
+__all__ = ["InputError", "LossNotFinite"]
 
 
 class InputError(ValueError):
@@ -31,23 +31,11 @@ class LossNotFinite(InputError):
     def __init__(self, epoch: int, step: int, values: dict[str, float]) -> None:
         self.epoch, self.step, self.values = epoch, step, values
         where = f"step {step} of epoch" if step else "the validation of epoch"
-        super().__init__(
-            self._text(
-                f"at {where} {epoch}", "global_clipnorm=1.0 in the optimizer, kl_warmup"
-            )
-        )
+        advice = "global_clipnorm=1.0 in the optimizer, kl_warmup"
+        super().__init__(self._text(f"at {where} {epoch}", advice))
 
     def in_run(self, path: StrPath, step: int, kept: str) -> Self:
-        """The same error with a message for a run.
-
-        Args:
-            path: Of the run.
-            step: Of the run.
-            kept: What remains to go on from.
-
-        Returns:
-            This error.
-        """
+        """The same error, with a message for a run and for what is `kept` of it."""
         where = "step" if self.step else "the validation of step"
         where = f"at {where} {step} of {path}"
         self.args = (f"{self._text(where, '--clipnorm 1, --kl-warmup')}; {kept}",)
@@ -63,12 +51,5 @@ class LossNotFinite(InputError):
 
 
 def reason_of(error: BaseException) -> str:
-    """What another package's error says, as a part of one line.
-
-    Args:
-        error: Any.
-
-    Returns:
-        At most 200 characters of its message, or its name where it has none.
-    """
+    """At most 200 characters of another package's message, or its error's name."""
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -23,30 +23,13 @@ from keras_ddr.errors import InputError, reason_of
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = [
-    "NO_SPACE",
-    "bounded_lines",
-    "cannot_write",
-    "check_expanded",
-    "check_output_path",
-    "locked",
-    "natural_key",
-    "read_json",
-    "read_table",
-    "read_text",
-    "replacing",
-    "this_process",
-    "write_json",
-    "write_table",
-]
-
 # Bytes of a text that is read at once, characters of a line of a table.
 _MOST_TEXT = 64 << 20
 _MOST_LINE = 1 << 20
 _PIECE = 1 << 16
 
+# Error numbers of a full disk, quota or file-size limit.
 NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-"""Error numbers of a full disk, quota or file-size limit."""
 # Error numbers of a folder that one may not write to.
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -61,12 +44,7 @@ def check_expanded(path: StrPath) -> None:
 
 
 def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
-    """Refuse a file that could not be written, before the work is done.
-
-    Args:
-        path: File to write or replace.
-        suffixes: Endings that it may have, in lower case with their dots.
-    """
+    """Refuse a file with another suffix, or that could not be written or replaced."""
     check_expanded(path)
     path = pathlib.Path(path)
     if path.suffix.lower() not in suffixes:
@@ -74,23 +52,17 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
         raise InputError(f"{path} has the suffix {path.suffix!r}; use {choice}")
     # A link stays, and its target is written.
     target = pathlib.Path(os.path.realpath(path)) if path.is_symlink() else path
-    if not target.parent.is_dir():
-        raise InputError(
-            f"{path} cannot be written: the folder {target.parent} does not exist; "
-            "make it first"
-        )
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise InputError(
-            f"{path} cannot be written: it is write-protected; choose another name, or "
-            "make it writable"
-        )
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(
-            f"{path} cannot be written: the folder {target.parent} is read-only; "
-            "choose another place"
-        )
+    said = ""
+    if not target.parent.is_dir():
+        said = f"the folder {target.parent} does not exist; make it first"
+    elif path.exists() and not os.access(path, os.W_OK):
+        said = "it is write-protected; choose another name, or make it writable"
+    elif not os.access(target.parent, os.W_OK):
+        said = f"the folder {target.parent} is read-only; choose another place"
+    if said:
+        raise InputError(f"{path} cannot be written: {said}")
     return path
 
 
@@ -114,16 +86,10 @@ def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
 def locked(
     path: StrPath, busy: str, *, again: bool = False, keep: bool = True
 ) -> Iterator[bool]:
-    """Hold a lock file; the lock ends with the process, however that ends.
+    """Hold a lock file, which ends with the process; `busy` says that another holds it.
 
-    Args:
-        path: Lock file; it is made where it is missing.
-        busy: Message of the `InputError` if another process holds it.
-        again: Let this thread hold it more than once.
-        keep: Whether the file stays; a killed process leaves it in any case.
-
-    Yields:
-        Whether it is held: file systems may lack locks, and folders be read-only.
+    It gives whether it is held: file systems may lack locks, and folders be read-only.
+    This thread may hold it `again`; the file may be removed at the end (`keep`).
     """
     lock = FileLock(path, is_singleton=again)
     try:
@@ -152,11 +118,7 @@ def replacing(path: StrPath) -> Iterator[pathlib.Path]:
 
     Readers of `path` find the old file or the new one, never half of it, also after a
     power cut. An error in the body leaves nothing behind; the leftovers of a killed
-    process go when the next one writes a file of this name. A full disk and a
-    read-only folder become an `InputError`.
-
-    Yields:
-        The temporary path, with the same suffix.
+    process go when the next one writes a file of this name.
     """
     # A link stays, and its target is written.
     path = pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
@@ -285,10 +247,7 @@ def read_text(
     encoding: str = "utf-8",
     errors: str = "strict",
 ) -> str:
-    """Read a text file of at most `most` bytes; a larger one is an `InputError`.
-
-    Line ends become one kind. Files that cannot be read raise as `open` does.
-    """
+    """Read a text file of at most `most` bytes, as `open` does."""
     with open(path, encoding=encoding, errors=errors) as file:
         # Count what is read: a device has no size. Read in pieces, since Python makes
         # a buffer for all that is asked for.

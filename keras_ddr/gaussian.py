@@ -56,14 +56,9 @@ class DiagonalGaussian(Generic[ArrayT]):
         return self._math.exp(0.5 * self.log_variance)
 
     def sample(self, noise: ArrayT) -> ArrayT:
-        """Turn standard normal noise into a draw (the reparameterisation).
+        """Turn standard normal noise `(..., dim)` into a draw, `mean + stddev * noise`.
 
-        Args:
-            noise: Standard normal values of shape `(..., dim)`; leading axes may
-                be more than those of the distribution.
-
-        Returns:
-            `mean + stddev * noise`.
+        The noise may have more leading axes than the distribution.
         """
         return self.mean + self.stddev * noise
 
@@ -72,26 +67,11 @@ class DiagonalGaussian(Generic[ArrayT]):
         return (x - self.mean) / self.stddev
 
     def kl_divergence(self, other: DiagonalGaussian[ArrayT] | None = None) -> ArrayT:
-        """KL(self || other), summed over the last axis.
-
-        Args:
-            other: A `DiagonalGaussian` that broadcasts against this one; the
-                standard normal where `None`.
-
-        Returns:
-            Values ≥ 0 in nats, shape `(...)`.
-        """
+        """KL(self || other) in nats, `(...)`; to the standard normal where `None`."""
         return self._math.sum(self.kl_terms(other), axis=-1)
 
     def kl_terms(self, other: DiagonalGaussian[ArrayT] | None = None) -> ArrayT:
-        """KL(self || other) of each dimension.
-
-        Args:
-            other: As for `kl_divergence`.
-
-        Returns:
-            Values ≥ 0 in nats, shape `(..., dim)`.
-        """
+        """As `kl_divergence` of each dimension, shape `(..., dim)`."""
         m = self._math
         if other is None:
             terms = m.square(self.mean) + m.exp(self.log_variance)
@@ -110,14 +90,7 @@ class DiagonalGaussian(Generic[ArrayT]):
         return 0.5 * terms
 
     def log_prob(self, x: ArrayT) -> ArrayT:
-        """Log-density at `x`, summed over the last axis.
-
-        Args:
-            x: Points of shape `(..., dim)`.
-
-        Returns:
-            Values in nats, shape `(...)`.
-        """
+        """Log-density in nats at points `(..., dim)`, shape `(...)`."""
         m = self._math
         scaled = m.square(x - self.mean) * m.exp(-self.log_variance)
         return -0.5 * m.sum(scaled + self.log_variance + _LOG_2PI, axis=-1)

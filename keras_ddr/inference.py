@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import Tensor
 
-__all__ = ["Inference", "LogLikelihood"]
+__all__ = ["LogLikelihood"]
 
 _SETS = 16  # sets that are compared at a time: each is N frames
 _DRAWS = 32  # draws of f that log_likelihood handles at a time
@@ -55,9 +55,6 @@ class Inference(SequenceModel):
     ) -> Codes:
         """Find f of a sequence and z of each of its frames.
 
-        Each frame goes through the convolutions once. Random sets of N frames then
-        each give a posterior of f, and these are combined.
-
         Args:
             frames: One sequence `(T, H, W, C)`, T ≥ N; integers 0 to 255 or floats
                 in [0, 1].
@@ -75,9 +72,6 @@ class Inference(SequenceModel):
 
         Returns:
             `Codes`; z is conditioned on the mean of f.
-
-        Raises:
-            InputError: Too few frames, or an argument that cannot be used.
         """
         check_choice(("mixture", "product"), combine=combine)
         check_whole(sets=sets)
@@ -98,15 +92,9 @@ class Inference(SequenceModel):
             "static", self.static_encoder, [features[members]], _SETS
         )
         static = _combine(DiagonalGaussian(*posteriors), combine)
-        repeated = np.repeat(static.mean[None], len(frames), axis=0)
-        dynamic = DiagonalGaussian(
-            *(
-                part[:, 0]
-                for part in self._programs(
-                    "dynamic", self.dynamic_encoder, [repeated, features[:, None]]
-                )
-            )
-        )
+        inputs = [np.repeat(static.mean[None], len(frames), axis=0), features[:, None]]
+        parts = self._programs("dynamic", self.dynamic_encoder, inputs)
+        dynamic = DiagonalGaussian(*(part[:, 0] for part in parts))
         if noise:
             # Seeded by the frames: no two sequences get the same noise.
             generator = np.random.default_rng([seed, _checksum(frames)])
@@ -130,26 +118,15 @@ class Inference(SequenceModel):
         return frames_per_set
 
     def prior_of(self, static: ArrayLike) -> DiagonalGaussian[NDArray[np.float32]]:
-        """p(z | f).
-
-        Args:
-            static: f, `(..., static_dim)`.
-
-        Returns:
-            `DiagonalGaussian` of NumPy arrays `(..., dynamic_dim)`.
-        """
+        """p(z | f) of f `(..., static_dim)`: arrays `(..., dynamic_dim)`."""
         static = np.asarray(static, dtype="float32")
         flat = static.reshape(-1, self.static_dim)
         shape = (*static.shape[:-1], self.dynamic_dim)
         if not len(flat):
             nothing = np.zeros(shape, "float32")
             return DiagonalGaussian(nothing, nothing)
-        return DiagonalGaussian(
-            *(
-                part.reshape(shape)
-                for part in self._programs("prior", self.prior, [flat])
-            )
-        )
+        parts = self._programs("prior", self.prior, [flat])
+        return DiagonalGaussian(*(part.reshape(shape) for part in parts))
 
     def standardize(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
         """z̃ = (z − μ_p(f)) / σ_p(f); arguments as for `SequenceModel`."""
@@ -182,16 +159,10 @@ class Inference(SequenceModel):
     ) -> NDArray[np.float64]:
         """The three parts of the ELBO of each set, with one draw of f and of z.
 
-        Draws come from `generator`, the same on every backend; the random state of
-        training does not move.
-
-        Args:
-            frames: `(B, N, H, W, C)` uint8, or floats in [0, 1].
-            generator: Of the draws.
-
-        Returns:
-            float64 `(B, 3)` in nats a set: log p(x | f, z), KL(q(z | f, x) ‖ p(z | f))
-            and KL(q(f | x_S) ‖ p(f)).
+        For frames `(B, N, H, W, C)`, uint8 or floats in [0, 1], it returns float64
+        `(B, 3)` in nats a set: log p(x | f, z), KL(q(z | f, x) ‖ p(z | f)) and
+        KL(q(f | x_S) ‖ p(f)). Draws are the same on every backend, and the random state
+        of training does not move.
         """
         x = ops.convert_to_tensor(checks.intensities(np.asarray(frames)))
         if self.set_size > x.shape[1]:  # distinct frames: here f comes from the same
@@ -222,9 +193,6 @@ class Inference(SequenceModel):
 
         Returns:
             `LogLikelihood`: nats a frame, and the effective sample size over f.
-
-        Raises:
-            InputError: The frames do not fit the model.
         """
         check_whole(samples=samples, dynamic_samples=dynamic_samples)
         check_seed(seed=seed)
@@ -241,17 +209,11 @@ class Inference(SequenceModel):
         posterior = DiagonalGaussian(
             *(_plain(part)[0] for part in self.static_encoder(features))
         )
-        blocks = [
-            self._log_weights(
-                x,
-                features,
-                posterior,
-                (dynamic_samples, min(_DRAWS, samples - start)),
-                generator,
-            )
-            for start in range(0, samples, _DRAWS)
-        ]
-        log_weights = np.concatenate(blocks)
+        left = range(samples, 0, -_DRAWS)
+        draws = [(dynamic_samples, min(_DRAWS, number)) for number in left]
+        log_weights = np.concatenate(
+            [self._log_weights(x, features, posterior, k, generator) for k in draws]
+        )
         value = logsumexp(log_weights) - np.log(len(log_weights))
         effective = np.exp(2 * logsumexp(log_weights) - logsumexp(2 * log_weights))
         return LogLikelihood(float(value) / len(frames), float(effective))

@@ -45,17 +45,8 @@ class Likelihood(keras.layers.Layer):
         return tuple(outputs_shape[:-3])
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Log-likelihood of each image, summed over pixels and channels.
-
-        Args:
-            outputs: Decoder outputs, `(..., H, W, C)`.
-            x: Intensities in [0, 1], same shape.
-
-        Returns:
-            float32 values in nats, shape `(...)`.
-        """
-        outputs = ops.cast(outputs, "float32")
-        x = ops.cast(x, "float32")
+        """Log-likelihood of each image, `(...)` float32 nats, summed over pixels."""
+        outputs, x = ops.cast(outputs, "float32"), ops.cast(x, "float32")
         return ops.sum(self._pixel_log_prob(outputs, x), axis=(-3, -2, -1))
 
     def mean(self, outputs: Tensor) -> Tensor:
@@ -164,15 +155,8 @@ _BY_NAME = {
 def get(identifier: str | Likelihood | dict[str, Any]) -> Likelihood:
     """Likelihood from its name, its serialised form or an instance.
 
-    Args:
-        identifier: "bernoulli", "continuous_bernoulli", "normal", a `Likelihood`, or
-            a dict made by `keras.saving.serialize_keras_object`.
-
-    Returns:
-        A `Likelihood`.
-
-    Raises:
-        InputError: The name is not known.
+    Names are "bernoulli", "continuous_bernoulli" and "normal"; another one is an
+    `InputError`.
     """
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

@@ -2,13 +2,7 @@
 
 `sha256sum -c SHA256SUMS` reads it, and `ddr verify` compares it with the files. A file
 that is replaced while others stay, as in a run, has the sums of its old and new content
-for a moment, so that a process that is killed between the two leaves nothing that looks
-damaged::
-
-    with manifest.replacing(run, "checkpoint/epoch-000003.keras") as temporary:
-        model.save(temporary)
-    manifest.remove(run, ["checkpoint/epoch-000002.keras"])  # the line, then the file
-    problems = manifest.verify(run, remedy="restore it")
+for a moment: a process killed between the two leaves nothing that looks damaged.
 """
 
 from __future__ import annotations
@@ -30,10 +24,7 @@ if TYPE_CHECKING:
     # The sums that a file may have, by its name: two while it is replaced.
     _Sums: TypeAlias = dict[str, list[str]]
 
-__all__ = ["NAME", "remove", "replacing", "verify", "write"]
-
 NAME = "SHA256SUMS"
-"""Name of the manifest in the folder of a store or run."""
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f]+)")
 _CHUNK = 1 << 20
@@ -62,10 +53,7 @@ def write(
 
 @contextlib.contextmanager
 def replacing(folder: StrPath, name: str) -> Iterator[Path]:
-    """Replace a file of a folder and its line in the manifest, as `files.replacing`.
-
-    One process at a time may do so in a folder. The manifest is made where missing.
-    """
+    """As `files.replacing` a file and its line; one process at a time in a folder."""
     folder = Path(folder)
     with files.replacing(folder / name) as temporary:
         yield temporary
@@ -90,16 +78,9 @@ def verify(
     remedy: str = "restore it",
     report: Callable[[int], object] | None = None,
 ) -> list[str]:
-    """Compare all files that a manifest lists with it.
+    """One line for each damaged or missing file that is listed or `needed`.
 
-    Args:
-        folder: Folder of a store or run; files may be replaced meanwhile.
-        needed: Names that must be listed.
-        remedy: Advice for each line about a damaged file.
-        report: Called with numbers of bytes read, see `megabytes`.
-
-    Returns:
-        One line for each damaged or missing file.
+    Files may be replaced meanwhile; `report` gets numbers of bytes, see `megabytes`.
     """
     folder, problems = Path(folder), []
     if not folder.joinpath(NAME).is_file():
@@ -171,12 +152,9 @@ def _read(folder: Path) -> _Sums:
         raise InputError(f"{path}: cannot be read ({reason_of(error)})") from error
     for number, line in enumerate(lines, 1):
         match = _LINE.fullmatch(line)
+        name = Path(match[2]) if match else Path("/")
         # No name of ours leads out of the folder.
-        if (
-            match is None
-            or ".." in Path(match[2]).parts
-            or Path(match[2]).is_absolute()
-        ):
+        if match is None or ".." in name.parts or name.is_absolute():
             raise InputError(f"{path}: line {number} is no checksum and name of a file")
         sums.setdefault(match[2], []).append(match[1])
     return sums

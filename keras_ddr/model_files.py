@@ -26,8 +26,6 @@ from keras_ddr.sequence_model import SequenceModel
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["check_model_file", "load_model_file"]
-
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {"metadata.json", _CONFIG, _WEIGHTS}
 _MAY_HOLD = {"progress.json"}  # of a checkpoint
@@ -37,20 +35,7 @@ _MOST_TEXT = 16 << 20  # bytes of the JSON members
 
 
 def load_model_file(path: StrPath) -> SequenceModel:
-    """Load a `.keras` file.
-
-    Load only files that you trust: Keras's safe mode stays on, but a model file is a
-    program in part.
-
-    Args:
-        path: File, as Keras saves it.
-
-    Returns:
-        `DDR`, or the `SequenceModel` that was saved; its class must be imported.
-
-    Raises:
-        InputError: It is not there, damaged, or no such model.
-    """
+    """Load the `SequenceModel` in a `.keras` file; its class must be imported."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(
@@ -69,16 +54,9 @@ def load_model_file(path: StrPath) -> SequenceModel:
 def check_model_file(path: StrPath) -> int:
     """Refuse a .keras file that is damaged, or holds something else than a model.
 
-    Args:
-        path: File, as Keras saves it.
-
-    Returns:
-        Number of values in its weights, those of the optimizer included.
-
-    Raises:
-        InputError: Its members are not those of a model, one of them is damaged or
-            unpacks to far more than it is, an object in it is neither one of Keras's
-            nor registered, or its weights are elsewhere.
+    Its members have to be those of a model and none may unpack to far more than it is,
+    objects have to be Keras's or registered, and weights in the file itself. It returns
+    the number of values in them, those of the optimizer included.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -185,11 +163,7 @@ def _registered(part: Mapping[str, Any]) -> Any:
 
 
 def _weights(content: bytes) -> int:
-    """Number of values in a file of weights.
-
-    Raises:
-        ValueError: some of them are elsewhere, or not there at all.
-    """
+    """Number of values in a file of weights; none of them may be elsewhere."""
     total = 0
     with h5py.File(io.BytesIO(content), "r") as file:
         groups = [file]

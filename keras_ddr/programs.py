@@ -17,10 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CHUNK", "Programs"]
-
-CHUNK = 64
-"""Frames that are computed at a time."""
+CHUNK = 64  # frames that are computed at a time
 
 
 class Programs:
@@ -36,19 +33,13 @@ class Programs:
         inputs: list[NDArray[np.float32]],
         size: int = CHUNK,
     ) -> Any:
-        """Run a layer over arrays.
-
-        Args:
-            name: Of the program; the same stands for the same layer.
-            layer: Keras layer, or a function of symbolic tensors.
-            inputs: Arrays of equal length, floats.
-            size: Rows of a chunk.
-
-        Returns:
-            Array, or tuple of arrays, of that length.
-        """
+        """Run a layer, or a function of symbolic tensors, over arrays of one length."""
         number = len(inputs[0])
-        program = self._program(name, layer, inputs)
+        key = (name, *(part.shape[1:] for part in inputs))
+        if key not in self._programs:
+            symbols = [keras.Input(part.shape[1:], dtype="float32") for part in inputs]
+            self._programs[key] = keras.Model(symbols, layer(*symbols))
+        program = self._programs[key]
         chunks = []
         for start in range(0, number, size):
             chunk = [_pad_to(part[start : start + size], size) for part in inputs]
@@ -59,23 +50,10 @@ class Programs:
             return tuple(np.concatenate(part)[:number] for part in parts)
         return np.concatenate(chunks)[:number]
 
-    def _program(
-        self, name: str, layer: Callable[..., Any], inputs: list[NDArray[np.float32]]
-    ) -> keras.Model:
-        key = (name, *(part.shape[1:] for part in inputs))
-        if key not in self._programs:
-            symbols = [keras.Input(part.shape[1:], dtype="float32") for part in inputs]
-            self._programs[key] = keras.Model(symbols, layer(*symbols))
-        return self._programs[key]
-
 
 @contextlib.contextmanager
 def _no_retracing_warning() -> Iterator[None]:
-    """Drop a false alarm of TensorFlow.
-
-    It counts the first calls of different programs as one program that is traced again
-    and again.
-    """
+    """Drop a false alarm: TensorFlow counts several programs as one traced again."""
 
     def keep(record: logging.LogRecord) -> bool:
         return "tf.function retracing" not in record.getMessage()

@@ -61,16 +61,8 @@ class SequenceModel(keras.Model):
     def from_preset(cls, name: str, **overrides: Any) -> Self:
         """Make a model with random weights from a preset.
 
-        Args:
-            name: Key of `presets`.
-            **overrides: Arguments of the class in place of the preset's.
-
-        Returns:
-            A new model; the objective of the preset is the one that `compile` uses
-            where it is given none.
-
-        Raises:
-            InputError: The name or an argument cannot be used.
+        `overrides` are arguments of the class in place of the preset's, whose objective
+        is the one that `compile` uses where it is given none.
         """
         preset = find_preset(cls.presets, name)
         model = cls(**{**preset.model, **overrides})
@@ -112,25 +104,16 @@ class SequenceModel(keras.Model):
             seed: Of every random choice.
             noise: Posterior standard deviations of random noise on the mean of each z.
             **options: Of the class.
-
-        Returns:
-            `Codes`.
         """
         raise NotImplementedError
 
     def decode(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
-        """Images of f and z.
+        """Images of f and z: expected intensities, float32 in [0, 1], `(..., H, W, C)`.
 
         Args:
             static: f, `(..., static_dim)`.
             dynamic: z, `(..., dynamic_dim)`. Leading axes broadcast; z may have one
                 more, the frames: f `(B, static_dim)` with z `(B, N, dynamic_dim)`.
-
-        Returns:
-            Expected intensities, float32 in [0, 1], `(..., H, W, C)`.
-
-        Raises:
-            InputError: The last axes are not those of the model.
         """
         static = np.asarray(static, dtype="float32")
         dynamic = np.asarray(dynamic, dtype="float32")
@@ -163,26 +146,14 @@ class SequenceModel(keras.Model):
     def decode_pairs(
         self, static: NDArray[np.float32], dynamic: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Images of pairs of f and z.
-
-        Args:
-            static: f, `(T, static_dim)`, T ≥ 1.
-            dynamic: z, `(T, dynamic_dim)`.
-
-        Returns:
-            Expected intensities, float32 in [0, 1], `(T, H, W, C)`.
-        """
+        """As `decode`, of pairs of f `(T, static_dim)` and z `(T, dynamic_dim)`."""
         raise NotImplementedError
 
     def standardize(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
         """z̃ of z: its place under p(z | f), which means the same for every f.
 
-        Args:
-            static: f, `(..., static_dim)`.
-            dynamic: z, `(..., dynamic_dim)`; leading axes broadcast.
-
-        Returns:
-            z̃, `(..., dynamic_dim)`; z itself where p(z | f) is a standard normal.
+        It is z itself where p(z | f) is a standard normal. Leading axes of f and z
+        broadcast.
         """
         return _for_each(static, dynamic)
 
@@ -208,15 +179,10 @@ class SequenceModel(keras.Model):
     def sample(
         self, sequences: int = 1, frames: int = 8, seed: int = 0
     ) -> NDArray[np.float32]:
-        """Draw new sequences: f ~ p(f), z ~ p(z | f), and their images.
+        """Draw f ~ p(f) of sequences and z ~ p(z | f) of frames; their images.
 
-        Args:
-            sequences: Number of sequences.
-            frames: Number of frames of each, in no order.
-            seed: Of the draws.
-
-        Returns:
-            Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
+        These are expected intensities, `(sequences, frames, H, W, C)` float32 in
+        [0, 1].
         """
         check_whole(sequences=sequences, frames=frames)
         check_seed(seed=seed)
@@ -243,9 +209,6 @@ class SequenceModel(keras.Model):
         Returns:
             Expected intensities, `(T, H, W, C)` float32 in [0, 1], one for each frame
             of `dynamic_from`.
-
-        Raises:
-            InputError: `align` is not known, or the frames cannot be encoded.
         """
         check_choice(("none", "prior"), align=align)
         static_from, dynamic_from = (
@@ -268,16 +231,7 @@ class SequenceModel(keras.Model):
         jit_compile: bool | str = "auto",
         **kwargs: Any,
     ) -> None:
-        """Set the optimizer; the loss is the model's own.
-
-        Args:
-            optimizer: A Keras optimizer or its name; Adam at 1e-4 where `None`.
-            jit_compile: As in Keras.
-            **kwargs: As for `keras.Model.compile`.
-
-        Raises:
-            InputError: A loss or metrics were given.
-        """
+        """As in Keras, but the loss is the model's own; Adam at 1e-4 where `None`."""
         for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
             if kwargs.get(name) is not None:
                 raise InputError(
@@ -294,7 +248,7 @@ class SequenceModel(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """Arguments of `compile`; Keras writes them into `.keras` files."""
+        """As in Keras, for all backends."""
         config = super().get_compile_config()
         if config:
             # Keras would write what "auto" meant on this backend, and another one
@@ -304,7 +258,7 @@ class SequenceModel(keras.Model):
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as before saving; Keras asks for this where compile is overridden."""
+        """As in Keras, which asks for this where `compile` is overridden."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(
@@ -323,14 +277,15 @@ class SequenceModel(keras.Model):
 
         Args:
             x: A `FrameSets`, an array of sets `(S, N, H, W, C)`, or any data that
-                `keras.Model.fit` takes and that yields such batches.
+                `keras.Model.fit` takes and that yields such batches; `validation_data`
+                likewise.
             y: Must be `None`: there are no labels.
-            batch_size: Sets a batch, for arrays; Keras takes 32 where `None`.
+            batch_size: As in Keras: sets a batch, for arrays.
             epochs: As in Keras.
             verbose: As in Keras.
-            callbacks: List of Keras callbacks.
+            callbacks: As in Keras.
             shuffle: As in Keras; a `FrameSets` has its own order and ignores it.
-            **kwargs: As for `keras.Model.fit`. `validation_data` takes what `x` takes.
+            **kwargs: As in Keras.
 
         Returns:
             `keras.callbacks.History` with the keys `history_keys`, and the same with
@@ -338,14 +293,11 @@ class SequenceModel(keras.Model):
 
         Raises:
             InputError: The frames do not fit the model or lie outside [0, 1].
-            LossNotFinite: The loss became NaN or infinite; it says where and in which
-                part.
+            LossNotFinite: The loss became NaN or infinite: where, and in which part.
         """
         x = self._checked(x, y, "x")
-        if kwargs.get("validation_data") is not None:
-            kwargs["validation_data"] = self._checked_validation(
-                kwargs["validation_data"]
-            )
+        if (held_out := kwargs.get("validation_data")) is not None:
+            kwargs["validation_data"] = self._checked_validation(held_out)
         added = [LossWatch()]
         if hasattr(x, "set_epoch"):
             shuffle = False
@@ -359,10 +311,11 @@ class SequenceModel(keras.Model):
         try:
             return super().fit(
                 x,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
+                None,
+                batch_size,
+                epochs,
+                verbose,
+                callbacks,
                 shuffle=shuffle,
                 **kwargs,
             )
@@ -371,11 +324,7 @@ class SequenceModel(keras.Model):
                 del callbacks.callbacks[: len(added)]
 
     def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
-        """Loss and its parts; arguments as for `keras.Model.evaluate`, `x` as in `fit`.
-
-        Raises:
-            InputError: The frames do not fit the model or lie outside [0, 1].
-        """
+        """Loss and its parts; arguments as in Keras, `x` as in `fit`."""
         if not kwargs.get("_use_cached_eval_dataset"):
             x = self._checked(x, y, "x")
         return super().evaluate(x, **kwargs)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Self
 
-__all__ = ["Stopped", "StopRequest"]
+__all__ = ["Stopped"]
 
 _DEFAULTS: dict[
     signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers
@@ -32,25 +32,17 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Takes note of SIGINT (Ctrl-C) and SIGTERM; a second one ends things at once.
+    """Takes note of SIGINT (Ctrl-C) and SIGTERM; a second one ends things at once."""
 
-    An exception in the middle of a step or of a file can be lost: libraries swallow
-    what is raised in their callbacks.
-
-    Attributes:
-        signal: Number of the first signal, or `None`.
-    """
+    # An exception in the middle of a step or of a file can be lost: libraries swallow
+    # what is raised in their callbacks.
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Self]:
-        """Handle the signals within, where nobody else does.
-
-        In a thread other than the main one Python allows no handlers, and nothing is
-        done.
-        """
+        """Handle the signals within, where nobody else does and Python allows it."""
         before = {}
         if threading.current_thread() is threading.main_thread():
             for number, default in _DEFAULTS.items():

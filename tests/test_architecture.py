@@ -19,7 +19,7 @@ _MAY_IMPORT = {
     "arguments": {"errors"},
     "signals": set(),
     "manifest": {"errors", "files"},
-    "checks": {"errors"},
+    "checks": {"arguments", "errors"},
     "codes": {"gaussian"},
     "gaussian": set(),
     "likelihoods": {"errors"},

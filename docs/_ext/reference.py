@@ -37,7 +37,6 @@ PAGES = {
         [
             "keras_ddr.runs",
             "keras_ddr.callbacks",
-            "keras_ddr.checkpoints",
             "keras_ddr.training",
         ],
     ),
@@ -50,12 +49,6 @@ PAGES = {
         "Inside",
         [
             "keras_ddr.errors",
-            "keras_ddr.arguments",
-            "keras_ddr.checks",
-            "keras_ddr.files",
-            "keras_ddr.manifest",
-            "keras_ddr.model_files",
-            "keras_ddr.programs",
             "keras_ddr.signals",
             "keras_ddr.typing",
             "keras_ddr.version",

@@ -74,11 +74,9 @@ def check_target(path: StrPath, overwrite: bool = False) -> None:
 
 
 def recover(path: StrPath) -> bool:
-    """Clear leftovers of killed writers; whether a living one is replacing `path`.
-
-    Unfinished folders go. A whole store that was just being replaced comes back if
-    `path` has no store now.
-    """
+    """Clear leftovers of killed writers; whether a living one is replacing `path`."""
+    # Unfinished folders go. A whole store that was just being replaced comes back if
+    # there is no store now.
     path = Path(path)
     if not (left := _leftovers(path)):
         return False
@@ -134,11 +132,12 @@ def _check(path: Path, overwrite: bool) -> None:
             f"{path}: is not a folder and is not overwritten; choose another name"
         )
     move = "so it is not overwritten; move it away or choose another name"
-    strange = _strange_entry(path)
-    if strange is not None:
-        raise InputError(
-            f"{path}: holds {strange!r}, which is no part of a frame store, {move}"
-        )
+    for name in sorted(entry.name for entry in path.iterdir()):
+        of_system = name.startswith(_OF_SYSTEMS) and not (path / name).is_dir()
+        if not of_system and name not in (*FILES, manifest.NAME):
+            raise InputError(
+                f"{path}: holds {name!r}, which is no part of a frame store, {move}"
+            )
     try:
         meta = read_json(path / "meta.json")
     except InputError:
@@ -146,12 +145,3 @@ def _check(path: Path, overwrite: bool) -> None:
     # Other programs write a meta.json, too.
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise InputError(f"{path}: its meta.json is not that of a frame store, {move}")
-
-
-def _strange_entry(folder: Path) -> str | None:
-    """Name something in a folder that overwriting a store must not delete."""
-    for entry in sorted(folder.iterdir()):
-        of_system = entry.name.startswith(_OF_SYSTEMS) and not entry.is_dir()
-        if not of_system and entry.name not in (*FILES, manifest.NAME):
-            return entry.name
-    return None

@@ -29,14 +29,11 @@ __all__ = ["FrameSets"]
 
 # Purposes of the random streams of an epoch.
 _SOURCES, _FRAMES = 1, 2
-ORDERS = ("random", "ordered")
-"""Orders of the frames of a set."""
+ORDERS = ("random", "ordered")  # of the frames of a set
 
 
 @dataclasses.dataclass(frozen=True)
-class _Options:
-    """Options of `FrameSets` that few need."""
-
+class _Options:  # of `FrameSets`, that few need
     first: int = 0
     pad: bool = False
     shard: tuple[int, int] = (0, 1)
@@ -58,13 +55,10 @@ class FrameSets(keras.utils.PyDataset):
     Sequences are drawn uniformly by source, then by sequence: sources are visited in
     rounds, each a new permutation of all, and the k-th visit to a source takes the
     k-th sequence of a permutation of its own. A sequence without a source is a source
-    of its own. With equal numbers of sequences a source, every sequence is drawn
-    `sets_per_sequence` times an epoch.
+    of its own.
 
-    Batches are read ahead by threads of this class and not by Keras's enqueuer, which
-    hands left-over batches of one epoch to the next. Pass `steps` here rather than
-    `steps_per_epoch` to `fit`: Keras carries an iterator over into the next epoch and
-    may have read ahead before it begins.
+    Pass `steps` here rather than `steps_per_epoch` to `fit`: Keras carries an iterator
+    over into the next epoch and may have read ahead before it begins.
 
     Args:
         store: A `FrameStore`, or the path of one.
@@ -120,6 +114,8 @@ class FrameSets(keras.utils.PyDataset):
         stride: int | None = None,
         **kwargs: Any,
     ) -> None:
+        given = locals()
+        given = {k: given[k] for k in given if k not in ("self", "kwargs", "__class__")}
         options = _Options(**kwargs)
         if options.use_multiprocessing:
             raise InputError(
@@ -129,19 +125,7 @@ class FrameSets(keras.utils.PyDataset):
         # With more than one worker Keras starts its enqueuer.
         super().__init__(workers=1)
         self.store = store if isinstance(store, FrameStore) else FrameStore.open(store)
-        self._given = {
-            "store": self.store,
-            "frames_per_set": frames_per_set,
-            "batch_size": batch_size,
-            "sets_per_sequence": sets_per_sequence,
-            "split": split,
-            "seed": seed,
-            "steps": steps,
-            "fixed": fixed,
-            "order": order,
-            "stride": stride,
-            **kwargs,
-        }
+        self._given = {**given, "store": self.store, **kwargs}
         check_whole(
             frames_per_set=3 if frames_per_set is None else frames_per_set,
             batch_size=batch_size,
@@ -209,9 +193,8 @@ class FrameSets(keras.utils.PyDataset):
     @property
     def adapts(self) -> bool:
         """Whether N, order or stride are left to the model."""
-        return any(
-            self._given[k] is None for k in ("frames_per_set", "order", "stride")
-        )
+        names = ("frames_per_set", "order", "stride")
+        return any(self._given[name] is None for name in names)
 
     @property
     def epoch(self) -> int:
@@ -229,10 +212,7 @@ class FrameSets(keras.utils.PyDataset):
     def for_model(
         self, frames_per_set: int, order: str = "random", stride: int = 1
     ) -> FrameSets:
-        """Return sets like these, at the same epoch, as a model takes them.
-
-        N, order and stride of the model stand in for what these sets leave open.
-        """
+        """Return sets like these in which the model's values replace what is open."""
         if self.order == "random" and self._given["order"] is not None:
             stride = 1
         model = {"frames_per_set": frames_per_set, "order": order, "stride": stride}
@@ -257,9 +237,8 @@ class FrameSets(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return batch `index` of the present epoch.
 
-        Returns:
-            (x,) with x uint8 (B, N, H, W, C); with `pad` (x, zeros, sample_weight),
-            float32 (B,): Keras wants something between the two, and no model uses it.
+        It is (x,) with x uint8 (B, N, H, W, C); with `pad` (x, zeros, sample_weight),
+        float32 (B,): Keras wants something between the two, and no model uses it.
         """
         index = int(index)
         if not 0 <= index < len(self):
@@ -270,11 +249,7 @@ class FrameSets(keras.utils.PyDataset):
     def draws(
         self, epoch: int, index: int
     ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """Say which frames batch `index` of an epoch holds.
-
-        Returns:
-            Sequence indices (B,) of the store, and frame numbers (B, N) within them.
-        """
+        """Indices of sequences (B,) and their frames (B, N) in a batch of an epoch."""
         chosen, frames = self._epoch_plan(0 if self.fixed else int(epoch))
         begin = (self.first + index) * self.batch_size
         batch = slice(begin, begin + self.batch_size)
@@ -353,11 +328,10 @@ def _distinct(
 
 
 class _Reader:
-    """Reads the batches that are likely to be asked for next.
+    """Reads the batches that are likely to be asked for next."""
 
-    Batches are kept by epoch and number, so a wrong guess costs time and never gives
-    another batch than was asked for.
-    """
+    # Keras's enqueuer hands left-over batches of one epoch to the next. These are kept
+    # by epoch and number: a wrong guess costs time and never gives another batch.
 
     def __init__(self, workers: int, ahead: int) -> None:
         self.workers = workers

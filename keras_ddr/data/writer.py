@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 
 from keras_ddr import manifest
-from keras_ddr.arguments import check_choice
+from keras_ddr.arguments import check_choice, check_image_shape
 from keras_ddr.data.format import (
     COLUMNS,
     FILES,
@@ -131,7 +131,9 @@ class StoreWriter:
     ) -> None:
         self.path = Path(path)
         self.dataset = dataset
-        self.frame_shape = None if frame_shape is None else _checked_shape(frame_shape)
+        self.frame_shape: ImageShape | None = None
+        if frame_shape is not None:
+            self.frame_shape = check_image_shape(frame_shape, "frame_shape")
         self.labels: dict[str, Label] = dict(labels or {})
         for name in self.labels:
             _check_label_name(name)
@@ -216,7 +218,7 @@ class StoreWriter:
                 * grey
             )
         if self.frame_shape is None:
-            self.frame_shape = _checked_shape(frames.shape[1:])
+            self.frame_shape = check_image_shape(frames.shape[1:], "frame_shape")
         if frames.shape[1:] != self.frame_shape:
             raise InputError(
                 f"frames are {shape_text(frames.shape[1:])}, but those of the store "
@@ -422,16 +424,6 @@ def _cells(row: Sequence, names: list[str]) -> list[object]:
     values = [float(v) if isinstance(v, bool | np.bool_) else v for v in values]
     values = ["" if v is None or v != v else v for v in values]
     return [*(getattr(row, column) for column in COLUMNS), *values]
-
-
-def _checked_shape(shape: Iterable[int]) -> ImageShape:
-    shape = tuple(int(size) for size in shape)
-    if len(shape) != 3 or min(shape) < 1 or shape[0] % 16 or shape[1] % 16:
-        raise InputError(
-            f"frames of {shape_text(shape)} cannot be stored; height and width must be "
-            "multiples of 16, channels last"
-        )
-    return shape
 
 
 def _check_label_name(name: str) -> None:

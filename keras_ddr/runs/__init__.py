@@ -15,8 +15,7 @@ into place, so that a run which is killed at any moment can go on.
 
 from keras_ddr.runs.fitting import fit
 from keras_ddr.runs.folder import Run
-from keras_ddr.runs.integrity import verify
-from keras_ddr.runs.models import check_fits, load_model
+from keras_ddr.runs.models import check_fits, load_model, verify
 from keras_ddr.runs.settings import Training
 from keras_ddr.signals import Stopped
 

@@ -62,8 +62,8 @@ def fit(
         The `Run`.
 
     Raises:
-        InputError: The store is not the one that the run was made with, `steps` cannot
-            be used, or another process trains this run.
+        InputError: The store is another one, `steps` cannot be used, or another process
+            trains this run.
         LossNotFinite: The loss became NaN or infinite; the last checkpoint stays.
         Stopped: A signal asked to end; it is a `KeyboardInterrupt`.
     """
@@ -144,11 +144,9 @@ def _notes(recorder: _Recorder, validated: bool) -> Iterator[str]:
 def _plan(
     step: int, steps: int, save_every: int, done: int
 ) -> Iterator[tuple[int, int, int]]:
-    """Epochs still to train: their number, steps of each, and those that are done.
-
-    `done` of the `step` steps so far are in an epoch that isn't complete. All epochs
-    have `save_every` steps, but for a shorter one at the end.
-    """
+    """Epochs still to train: their number, steps of each, and those that are done."""
+    # All have `save_every` steps, but for a shorter one at the end; `done` steps are in
+    # one that isn't complete.
     left = steps - (step - done)
     if done and left > done:
         length = min(save_every, left)
@@ -162,7 +160,7 @@ def _plan(
 
 
 def _with_steps(run: Run, steps: int | None) -> Training:
-    """The settings of the training, with another last step if that is asked for."""
+    """Settings of the training, with another last step if that is asked for."""
     training = run.training
     if steps is None or steps == training.steps:
         return training
@@ -248,14 +246,12 @@ class _Recorder(SaveAndResume):
         from keras_ddr.visualization import plot_reconstruction, save_figure
         from keras_ddr.visualization.selection import pick_sequences
 
+        store, number = self.store, self.trained.frames_per_set
         if self._shown is None:
-            number = self.trained.frames_per_set
-            split = "val" if self.store.select("val", number) else "train"
+            split = "val" if store.select("val", number) else "train"
             self._shown = pick_sequences(
-                self.store, _SAMPLE_SEQUENCES, split, min_length=number
+                store, _SAMPLE_SEQUENCES, split, min_length=number
             )
-        figure = plot_reconstruction(
-            self.trained, self.store, self._shown, _SAMPLE_FRAMES
-        )
+        figure = plot_reconstruction(self.trained, store, self._shown, _SAMPLE_FRAMES)
         name = f"step-{self.steps_done():06d}.png"
         save_figure(figure, self.run.path / "samples" / name)

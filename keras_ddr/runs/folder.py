@@ -40,9 +40,7 @@ _OF_OPTIMIZER = ("learning_rate", "schedule", "clipnorm", "accumulate")
 
 
 class Run:
-    """A run folder.
-
-    Use `Run.create` for a new one and `Run.open` for one that exists.
+    """A run folder: `Run.create` makes one, `Run.open` opens one that exists.
 
     Attributes:
         path: `pathlib.Path` of the folder.
@@ -104,11 +102,7 @@ class Run:
             overwrite: Replace an older run at `path`.
 
         Returns:
-            `Run`.
-
-        Raises:
-            InputError: The folder exists, or an argument cannot be used. Nothing is
-                written then.
+            `Run`; where an argument cannot be used, nothing is written.
         """
         check_expanded(path)
         path = pathlib.Path(path)
@@ -187,44 +181,24 @@ class Run:
 
     @classmethod
     def open(cls, path: StrPath) -> Self:
-        """Open a run folder that exists.
-
-        Args:
-            path: Folder made by `ddr fit --out` or `Run.create`.
-
-        Returns:
-            `Run`.
-
-        Raises:
-            InputError: It is not a run folder.
-        """
+        """Open a folder made by `ddr fit --out` or `Run.create`."""
         path = pathlib.Path(path)
-        if not path.is_dir():
-            raise InputError(
-                f"{path} is not a folder; give a run made by ddr fit --out"
-            )
         file = path / "config.json"
         if not file.is_file():
+            why = "it has no config.json" if path.is_dir() else "it is not a folder"
             raise InputError(
-                f"{path} is not a run folder: it has no config.json; give the folder "
-                "made by ddr fit --out"
+                f"{path} is not a run folder: {why}; give one made by ddr fit --out"
             )
         return cls(path, settings.read_config(file))
 
     # --- its files ------------------------------------------------------------------
 
     def model(self, which: str = "best") -> SequenceModel:
-        """Load a model of this run.
+        """Load a model of this run; where there is none yet it is an `InputError`.
 
         Args:
             which: "best" (on val; the last one where there is no val) or "last" (the
                 newest checkpoint).
-
-        Returns:
-            `DDR`, or the class that was trained.
-
-        Raises:
-            InputError: There is none yet, or the file is damaged.
         """
         check_choice(("best", "last"), which=which)
         while True:
@@ -246,11 +220,7 @@ class Run:
         return self.checkpoints.newest()
 
     def history(self) -> list[Row]:
-        """Rows of history.csv.
-
-        Returns:
-            List of dicts as `history.read_history` returns it.
-        """
+        """Rows of history.csv: whole numbers "epoch" and "step", floats or `None`."""
         return history.read_history(self.path / "history.csv")
 
     def best(self) -> Row | None:
@@ -278,7 +248,7 @@ class Run:
             temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def alone(self) -> contextlib.AbstractContextManager[bool]:
-        """Let one process at a time write into the run; a context manager."""
+        """Let one process at a time write into the run."""
         return locked(
             self.path / ".lock",
             f"{self.path} is being trained by another process now; wait for it, or "
@@ -313,14 +283,8 @@ class Run:
         span = (model.set_size - 1) * model.frame_stride + 1
         if not store.select(split="val", min_length=span):
             return None
-        return self.sets(
-            model,
-            store,
-            _VALIDATION_STEPS,
-            split="val",
-            fixed=True,
-            batch_size=_VALIDATION_BATCH,
-        )
+        steps, size = _VALIDATION_STEPS, _VALIDATION_BATCH
+        return self.sets(model, store, steps, "val", fixed=True, batch_size=size)
 
     def publish(
         self, model: SequenceModel, rows: list[Row], checkpoint: pathlib.Path
@@ -365,8 +329,8 @@ def _check_compiled(
     if not model.compiled:
         raise InputError("model is not compiled; call its compile first")
     names = [name for name in _OF_OPTIMIZER if name in given(training)]
-    if names or objective:
-        names += ["objective"] if objective else []
+    names += ["objective"] if objective else []
+    if names:
         raise InputError(
             f"{', '.join(names)}: a compiled model brings its own; leave them out"
         )
@@ -420,13 +384,8 @@ def _is_run(path: pathlib.Path) -> bool:
 
 def _unfinished(path: pathlib.Path) -> bool:
     """Whether a folder is empty but for what `create` leaves when it is killed."""
-    known = {
-        ".lock",
-        manifest.NAME,
-        "checkpoint",
-        "samples",
-        "checkpoint/epoch-000000.keras",
-    }
+    known = {".lock", manifest.NAME, "checkpoint", "samples"}
+    known.add("checkpoint/epoch-000000.keras")
     found = [file.relative_to(path) for file in path.rglob("*")]
     return all(
         file.as_posix() in known or any(map(is_leftover, file.parts)) for file in found

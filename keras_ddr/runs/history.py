@@ -8,66 +8,33 @@ from typing import Any, TypeAlias
 
 from keras_ddr import manifest
 from keras_ddr.errors import InputError
-from keras_ddr.files import bounded_lines
-
-__all__ = ["Row", "best_row", "columns", "read_history", "write_history"]
+from keras_ddr.files import read_table
 
 Row: TypeAlias = dict[str, Any]
 """Numbers of an epoch by name, or `None` for those that were not measured."""
 
 _FIRST = ("epoch", "step")
+_REMEDY = "restore or remove it"
 
 
 def columns(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns of history.csv.
-
-    Args:
-        parts: `SequenceModel.history_keys`.
-
-    Returns:
-        Names: epochs and steps count from 1; losses are means over the epoch; those
-        with `val_` are empty where there is no val; then the learning rate, and the
-        seconds of the epoch with its validation.
-    """
+    """Columns of history.csv, with `SequenceModel.history_keys` in the middle."""
+    # Losses are means over the epoch; those with val_ are empty where there is no val.
     val = tuple(f"val_{part}" for part in parts)
     return (*_FIRST, *parts, *val, "learning_rate", "seconds")
 
 
 def read_history(file: pathlib.Path) -> list[Row]:
-    """Rows of a history.csv.
-
-    Args:
-        file: `pathlib.Path`; it may be absent.
-
-    Returns:
-        List of dicts with the keys `columns`; "epoch" and "step" are integers, the
-        others floats, or `None` where there was no validation.
-
-    Raises:
-        InputError: It is damaged.
-    """
+    """Rows of a history.csv, none where it is absent; damage is an `InputError`."""
     if not file.exists():
         return []
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            reader = csv.DictReader(bounded_lines(lines, file))
-            if not {*_FIRST, "loss"} <= set(reader.fieldnames or ()):
-                raise ValueError("it has no header")
-            rows = [_parse(row) for row in reader]
-        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
-            raise ValueError("it lacks epochs")
-        return rows
-    except InputError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        csv.Error,
-    ) as error:
-        raise InputError(f"{file} is damaged ({error}); restore or remove it") from None
+    rows: list[Row] = []
+    for place, cells in read_table(file, (*_FIRST, "loss"), _REMEDY):
+        try:
+            rows.append(_parse(cells, len(rows) + 1))
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{place} is damaged ({error}); {_REMEDY}") from None
+    return rows
 
 
 def write_history(run: pathlib.Path, rows: list[Row], names: tuple[str, ...]) -> None:
@@ -90,10 +57,9 @@ def as_numbers(row: Row) -> Row:
     return {**row, **{name: int(row[name]) for name in _FIRST}}
 
 
-def _parse(row: Mapping[str, str]) -> Row:
-    if None in row or None in row.values():
-        raise ValueError("a row has more or fewer cells than the header")
+def _parse(row: Mapping[str, str], epoch: int) -> Row:
     parsed = {name: float(row[name]) if row[name] else None for name in row}
-    if parsed["loss"] is None:
-        raise ValueError("an epoch without a loss")
-    return {**parsed, **{name: int(row[name]) for name in _FIRST}}
+    first = {name: int(row[name]) for name in _FIRST}
+    if parsed["loss"] is None or first["epoch"] != epoch:
+        raise ValueError("an epoch or its loss is missing")
+    return {**parsed, **first}

@@ -1,10 +1,12 @@
-"""Models of run folders and files, and the stores that fit them."""
+"""Models of run folders and files: loaded, and compared with stores and checksums."""
 
 from __future__ import annotations
 
 import pathlib
+import zipfile
 from typing import TYPE_CHECKING
 
+from keras_ddr import manifest
 from keras_ddr.errors import InputError
 from keras_ddr.model_files import load_model_file
 from keras_ddr.runs.folder import Run
@@ -12,9 +14,11 @@ from keras_ddr.runs.folder import Run
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.sequence_model import SequenceModel
-    from keras_ddr.typing import StrPath
+    from keras_ddr.typing import Progress, StrPath
 
-__all__ = ["check_fits", "load_model"]
+__all__ = ["check_fits", "load_model", "verify"]
+
+_REMEDY = "restore it, or go on from the other model with ddr fit --resume"
 
 
 def load_model(path: StrPath) -> SequenceModel:
@@ -28,9 +32,6 @@ def load_model(path: StrPath) -> SequenceModel:
 
     Returns:
         `DDR`, or the `SequenceModel` that was saved; its class must be imported.
-
-    Raises:
-        InputError: There is no such model.
     """
     path = pathlib.Path(path)
     if path.suffix == ".keras" and not path.is_dir():
@@ -44,18 +45,51 @@ def load_model(path: StrPath) -> SequenceModel:
 
 
 def check_fits(model: SequenceModel, store: FrameStore) -> None:
-    """Refuse a store whose frames a model cannot take.
-
-    Args:
-        model: `SequenceModel`.
-        store: `FrameStore`.
-
-    Raises:
-        InputError: The frames have another shape.
-    """
+    """Refuse a store whose frames have another shape than a model takes."""
     if tuple(store.frame_shape) != tuple(model.image_shape):
         raise InputError(
             f"{store.path} holds frames of shape {tuple(store.frame_shape)}, but the "
             f"model takes {tuple(model.image_shape)}; give the store it was trained on "
             "or one of the same shape"
         )
+
+
+def verify(path: StrPath, progress: Progress | None = None) -> list[str]:
+    """Read all files of a run and compare them with its manifest.
+
+    Args:
+        path: Run folder; or a .keras file, which carries a CRC-32 of each part.
+        progress: Called as progress(done, total) with megabytes.
+
+    Returns:
+        One line for each damaged or missing file.
+    """
+    path = pathlib.Path(path)
+    if path.is_file():
+        return _archive(path)
+    if not (path / "config.json").is_file():
+        Run.open(path)  # says what is wrong with it
+    models = [path / "model.keras", *(path / "checkpoint").glob("*.keras")]
+    report = manifest.megabytes(progress, models)
+    problems = manifest.verify(path, ["config.json"], _REMEDY, report)
+    if problems:
+        return problems
+    try:
+        run = Run.open(path)
+        if run.checkpoint() is None:
+            problems.append(f"{path / 'checkpoint'}: is empty; {_REMEDY}")
+        if run.history() and not (path / "model.keras").exists():
+            problems.append(f"{path / 'model.keras'}: is missing; {_REMEDY}")
+    except InputError as error:
+        problems.append(str(error))
+    return problems
+
+
+def _archive(file: pathlib.Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    # zipfile raises many types on damage.
+    except Exception as error:
+        damaged = str(error)
+    return [] if damaged is None else [f"{file}: is damaged ({damaged}); restore it"]

@@ -16,13 +16,10 @@ from keras_ddr.errors import InputError
 from keras_ddr.files import read_json
 from keras_ddr.version import __version__
 
-__all__ = ["FORMAT", "SCHEDULES", "Training", "given", "read_config", "versions"]
+__all__ = ["Training"]
 
-FORMAT = 2
-"""Version of the format of config.json."""
+FORMAT = 2  # of config.json
 SCHEDULES = ("constant", "cosine")
-"""Ways in which the learning rate may change."""
-
 _MOST = 10**9  # steps, and sequences of a batch
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 
@@ -99,12 +96,11 @@ class Training:
                 warmup_target=rate,
                 warmup_steps=warmup,
             )
+        accumulate = self.accumulate if self.accumulate > 1 else None
         return keras.optimizers.Adam(
             rate,
             global_clipnorm=self.clipnorm,
-            gradient_accumulation_steps=(
-                self.accumulate if self.accumulate > 1 else None
-            ),
+            gradient_accumulation_steps=accumulate,
         )
 
 
@@ -114,20 +110,10 @@ def given(overrides: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def read_config(file: pathlib.Path) -> dict[str, Any]:
-    """Read a config.json and refuse one that no run has written.
-
-    Args:
-        file: `pathlib.Path`.
-
-    Returns:
-        Dict as `Run.config`.
-
-    Raises:
-        InputError: It is damaged, or of something else.
-    """
+    """`Run.config` in a file; one that no run has written is an `InputError`."""
     config = read_json(file)
-    keys = ("format", "model", "training", "store")
-    if not isinstance(config, dict) or not all(key in config for key in keys):
+    tables = ("model", "training", "store")
+    if not isinstance(config, dict) or not {"format", *tables} <= set(config):
         raise InputError(
             f"{file} is not the config.json of a run; give the folder made by ddr fit "
             "--out"
@@ -137,14 +123,17 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
             f"{file} has the format {str(config['format'])[:20]!r}, and this keras_ddr "
             f"({__version__}) reads {FORMAT}; use the version that made the run"
         )
-    for key in keys[1:]:
+    for key in tables:
         if not isinstance(config[key], dict):
             raise InputError(f"{file} has no table {key!r}; restore it")
-    model = config["model"]
-    if not isinstance(model.get("class_name"), str) or not isinstance(
-        model.get("config"), dict
+    for value, kind, said in (
+        (config["model"].get("class_name"), str, "what the model is"),
+        (config["model"].get("config"), dict, "what the model is"),
+        (config["store"].get("path"), str, "where the store is"),
+        (config.get("weights"), int, "how many weights there are"),
     ):
-        raise InputError(f"{file} does not say what the model is; restore it")
+        if type(value) is not kind:
+            raise InputError(f"{file} does not say {said}; restore it")
     for setting in dataclasses.fields(Training):
         if setting.name not in config["training"]:
             raise InputError(f"{file} has no setting {setting.name!r}; restore it")
@@ -152,10 +141,6 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
         Training.of(config["training"])
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
-    if not isinstance(config["store"].get("path"), str):
-        raise InputError(f"{file} does not say where the store is; restore it")
-    if type(config.get("weights")) is not int:
-        raise InputError(f"{file} does not say how many weights there are; restore it")
     return config
 
 

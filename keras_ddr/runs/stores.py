@@ -12,8 +12,6 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-__all__ = ["describe", "open_store", "prepared_otherwise", "same_store"]
-
 # Arguments of preprocessing on which the meaning of z depends.
 _PREPARATION = ("crop", "align", "margin", "background")
 
@@ -24,15 +22,7 @@ def open_store(store: FrameStore | StrPath) -> FrameStore:
 
 
 def describe(store: FrameStore) -> dict[str, Any]:
-    """What config.json keeps of a store.
-
-    Args:
-        store: `FrameStore`.
-
-    Returns:
-        Dict with "path", "dataset", "sha256", "sequences" and "frames", and "prepared":
-        how frames were cut out, where the store knows.
-    """
+    """Entry "store" of config.json."""
     return {
         "path": str(pathlib.Path(store.path).resolve()),
         "dataset": store.dataset,
@@ -44,19 +34,7 @@ def describe(store: FrameStore) -> dict[str, Any]:
 def same_store(
     known: Mapping[str, Any], run: StrPath, store: FrameStore | StrPath | None = None
 ) -> FrameStore:
-    """The store that a run was made with, wherever it is now.
-
-    Args:
-        known: `Run.config["store"]`.
-        run: Path of the run, for messages.
-        store: `FrameStore` or its path, if it was moved.
-
-    Returns:
-        `FrameStore`.
-
-    Raises:
-        InputError: It is not there, or another one.
-    """
+    """The store of `Run.config["store"]`; `store` is it or its path if it was moved."""
     if store is None:
         if not pathlib.Path(known["path"]).exists():
             raise InputError(
@@ -76,15 +54,7 @@ def same_store(
 
 
 def prepared_otherwise(known: Mapping[str, Any], store: FrameStore) -> str:
-    """Differences in how frames of a store and of a run's own were cut out.
-
-    Args:
-        known: `Run.config["store"]`.
-        store: `FrameStore`.
-
-    Returns:
-        Text such as "crop none, not face"; "" where there are none, or none known.
-    """
+    """Known differences between how frames of a store and of a run's were cut out."""
     before, here = known.get("prepared") or {}, _preparation(store)
     if {before.get("crop", "face"), here.get("crop", "face")} != {"face"}:
         # The other options are of faces.

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_ddr.errors import LossNotFinite
 
-__all__ = ["EpochSetter", "LossWatch", "check_weights"]
+__all__ = ["LossWatch"]
 
 # Reading a loss waits for the device; by then these steps are already on their way.
 _BEHIND = 16
@@ -26,14 +26,7 @@ _REMEDIES = (
 
 
 class EpochSetter(keras.callbacks.Callback):
-    """Tells the training data which epoch begins.
-
-    Keras never tells a `PyDataset` its epoch, so that one that counts for itself would
-    show a resumed run other data.
-
-    Args:
-        data: Anything with a method `set_epoch(epoch)`, such as `FrameSets`.
-    """
+    """Tells the training data which epoch begins: Keras never tells a `PyDataset`."""
 
     def __init__(self, data: Any) -> None:
         super().__init__()
@@ -113,16 +106,7 @@ class LossWatch(keras.callbacks.Callback):
 
 
 def check_weights(model: keras.Model, epoch: int, step: int) -> None:
-    """Refuse weights that must not replace good ones in a checkpoint.
-
-    Args:
-        model: Any Keras model.
-        epoch: Number for `LossNotFinite`.
-        step: Number for `LossNotFinite`.
-
-    Raises:
-        LossNotFinite: A trainable weight is NaN or infinite.
-    """
+    """Refuse weights that are not finite: they must not replace good ones."""
     for weight in model.trainable_variables:
         value = keras.ops.convert_to_numpy(weight)
         if not np.isfinite(value).all():

@@ -10,15 +10,13 @@ import keras
 from keras_ddr.arguments import check_choice
 from keras_ddr.errors import InputError
 
-__all__ = ["DISTRIBUTE", "choose_devices", "on_devices"]
+__all__ = ["on_devices"]
 
 DISTRIBUTE = ("none", "auto")
-"""Ways to use devices: one of them, or all of this host."""
-
+# `tf.distribute` refuses this in the middle of a step.
 NOT_ACCUMULATED = (
     "Keras cannot average gradients over steps on several devices of TensorFlow"
 )
-"""What `tf.distribute` refuses in the middle of a step, said before."""
 
 # Encoding and decoding run in chunks of 16 sets and of 64 frames.
 _MOST = 16
@@ -62,19 +60,7 @@ def on_devices(
 
 
 def choose_devices(distribute: str, batch_size: int, accumulate: int = 1) -> list[str]:
-    """Names of the devices that `on_devices` uses.
-
-    Args:
-        distribute: As for `on_devices`.
-        batch_size: As for `on_devices`.
-        accumulate: As for `on_devices`.
-
-    Returns:
-        List of names; empty with "none".
-
-    Raises:
-        InputError: As for `on_devices`.
-    """
+    """Names of the devices that `on_devices` uses; none with "none"."""
     check_choice(DISTRIBUTE, distribute=distribute)
     if distribute == "none":
         return []
@@ -117,10 +103,7 @@ def _tensorflow_scope(devices: Sequence[str]) -> contextlib.AbstractContextManag
 
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> Any:
-    """One strategy for all trainings of a process.
-
-    The sums over the replicas of a second one would be taken for those of the first.
-    """
+    """One strategy a process: sums of a second one would be taken for the first's."""
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy(devices)

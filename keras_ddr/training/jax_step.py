@@ -33,15 +33,8 @@ class TrainStep(_Base):
     ) -> tuple[dict[str, Tensor], tuple[Any, ...]]:
         """Take one step on a batch, without side effects.
 
-        Args:
-            state: Tuple of the lists of trainable, non-trainable, optimizer and metric
-                values.
-            data: Tuple `(frames, None, sample_weight)` or what
-                `keras.utils.unpack_x_y_sample_weight` takes.
-
-        Returns:
-            Dict of the running means of the loss parts, named as in the history,
-            and the new state.
+        The state holds lists of trainable, non-trainable, optimizer and metric values;
+        it returns the running means of the loss parts and the new state.
         """
         x, y, sample_weight = self.unpack(data)
         weights, others, optimizer, metrics = state

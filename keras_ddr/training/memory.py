@@ -4,32 +4,21 @@ import ctypes
 import os
 import sys
 
-__all__ = ["keep_freed_memory"]
-
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGEST = 2**30
 
 
 def keep_freed_memory(of_threads: bool = False) -> bool:
-    """Have glibc keep freed memory up to 1 GiB for the process.
+    """Have glibc keep freed memory up to 1 GiB for the process; whether it will.
 
-    Maps of a few dozen megabytes come and go in every step. Left alone, glibc gives
-    their pages back to the system and gets them again, zeroed, one fault a page: on
-    PyTorch, whose tensors on a CPU come from malloc, that takes a fifth of a step. On
-    TensorFlow it takes a few hundredths, because its datasets of generators set a low
-    limit for the whole process when the first is made: call this after that. On JAX it
-    takes a fifth: its own threads get one block for all temporary values of a step and
-    give it back. Nothing is done on other systems, nor where the environment sets
-    malloc's behaviour.
-
-    Args:
-        of_threads: Keep the large blocks of other threads, too: threads that start from
-            now on share the memory of the first one, for glibc keeps no large block of
-            the others.
-
-    Returns:
-        Whether memory is kept from now on.
+    Left alone, it gives the maps of every step back to the system and gets them again,
+    zeroed, one fault a page: a fifth of a step on PyTorch, whose tensors on a CPU come
+    from malloc, and on JAX, whose threads get one block for all temporary values. On
+    TensorFlow, whose first dataset of a generator sets a low limit (call this after
+    that), it is a few hundredths. `of_threads` has threads that start from now on share
+    the memory of the first one, for glibc keeps no large block of the others. Nothing
+    is done where the environment sets malloc's behaviour.
     """
     chosen = any(
         name.startswith("MALLOC_") or name in ("GLIBC_TUNABLES", "LD_PRELOAD")

@@ -31,25 +31,13 @@ class TrainStep(_Base):
         return _Untuned(super().distribute_strategy)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As in Keras, but for what it would refuse in the middle of a step.
-
-        Raises:
-            InputError: Gradients are to be averaged over steps on several devices.
-        """
+        """As in Keras, but for what it would refuse in the middle of a step."""
         super().compile(*args, **kwargs)
         if _replicas() > 1 and _inner(self.optimizer).gradient_accumulation_steps:
             raise InputError(f"gradient_accumulation_steps: {NOT_ACCUMULATED}")
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        """Take one step on a batch and return the running means of the loss parts.
-
-        Args:
-            data: Tuple `(frames, None, sample_weight)` or what
-                `keras.utils.unpack_x_y_sample_weight` takes.
-
-        Returns:
-            Dict of scalars, named as in the history.
-        """
+        """Take one step on a batch and return the running means of the loss parts."""
         # When this is traced, the data is there, and with it TensorFlow's own limit.
         _keep_freed_memory()
         x, y, sample_weight = self.unpack(data)
@@ -68,13 +56,11 @@ class TrainStep(_Base):
 
 
 class _Untuned:
-    """A strategy whose datasets are not tuned while they run.
+    """A strategy whose datasets are tuned while they run only where they ask for it."""
 
-    The thread that tunes a dataset sleeps for twice as long each time, up to a minute,
-    and the end of `fit` waits for it to wake up, which may double the time of a short
-    training. There is nothing to tune in a generator. Who gives a `tf.data.Dataset`
-    that should be tuned sets its option `autotune.enabled`.
-    """
+    # The thread that tunes a dataset sleeps for twice as long each time, up to a
+    # minute, and the end of `fit` waits for it to wake up, which may double the time of
+    # a short training. There is nothing to tune in a generator.
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self._strategy = strategy
@@ -105,11 +91,7 @@ def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
 
 
 def _share(x: Tensor, sample_weight: Tensor | None) -> Tensor:
-    """What the loss of this replica counts in that of the batch that it is a part of.
-
-    `compute_loss` is a mean over the sets of a replica, and gradients are summed over
-    replicas.
-    """
+    """Share of this replica's loss in that of the batch: gradients are summed."""
     if _replicas() == 1:
         return 1.0
     weight = tf.cast(tf.shape(x)[0], tf.float32)
@@ -123,15 +105,10 @@ def _share(x: Tensor, sample_weight: Tensor | None) -> Tensor:
 def _clipped_together(
     gradients: list[Tensor], optimizer: keras.optimizers.Optimizer
 ) -> list[Tensor]:
-    """Gradients of which the sum over the replicas has the norm that is allowed.
-
-    Keras would clip those of each replica and then sum them.
-    """
+    """Gradients whose sum over the replicas is clipped, where Keras clips each."""
     count, inner = _replicas(), _inner(optimizer)
-    clips = any(
-        getattr(inner, name, None)
-        for name in ("clipnorm", "global_clipnorm", "clipvalue")
-    )
+    limits = ("clipnorm", "global_clipnorm", "clipvalue")
+    clips = any(getattr(inner, name, None) for name in limits)
     if count == 1 or not clips:
         return gradients
     context = tf.distribute.get_replica_context()

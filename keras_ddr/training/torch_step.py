@@ -29,15 +29,7 @@ class TrainStep(_Base):
         return super().make_train_function(force)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        """Take one step on a batch and return the running means of the loss parts.
-
-        Args:
-            data: Tuple `(frames, None, sample_weight)` or what
-                `keras.utils.unpack_x_y_sample_weight` takes.
-
-        Returns:
-            Dict of scalars, named as in the history.
-        """
+        """Take one step on a batch and return the running means of the loss parts."""
         x, y, sample_weight = self.unpack(data)
         weights = self.trainable_weights
         self.zero_grad()

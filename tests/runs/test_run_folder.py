@@ -314,7 +314,7 @@ def test_opening_what_is_not_a_run(create, tmp_path):
     with pytest.raises(InputError, match="which='worst'"):
         run.model("worst")
     (run.path / "config.json").write_text("{")
-    with pytest.raises(InputError, match="is not JSON"):
+    with pytest.raises(InputError, match="config.json: cannot be read"):
         runs.Run.open(run.path)
 
 
