@@ -1,37 +1,37 @@
-"""Arguments and options that several commands share, each defined once."""
+"""Arguments, options and groups that several commands share, each defined once."""
 
+import importlib
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import click
 
 from ddr_cli.errors import Failure, one_line
 
-__all__ = [
-    "BACKENDS",
-    "RUN",
-    "STORE",
-    "STORE_OR_RUN",
-    "Decorator",
-    "backend_option",
-    "joined",
-    "number_option",
-    "out_argument",
-    "prominence_option",
-    "run_argument",
-    "seed_option",
-    "sequences_options",
-    "smooth_option",
-    "split_option",
-    "store_argument",
-    "whole_option",
-]
-
 BACKENDS = ("tensorflow", "jax", "torch")
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Lazy(click.Group):
+    """Commands by name; the module of each is loaded when it is asked for."""
+
+    def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in order."""
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name, if there is one."""
+        if name not in self.modules:
+            return None
+        module = importlib.import_module(f"ddr_cli.{self.modules[name]}")
+        return getattr(module, name)
 
 
 class _Existing(click.Path):
@@ -41,13 +41,8 @@ class _Existing(click.Path):
         super().__init__()
         self._missing = missing
 
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Any:
-        path = pathlib.Path(os.fsdecode(super().convert(value, param, ctx)))
+    def convert(self, value: Any, *context: Any) -> Any:
+        path = pathlib.Path(os.fsdecode(super().convert(value, *context)))
         if not os.path.lexists(path) and not _being_replaced(path):
             raise Failure(f"{one_line(path)}: {self._missing}")
         return value
@@ -141,15 +136,7 @@ def split_option(
     name: str = "--split",
     whole: bool = True,
 ) -> Decorator:
-    """The option --split, or another of this kind.
-
-    Args:
-        default: Split, or `None` for the first of test, val and train that holds a
-            sequence.
-        help: Text of the help.
-        name: Name of the option.
-        whole: Whether the whole store ("all") can be asked for.
-    """
+    """The option --split or another of this kind; `whole` allows "all"."""
     return click.option(
         name,
         type=click.Choice(["train", "val", "test", *(["all"] if whole else [])]),

@@ -16,19 +16,11 @@ import click
 from ddr_cli.arguments import BACKENDS
 from ddr_cli.errors import Failure
 
-__all__ = ["devices", "seed_everything", "select_backend", "without_backend"]
-
 
 def select_backend(name: str | None = None) -> None:
     """Import keras on a quiet backend, then the modules of --import.
 
-    Args:
-        name: Backend, or `None` for the user's setting, and where there is none for the
-            first one that is installed.
-
-    Raises:
-        Failure: The backend is not installed, or is not one of `BACKENDS`; or a module
-            of --import cannot be imported.
+    `None` is the user's setting, and where there is none the first that is installed.
     """
     name = name or os.environ.get("KERAS_BACKEND")
     if not name:
@@ -45,19 +37,18 @@ def select_backend(name: str | None = None) -> None:
             f"the backend {name} is not installed; install it with pip install "
             f"{package}, or choose another with --backend"
         )
-    if "keras" in sys.modules:
-        running = sys.modules["keras"].backend.backend()
-        if running != name:
-            raise Failure(
-                f"keras already runs on {running} in this process; start a new one for "
-                f"{name}"
-            )
+    running = "keras" in sys.modules and sys.modules["keras"].backend.backend()
+    if running and running != name:
+        raise Failure(
+            f"keras already runs on {running} in this process; start a new one for "
+            f"{name}"
+        )
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow uses oneDNN by itself on processors with AVX-512 only; its convolutions
     # are faster on others, too.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if "keras" not in sys.modules:
+    if not running:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         terminal = sys.stderr.isatty()  # loading takes seconds
         if terminal:
@@ -92,10 +83,7 @@ def _root_option(name: str) -> Any:
 
 
 def without_backend() -> None:
-    """Import keras_ddr for work on stores, without Keras, which takes seconds to load.
-
-    Parts that do need Keras import it when they are asked for.
-    """
+    """Import keras_ddr for work on stores, without Keras, which is slow to load."""
     if "keras_ddr" in sys.modules or os.environ.get("KERAS_DDR_WORKER"):
         return
     os.environ["KERAS_DDR_WORKER"] = "1"
@@ -159,5 +147,5 @@ def _configured() -> Any:
 def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
+    except ValueError:  # a module in place of the package
         return False

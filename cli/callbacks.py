@@ -8,16 +8,9 @@ import keras
 
 from ddr_cli.progress import Progress, duration
 
-__all__ = ["FitProgress"]
-
 
 class FitProgress(keras.callbacks.Callback):
-    """All parts of the loss, as a line for every epoch and as progress in between.
-
-    Args:
-        step: Steps done before.
-        steps: Last step.
-    """
+    """All parts of the loss, as a line for every epoch and as progress in between."""
 
     def __init__(self, step: int, steps: int) -> None:
         super().__init__()
@@ -37,9 +30,7 @@ class FitProgress(keras.callbacks.Callback):
         """Note the time."""
         self._epoch_began = self._progress.said = time.monotonic()
 
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Count, and show progress now and then."""
         self._step += 1
         if self._progress.due():

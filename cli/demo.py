@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.arguments import backend_option, seed_option
+from ddr_cli.arguments import backend_option, seed_option, whole_option
 from ddr_cli.backend import seed_everything, select_backend
 from ddr_cli.errors import Failure, Interrupted
 from ddr_cli.progress import Counter, duration
@@ -16,8 +16,6 @@ from ddr_cli.progress import Counter, duration
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.sequence_model import SequenceModel
-
-__all__ = ["demo"]
 
 
 @click.command(short_help="Draw puppets, train on them, evaluate and plot.")
@@ -29,13 +27,7 @@ __all__ = ["demo"]
     help="Folder for the store, the run, the metrics and the pictures.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an older demo at --out.")
-@click.option(
-    "--identities",
-    type=click.IntRange(10),
-    default=600,
-    show_default=True,
-    help="Number of puppets.",
-)
+@whole_option("--identities", 600, "Number of puppets.", least=10)
 @click.option(
     "--steps", type=click.IntRange(1), help="Training steps.  [default: of config tiny]"
 )
@@ -114,20 +106,15 @@ def demo(
 def _draw(
     model: SequenceModel, store: FrameStore, out: pathlib.Path, seed: int
 ) -> list[tuple[str, pathlib.Path]]:
+    from ddr_cli.plot import draw_manifold
     from keras_ddr import visualization
     from keras_ddr.visualization.explorer import explorer_page, save_explorer
-    from keras_ddr.visualization.selection import encode_shown, pick_sequences
+    from keras_ddr.visualization.selection import pick_sequences
 
     shown = pick_sequences(store, 4, "test", model.frames_per_set, seed)
-    encoded = list(encode_shown(model, store, [(sequence, [0]) for sequence in shown]))
     figures = {
         "reconstruction": visualization.plot_reconstruction(model, store, shown),
-        "manifold": visualization.plot_manifold(
-            model,
-            [identity.static for identity in encoded],
-            names=[sequence.name for sequence in shown],
-            originals=[identity.frames[0] for identity in encoded],
-        ),
+        "manifold": draw_manifold(model, store, shown),
         "swap": visualization.plot_swap(model, store, split="test", seed=seed),
     }
     pictures = [

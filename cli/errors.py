@@ -6,8 +6,6 @@ from typing import Self
 
 import click
 
-__all__ = ["Failure", "Interrupted", "one_line", "printable"]
-
 
 class Failure(click.ClickException):
     """Bad input, or a file that cannot be read or written."""

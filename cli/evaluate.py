@@ -22,26 +22,14 @@ from ddr_cli.progress import Counter, duration
 if TYPE_CHECKING:
     from keras_ddr.evaluation import Measure
 
-__all__ = ["evaluate"]
-
 
 class _Command(click.Command):
     """Adds what the measures say of themselves, once help or options are asked for."""
 
-    _params: list[click.Parameter]
-    _complete: bool
-
-    @property
-    def params(self) -> list[click.Parameter]:
-        """Options of the command and of the measures."""
-        if not self._complete:
-            self._complete = True
-            self._params += _options()
-        return self._params
-
-    @params.setter
-    def params(self, params: list[click.Parameter]) -> None:
-        self._params, self._complete = params, False
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Options of the command and of the measures, and --help."""
+        *own, about = super().get_params(ctx)
+        return [*own, *_options(), about]
 
     def format_help_text(
         self, ctx: click.Context, formatter: click.HelpFormatter
@@ -60,6 +48,7 @@ def _measures() -> dict[str, type[Measure]]:
     return METRICS
 
 
+@functools.cache
 def _options() -> list[click.Option]:
     """Option --only, and those of the measures themselves."""
     only = click.Option(

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import StrPath
 
-__all__ = ["PRESET_NAMES", "SETTINGS", "fit", "train"]
-
 # Written out, so that help and usage errors need no keras; a test compares.
 PRESET_NAMES = ("mmnist", "sprites", "affwild", "recommended", "small", "tiny")
 _WIDE = 10_000_000  # weights that are slow without a GPU
 _WHOLE, _NUMBER = click.IntRange(1), click.FloatRange(0)
+_ABOVE_0 = click.FloatRange(0, min_open=True)
 
 
 class _Setting(NamedTuple):
@@ -51,12 +50,7 @@ SETTINGS = {
             "where the schedule is constant: a cosine decay depends on its last step.",
         ),
         _Setting("--batch-size", _WHOLE, "Sequences in a batch."),
-        _Setting(
-            "--lr",
-            click.FloatRange(0, min_open=True),
-            "Learning rate of Adam.",
-            "learning_rate",
-        ),
+        _Setting("--lr", _ABOVE_0, "Learning rate of Adam.", "learning_rate"),
         _Setting(
             "--schedule",
             click.Choice(["constant", "cosine"]),
@@ -162,16 +156,17 @@ class _Fit(click.Command):
             raise click.UsageError(f"{error.message}; {hint}", ctx) from None
 
 
+# Settings by the names of their arguments here.
+_BY_NAME = {f"{g}__{s.key}": s for g, settings in SETTINGS.items() for s in settings}
 _settings = joined(
     *(
         click.option(
             setting.option,
-            f"{group}__{setting.key}",
+            name,
             type=setting.type,
             help=f"{setting.help}  [default: the configuration's]",
         )
-        for group, settings in SETTINGS.items()
-        for setting in settings
+        for name, setting in _BY_NAME.items()
     )
 )
 
@@ -287,13 +282,11 @@ def train(
             stopped.signal,
         ) from None
     except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted; go on with ddr fit --resume {run.path}"
-        ) from None
+        again = f"interrupted; go on with ddr fit --resume {run.path}"
+        raise Interrupted(again) from None
     finally:
         progress.clear()
-    best = run.best()
-    which = "the last one"
+    which, best = "the last one", run.best()
     if best:
         which = f"best on val: step {best['step']}, {best['val_loss']:.2f}"
     click.echo(f"model: {run.path / 'model.keras'} ({which})")
@@ -309,16 +302,14 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
         group: {s.key: options[f"{group}__{s.key}"] for s in settings}
         for group, settings in SETTINGS.items()
     }
-    precision = given["model"]["dtype"]
-    if precision is not None:
-        given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
+    precision = given["model"]["dtype"] or "none"
+    given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
     model_class = _model_class(options["model_class"])
     _refuse_unknown(model_class, given["model"])
     preset = options["preset"] or "small"
+    chosen = {k: v for k, v in given["training"].items() if v is not None}
     defaults = find_preset(model_class.presets, preset).training
-    training = runs.Training.of(
-        {**defaults, **{k: v for k, v in given["training"].items() if v is not None}}
-    )
+    training = runs.Training.of({**defaults, **chosen})
     # Refuses before a run is made.
     choose_devices(distribute, training.batch_size, training.accumulate)
     # Initial weights come from the global random state, which is a command's to set.
@@ -367,13 +358,10 @@ def _refuse_unknown(model_class: type[SequenceModel], given: dict[str, Any]) -> 
 
 def _refuse_changes(options: dict[str, Any]) -> None:
     """Refuse what cannot change when a run goes on."""
-    names = {f"{g}__{s.key}": s.option for g, ss in SETTINGS.items() for s in ss}
+    names = {name: setting.option for name, setting in _BY_NAME.items()}
     names |= {"model_class": "--model", "preset": "--config"}
-    given = [
-        names.get(name, f"--{name}")
-        for name, value in options.items()
-        if value is not None and value is not False
-    ]
+    values = {n: v for n, v in options.items() if v is not None and v is not False}
+    given = [names.get(name, f"--{name}") for name in values]
     if given:
         raise click.UsageError(
             f"{', '.join(given)} cannot be changed with --resume; start a new run"

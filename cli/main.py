@@ -1,46 +1,37 @@
 """Entry point of the `ddr` command."""
 
 import difflib
-import importlib
 import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
+from ddr_cli.arguments import Lazy
 from ddr_cli.errors import Failure, Interrupted, one_line
 from ddr_cli.progress import Progress
 
-__all__ = ["ddr", "main"]
+# Each is a function in the file of its name.
+_COMMANDS = (
+    "preprocess",
+    "fit",
+    "evaluate",
+    "encode",
+    "plot",
+    "events",
+    "explore",
+    "demo",
+    "info",
+    "verify",
+)
+# Exceptions that `main` tells of.
+_TOLD = click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError
 
-_COMMANDS = {
-    "preprocess": "ddr_cli.preprocess:preprocess",
-    "fit": "ddr_cli.fit:fit",
-    "evaluate": "ddr_cli.evaluate:evaluate",
-    "encode": "ddr_cli.encode:encode",
-    "plot": "ddr_cli.plot:plot",
-    "events": "ddr_cli.events:events",
-    "explore": "ddr_cli.explore:explore",
-    "demo": "ddr_cli.demo:demo",
-    "info": "ddr_cli.info:info",
-    "verify": "ddr_cli.verify:verify",
-}
 
-
-class _Commands(click.Group):
-    """Loads a command's module when it is asked for, and reports errors in one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        module, attribute = _COMMANDS[name].split(":")
-        return getattr(importlib.import_module(module), attribute)
+class _Commands(Lazy):
+    """Reports errors in one line."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -50,24 +41,14 @@ class _Commands(click.Group):
             ctx.fail(f"No such command '{args[0]}'. Did you mean '{close[0]}'?")
         return super().resolve_command(ctx, args)
 
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = "ddr",
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        **extra: Any,
-    ) -> Any:
+    def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
+        options = {"prog_name": "ddr", **options, "standalone_mode": False}
         if not standalone_mode:
-            return super().main(
-                args, prog_name, complete_var, standalone_mode=False, **extra
-            )
+            return super().main(*args, **options)
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
-                code = super().main(
-                    args, prog_name, complete_var, standalone_mode=False, **extra
-                )
+                code = super().main(*args, **options)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
@@ -91,12 +72,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted("interrupted") from None
-        except (
-            click.ClickException,
-            click.exceptions.Exit,
-            click.Abort,
-            BrokenPipeError,
-        ):
+        except _TOLD:
             raise
         except Exception as error:
             if ctx.params.get("debug"):
@@ -104,14 +80,7 @@ class _Commands(click.Group):
             raise Failure.of(error) from error
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     _complain(f"warning: {one_line(message)}")
 
 
@@ -121,7 +90,11 @@ def _complain(message: str) -> None:
     click.echo(f"ddr: {message}", err=True)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    modules={name: name for name in _COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
     "--import",

@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import pathlib
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ddr_cli.arguments import (
+    Decorator,
+    backend_option,
+    joined,
+    out_argument,
+    run_argument,
+    store_argument,
+)
+from ddr_cli.backend import select_backend
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import StrPath
 
-__all__ = ["open_both"]
+
+def writing_command(
+    short_help: str,
+    module: str,
+    *options: Decorator,
+    group: click.Group | None = None,
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command that writes OUT, a file with one of `module.SUFFIXES`.
+
+    The function gets the model of RUN, the STORE, OUT and the options by name: `split`
+    as asked for or the first that holds a sequence, `sequences` as a number or names.
+    It returns what is said.
+    """
+
+    def decorate(write: Callable[..., Any]) -> click.Command:
+        @(group or click).command(write.__name__, short_help=short_help)
+        @joined(run_argument, store_argument, out_argument, *options, backend_option)
+        @functools.wraps(write)
+        def command(
+            run: str, store: str, out: str, backend: str | None, **given: Any
+        ) -> None:
+            select_backend(backend)
+            from keras_ddr.files import check_output_path
+
+            # Before the work is done.
+            check_output_path(out, importlib.import_module(module).SUFFIXES)
+            model, opened, split = open_both(run, store, given.get("split"))
+            if "split" in given:
+                given["split"] = split
+            names = given.pop("names", None)
+            if names:
+                given["sequences"] = list(names)
+            click.echo(write(model, opened, out, **given))
+
+        return command
+
+    return decorate
 
 
 def open_both(
     run: StrPath, store: StrPath, split: str | None = None
 ) -> tuple[SequenceModel, FrameStore, str]:
-    """Open a run and a store that fit each other.
+    """A run and a store that fit each other, and the split or the first that is used.
 
-    Args:
-        run: Run folder or .keras file.
-        store: Frame store.
-        split: "train", "val", "test", "all", or None for the first of test, val and
-            train that holds a sequence.
-
-    Returns:
-        Model, `FrameStore` and the split.
+    Without a split, that is the first of test, val and train that holds a sequence.
     """
     from keras_ddr.data import FrameStore
     from keras_ddr.evaluation.encoded import first_split

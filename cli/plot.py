@@ -10,28 +10,23 @@ import click
 
 from ddr_cli.arguments import (
     Decorator,
-    backend_option,
-    joined,
-    out_argument,
     prominence_option,
-    run_argument,
     seed_option,
     sequences_options,
     smooth_option,
     split_option,
-    store_argument,
     whole_option,
 )
-from ddr_cli.backend import select_backend
 from ddr_cli.errors import Failure
+from ddr_cli.opening import writing_command
 
 if TYPE_CHECKING:
+    import pathlib
+
     from matplotlib.figure import Figure
 
-    from keras_ddr.data.store import FrameStore
+    from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.sequence_model import SequenceModel
-
-__all__ = ["plot"]
 
 
 @click.group(short_help="Figures of a trained model.")
@@ -45,69 +40,58 @@ def plot() -> None:
 def _figure(
     short_help: str, *options: Decorator, split: bool = True
 ) -> Callable[[Callable[..., Figure]], click.Command]:
-    """A command that draws a figure of RUN and STORE and saves it to OUT.
-
-    The function gets the model, the store and the options by name: `split` as asked for
-    or the first that holds a sequence, `sequences` as a number or names.
-    """
+    """A command that saves to OUT the figure that a function draws of RUN and STORE."""
 
     def decorate(draw: Callable[..., Figure]) -> click.Command:
-        @plot.command(draw.__name__, short_help=short_help)
-        @joined(run_argument, store_argument, out_argument)
-        @joined(*([split_option()] if split else []), *options)
-        @joined(seed_option("Of every random choice."), backend_option)
+        @writing_command(
+            short_help,
+            "keras_ddr.visualization.style",
+            *([split_option()] if split else []),
+            *options,
+            seed_option("Of every random choice."),
+            group=plot,
+        )
         @functools.wraps(draw)
-        def command(
-            run: str, store: str, out: str, backend: str | None, **given: Any
-        ) -> None:
-            select_backend(backend)
-            from ddr_cli.opening import open_both
+        def save(
+            model: SequenceModel, store: FrameStore, out: str, **given: Any
+        ) -> pathlib.Path:
             from keras_ddr.visualization import save_figure
-            from keras_ddr.visualization.style import check_figure_path
 
-            check_figure_path(out)  # before the work is done
-            model, opened, found = open_both(run, store, given.get("split"))
-            if split:
-                given["split"] = found
-            names = given.pop("names", None)
-            if names:
-                given["sequences"] = list(names)
-            click.echo(save_figure(draw(model, opened, **given), out))
+            return save_figure(draw(model, store, **given), out)
 
-        return command
+        return save
 
     return decorate
 
 
 def _components(help: str) -> Decorator:
-    return click.option(
-        "--components",
-        type=click.IntRange(1),
-        nargs=2,
-        default=(1, 2),
-        show_default=True,
-        help=help,
-    )
+    kind: dict[str, Any] = {"type": click.IntRange(1), "nargs": 2, "default": (1, 2)}
+    return click.option("--components", **kind, show_default=True, help=help)
 
 
-def _code(help: str) -> Decorator:
-    return click.option(
-        "--code",
-        type=click.Choice(["standardized", "raw"]),
-        default="standardized",
-        show_default=True,
-        help=help,
-    )
+def _choice(flag: str, choices: list[str], default: str, help: str) -> Decorator:
+    kind = click.Choice(choices)
+    return click.option(flag, type=kind, default=default, show_default=True, help=help)
+
+
+_code = functools.partial(_choice, "--code", ["standardized", "raw"], "standardized")
 
 
 def _counted_from_0(components: tuple[int, ...], most: int) -> list[int]:
     """Components as Python counts them."""
-    for component in components:
-        if component > most:
-            raise Failure(
-                f"component {component}: z has {most}, counted from 1; choose another"
-            )
+    if max(components) > most:
+        raise Failure(
+            f"component {max(components)}: z has {most}, counted from 1; choose another"
+        )
     return [component - 1 for component in components]
+
+
+def _plane(model: SequenceModel, options: dict[str, Any]) -> dict[str, Any]:
+    """Options --components and --code as Python knows them."""
+    components, code = options.pop("components"), options.pop("code")
+    components = _counted_from_0(components, max(2, model.dynamic_dim))
+    standardized = code == "standardized"
+    return {**options, "components": components, "standardized": standardized}
 
 
 @_figure(
@@ -137,30 +121,35 @@ def manifold(
     store: FrameStore,
     *,
     sequences: int | list[str],
-    grid: int,
-    components: tuple[int, int],
-    code: str,
     split: str,
     seed: int,
+    **options: Any,
 ) -> Figure:
     """Draw decoded grids of z for several identities side by side into OUT.
 
     The grid spans quantiles 2 % to 98 % of p(z|f).
     """
-    components = _counted_from_0(components, max(2, model.dynamic_dim))
-    from keras_ddr.visualization import plot_manifold
-    from keras_ddr.visualization.selection import encode_shown, pick_sequences
+    from keras_ddr.visualization.selection import pick_sequences
 
+    options = _plane(model, options)
     chosen = pick_sequences(store, sequences, split, model.frames_per_set, seed)
-    shown = list(encode_shown(model, store, [(s, [0]) for s in chosen]))
+    return draw_manifold(model, store, chosen, **options)
+
+
+def draw_manifold(
+    model: SequenceModel, store: FrameStore, chosen: list[Sequence], **options: Any
+) -> Figure:
+    """The plane of z for the identities of sequences, with their first frames."""
+    from keras_ddr.visualization import plot_manifold
+    from keras_ddr.visualization.selection import encode_shown
+
+    shown = encode_shown(model, store, [(s, [0]) for s in chosen])
     return plot_manifold(
         model,
         [identity.static for identity in shown],
-        grid,
-        components=components,
-        standardized=code == "standardized",
         names=[sequence.name for sequence in chosen],
         originals=[identity.frames[0] for identity in shown],
+        **options,
     )
 
 
@@ -204,27 +193,20 @@ def dynamics(
     whole_option(
         "--dynamics", 8, "Number of columns: frames of other sequences, which give z."
     ),
-    click.option(
+    _choice(
         "--align",
-        type=click.Choice(["none", "prior"]),
-        default="prior",
-        show_default=True,
-        help="Carry z over as its standard score under p(z|f), or take it as it is "
-        "(none).",
+        ["none", "prior"],
+        "prior",
+        "Carry z over as its standard score under p(z|f), or take it as it is (none).",
     ),
 )
 def swap(
-    model: SequenceModel,
-    store: FrameStore,
-    *,
-    sequences: int | list[str],
-    dynamics: int,
-    **options: Any,
+    model: SequenceModel, store: FrameStore, *, sequences: Any, **options: Any
 ) -> Figure:
     """Draw f of each row with z of each column into OUT, originals at the border."""
     from keras_ddr.visualization import plot_swap
 
-    return plot_swap(model, store, sequences, dynamics, **options)
+    return plot_swap(model, store, sequences, **options)
 
 
 @_figure(
@@ -253,21 +235,8 @@ def samples(model: SequenceModel, store: FrameStore, **options: int) -> Figure:
     _components("The two components of z, counted from 1."),
     whole_option("--frames", 200, "Most frames of each sequence, evenly spread."),
 )
-def latent(
-    model: SequenceModel,
-    store: FrameStore,
-    *,
-    code: str,
-    components: tuple[int, int],
-    **options: Any,
-) -> Figure:
+def latent(model: SequenceModel, store: FrameStore, **options: Any) -> Figure:
     """Draw the dynamic codes of frames as points into OUT."""
     from keras_ddr.visualization import plot_latent
 
-    return plot_latent(
-        model,
-        store,
-        components=_counted_from_0(components, max(2, model.dynamic_dim)),
-        standardized=code == "standardized",
-        **options,
-    )
+    return plot_latent(model, store, **_plane(model, options))

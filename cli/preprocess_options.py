@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +18,6 @@ from ddr_cli.backend import without_backend
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
 
-__all__ = [
-    "dataset",
-    "default_of",
-    "draw",
-    "options_of",
-    "overwrite_option",
-    "refuse_unused",
-    "report",
-    "sorted_options",
-]
-
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace a store that exists at STORE."
 )
@@ -38,11 +27,6 @@ def dataset(name: str) -> ModuleType:
     """The module of a data set, without Keras."""
     without_backend()
     return importlib.import_module(f"keras_ddr.datasets.{name}")
-
-
-def default_of(function: Callable[..., Any], name: str) -> Any:
-    """The default of an argument of a function."""
-    return inspect.signature(function).parameters[name].default
 
 
 def options_of(source: ModuleType) -> Decorator:
@@ -98,12 +82,8 @@ def _option(name: str, about: Any, default: Any) -> Decorator:
     elif about.kind is int:
         kind = click.IntRange(about.least, about.most)
     elif about.kind is float:
-        kind = click.FloatRange(
-            about.least,
-            about.most,
-            min_open="(" in about.open,
-            max_open=")" in about.open,
-        )
+        open_at = {"min_open": "(" in about.open, "max_open": ")" in about.open}
+        kind = click.FloatRange(about.least, about.most, **open_at)
     elif (about.metavar or "").startswith("FILE"):
         kind = click.Path()
     if isinstance(default, tuple):
@@ -121,33 +101,27 @@ def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, An
             if given.get(name) is not None
         }
         if "workers" in cls.__dataclass_fields__:
-            values = {"workers": _cores(), **values, "progress": given["progress"]}
+            cores = os.cpu_count() or 1
+            if hasattr(os, "sched_getaffinity"):  # those that this process may use
+                cores = len(os.sched_getaffinity(0))
+            values = {"workers": cores, **values, "progress": given["progress"]}
         arguments[argument] = cls(**values)
     return arguments
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def refuse_unused(source: ModuleType, values: Mapping[str, Any]) -> None:
     """Refuse options that were given and would change nothing."""
     context = click.get_current_context()
+    flags = {
+        parameter.name or "": parameter.opts[0] for parameter in context.command.params
+    }
     given = {
-        parameter.name: parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.name
-        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        name: flag
+        for name, flag in flags.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    of_faces = {
-        name
-        for cls in _classes(source).values()
-        for name, about, _ in _fields(cls)
-        if about.of_faces
-    }
+    fields = [field for cls in _classes(source).values() for field in _fields(cls)]
+    of_faces = {name for name, about, _ in fields if about.of_faces}
     crop = values.get("crop", "face")
     unused = [flag for name, flag in given.items() if name in of_faces]
     if unused and crop != "face":
@@ -171,9 +145,8 @@ def draw(store: FrameStore, path: str) -> None:
 
 def report(store: FrameStore) -> None:
     """Say what a new store holds."""
-    splits = ", ".join(
-        f"{len(store.select(split))} {split}" for split in ("train", "val", "test")
-    )
+    counts = {split: len(store.select(split)) for split in ("train", "val", "test")}
+    splits = ", ".join(f"{count} {split}" for split, count in counts.items())
     size = "×".join(map(str, store.frame_shape))
     click.echo(
         f"{store.path}: {len(store)} sequences ({splits}), {store.num_frames} frames "

@@ -1,5 +1,7 @@
 """`ddr preprocess affwild|affwild2|videos|images`: sources of many files."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -16,14 +18,30 @@ from ddr_cli.preprocess_options import (
 )
 from ddr_cli.progress import Counter
 
-__all__ = ["affwild", "affwild2", "images", "videos"]
+
+def _files(
+    short_help: str, path: str = "root", counted: str = "videos"
+) -> Callable[[Callable[[], None]], click.Command]:
+    """A command for the data set that a function is named after."""
+
+    def decorate(function: Callable[[], None]) -> click.Command:
+        name = function.__name__
+
+        @click.command(name, short_help=short_help)
+        @click.argument(path, type=click.Path())
+        @click.argument("store", type=click.Path())
+        @options_of(dataset(name))
+        @functools.wraps(function)
+        def command(store: str, **given: Any) -> None:
+            _make(name, given.pop(path), store, given, counted)
+
+        return command
+
+    return decorate
 
 
-@click.command(short_help="Your videos: faces, the middle, or whole frames.")
-@click.argument("source", type=click.Path())
-@click.argument("store", type=click.Path())
-@options_of(dataset("videos"))
-def videos(source: str, store: str, **given: Any) -> None:
+@_files("Your videos: faces, the middle, or whole frames.", "source")
+def videos() -> None:
     """Read the videos at SOURCE into STORE.
 
     SOURCE is a video, a folder that is searched with all its subfolders, or a .txt file
@@ -31,50 +49,37 @@ def videos(source: str, store: str, **given: Any) -> None:
     where the face was. STORE.report.csv says what became of each video. After an
     interruption the same command goes on from there.
     """
-    _from_files("videos", source, store, given)
 
 
-@click.command(short_help="Pictures: a folder is a sequence.")
-@click.argument("root", type=click.Path())
-@click.argument("store", type=click.Path())
-@options_of(dataset("images"))
-def images(root: str, store: str, **given: Any) -> None:
+@_files("Pictures: a folder is a sequence.", counted="folders")
+def images() -> None:
     """Read the folders of pictures below ROOT into STORE.
 
     Each folder is a sequence, in the natural order of the file names. 16 bits,
     palettes, transparency, CMYK and EXIF rotation are handled.
     """
-    _from_files("images", root, store, given, "folders")
 
 
-@click.command(short_help="Aff-Wild (2018): faces with valence and arousal.")
-@click.argument("root", type=click.Path())
-@click.argument("store", type=click.Path())
-@options_of(dataset("affwild"))
-def affwild(root: str, store: str, **given: Any) -> None:
+@_files("Aff-Wild (2018): faces with valence and arousal.")
+def affwild() -> None:
     """Read Aff-Wild, as distributed, from ROOT into STORE.
 
     Faces are cropped by the boxes that come with the videos (bboxes/…/ID/FRAME.pts),
     and by a detector where there are none. Valence and arousal become frame labels.
     """
-    _from_files("affwild", root, store, given)
 
 
-@click.command(short_help="Aff-Wild2, from its cropped_aligned pictures.")
-@click.argument("root", type=click.Path())
-@click.argument("store", type=click.Path())
-@options_of(dataset("affwild2"))
-def affwild2(root: str, store: str, **given: Any) -> None:
+@_files("Aff-Wild2, from its cropped_aligned pictures.", counted="folders")
+def affwild2() -> None:
     """Read Aff-Wild2 from ROOT into STORE.
 
     ROOT holds cropped_aligned/VIDEO/00001.jpg and the annotation files. Two people of
     one video (VIDEO_left, VIDEO_right) become sequences of their own in one split.
     """
-    _from_files("affwild2", root, store, given, "folders")
 
 
-def _from_files(
-    name: str, path: str, store: str, given: dict[str, Any], counted: str = "videos"
+def _make(
+    name: str, path: str, store: str, given: dict[str, Any], counted: str
 ) -> None:
     """Make a store, with progress, report and preview."""
     source = dataset(name)

@@ -7,8 +7,6 @@ from typing import Any, ClassVar, Self
 
 import click
 
-__all__ = ["Counter", "Progress", "duration"]
-
 REDRAW, PLAIN = 0.1, 10.0  # seconds between drawings, and between plain lines
 
 
@@ -59,11 +57,7 @@ class Progress:
 
 
 class Counter:
-    """Progress of counted work: call it with (done, total).
-
-    Args:
-        counted: Name of the things that are counted, such as "sequences written".
-    """
+    """Progress of counted work, such as "sequences read": called with (done, total)."""
 
     def __init__(self, counted: str) -> None:
         self._counted = counted

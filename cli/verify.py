@@ -9,8 +9,6 @@ from ddr_cli.backend import select_backend, without_backend
 from ddr_cli.errors import one_line
 from ddr_cli.progress import Counter
 
-__all__ = ["verify"]
-
 
 @click.command(short_help="Whether a store or run is what was written, byte by byte.")
 @click.argument("path", type=STORE_OR_RUN)

@@ -32,17 +32,9 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import Progress, StrPath
 
-__all__ = [
-    "SUFFIXES",
-    "check_encoding",
-    "encode_frames",
-    "encode_sequences",
-    "label_texts",
-    "write_codes",
-]
+__all__ = ["encode_sequences", "write_codes"]
 
 SUFFIXES = (".npz", ".csv")
-"""Suffixes of the files that can be written."""
 
 
 def check_encoding(model: SequenceModel, options: Mapping[str, Any]) -> None:
@@ -137,9 +129,9 @@ def write_codes(
     Args:
         path: File ending in .npz or .csv, in a folder that exists; it is written whole
             or not at all.
-        model: A trained `SequenceModel`.
-        store: `FrameStore` with frames of the model's image shape.
-        split: See `encode_sequences`, as `progress` and `options`.
+        model: See `encode_sequences`, as for all that follows.
+        store: Likewise.
+        split: Likewise.
         progress: Likewise.
         **options: Likewise.
 
@@ -253,15 +245,17 @@ def _write_npz(
     encoded: Iterable[tuple[Sequence, Codes]],
 ) -> None:
     count, frames = len(chosen), sum(sequence.length for sequence in chosen)
-    shapes = {
-        "static_mean": (count, model.static_dim),
-        "static_variance": (count, model.static_dim),
-        "prior_mean": (count, model.dynamic_dim),
-        "prior_variance": (count, model.dynamic_dim),
-        "dynamic_mean": (frames, model.dynamic_dim),
-        "dynamic_variance": (frames, model.dynamic_dim),
-        "dynamic_standardized": (frames, model.dynamic_dim),
+    of_parts = {
+        "static": (count, model.static_dim),
+        "prior": (count, model.dynamic_dim),
+        "dynamic": (frames, model.dynamic_dim),
     }
+    shapes = {
+        f"{part}_{moment}": shape
+        for part, shape in of_parts.items()
+        for moment in ("mean", "variance")
+    }
+    shapes["dynamic_standardized"] = of_parts["dynamic"]
     beside = f".{path.stem}.tmp-{this_process()}-"
     with (
         replacing(path) as temporary,
@@ -276,14 +270,11 @@ def _write_npz(
                 header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(members[name], header)
             for _, codes in encoded:
-                parts = {
-                    f"{part}_{moment}": getattr(getattr(codes, part), moment)
-                    for part in ("static", "prior", "dynamic")
-                    for moment in ("mean", "variance")
-                }
-                parts["dynamic_standardized"] = codes.standardized
-                for name, part in parts.items():
-                    members[name].write(np.ascontiguousarray(part, "<f4").data)
+                for name, member in members.items():
+                    part, moment = name.split("_")
+                    of = codes if moment == "standardized" else getattr(codes, part)
+                    array = np.ascontiguousarray(getattr(of, moment), "<f4")
+                    member.write(array.data)
         with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
             for name in shapes:
                 archive.write(Path(folder, name), f"{name}.npy")

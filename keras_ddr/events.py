@@ -6,8 +6,8 @@ and valleys of the smoothed components of z.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,47 +26,25 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import Sequence
     from keras_ddr.typing import StrPath
 
-__all__ = [
-    "COLUMNS",
-    "Event",
-    "curve_places",
-    "find_events",
-    "smooth_curve",
-    "write_events",
-]
+__all__ = ["Event", "find_events", "write_events"]
+
+SUFFIXES = (".csv",)
 
 # Frames that a longer gap counts as, whatever numbers a store was given.
 _LONGEST_GAP = 100
 
-COLUMNS = (
-    "sequence",
-    "source",
-    "component",
-    "kind",
-    "position",
-    "source_frame",
-    "time",
-    "z",
-    "z_standardized",
-    "prominence",
-)
-"""Columns of the table of events, before those of labels."""
 
-
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Event:
-    """A peak or a valley of one component of z.
+    """A peak or a valley of one component of z; a row of the table of events.
 
     Attributes:
-        sequence: Name of the sequence.
-        source: Its source.
         component: Component of z, from 0.
         kind: "peak" or "valley".
         position: Place of the frame in the sequence, from 0.
         source_frame: Number of the frame in the source.
         time: Seconds, or NaN.
-        z: The component at that frame.
-        standardized: The same of z̃.
+        z: The component at that frame; `z_standardized` is that of z̃.
         prominence: How far the smoothed curve of z̃ falls (or rises) on both sides
             before it goes beyond the event, in standard scores.
     """
@@ -79,23 +57,16 @@ class Event:
     source_frame: int
     time: float
     z: float
-    standardized: float
+    z_standardized: float
     prominence: float
 
 
 def curve_places(
     source_frame: ArrayLike,
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Places of the frames of a sequence on the axis of a curve.
+    """Positions by ascending number, and their distances in frames from the first.
 
-    Args:
-        source_frame: Their numbers in the source `(T,)`. Where one is missing (-1), the
-            order of the sequence stands for all.
-
-    Returns:
-        `(order, places)`: positions in the sequence by ascending number, and for each
-        its distance in frames from the first, ascending. Frames of one number stand
-        one after the other, and a gap counts as 100 frames at most.
+    Where a number is missing (-1), the order of the sequence stands for all.
     """
     numbers = np.asarray(source_frame)
     if (numbers < 0).any():
@@ -108,16 +79,7 @@ def curve_places(
 def smooth_curve(
     values: ArrayLike, places: ArrayLike, width: float = 2.0
 ) -> NDArray[np.float64]:
-    """Smooth a curve `(T,)` whose values lie at ascending places.
-
-    Args:
-        values: The curve at the frames of a sequence, `(T,)`.
-        places: Their places, ascending. The curve is straight between them.
-        width: Standard deviation of the Gaussian window, in frames; 0 for none.
-
-    Returns:
-        float64 `(L,)` over all places from the first to the last.
-    """
+    """A curve over all places from the first to the last, straight between values."""
     places = np.asarray(places)
     every = np.arange(places[0], places[-1] + 1)
     curve = np.interp(every, places, np.asarray(values, np.float64))
@@ -139,9 +101,10 @@ def find_events(
     Args:
         sequence: `Sequence` of a store.
         codes: Its `Codes`, one z for each frame.
-        frame_labels: Dict with its `source_frame` (see `curve_places`) and `time`.
+        frame_labels: Dict with its `source_frame` and `time`. The curve is straight
+            where frames are missing, and a gap counts as 100 frames at most.
         components: Components of z, from 0; all where `None`.
-        width: Smoothing in frames, see `smooth_curve`.
+        width: Standard deviation of the Gaussian smoothing, in frames; 0 for none.
         prominence: Least prominence of an event, in standard scores.
         distance: Least distance of two events of one kind and component, in frames;
             the more extreme of two nearer ones stays.
@@ -155,12 +118,11 @@ def find_events(
     """
     dimensions = codes.standardized.shape[1]
     components = range(dimensions) if components is None else set(components)
-    for component in components:
-        if not 0 <= component < dimensions:
-            raise InputError(
-                f"components: z has {dimensions} components, so {component + 1} is "
-                "none of them"
-            )
+    for component in set(components) - set(range(dimensions)):
+        raise InputError(
+            f"components: z has {dimensions} components, so {component + 1} is none of "
+            "them"
+        )
     check_number(width=width, prominence=prominence)
     check_number(1, distance=distance)
     if not np.isfinite(codes.standardized).all():
@@ -182,15 +144,11 @@ def find_events(
                 # An extreme between two frames belongs to the nearest one.
                 position = int(order[np.argmin(np.abs(places_of - place))])
                 event = Event(
-                    sequence.name,
-                    sequence.source,
-                    int(component),
-                    kind,
-                    position,
+                    *(sequence.name, sequence.source, int(component), kind, position),
                     source_frame=int(numbers[position]),
                     time=float(frame_labels["time"][position]),
                     z=float(codes.dynamic.mean[position, component]),
-                    standardized=float(codes.standardized[position, component]),
+                    z_standardized=float(codes.standardized[position, component]),
                     prominence=float(height),
                 )
                 found.append(event)
@@ -213,26 +171,18 @@ def write_events(
     Raises:
         InputError: The path cannot be used.
     """
-    path = check_output_path(path, [".csv"])
+    path = check_output_path(path, SUFFIXES)
     labels = labels or [{}] * len(events)
     names = list(dict.fromkeys(name for row in labels for name in row))
-    rows: list[list[object]] = [[*COLUMNS, *(f"label:{name}" for name in names)]]
-    rows += [
-        [
-            event.sequence,
-            event.source,
-            event.component + 1,
-            event.kind,
-            event.position,
-            event.source_frame,
-            "" if np.isnan(event.time) else f"{event.time:.3f}",
-            f"{event.z:.4f}",
-            f"{event.standardized:.4f}",
-            f"{event.prominence:.4f}",
-            *(row.get(name, "") for name in names),
-        ]
-        for event, row in zip(events, labels, strict=True)
-    ]
+    columns = [field.name for field in dataclasses.fields(Event)]
+    rows: list[list[object]] = [[*columns, *(f"label:{name}" for name in names)]]
+    for event, row in zip(events, labels, strict=True):
+        cells = dataclasses.asdict(event)
+        cells["component"] += 1
+        cells["time"] = "" if np.isnan(event.time) else f"{event.time:.3f}"
+        for name in ("z", "z_standardized", "prominence"):
+            cells[name] = f"{cells[name]:.4f}"
+        rows.append([*cells.values(), *(row.get(name, "") for name in names)])
     with replacing(path) as temporary:
         write_table(temporary, rows)
     return path

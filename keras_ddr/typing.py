@@ -34,7 +34,7 @@ Progress: TypeAlias = Callable[[int, int], object]
 """Called with what is done and what there is in all."""
 
 Interval: TypeAlias = tuple[float, float]
-"""The ends of a confidence interval."""
+"""The ends of a 95 % confidence interval, from resampled sequences."""
 
 LabelValue: TypeAlias = str | float | None
 """A label of a sequence: a class name, a number, or `None` where missing."""

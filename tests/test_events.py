@@ -7,13 +7,7 @@ from PIL import Image
 from keras_ddr import DiagonalGaussian, InputError
 from keras_ddr.codes import Codes
 from keras_ddr.data import write_arrays
-from keras_ddr.events import (
-    COLUMNS,
-    curve_places,
-    find_events,
-    smooth_curve,
-    write_events,
-)
+from keras_ddr.events import curve_places, find_events, smooth_curve, write_events
 from keras_ddr.visualization import save_figure
 from keras_ddr.visualization.events import plot_events
 
@@ -81,7 +75,9 @@ def test_prominence_is_in_standard_scores(store):
     wide = _codes(3 + 10 * wave, mean=3.0, stddev=10.0)
     found = find_events(store.sequences[0], wide, labels, width=0)
     assert found[2].prominence == pytest.approx(2, rel=1e-5)
-    assert found[2].z == pytest.approx(13) and found[2].standardized == pytest.approx(1)
+    assert found[2].z == pytest.approx(13) and found[2].z_standardized == pytest.approx(
+        1
+    )
     assert find_events(store.sequences[0], wide, labels, prominence=2.5) == []
 
 
@@ -184,7 +180,9 @@ def test_the_table_and_the_sheet(store, tmp_path):
     write_events(tmp_path / "e.csv", events, labels)
     with open(tmp_path / "e.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [*COLUMNS, "label:mood"]
+    columns = "sequence source component kind position source_frame time z"
+    columns += " z_standardized prominence label:mood"
+    assert list(rows[0]) == columns.split()
     assert len(rows) == len(events)
     assert rows[0]["component"] == "1" and rows[0]["label:mood"] == "calm"
     assert [int(r["source_frame"]) for r in rows] == [e.source_frame for e in events]

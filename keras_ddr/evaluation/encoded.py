@@ -14,29 +14,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.codes import Codes
-    from keras_ddr.data.labels import Label
-    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.data import FrameStore, Label, Sequence
     from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["EncodedSplit", "choose_sequences", "first_split"]
+__all__ = ["EncodedSplit"]
 
 
 class EncodedSplit:
     """Codes and labels of one split; frames are a random choice of all frames.
 
-    Args:
-        store: `FrameStore`.
-        sequences: List of `Sequence`.
-        max_frames: Largest number of frames.
-        generator: NumPy generator for that choice.
-
     Attributes:
-        sequences: As given.
-        codes: List of `Codes`, one a sequence, once `encode` was called.
+        sequences: List of `Sequence`.
         owner: For each frame the position of its sequence in `sequences`, `(F,)`.
         position: For each frame its place in the sequence, `(F,)`.
-        sequence_codes: f of each sequence `(S, static_dim)`, once `encode` was called.
-        frame_codes: Dict "f", "z", "z~" → `(F, dim)`, once `encode` was called.
+        codes: List of `Codes`, one a sequence; this and the rest once `encode` was
+            called.
+        sequence_codes: f of each sequence `(S, static_dim)`.
+        frame_codes: Dict "f", "z", "z~" → `(F, dim)`.
         encoding: Dict as given to `encode`.
     """
 
@@ -72,18 +66,12 @@ class EncodedSplit:
     ) -> None:
         """Find the codes of all sequences, each once; calls `done` after each."""
         self.encoding = dict(encoding or {})
-        codes = []
-        for _, found in encode_frames(
-            model,
-            self.store,
-            [(sequence, None) for sequence in self.sequences],
-            seed=seed,
-            **self.encoding,
-        ):
-            codes.append(found)
-            if done is not None:
-                done()
-        self.codes = codes
+        parts = [(sequence, None) for sequence in self.sequences]
+        progress = None if done is None else lambda *_: done()
+        encoded = encode_frames(
+            model, self.store, parts, progress, seed=seed, **self.encoding
+        )
+        self.codes = codes = [found for _, found in encoded]
         self.sequence_codes = np.stack([c.static.mean for c in codes])
         self.frame_codes = {
             "f": self.sequence_codes[self.owner],
@@ -94,16 +82,13 @@ class EncodedSplit:
     def items(
         self, name: str, label: Label, code: str, most: int | None = None
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.integer]]:
-        """All items that have a label; of one of frames at most `most`, at random.
+        """Codes `(n, dim)`, values and sequences' positions `(n,)` of labelled items.
 
-        Returns:
-            Codes `(n, dim)`, label values `(n,)` and the positions `(n,)` of the
-            sequences they belong to.
+        At most `most` of a label of frames, at random.
         """
         if label.scope == "sequence" and code == "f":
             codes, owner = self.sequence_codes, np.arange(len(self.sequences))
-            stored = [sequence.labels[name] for sequence in self.sequences]
-            values = np.array(stored, object)
+            values = np.array([s.labels[name] for s in self.sequences], object)
         else:
             codes, owner = self.frame_codes[code], self.owner
             values = self.frame_values(name)

@@ -15,8 +15,7 @@ from keras_ddr.arguments import check_whole
 from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.intervals import pair_weights, quantiles
-from keras_ddr.evaluation.measure import Measure
-from keras_ddr.evaluation.text_table import aligned, number
+from keras_ddr.evaluation.measure import Measure, aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from keras_ddr.evaluation.measure import Material
     from keras_ddr.typing import Interval
 
-__all__ = ["Verification", "VerificationScore", "equal_error_rate"]
+__all__ = ["Verification", "VerificationScore"]
 
 _MOST_FRAMES = 256  # of each half that f is taken from
 
@@ -36,11 +35,8 @@ class VerificationScore:
 
     Attributes:
         value: Equal error rate in [0, 1]; 0 recognises everyone, ½ is chance.
-        interval: 95 % interval `(low, high)` from resampled sequences, or `None`.
-        genuine: Number of pairs of one person.
-        impostors: Number of pairs of two persons.
-        persons: Number of persons.
-        halved: Number of those with one sequence only, whose pairs of f are of two
+        genuine: Number of pairs of one person; `impostors` are of two.
+        halved: Number of persons with one sequence only, whose pairs of f are of two
             halves of it, and of z of two of its frames.
     """
 
@@ -76,6 +72,8 @@ class Verification(Measure):
 
     def run(self, material: Material) -> dict[str, VerificationScore]:
         """See `Measure`."""
+        from sklearn.preprocessing import normalize
+
         test, seed = material.test, material.seed
         persons = persons_of(test.sequences)
         static, owner = _static_codes(material, persons)
@@ -86,7 +84,8 @@ class Verification(Measure):
                 codes, owners = test.frame_codes[code], test.owner
             generator = np.random.default_rng([seed, 2])
             first, second, same = _choose_pairs(owners, persons, self.pairs, generator)
-            similar = _cosine_similarity(codes - codes.mean(axis=0), first, second)
+            unit = normalize((codes - codes.mean(axis=0)).astype("float64"))
+            similar = np.sum(unit[first] * unit[second], axis=1)  # cosine
             resampled = [
                 equal_error_rate(similar, same, row)
                 for weights in pair_weights(owners[first], owners[second], seed)
@@ -121,31 +120,15 @@ class Verification(Measure):
 
 
 def equal_error_rate(
-    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None
+    scores: ArrayLike, same: ArrayLike, weights: NDArray[np.floating] | float = 1.0
 ) -> float:
-    """Rate at which false acceptances and false refusals are equally frequent.
+    """Rate at which false acceptances and refusals of weighted pairs are as frequent.
 
-    Args:
-        scores: Similarities `(n,)`; pairs at or above a threshold are accepted.
-        labels: `(n,)`, true for pairs of one person.
-        weights: How often each pair counts, `(n,)`; once where `None`.
-
-    Returns:
-        A number in [0, 1]: between two thresholds both rates are interpolated
-        linearly. Scores that are all equal give ½.
-
-    Raises:
-        InputError: There are no pairs of one kind.
-
-    Example:
-        >>> equal_error_rate([0.9, 0.8, 0.3, 0.1], [True, True, False, False])
-        0.0
+    Between two thresholds both rates are interpolated linearly; scores that are all
+    equal give ½.
     """
-    labels = np.asarray(labels, bool)
-    weights = np.ones(len(labels)) if weights is None else np.asarray(weights, float)
-    kinds = weights * labels, weights * ~labels
-    if not all(kind.any() for kind in kinds):
-        raise InputError("an equal error rate takes pairs of both kinds")
+    same = np.asarray(same, bool)
+    kinds = weights * same, weights * ~same
     # scikit-learn's roc_curve takes six times as long, and an interval needs thousands.
     found, places = np.unique(scores, return_inverse=True)
     refused, below = (
@@ -159,25 +142,12 @@ def equal_error_rate(
     return float(refused[start] + share * (refused[end] - refused[start]))
 
 
-def _cosine_similarity(
-    codes: ArrayLike, first: NDArray[np.integer], second: NDArray[np.integer]
-) -> NDArray[np.float64]:
-    """Cosine of the angle between pairs of rows; 0 where one is 0."""
-    codes = np.asarray(codes, "float64")
-    length = np.linalg.norm(codes, axis=1, keepdims=True)
-    codes = codes / np.where(length > 0, length, 1.0)
-    return np.sum(codes[first] * codes[second], axis=1)
-
-
 def persons_of(sequences: list[Sequence]) -> NDArray[np.integer]:
     """A number for each sequence's person, its source or itself."""
-    numbers: dict[tuple[str, str | int], int] = {}
-    found = []
-    for s in sequences:
-        person = ("person", s.person) if s.person else ("source", s.source)
-        key = person if person[1] else ("sequence", s.index)
-        found.append(numbers.setdefault(key, len(numbers)))
-    return np.array(found)
+    named = [(s.index, (s.person, s.person or s.source)) for s in sequences]
+    keys = [key if any(key) else (index, "") for index, key in named]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys])
 
 
 def _static_codes(
@@ -199,16 +169,10 @@ def _static_codes(
         order = generator.permutation(sequence.length)
         halves += [order[:half], order[half : 2 * half]]
         owner += [i, i]
-    parts = [
-        (test.sequences[i], half)
-        for i, half in zip(owner, halves, strict=True)
-        if half is not None
-    ]
+    pairs = list(zip(owner, halves, strict=True))
+    parts = [(test.sequences[i], half) for i, half in pairs if half is not None]
     found = encode_frames(model, test.store, parts, seed=material.seed, **test.encoding)
-    codes = [
-        test.codes[i] if half is None else next(found)[1]
-        for i, half in zip(owner, halves, strict=True)
-    ]
+    codes = [test.codes[i] if half is None else next(found)[1] for i, half in pairs]
     return np.stack([c.static.mean for c in codes]), np.array(owner)
 
 
@@ -222,11 +186,9 @@ def _choose_pairs(
     person = persons[owner]
     several = np.bincount(persons) > 1
     members = {p: np.flatnonzero(person == p) for p in np.unique(person)}
-    usable = [
-        p
-        for p, rows in members.items()
-        if len(np.unique(owner[rows]) if several[p] else rows) > 1
-    ]
+    # What two codes of one person have to differ in.
+    apart = np.where(several[person], owner, -1 - np.arange(len(owner)))
+    usable = [p for p, rows in members.items() if len(set(apart[rows])) > 1]
     if not usable:
         raise InputError(
             "no person has two sequences, nor one that is long enough to be halved"
@@ -237,7 +199,6 @@ def _choose_pairs(
     while len(genuine) < pairs:
         rows = members[usable[generator.integers(len(usable))]]
         first = rows[generator.integers(len(rows))]
-        apart = owner if several[person[first]] else np.arange(len(owner))
         others = rows[apart[rows] != apart[first]]
         genuine.append((first, others[generator.integers(len(others))]))
     impostors: list[tuple[np.integer, np.integer]] = []

@@ -23,16 +23,9 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import Interval
 
-__all__ = [
-    "NEIGHBOURS",
-    "ProbeScore",
-    "concordance_correlation",
-    "period_of",
-    "probe",
-]
+__all__ = ["ProbeScore", "probe"]
 
 NEIGHBOURS = 15
-"""Neighbours that read a label from z."""
 _ITERATIONS = 1000
 _TURN = 2 * math.pi
 _PERIODS: dict[str | None, float] = {
@@ -52,25 +45,22 @@ class ProbeScore:
         value: The score; 1 is perfect.
         chance: Score of guessing: 1 / number of classes for an accuracy (a uniform
             guess), 0 for R² (always predicting the mean).
-        majority: Share of the most frequent class among the scored items, the score of
-            always naming it; `None` unless categorical.
-        concordance: Concordance correlation coefficient; `None` unless continuous.
-        classes: Number of classes, or `None`.
-        fitted: Number of items that the probe was fitted on.
-        scored: Number of items that it was scored on.
-        interval: 95 % interval `(low, high)` of `value`, from resampled sequences, or
-            `None`.
+        majority: Score of always naming the most frequent class of the scored items.
+        concordance: Concordance correlation coefficient of a continuous label.
+        classes: Number of classes.
+        fitted: Number of items that the probe was fitted on; `scored` on.
+        interval: 95 % interval `(low, high)` of `value`, from resampled sequences.
         concordance_interval: That of `concordance`.
     """
 
     metric: str
     value: float
     chance: float
-    majority: float | None
-    concordance: float | None
-    classes: int | None
-    fitted: int
-    scored: int
+    majority: float | None = None
+    concordance: float | None = None
+    classes: int | None = None
+    fitted: int = 0
+    scored: int = 0
     interval: Interval | None = None
     concordance_interval: Interval | None = None
 
@@ -124,7 +114,8 @@ def probe(
     labels = [np.asarray(fit_labels), np.asarray(test_labels)]
     _check(codes, labels, groups)
     if kind != "categorical":
-        return _regress(codes, labels, kind, estimator, period, groups, seed)
+        columns = [_targets(part, kind, period) for part in labels]
+        return _regress(codes, columns, kind, estimator, groups, seed)
     model = _pipeline(estimator, len(labels[0]), classify=True)
     counts = np.unique(labels[1], return_counts=True)[1]
     if classes is None:
@@ -132,35 +123,29 @@ def probe(
     if len(np.unique(labels[0])) < 2:
         raise InputError("the label does not vary among the fitted items")
     right = model.fit(codes[0], labels[0]).predict(codes[1]) == labels[1]
+    grouped = groups is not None
     return ProbeScore(
         metric="accuracy",
         value=float(np.mean(right)),
         chance=1.0 / int(classes),
         majority=float(counts.max() / counts.sum()),
-        concordance=None,
         classes=int(classes),
         fitted=len(labels[0]),
         scored=len(labels[1]),
-        interval=None
-        if groups is None
-        else intervals.mean_interval(right, groups, seed),
+        interval=intervals.mean_interval(right, groups, seed) if grouped else None,
     )
 
 
 def concordance_correlation(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Concordance correlation coefficient (Lin, 1989), in [−1, 1].
-
-    2 cov / (var + var + squared difference of the means); 0 where both are constant.
-    """
-    truth = np.asarray(truth, dtype="float64")
-    predicted = np.asarray(predicted, dtype="float64")
+    """Concordance correlation coefficient (Lin, 1989); 0 where both are constant."""
+    truth, predicted = np.asarray(truth, float), np.asarray(predicted, float)
     covariance = np.mean((truth - truth.mean()) * (predicted - predicted.mean()))
     spread = truth.var() + predicted.var() + (truth.mean() - predicted.mean()) ** 2
     return float(2 * covariance / spread) if spread > 0 else 0.0
 
 
 def period_of(unit: str | None) -> float:
-    """Period of a label in its unit: "degrees", "turns", "radians" or `None`."""
+    """Period of a label in its unit, radians where `None`."""
     if unit not in _PERIODS:
         raise InputError(f"unit {unit!r} has no known period; use degrees or radians")
     return _PERIODS[unit]
@@ -168,38 +153,35 @@ def period_of(unit: str | None) -> float:
 
 def _regress(
     codes: list[NDArray[np.float64]],
-    labels: list[NDArray[Any]],
+    columns: list[NDArray[np.float64]],
     kind: str,
     estimator: str,
-    period: float,
     groups: ArrayLike | None,
     seed: int,
 ) -> ProbeScore:
     """Score of a label of numbers."""
     from sklearn.metrics import r2_score
 
-    fit, truth = (_targets(part, kind, period) for part in labels)
+    fit, truth = columns
     for targets, part in ((fit, "fitted"), (truth, "scored")):
         if np.ptp(targets, axis=0).max() == 0:
             raise InputError(f"the label does not vary among the {part} items")
     model = _pipeline(estimator, len(fit), classify=False).fit(codes[0], fit)
     predicted = model.predict(codes[1]).reshape(truth.shape)
     continuous = kind == "continuous"
-    of_r2, of_concordance = None, None
+    found: list[Interval | None] = [None, None]
     if groups is not None:
-        of_r2, of_concordance = _intervals(truth, predicted, groups, seed)
+        found = _intervals(truth, predicted, groups, seed)
     joint = r2_score(truth, predicted, multioutput="variance_weighted")
     return ProbeScore(
         metric="r2",
         value=float(joint),
         chance=0.0,
-        majority=None,
         concordance=concordance_correlation(truth, predicted) if continuous else None,
-        classes=None,
         fitted=len(fit),
         scored=len(truth),
-        interval=of_r2,
-        concordance_interval=of_concordance if continuous else None,
+        interval=found[0],
+        concordance_interval=found[1] if continuous else None,
     )
 
 
@@ -270,10 +252,10 @@ def _check(
             )
         if not np.isfinite(rows).all():
             raise InputError(f"{part}_codes holds NaN or infinity")
-    if groups is not None and len(np.asarray(groups)) != len(codes[1]):
+    count = len(codes[1] if groups is None else np.asarray(groups))
+    if count != len(codes[1]):
         raise InputError(
-            f"groups has {len(np.asarray(groups))} values for {len(codes[1])} scored "
-            "items; give one each"
+            f"groups has {count} values for {len(codes[1])} scored items; give one each"
         )
     if not all(map(len, labels)):
         raise InputError("no item with this label to fit or to score")

@@ -15,19 +15,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import Interval
 
-__all__ = [
-    "RESAMPLES",
-    "draw_counts",
-    "group_sums",
-    "mean_interval",
-    "pair_interval",
-    "pair_weights",
-    "quantiles",
-    "resample",
-]
-
-RESAMPLES = 1000
-"""Bootstrap draws of an interval."""
+RESAMPLES = 1000  # bootstrap draws
 _LEVEL = 0.95
 _CELLS = 4_000_000  # of the matrix of counts that is made at a time
 
@@ -42,13 +30,6 @@ def resample(
     `sums` are k sums over the items of each of S sequences, `(S, k)`; `statistic` takes
     totals `(R, k)` to values `(R,)`. The interval is Efron's percentile bootstrap,
     2.5 % to 97.5 %; `None` with one sequence, or where no draw gives a finite value.
-
-    Example:
-        >>> import numpy as np
-        >>> sums = np.stack([np.arange(100.0), np.ones(100)], axis=1)
-        >>> low, high = resample(sums, lambda totals: totals[:, 0] / totals[:, 1])
-        >>> 40 < low < 49.5 < high < 60
-        True
     """
     sums = np.asarray(sums, dtype="float64")
     if len(sums) < 2:
@@ -71,12 +52,10 @@ def pair_interval(
     values: ArrayLike, first: ArrayLike, second: ArrayLike, seed: int = 0
 ) -> Interval | None:
     """Interval of the mean of items `(n,)` that belong to two sequences each."""
-    values = np.asarray(values, dtype="float64")
     means = [np.zeros(0)]
     for weights in pair_weights(first, second, seed):
-        total = weights.sum(axis=1)
-        kept = total > 0
-        means.append(weights[kept] @ values / total[kept])
+        weights = weights[weights.any(axis=1)]
+        means.append(weights @ np.asarray(values, float) / weights.sum(axis=1))
     return quantiles(np.concatenate(means))
 
 
@@ -85,9 +64,8 @@ def pair_weights(
 ) -> Iterator[NDArray[np.float64]]:
     """How often pairs count in resampled sequences, `(R, n)`, chunk after chunk.
 
-    A pair counts as often as its sequences are drawn, multiplied; one within a sequence
-    as often as that one. There is no chunk for fewer than three sequences, since a draw
-    of two holds one pair or none.
+    A pair counts as often as its sequences are drawn, multiplied. There is no chunk for
+    fewer than three sequences, since a draw of two holds one pair or none.
     """
     found, places = np.unique(np.stack([first, second]), return_inverse=True)
     first, second = places.reshape(2, -1)
@@ -109,10 +87,7 @@ def group_sums(rows: ArrayLike, groups: ArrayLike) -> NDArray[np.float64]:
 def draw_counts(
     number: int, seed: int, columns: int = 0
 ) -> Iterator[NDArray[np.float64]]:
-    """How often each sequence is drawn, float64 `(R, number)`, chunk after chunk.
-
-    `columns` is the width that the caller gives each row, for the size of chunks.
-    """
+    """How often each sequence is drawn, `(R, number)`, in chunks for `columns`."""
     generator = np.random.default_rng(seed)
     chunk = max(1, _CELLS // max(number, columns))
     for start in range(0, RESAMPLES, chunk):

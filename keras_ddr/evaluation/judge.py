@@ -7,6 +7,7 @@ ordered frames: numbers of the two are not comparable one by one.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,26 +16,19 @@ import numpy as np
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.evaluation.judge_scores import (
-    JudgeScore,
-    MSDScore,
-    TargetScore,
-    entropies,
-    msd_score,
-)
 from keras_ddr.evaluation.judge_targets import choose_targets, look_alike_ceiling
-from keras_ddr.evaluation.measure import Measure, option
-from keras_ddr.evaluation.text_table import aligned, number, numbers
+from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge
+from keras_ddr.evaluation.measure import Measure, aligned, number, numbers, option
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.evaluation.encoded import EncodedSplit
     from keras_ddr.evaluation.judge_targets import Target
-    from keras_ddr.evaluation.judge_training import TrainedJudge
     from keras_ddr.evaluation.measure import Material
+    from keras_ddr.typing import Interval
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "JudgeScore", "TargetScore"]
 
 _CHUNK = 256
 _SETTINGS = {
@@ -46,6 +40,73 @@ _SETTINGS = {
     "swapped": "f swapped",
 }
 _ENTROPIES = {"H(y|x)": "conditional", "H(y)": "marginal", "IS": "inception_score"}
+_MSD = {
+    "f": "static",
+    "z~": "dynamic",
+    "z": "dynamic_raw",
+    "mean of f and z~": "mean",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetScore:
+    """Success of the judge with one target, on the frames that have its label.
+
+    Attributes:
+        accuracy: Share of frames in which it named the class of the original.
+        chance: 1 / `classes`.
+        interval: That of `accuracy`.
+        entropies: Of its probabilities p(y | x), in nats: "conditional", the mean of
+            H(y | x), is low where the judge is sure; "marginal" is H(y) of the mean;
+            "inception_score" is exp(H(y) − H(y | x)), from 1 to `classes`.
+    """
+
+    accuracy: float
+    chance: float
+    interval: Interval | None
+    entropies: dict[str, float]
+    classes: int
+    frames: int
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgeScore:
+    """Scores in several settings, each a dict name of a target → `TargetScore`.
+
+    Attributes:
+        action: Name of the target of frames.
+        attributes: Names of the targets of sequences.
+        held_out: Real frames that the judge was not trained on: read this first,
+            since no other number can be trusted beyond it.
+        reconstructed: f and z kept: what blur alone costs.
+        fixed_dynamics: z̃ kept, f ~ p(f): the action should stay, and attributes fall
+            to chance.
+        fixed_dynamics_raw: The same with raw z kept.
+        fixed_content: f kept, z ~ p(z | f): attributes should stay, and the action
+            fall to chance.
+        swapped: z̃ kept, f of another sequence: as `fixed_dynamics`, with an f that is
+            known to be somebody. Where this is good and `fixed_dynamics` is not, p(f)
+            has places at which the decoder has learned nothing. `None` with one
+            sequence.
+        ceiling: Largest held-out accuracy of the action that is possible where some
+            poses look the same, or `None` where that is not known.
+        steps: Training steps of the judge, or `None`.
+        msd: Scores of MSD-Benchmark in their static and dynamic form, 1 is perfect:
+            "static" with f kept and z drawn, "dynamic" with z̃ kept and f drawn,
+            "dynamic_raw" with raw z kept, and the "mean" of the first two.
+    """
+
+    action: str
+    attributes: tuple[str, ...]
+    held_out: dict[str, TargetScore]
+    reconstructed: dict[str, TargetScore]
+    fixed_dynamics: dict[str, TargetScore]
+    fixed_dynamics_raw: dict[str, TargetScore]
+    fixed_content: dict[str, TargetScore]
+    swapped: dict[str, TargetScore] | None
+    ceiling: float | None
+    steps: int | None
+    msd: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,84 +172,57 @@ class Judge(Measure):
         judge = self.trained or self._train(material)
         model, test, seed = material.model, material.test, material.seed
         rows, truth = _choose_frames(test, judge.targets, self.frames, seed)
-        generator = np.random.default_rng([seed, 4])
-        f, z, scores = (test.frame_codes[code][rows] for code in ("f", "z", "z~"))
-        new_f = model.draw_static(len(rows), generator)
-        new_z = model.draw_dynamic(f, generator)
-        pairs = {
-            "reconstructed": (f, z),
-            "fixed_dynamics": (new_f, model.unstandardize(new_f, scores)),
-            "fixed_dynamics_raw": (new_f, z),
-            "fixed_content": (f, new_z),
-        }
         owner = test.owner[rows]
-        if len(test.sequences) > 1:
-            shift = generator.integers(1, len(test.sequences), size=len(rows))
-            other_f = test.sequence_codes[(owner + shift) % len(test.sequences)]
-            pairs["swapped"] = other_f, model.unstandardize(other_f, scores)
 
         def judged(
             images: Callable[[slice], NDArray[np.float32]],
         ) -> dict[str, TargetScore]:
-            parts = [
-                judge.predict(images(slice(start, start + _CHUNK)))
-                for start in range(0, len(rows), _CHUNK)
-            ]
-            return {
-                target.name: _score(
-                    np.concatenate([part[target.name] for part in parts]),
-                    truth[target.name],
-                    owner,
-                    seed,
-                )
-                for target in judge.targets
-            }
+            chunks = range(0, len(rows), _CHUNK)
+            parts = [judge.predict(images(slice(i, i + _CHUNK))) for i in chunks]
+            scores = {}
+            for name, classes in truth.items():
+                probabilities = np.concatenate([part[name] for part in parts])
+                scores[name] = _score(probabilities, classes, owner, seed)
+            return scores
 
-        def decoded(setting: str) -> Callable[[slice], NDArray[np.float32]]:
-            static, dynamic = pairs[setting]
-            return lambda part: model.decode(static[part], dynamic[part])
+        def decoded(
+            f: NDArray[np.float32], z: NDArray[np.float32], part: slice
+        ) -> NDArray[np.float32]:
+            return model.decode(f[part], z[part])
 
-        settings: dict[str, Any] = {
-            "held_out": judged(lambda part: _real(test, rows[part]))
-        }
-        settings |= {setting: judged(decoded(setting)) for setting in pairs}
+        settings: dict[str, Any] = dict.fromkeys(_SETTINGS)
+        settings["held_out"] = judged(lambda part: _real(test, rows[part]))
+        for setting, (f, z) in _pairs(material, rows).items():
+            settings[setting] = judged(functools.partial(decoded, f, z))
         *attributes, action = (target.name for target in judge.targets)
         return JudgeScore(
             action=action,
             attributes=tuple(attributes),
-            **{"swapped": None, **settings},
+            **settings,
             ceiling=look_alike_ceiling(test.store, test.sequences, judge.targets[-1]),
             steps=getattr(judge, "steps", None),
-            msd=_msd_of(settings, attributes, action),
+            msd=_msd_of(settings, attributes, [action]),
         )
 
     def lines(self, score: JudgeScore) -> list[str]:
         """See `Measure`."""
         settings = {text: getattr(score, name) for name, text in _SETTINGS.items()}
         shown = {text: found for text, found in settings.items() if found}
-        targets = [*score.attributes, score.action]
         accuracies, rows = [], []
-        for name in targets:
+        for name in [*score.attributes, score.action]:
             found = [setting[name] for setting in shown.values()]
             values = [number(target.accuracy, target.interval) for target in found]
             accuracies.append([name, number(found[0].chance), *values])
-            for text, attribute in _ENTROPIES.items():
+            for text, key in _ENTROPIES.items():
                 first = f"{name} (of {found[0].classes})" if text == "H(y|x)" else ""
-                values = (getattr(target.entropies, attribute) for target in found)
-                rows.append([first, text, *numbers(values)])
-        msd = [
-            ["f", number(score.msd.static)],
-            ["z~", number(score.msd.dynamic)],
-            ["z", number(score.msd.dynamic_raw)],
-            ["mean of f and z~", number(score.msd.mean)],
-        ]
+                values = numbers(target.entropies[key] for target in found)
+                rows.append([first, text, *values])
+        msd = [[text, number(score.msd[name])] for text, name in _MSD.items()]
         frames = score.held_out[score.action].frames
-        ceiling = []
-        if score.ceiling is not None:
-            ceiling = [
-                f"Some poses look the same, so that {score.ceiling:.3f} is the most "
-                f"that {score.action} can reach."
-            ]
+        ceiling = (
+            f"Some poses look the same, so that {score.ceiling or 1:.3f} is the most "
+            f"that {score.action} can reach."
+        )
         return [
             f"Judge: accuracy on {frames} frames. Real ones it never saw come first: "
             "nothing else can",
@@ -196,7 +230,7 @@ class Judge(Measure):
             "anew, or z~ kept",
             "and f of another sequence.",
             *aligned(["named", "chance", *shown], accuracies),
-            *ceiling,
+            *([] if score.ceiling is None else [ceiling]),
             "Entropies of its probabilities in nats; IS = exp(H(y) − H(y|x)). Single "
             "frames: not",
             "comparable with published numbers, which are of sequences of 8 frames.",
@@ -209,19 +243,13 @@ class Judge(Measure):
 
     def _choose_targets(self, material: Material) -> list[Target]:
         """Targets of a new judge, the action last."""
-        attributes, action = choose_targets(
-            material.store,
-            material.fit.sequences,
-            material.test.sequences,
-            self.attributes,
-            self.action,
-        )
+        learned, judged = material.fit.sequences, material.test.sequences
+        options = self.attributes, self.action
+        attributes, action = choose_targets(material.store, learned, judged, *options)
         return [*attributes, action]
 
     def _train(self, material: Material) -> TrainedJudge:
         """A judge for this store."""
-        from keras_ddr.evaluation.judge_training import train_judge
-
         targets = self._choose_targets(material)
         # Refuses test frames without labels before the judge is trained.
         _choose_frames(material.test, targets, self.frames, material.seed)
@@ -235,25 +263,60 @@ class Judge(Measure):
         )
 
 
+def entropies(probabilities: NDArray[np.floating]) -> dict[str, float]:
+    """H(y | x), H(y) and the inception score of p(y | x), `(n, classes)`."""
+    from scipy.special import entr
+
+    conditional = entr(probabilities).sum(axis=1).mean()
+    marginal = entr(probabilities.mean(axis=0)).sum()
+    return {
+        "conditional": float(conditional),
+        "marginal": float(marginal),
+        "inception_score": float(np.exp(marginal - conditional)),
+    }
+
+
+def msd_score(
+    found: Mapping[str, TargetScore], kept: list[str], others: list[str]
+) -> float:
+    """1 − (on + off) / 2: does the judge see what was kept, and the rest by chance?"""
+    on = np.mean([abs(found[name].accuracy - 1.0) for name in kept])
+    off = np.mean([abs(found[name].accuracy - found[name].chance) for name in others])
+    return float(1.0 - (on + off) / 2)
+
+
 def _msd_of(
-    settings: Mapping[str, Mapping[str, TargetScore]],
-    attributes: list[str],
-    action: str,
-) -> MSDScore:
+    settings: Mapping[str, Any], attributes: list[str], action: list[str]
+) -> dict[str, float]:
     """The MSD scores that follow from the judge's accuracies."""
+    static = msd_score(settings["fixed_content"], attributes, action)
+    dynamic = msd_score(settings["fixed_dynamics"], action, attributes)
+    raw = msd_score(settings["fixed_dynamics_raw"], action, attributes)
+    mean = (static + dynamic) / 2
+    return {"static": static, "dynamic": dynamic, "dynamic_raw": raw, "mean": mean}
 
-    def score(setting: str, kept: list[str], others: list[str]) -> float:
-        found = settings[setting]
-        return msd_score(
-            [found[name].accuracy for name in kept],
-            [found[name].accuracy for name in others],
-            [found[name].chance for name in others],
-        )
 
-    static = score("fixed_content", attributes, [action])
-    dynamic = score("fixed_dynamics", [action], attributes)
-    raw = score("fixed_dynamics_raw", [action], attributes)
-    return MSDScore(static, dynamic, raw, (static + dynamic) / 2)
+def _pairs(
+    material: Material, rows: NDArray[np.integer]
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """F and z to decode in each setting."""
+    model, test = material.model, material.test
+    generator = np.random.default_rng([material.seed, 4])
+    f, z, scores = (test.frame_codes[code][rows] for code in ("f", "z", "z~"))
+    new_f = model.draw_static(len(rows), generator)
+    new_z = model.draw_dynamic(f, generator)
+    pairs = {
+        "reconstructed": (f, z),
+        "fixed_dynamics": (new_f, model.unstandardize(new_f, scores)),
+        "fixed_dynamics_raw": (new_f, z),
+        "fixed_content": (f, new_z),
+    }
+    count = len(test.sequences)
+    if count > 1:
+        shift = generator.integers(1, count, size=len(rows))
+        other_f = test.sequence_codes[(test.owner[rows] + shift) % count]
+        pairs["swapped"] = other_f, model.unstandardize(other_f, scores)
+    return pairs
 
 
 def _real(test: EncodedSplit, rows: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -288,15 +351,15 @@ def _score(
     owner: NDArray[np.integer],
     seed: int,
 ) -> TargetScore:
+    """Score of one target; −1 in `truth` is no label."""
     known = truth >= 0
     probabilities, truth, owner = probabilities[known], truth[known], owner[known]
     right = probabilities.argmax(axis=1) == truth
-    classes = probabilities.shape[1]
     return TargetScore(
         accuracy=float(right.mean()),
-        chance=1.0 / classes,
+        chance=1.0 / probabilities.shape[1],
         interval=intervals.mean_interval(right, owner, seed),
         entropies=entropies(probabilities),
-        classes=classes,
+        classes=probabilities.shape[1],
         frames=len(truth),
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +13,9 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from keras_ddr.data.labels import Label
     from keras_ddr.data.store import FrameStore, Sequence
 
-__all__ = ["Target", "choose_targets", "look_alike_ceiling"]
+__all__ = ["Target", "choose_targets"]
 
 _JOIN = "×"
 _ACTION = ("animation", "direction")
@@ -28,13 +26,7 @@ _DISTINCT = "pose_distinct"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One thing that a judge names.
-
-    Attributes:
-        labels: Names of the labels that are joined; all of sequences, or of frames.
-        scope: "sequence" or "frame".
-        classes: List of class names, those that occur.
-    """
+    """One thing that a judge names: joined labels of one scope, and their classes."""
 
     labels: tuple[str, ...]
     scope: str
@@ -53,10 +45,8 @@ class Target:
 
     def classes_in(self, store: FrameStore, sequences: Iterable[Sequence]) -> set[str]:
         """Names of the classes that occur in sequences, known or not."""
-        found: set[str | None] = set()
-        for sequence in sequences:
-            found.update(_names(store, sequence, self.labels))
-        return {name for name in found if name is not None}
+        names = (_names(store, sequence, self.labels) for sequence in sequences)
+        return {name for each in names for name in each if name is not None}
 
 
 def choose_targets(
@@ -73,10 +63,8 @@ def choose_targets(
         sequences: List of `Sequence` that the judge learns from.
         judged: List of those that it judges; a class that occurs only there is one
             that it cannot name.
-        attributes: Names of categorical sequence labels; all that have at least two
-            classes where `None`.
-        action: Names of categorical frame labels, which are joined. Where `None`
-            "animation" and "direction" if the store has both, else "pose".
+        attributes: Names of categorical sequence labels, as of `Judge`.
+        action: Names of categorical frame labels, as of `Judge`.
 
     Returns:
         List of `Target` of the attributes, and the `Target` of the action.
@@ -84,10 +72,10 @@ def choose_targets(
     Raises:
         InputError: The store has no such labels, or they do not vary.
     """
-    known = {
-        scope: _categorical(store.content_labels, scope)
-        for scope in ("sequence", "frame")
-    }
+    known: dict[str, list[str]] = {"sequence": [], "frame": []}
+    for name, label in store.content_labels.items():
+        if label.kind == "categorical":
+            known[label.scope].append(name)
     wanted = known["sequence"] if attributes is None else list(attributes)
     if action is None:
         both = all(name in known["frame"] for name in _ACTION)
@@ -98,9 +86,11 @@ def choose_targets(
                 "direction, or pose)"
             )
     for scope, names in (("sequence", wanted), ("frame", action)):
-        for name in names:
-            if name not in known[scope]:
-                raise InputError(f"the store has no categorical {scope} label {name!r}")
+        missing = [name for name in names if name not in known[scope]]
+        if missing:
+            raise InputError(
+                f"the store has no categorical {scope} label {missing[0]!r}"
+            )
 
     def target(labels: tuple[str, ...], scope: str) -> Target:
         found = Target(labels, scope, [])
@@ -122,22 +112,19 @@ def choose_targets(
 def look_alike_ceiling(
     store: FrameStore, sequences: list[Sequence], action: Target
 ) -> float | None:
-    """Share of frames that the best guess names where some look the same, in (0, 1].
+    """Share of frames that can be named where `pose_distinct` says some look alike."""
+    from sklearn.metrics.cluster import contingency_matrix
 
-    The label `pose_distinct` says which look the same; `None` without it.
-    """
     if _DISTINCT not in store.labels:
         return None
-    counts: Counter[tuple[int, int]] = Counter()
-    for sequence in sequences:
-        alike = np.asarray(store.frame_labels(sequence.index)[_DISTINCT])
-        actions = action.of_sequence(store, sequence)
-        known = actions >= 0
-        counts.update(zip(alike[known].tolist(), actions[known].tolist(), strict=True))
-    best: dict[int, int] = {}
-    for (alike, _), count in counts.items():
-        best[alike] = max(best.get(alike, 0), count)
-    return sum(best.values()) / counts.total() if counts else None
+    alike = [store.label_values(s.index, _DISTINCT) for s in sequences]
+    actions = [action.of_sequence(store, sequence) for sequence in sequences]
+    pairs = np.stack([np.concatenate(alike), np.concatenate(actions)])
+    pairs = pairs[:, pairs[1] >= 0]
+    if not pairs.size:
+        return None
+    counts = contingency_matrix(*pairs)
+    return float(counts.max(axis=1).sum() / counts.sum())
 
 
 def _names(
@@ -148,14 +135,5 @@ def _names(
         store.labels[name].names(store.label_values(sequence.index, name))
         for name in labels
     ]
-    return [
-        None if None in row else _JOIN.join(row) for row in zip(*columns, strict=True)
-    ]
-
-
-def _categorical(labels: Mapping[str, Label], scope: str) -> list[str]:
-    return [
-        name
-        for name, label in labels.items()
-        if (label.scope, label.kind) == (scope, "categorical")
-    ]
+    rows = zip(*columns, strict=True)
+    return [None if None in row else _JOIN.join(row) for row in rows]

@@ -1,17 +1,20 @@
-"""A judge: a classifier that learns from real frames, and is then frozen."""
+"""A judge: a classifier that learns from real frames, and is then frozen.
+
+Keras and SciPy are imported by what needs them: names of measures do not.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-from keras import ops
-from scipy.special import softmax
 
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
+    import keras
     from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
@@ -26,30 +29,18 @@ _FILTERS = (32, 64, 96, 128)
 _UNITS = 192
 
 
+@dataclasses.dataclass
 class TrainedJudge:
-    """A trained classifier with one output for each target.
+    """A trained classifier with one output for each target, the last the action."""
 
-    Attributes:
-        targets: List of `judge_targets.Target`; the last one is the action.
-        network: `keras.Model` from images `(B, H, W, C)` in [0, 1] to a list of
-            logits `(B, classes)`.
-        steps: Number of training steps.
-    """
-
-    def __init__(self, targets: list[Target], network: keras.Model, steps: int) -> None:
-        self.targets = targets
-        self.network = network
-        self.steps = steps
+    targets: list[Target]
+    network: keras.Model
+    steps: int
 
     def predict(self, images: ArrayLike) -> dict[str, NDArray[np.float64]]:
-        """Class probabilities of images.
+        """Dict target → probabilities `(n, classes)` of images `(n, H, W, C)`."""
+        from scipy.special import softmax
 
-        Args:
-            images: `(n, H, W, C)`, floats in [0, 1], any number of them.
-
-        Returns:
-            Dict name of a target → float64 `(n, classes)`; rows sum to 1.
-        """
         logits = self.network.predict(
             np.asarray(images, "float32"), batch_size=4 * _BATCH, verbose=0
         )
@@ -61,16 +52,7 @@ class TrainedJudge:
         }
 
     def check(self, store: FrameStore, sequences: list[Sequence]) -> None:
-        """Refuse frames that it cannot name.
-
-        Args:
-            store: `FrameStore`.
-            sequences: List of `Sequence` to be judged.
-
-        Raises:
-            InputError: Frames have another size, labels are missing, or there are
-                classes that it does not know.
-        """
+        """Refuse frames of another size and labels or classes that it does not know."""
         shape = tuple(self.network.input_shape[1:])
         if shape != store.frame_shape:
             raise InputError(
@@ -109,51 +91,42 @@ def train_judge(
     Args:
         store: `FrameStore`.
         sequences: List of `Sequence` to learn from.
-        targets: List of `Target`; frames without one of them count for the others.
+        targets: As of `choose_targets`; frames without one count for the others.
         steps: Training steps of 64 random frames.
         seed: Non-negative integer.
         progress: Called with (steps done, all steps).
 
-    Returns:
-        `TrainedJudge`.
-
     Raises:
         InputError: No frame has a target.
     """
-    labels = np.stack(
+    import keras
+
+    labels = np.transpose(
         [
             np.concatenate([target.of_sequence(store, s) for s in sequences])
             for target in targets
-        ],
-        axis=1,
+        ]
     )
     usable = np.flatnonzero((labels >= 0).any(axis=1))
     if not len(usable):
         raise InputError("no frame to train the judge on has a label")
     network = _network(store.frame_shape, targets, seed)
-    network.compile(
-        optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(_RATE, steps)
-        ),
-        loss=[_cross_entropy] * len(targets),
+    rate = keras.optimizers.schedules.CosineDecay(_RATE, steps)
+    network.compile(keras.optimizers.Adam(rate), loss=[_cross_entropy] * len(targets))
+    counter = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: progress(batch + 1, steps)
     )
-    network.fit(
-        _Batches(store, sequences, labels, usable, steps, seed),
-        epochs=1,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.LambdaCallback(
-                on_train_batch_end=lambda batch, logs: progress(batch + 1, steps)
-            )
-        ],
-    )
+    drawn = np.random.default_rng([seed, 1]).choice(usable, size=(steps, _BATCH))
+    batches = _batches(store, sequences, labels, drawn)
+    network.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[counter])
     network.trainable = False
     return TrainedJudge(targets, network, steps)
 
 
 def _network(image_shape: ImageShape, targets: list[Target], seed: int) -> keras.Model:
     """The network with random weights, in float32 whatever the global policy."""
+    import keras
+
     seeds = iter(np.random.default_rng(seed).integers(2**31, size=64).tolist())
 
     def layer(name: str, *sizes: int, **options: Any) -> keras.layers.Layer:
@@ -174,6 +147,9 @@ def _network(image_shape: ImageShape, targets: list[Target], seed: int) -> keras
 
 def _cross_entropy(truth: Tensor, logits: Tensor) -> Tensor:
     """Cross-entropy of each frame, 0 where the truth is −1."""
+    import keras
+    from keras import ops
+
     truth = ops.reshape(ops.cast(truth, "int32"), (-1,))
     known = ops.cast(truth >= 0, "float32")
     losses = keras.losses.sparse_categorical_crossentropy(
@@ -182,34 +158,15 @@ def _cross_entropy(truth: Tensor, logits: Tensor) -> Tensor:
     return losses * known
 
 
-class _Batches(keras.utils.PyDataset):
-    """Random frames, read when they are asked for; each batch follows from the seed."""
-
-    def __init__(
-        self,
-        store: FrameStore,
-        sequences: list[Sequence],
-        labels: NDArray[np.integer],
-        usable: NDArray[np.integer],
-        steps: int,
-        seed: int,
-    ) -> None:
-        super().__init__(workers=1)
-        self._store = store
-        lengths = [sequence.length for sequence in sequences]
-        self._index = np.repeat([sequence.index for sequence in sequences], lengths)
-        self._position = np.concatenate([np.arange(length) for length in lengths])
-        self._labels = labels
-        generator = np.random.default_rng([seed, 1])
-        self._rows = generator.choice(usable, size=(steps, _BATCH))
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(
-        self, i: int
-    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.integer], ...]]:
-        rows = self._rows[i]
-        frames = self._store.gather(self._index[rows], self._position[rows][:, None])
-        labels = self._labels[rows].T
-        return frames[:, 0].astype(np.float32) / np.float32(255), tuple(labels)
+def _batches(
+    store: FrameStore,
+    sequences: list[Sequence],
+    labels: NDArray[np.integer],
+    drawn: NDArray[np.integer],
+) -> Iterator[tuple[NDArray[np.float32], tuple[NDArray[np.integer], ...]]]:
+    """Frames and labels of drawn rows, read when they are asked for."""
+    index = np.repeat([s.index for s in sequences], [s.length for s in sequences])
+    position = np.concatenate([np.arange(s.length) for s in sequences])
+    for rows in drawn:
+        frames = store.gather(index[rows], position[rows][:, None])[:, 0]
+        yield frames.astype(np.float32) / np.float32(255), tuple(labels[rows].T)

@@ -10,8 +10,7 @@ import numpy as np
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.evaluation.measure import Measure
-from keras_ddr.evaluation.text_table import aligned, number
+from keras_ddr.evaluation.measure import Measure, aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import Interval
 
-__all__ = ["Likelihood", "LikelihoodScore", "choose_sets"]
+__all__ = ["Likelihood", "LikelihoodScore"]
 
 _BATCH = 16  # sets a call
 
@@ -38,17 +37,12 @@ class LikelihoodScore:
         log_prob: E[log p(x | f, z)] with one draw of f and z.
         kl_dynamic: KL(q(z | f, x) ‖ p(z | f)).
         kl_static: KL(q(f | x_S) ‖ p(f)), divided by N.
-        interval: 95 % interval `(low, high)` of `elbo` from resampled sequences, or
-            `None`.
+        interval: That of `elbo`.
         sets: Number of sets, one of each sequence.
-        frames_per_set: N.
-        log_likelihood: Importance-sampled log p(x), of some of the sets.
-        log_likelihood_interval: Its interval.
+        log_likelihood: Importance-sampled log p(x), of `sampled_sets` of them, whose
+            ELBO is `sampled_elbo`, with `samples` draws of f.
         effective_sample_size: Mean over these sets, between 1 and `samples`; near 1
             means that `log_likelihood` is too low.
-        sampled_elbo: ELBO of the same sets.
-        sampled_sets: Their number.
-        samples: Number of draws of f.
     """
 
     elbo: float
@@ -97,11 +91,11 @@ class Likelihood(Measure):
         sequences = [s for s in material.test.sequences if s.length >= length]
         positions = choose_sets(sequences, model, seed)
         generator = np.random.default_rng([seed, 1])
+        indices = np.array([sequence.index for sequence in sequences])
         parts = []
         for start in range(0, len(sequences), _BATCH):
             batch = slice(start, start + _BATCH)
-            indices = [sequence.index for sequence in sequences[batch]]
-            frames = store.gather(indices, positions[batch])
+            frames = store.gather(indices[batch], positions[batch])
             parts.append(model.sampled_elbo(frames, generator) / length)
         parts = np.concatenate(parts)
         elbo = parts[:, 0] - parts[:, 1] - parts[:, 2]
@@ -132,24 +126,20 @@ class Likelihood(Measure):
 
     def lines(self, score: LikelihoodScore) -> list[str]:
         """See `Measure`."""
-        log_likelihood = score.log_likelihood, score.log_likelihood_interval
+        s = score
+        log_likelihood = s.log_likelihood, s.log_likelihood_interval
+        size = number(s.effective_sample_size, digits=1)
         rows = [
-            ["ELBO", number(score.elbo, score.interval, 2)],
-            ["  log p(x|f,z)", number(score.log_prob, digits=2)],
-            ["  KL of z", number(score.kl_dynamic, digits=2)],
-            ["  KL of f, divided by the frames", number(score.kl_static, digits=2)],
-            [f"log p(x) of {score.sampled_sets} sets", number(*log_likelihood, 2)],
-            ["  ELBO of these", number(score.sampled_elbo, digits=2)],
-            [
-                f"  effective of {score.samples} draws",
-                number(score.effective_sample_size, digits=1),
-            ],
+            ["ELBO", number(s.elbo, s.interval, 2)],
+            ["  log p(x|f,z)", number(s.log_prob, digits=2)],
+            ["  KL of z", number(s.kl_dynamic, digits=2)],
+            ["  KL of f, divided by the frames", number(s.kl_static, digits=2)],
+            [f"log p(x) of {s.sampled_sets} sets", number(*log_likelihood, 2)],
+            ["  ELBO of these", number(s.sampled_elbo, digits=2)],
+            [f"  effective of {s.samples} draws", size],
         ]
-        return [
-            f"Likelihood of {score.sets} sets of {score.frames_per_set} frames, nats a "
-            "frame",
-            *aligned(["measure", "value"], rows),
-        ]
+        head = f"Likelihood of {s.sets} sets of {s.frames_per_set} frames, nats a frame"
+        return [head, *aligned(["measure", "value"], rows)]
 
 
 def choose_sets(

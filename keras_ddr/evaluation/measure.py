@@ -1,27 +1,23 @@
-"""Base class of the measures, and the material that one works on."""
+"""Base class of the measures, the material that one works on, and its tables."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.evaluation.encoded import EncodedSplit
     from keras_ddr.sequence_model import SequenceModel
-    from keras_ddr.typing import Progress
+    from keras_ddr.typing import Interval, Progress
 
-__all__ = ["Material", "Measure", "Skipped", "option"]
+__all__ = ["Material", "Measure"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """Something that could not be measured.
-
-    Attributes:
-        what: Name of the label or measure.
-        reason: Why, in one line.
-    """
+    """The name of a label or measure that could not be measured, and why."""
 
     what: str
     reason: str
@@ -32,8 +28,6 @@ class Material:
     """Everything that a measure works on.
 
     Attributes:
-        model: `SequenceModel`.
-        store: `FrameStore`.
         test: `EncodedSplit` to score on; it has codes if the measure needs "codes".
         fit: `EncodedSplit` to fit on, or `test` where there is none; it has codes if
             the measure needs "fit codes".
@@ -80,13 +74,7 @@ class Measure:
         """
 
     def run(self, material: Material) -> Any:
-        """Measure.
-
-        Args:
-            material: `Material`.
-
-        Returns:
-            The score, a dataclass or a dict of them.
+        """The score of a `Material`, a dataclass or a dict of them.
 
         Raises:
             InputError: It cannot be measured here; the message is the reason in the
@@ -104,15 +92,7 @@ class Measure:
 
 
 def option(default: Any, flag: str, text: str, *, several: bool = False) -> Any:
-    """Field of a measure that is also an option of `ddr evaluate`.
-
-    Args:
-        default: Default of the field.
-        flag: As in "--judge-steps".
-        text: Line of help.
-        several: Whether the option may be given several times, or else takes a whole
-            number from 1.
-    """
+    """Field that is also an option of `ddr evaluate`: `several` names, or a number."""
     metadata = {"flag": flag, "help": text, "several": several}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -124,3 +104,40 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     return value
+
+
+def number(
+    value: float | None, interval: Interval | None = None, digits: int = 3
+) -> str:
+    """A number with half of its 95 % interval, as in "0.812 ±.031"; "" for `None`."""
+    if value is None:
+        return ""
+    text = f"{value:.{digits}f}"
+    if interval is None:
+        return text
+    half = f"{(interval[1] - interval[0]) / 2:.{digits}f}"
+    return f"{text} ±{half.removeprefix('0')}"
+
+
+def numbers(values: Iterable[float | None]) -> list[str]:
+    """Several numbers without intervals."""
+    return [number(value) for value in values]
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table with numbers at the right, but for the first column's texts.
+
+    A second column named "measure" holds text as well.
+    """
+    table = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    texts = 2 if header[1] == "measure" else 1
+    lines = []
+    for row in table:
+        cells = [
+            cell.ljust(width) if i < texts else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return lines

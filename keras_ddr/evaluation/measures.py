@@ -18,7 +18,7 @@ from keras_ddr.evaluation.swap import Swap
 if TYPE_CHECKING:
     from keras_ddr.evaluation.measure import Measure
 
-__all__ = ["METRICS", "choose_measures"]
+__all__ = ["METRICS"]
 
 METRICS: dict[str, type[Measure]] = {
     measure.name: measure
@@ -37,28 +37,16 @@ METRICS: dict[str, type[Measure]] = {
 
 
 def choose_measures(metrics: str | Measure | Iterable[str | Measure]) -> list[Measure]:
-    """Measures by their names, with default options, or as they are given.
-
-    Args:
-        metrics: "all", or one or several names of `METRICS` or `Measure` objects.
-
-    Returns:
-        List of `Measure` in the order of `METRICS`, others last.
-
-    Raises:
-        InputError: None is given, a name is not known, or one is given twice.
-    """
+    """Measures as given or by name ("all"), in the order of `METRICS`, others last."""
     if metrics == "all":
         metrics = list(METRICS)
     elif isinstance(metrics, str) or not isinstance(metrics, Iterable):
         metrics = [metrics]
     metrics = list(dict.fromkeys(metrics))
     names = [m if isinstance(m, str) else getattr(m, "name", str(m)) for m in metrics]
-    unknown = [
-        name
-        for name, metric in zip(names, metrics, strict=True)
-        if name not in METRICS and not hasattr(metric, "run")
-    ]
+    runs = (metric for metric in metrics if hasattr(metric, "run"))
+    known = METRICS.keys() | {getattr(metric, "name", "") for metric in runs}
+    unknown = [name for name in names if name not in known]
     if unknown or not metrics:
         raise InputError(
             f"metrics={', '.join(unknown) or 'none'}; choose among {', '.join(METRICS)}"

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation.measure import Measure, Skipped
-from keras_ddr.evaluation.text_table import aligned, number, numbers
+from keras_ddr.evaluation.measure import Measure, Skipped, aligned, numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from keras_ddr.data.labels import Label
     from keras_ddr.evaluation.measure import Material
 
-__all__ = ["Axis", "AxisScore", "dci", "mutual_information_gap", "score_axes"]
+__all__ = ["Axis", "AxisScore"]
 
 _BINS = 20  # of equal width
 _ITEMS = 5000  # that a forest is fitted on
@@ -83,23 +82,17 @@ class Axis(Measure):
     def lines(self, score: Mapping[str, AxisScore]) -> list[str]:
         """See `Measure`."""
         names, scores = list(score["z"].gaps), score.values()
-        rows = [["MIG", *(number(s.mig) for s in scores)]]
-        rows += [[f"  {n}", *(number(s.gaps[n]) for s in scores)] for n in names]
-        rows += [
-            ["DCI disentanglement", *numbers(s.disentanglement for s in scores)],
-            ["DCI completeness", *numbers(s.completeness for s in scores)],
-        ]
-        rows += [
-            [
-                f"DCI informativeness, R² of {name}",
-                *numbers(s.informativeness[name] for s in scores),
-            ]
-            for name in names
-        ]
-        return [
-            "Axes: one component of z for each factor? 1 is perfect.",
-            *aligned(["measure", *score], rows),
-        ]
+        rows: dict[str, list[float | None]]
+        rows = {"MIG": [s.mig for s in scores]}
+        rows |= {f"  {n}": [s.gaps[n] for s in scores] for n in names}
+        rows["DCI disentanglement"] = [s.disentanglement for s in scores]
+        rows["DCI completeness"] = [s.completeness for s in scores]
+        for n in names:
+            text = f"DCI informativeness, R² of {n}"
+            rows[text] = [s.informativeness[n] for s in scores]
+        head = "Axes: one component of z for each factor? 1 is perfect."
+        cells = [[text, *numbers(values)] for text, values in rows.items()]
+        return [head, *aligned(["measure", *score], cells)]
 
 
 def _factors(labels: Mapping[str, Label], dynamic_dim: int) -> list[str]:
@@ -122,11 +115,7 @@ def score_axes(
     factors: Sequence[Mapping[str, ArrayLike]],
     seed: int = 0,
 ) -> tuple[AxisScore, list[str]]:
-    """MIG and DCI, and the names of constant factors, which are left out.
-
-    `codes` are the two `(n, dim)` to fit on and to score on; `factors` are dicts name →
-    values `(n,)` of each, NaN where missing.
-    """
+    """MIG and DCI of codes to fit on and to score on; constant factors are left out."""
     found = [_complete(*part) for part in zip(codes, factors, strict=True)]
     if not all(len(part) for part, _ in found):
         raise InputError("no frame has all factors")
@@ -138,12 +127,12 @@ def score_axes(
         raise InputError("no factor varies")
     (fit_codes, fit_factors), (test_codes, test_factors) = found
     gaps = {n: mutual_information_gap(test_codes, test_factors[n]) for n in names}
+    fit_columns, test_columns = (
+        np.stack([part[name] for name in names], axis=1)
+        for part in (fit_factors, test_factors)
+    )
     disentanglement, completeness, information, importance = dci(
-        fit_codes,
-        np.stack([fit_factors[name] for name in names], axis=1),
-        test_codes,
-        np.stack([test_factors[name] for name in names], axis=1),
-        seed,
+        fit_codes, fit_columns, test_codes, test_columns, seed
     )
     score = AxisScore(
         mig=float(np.mean(list(gaps.values()))),
@@ -157,33 +146,15 @@ def score_axes(
 
 
 def mutual_information_gap(codes: ArrayLike, factor: ArrayLike) -> float:
-    """Gap between the two components that tell most of a factor.
+    """(I₁ − I₂) / H(factor) of the two components that tell most of a factor `(n,)`.
 
-    Args:
-        codes: `(n, dim)`; each component is put into 20 bins of equal width.
-        factor: Values `(n,)`, not constant; into 20 bins where there are more.
-
-    Returns:
-        (I₁ − I₂) / H(factor) in [0, 1], of the empirical distributions; I₂ = 0 where
-        there is one component.
-
-    Raises:
-        InputError: The factor is constant, or has another length than the codes.
-
-    References:
-        Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in
-        variational autoencoders", 2018.
+    Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in variational
+    autoencoders", 2018. Components, and factors of more values, are put into 20 bins of
+    equal width; I₂ = 0 where there is one component.
     """
     from sklearn.metrics import mutual_info_score
 
     found, places = np.unique(factor, return_inverse=True)
-    if len(places) != len(np.asarray(codes)):
-        raise InputError(
-            f"factor has {len(places)} values for {len(np.asarray(codes))} codes; give "
-            "one each"
-        )
-    if len(found) < 2:
-        raise InputError("factor is constant, so that codes cannot tell of it")
     factor = _discretize(factor) if len(found) > _BINS else places
     entropy = mutual_info_score(factor, factor)
     known = [
@@ -193,14 +164,12 @@ def mutual_information_gap(codes: ArrayLike, factor: ArrayLike) -> float:
     return float(np.clip((first - second) / entropy, 0.0, 1.0))
 
 
-def _discretize(values: ArrayLike, bins: int = _BINS) -> NDArray[np.int64]:
-    """Number of the bin, 0 to `bins` − 1, of equal width over the range of `values`."""
+def _discretize(values: ArrayLike) -> NDArray[np.int64]:
+    """Number of the bin, of equal width over the range of `values`."""
     values = np.asarray(values, "float64")
-    low, high = values.min(), values.max()
-    if not high > low:
-        return np.zeros(len(values), "int64")
-    places = np.floor((values - low) / (high - low) * bins).astype("int64")
-    return np.minimum(places, bins - 1)
+    low, width = values.min(), np.ptp(values) or 1.0
+    places = np.floor((values - low) / width * _BINS).astype("int64")
+    return np.minimum(places, _BINS - 1)
 
 
 def dci(
@@ -210,23 +179,10 @@ def dci(
     test_factors: NDArray[Any],
     seed: int = 0,
 ) -> tuple[float | None, float | None, list[float], list[list[float]]]:
-    """Disentanglement, completeness and informativeness, with random forests.
+    """Disentanglement, completeness, informativeness and importance of `AxisScore`.
 
-    Args:
-        fit_codes: `(n, dim)`.
-        fit_factors: `(n, factors)`.
-        test_codes: `(m, dim)`.
-        test_factors: `(m, factors)`.
-        seed: Seed of the choice of at most 5000 items and of the forests.
-
-    Returns:
-        Tuple: disentanglement in [0, 1] or `None` with one factor; completeness in
-        [0, 1] or `None` with one component; R² of each factor, a list; the importance
-        `[factor][component]`, lists.
-
-    References:
-        Eastwood and Williams, "A framework for the quantitative evaluation of
-        disentangled representations", 2018.
+    Eastwood and Williams, "A framework for the quantitative evaluation of disentangled
+    representations", 2018, with random forests; factors are `(n, factors)`.
     """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.metrics import r2_score
@@ -239,13 +195,9 @@ def dci(
         forest.fit(fit_codes[chosen], fit[chosen])
         importance.append(forest.feature_importances_)
         information.append(float(r2_score(test, forest.predict(test_codes))))
-    importance = np.stack(importance)
-    return (
-        _concentration(importance.T),
-        _concentration(importance),
-        information,
-        importance.tolist(),
-    )
+    shares = np.stack(importance)
+    of_components, of_factors = _concentration(shares.T), _concentration(shares)
+    return of_components, of_factors, information, shares.tolist()
 
 
 def _concentration(importance: NDArray[np.float64]) -> float | None:

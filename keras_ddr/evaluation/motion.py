@@ -9,8 +9,7 @@ import numpy as np
 
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation.measure import Measure
-from keras_ddr.evaluation.text_table import aligned
+from keras_ddr.evaluation.measure import Measure, aligned
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

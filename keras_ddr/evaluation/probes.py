@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING, Any
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.fixed_probes import NEIGHBOURS, period_of, probe
-from keras_ddr.evaluation.measure import Measure, Skipped
-from keras_ddr.evaluation.text_table import aligned, number
+from keras_ddr.evaluation.measure import Measure, Skipped, aligned, number
 
 if TYPE_CHECKING:
     from keras_ddr.data.labels import Label
     from keras_ddr.evaluation.fixed_probes import ProbeScore
     from keras_ddr.evaluation.measure import Material
 
-__all__ = ["CODES", "ProbedLabel", "Probes"]
+__all__ = ["ProbedLabel", "Probes"]
 
+# The estimator that reads each code.
 CODES = {"f": "linear", "z": "neighbours", "z~": "neighbours"}
-"""The codes that are probed, and the estimator that reads each."""
 
 
 class ProbedLabel(dict[str, "ProbeScore"]):
-    """Dict code ("f", "z", "z~") → `ProbeScore` of one label.
-
-    Attributes:
-        scope: "sequence" or "frame".
-    """
+    """Dict code → `ProbeScore` of one label; its `scope` is "sequence" or "frame"."""
 
     def __init__(self, scope: str, scores: Mapping[str, ProbeScore]) -> None:
         super().__init__(scores)

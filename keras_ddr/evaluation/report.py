@@ -71,11 +71,7 @@ class EvaluationReport:
         return self.table()
 
     def table(self) -> str:
-        """The metrics as plain text, each beside what guessing gives.
-
-        Returns:
-            Lines of at most 100 characters but for reasons, joined by newlines.
-        """
+        """The metrics as plain text, each beside what guessing gives."""
         details = self.details
         fitted, count = details["fit_sequences"], details["sequences"]
         lines = [
@@ -138,10 +134,9 @@ def evaluate(
         `EvaluationReport`; whatever a store has no labels for is listed as skipped.
 
     Raises:
-        InputError: `split` is empty, or holds no sequence that is long enough, and so
-            is `fit_split`, or is `split`, where everything asked for is fitted on it;
-            a number is below 1, a metric is not known, `encoding` cannot be used, or
-            the store lacks labels that a measure names.
+        InputError: `split` holds no sequence that is long enough, nor does `fit_split`,
+            or is `split`, where everything asked for is fitted on it; an argument
+            cannot be used, or the store lacks labels that a measure names.
     """
     measures = choose_measures(metrics)
     encoding = dict(encoding or {})
@@ -153,7 +148,10 @@ def evaluate(
     unfitted = _unfitted(measures, store, split, fit_split, least)
     fitting = unfitted is None
     names = list(dict.fromkeys([fit_split, split] if fitting else [split]))
-    test, fit = _splits(store, names, least, sequences, max_frames, seed)
+    generator = np.random.default_rng(seed)
+    chosen = [choose_sequences(store, n, least, sequences, generator) for n in names]
+    splits = [EncodedSplit(store, part, max_frames, generator) for part in chosen]
+    test, fit = splits[-1], splits[0]
     skipped: list[Skipped] = []
     progress = progress or (lambda stage, done, total: None)
     encoded = functools.partial(progress, "encoding")
@@ -216,21 +214,6 @@ def _unfitted(
     return f"there is no sequence in the split {fit_split!r} to fit on"
 
 
-def _splits(
-    store: FrameStore,
-    names: list[str],
-    least: int,
-    sequences: int | None,
-    max_frames: int,
-    seed: int,
-) -> tuple[EncodedSplit, EncodedSplit]:
-    """The split to score on, the last of the names, and the one to fit on."""
-    generator = np.random.default_rng(seed)
-    chosen = [choose_sequences(store, n, least, sequences, generator) for n in names]
-    splits = [EncodedSplit(store, part, max_frames, generator) for part in chosen]
-    return splits[-1], splits[0]
-
-
 def _possible(
     measures: list[Measure], material: Material, unfitted: str | None
 ) -> list[Measure]:
@@ -262,10 +245,9 @@ def _encode(
     counter = itertools.count(1)
     if parts:
         material.progress(0, 0)
+
+    def done() -> None:
+        material.progress(next(counter), total)
+
     for part in parts:
-        part.encode(
-            material.model,
-            material.seed,
-            lambda: material.progress(next(counter), total),
-            encoding,
-        )
+        part.encode(material.model, material.seed, done, encoding)

@@ -10,9 +10,8 @@ import numpy as np
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.evaluation.measure import Measure
+from keras_ddr.evaluation.measure import Measure, aligned, number
 from keras_ddr.evaluation.reconstruction import squared_errors
-from keras_ddr.evaluation.text_table import aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from keras_ddr.evaluation.measure import Material
     from keras_ddr.typing import Interval
 
-__all__ = ["Swap", "SwapScore", "mean_image"]
+__all__ = ["Swap", "SwapScore"]
 
 _CHUNK = 256
 _ROWS = {
@@ -42,8 +41,7 @@ class SwapScore:
         reconstruction: Error of f of A with z of A's own frame.
         mean_image: Error of always predicting the mean frame of the training part.
         pairs: Number of pairs (A, frame of B).
-        intervals: Dict name of an error → its 95 % interval `(low, high)` from
-            resampled sequences, or `None` with fewer than three sequences.
+        intervals: Dict name of an error → its interval.
     """
 
     swap: float
@@ -103,14 +101,12 @@ class Swap(Measure):
             parts.append([*found, squared_errors(mean, truth)])
         errors = dict(zip(_ROWS, np.concatenate(parts, axis=1), strict=True))
         first, _, second, _ = np.transpose(chosen)
-        return SwapScore(
-            **{name: float(values.mean()) for name, values in errors.items()},
-            pairs=len(chosen),
-            intervals={
-                name: intervals.pair_interval(values, first, second, seed)
-                for name, values in errors.items()
-            },
-        )
+        means = {name: float(values.mean()) for name, values in errors.items()}
+        found = {
+            name: intervals.pair_interval(values, first, second, seed)
+            for name, values in errors.items()
+        }
+        return SwapScore(**means, pairs=len(chosen), intervals=found)
 
     def lines(self, score: SwapScore) -> list[str]:
         """See `Measure`."""

@@ -16,7 +16,7 @@ from keras_ddr.visualization.style import DPI, FADED, INK, shorten, styled, to_r
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore
     from keras_ddr.sequence_model import SequenceModel
@@ -67,12 +67,8 @@ def plot_dynamics(
         raise InputError(
             f"component={component}; z has {model.dynamic_dim} components, from 0"
         )
-    options: dict[str, Any] = {
-        "components": [component],
-        "width": width,
-        "prominence": prominence,
-    }
-    events = find_events(chosen, codes, labels, **options)
+    options: dict[str, Any] = {"width": width, "prominence": prominence}
+    events = find_events(chosen, codes, labels, components=[component], **options)
     order, places = curve_places(labels["source_frame"])
     place_of = dict(zip(order.tolist(), places.tolist(), strict=True))
     values = codes.standardized[order, component]
@@ -92,8 +88,7 @@ def plot_dynamics(
     # Room for the frames above and below.
     axes.set_ylim(low - 0.9 * span, high + 0.9 * span)
     axes.set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
-    axes.set_xlabel(name)
-    axes.set_ylabel(rf"$\tilde{{z}}_{component + 1}$")
+    axes.set(xlabel=name, ylabel=rf"$\tilde{{z}}_{component + 1}$")
     title = shorten(chosen.name, 0.9 * _WIDTH * DPI)
     axes.set_title(title, loc="left", weight="bold", parse_math=False)
     for side in ("top", "right"):
@@ -130,27 +125,20 @@ def _axis(
     return np.interp(every, places, numbers), "frame"
 
 
-def _spread(places: ArrayLike, axes: Axes) -> NDArray[np.float64]:
-    """Move places apart until their frames do not overlap, near where they were."""
+def _spread(places: NDArray[Any], axes: Axes) -> NDArray[Any]:
+    """Move ascending places apart, as little as can be, until frames do not overlap."""
+    from sklearn.isotonic import isotonic_regression
+
     first, last = axes.get_xlim()
     least = (last - first) * _TILE * 1.08 / (_WIDTH * 0.91)
     low, high = first + least / 2, last - least / 2
-    places = np.clip(np.array(places, float), low, high)
     if len(places) * least > last - first:
         return np.linspace(low, high, len(places))
-    for _ in range(200):
-        gaps = np.diff(places)
-        close = gaps < least - 1e-9
-        if not close.any():
-            break
-        for k in np.flatnonzero(close):
-            push = (least - gaps[k]) / 2
-            places[k] -= push
-            places[k + 1] += push
-        places = np.clip(places, low, high)
-        for k in range(1, len(places)):
-            places[k] = min(max(places[k], places[k - 1]), high)
-    return places
+    apart = least * np.arange(len(places))
+    limits = {"y_min": low, "y_max": high - apart[-1:].sum()}
+    return (
+        isotonic_regression(places - apart, **limits) + apart if len(apart) else apart
+    )
 
 
 def _place(
@@ -161,15 +149,12 @@ def _place(
 ) -> None:
     image = to_rgb(image)
     zoom = _TILE * DPI / max(image.shape[:2]) * 72 / DPI
-    picture = OffsetImage(image, zoom=zoom, interpolation="nearest")
-    axes.add_artist(
-        AnnotationBbox(
-            picture,
-            point,
-            xybox=where,
-            frameon=True,
-            pad=0.0,
-            bboxprops={"edgecolor": INK, "linewidth": 0.4},
-            arrowprops={"arrowstyle": "-", "color": FADED, "linewidth": 0.5},
-        )
+    box = AnnotationBbox(
+        OffsetImage(image, zoom=zoom, interpolation="nearest"),
+        point,
+        xybox=where,
+        pad=0.0,
+        bboxprops={"edgecolor": INK, "linewidth": 0.4},
+        arrowprops={"arrowstyle": "-", "color": FADED, "linewidth": 0.5},
     )
+    axes.add_artist(box)

@@ -9,14 +9,7 @@ import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.visualization.selection import pick_sequences
-from keras_ddr.visualization.style import (
-    FADED,
-    Sheet,
-    shorten,
-    styled,
-    tiles_size,
-    whole_scale,
-)
+from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,10 +17,9 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.events import Event
 
-__all__ = ["MOST_SEQUENCES", "plot_events"]
+__all__ = ["plot_events"]
 
 MOST_SEQUENCES = 40  # a picture of more rows is slow to draw and hard to open
-"""Sequences that fit on a sheet."""
 
 
 @styled
@@ -76,9 +68,8 @@ def plot_events(
         frames = store.frames(sequence.index, positions)
         top = margin + row * block
         about = f"{len(shown)} of {len(found)} events"
-        middle = top + title / 2 - 4
-        sheet.title(margin, middle, shorten(name, width - 320))
-        sheet.text(margin + width, middle, about, ha="right", color=FADED)
+        middle, right = top + title / 2 - 4, margin + width
+        sheet.heading(margin, right, middle, name, about, 320)
         left = margin + tile + gap + apart
         sheet.tiles(margin, top + title, frames[None, :1], scale, gap)
         sheet.tiles(left, top + title, frames[None, 1:], scale, gap)
@@ -94,7 +85,6 @@ def plot_events(
 
 def _caption(event: Event) -> list[str]:
     arrow = "▲" if event.kind == "peak" else "▼"
-    when = f"frame {event.source_frame}"
-    if not np.isnan(event.time):
-        when = f"{event.time:.2f} s"
+    timed = not np.isnan(event.time)
+    when = f"{event.time:.2f} s" if timed else f"frame {event.source_frame}"
     return [f"{arrow} $z_{{{event.component + 1}}}$", when]

@@ -26,17 +26,14 @@ from keras_ddr.visualization.style import to_rgb
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.data.labels import Label
-    from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.data import FrameStore, Label, Sequence
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import StrPath
     from keras_ddr.visualization.selection import Shown
 
-__all__ = ["SUFFIXES", "explorer_page", "save_explorer"]
+__all__ = ["explorer_page", "save_explorer"]
 
 SUFFIXES = (".html",)
-"""Suffixes of the page."""
-
 _COLUMNS = 16  # frames side by side in an atlas, if they are not wide
 _SIDE = 16_383  # pixels of a WebP picture
 _LIMIT = 10_000_000  # bytes of a page
@@ -62,12 +59,12 @@ def explorer_page(
     identity shows the picture decoded at the nearest point of a grid.
 
     Args:
-        model: A trained `SequenceModel`.
-        store: `FrameStore` with frames of the model's image shape.
-        sequences: How many sequences, or a list of their names or indices.
-        frames: Largest number of frames of each, evenly spread; 4080 of 64x64 fit.
-        split: Split that a number of sequences is taken from; `None` for all.
-        seed: Seed of a random choice of sequences; evenly spread where `None`.
+        model: As of `plot_reconstruction`, and so are the others.
+        store: Likewise.
+        sequences: Likewise.
+        frames: Likewise; 4080 of 64x64 fit.
+        split: Likewise.
+        seed: Likewise.
 
     Returns:
         HTML as text, at most 10 MB for 8 sequences of 64x64 frames.
@@ -87,7 +84,7 @@ def explorer_page(
                 f"frames: {len(positions)} of {sequence.name!r} do not fit into one "
                 f"picture; give at most {most}"
             )
-    encoded = list(encode_shown(model, store, wanted))
+    encoded = encode_shown(model, store, wanted)
     scores = np.concatenate([shown.standardized for shown in encoded])
     # Nearly all frames lie on the plane, and the prior's mass does.
     limit = float(np.clip(np.quantile(np.abs(scores), 0.99), 2.0, 4.0))
@@ -96,14 +93,9 @@ def explorer_page(
     tiles = min(_TILES / (len(chosen) * len(pairs)), (_SIDE // side) ** power)
     grid = next((g for g in _GRIDS if g**power <= tiles), _GRIDS[-1])
     about = [_about(store, shown) for shown in encoded]
-    pictures: list[dict[str, Any]] = [
-        {
-            "originals": shown.frames,
-            "rebuilt": model.decode(shown.static, shown.dynamic),
-            "planes": [
-                _plane(model, shown.static, pair, grid, limit) for pair in pairs
-            ],
-        }
+    rebuilt = [model.decode(shown.static, shown.dynamic) for shown in encoded]
+    planes = [
+        [_plane(model, shown.static, pair, grid, limit) for pair in pairs]
         for shown in encoded
     ]
     for quality in _QUALITIES:
@@ -116,12 +108,12 @@ def explorer_page(
             "columns": columns,
             "sequences": [
                 {
-                    **facts,
-                    "originals": _atlas(atlas["originals"], columns, quality),
-                    "rebuilt": _atlas(atlas["rebuilt"], columns, quality),
-                    "planes": [_atlas(p, grid, quality) for p in atlas["planes"]],
+                    **about[k],
+                    "originals": _atlas(shown.frames, columns, quality),
+                    "rebuilt": _atlas(rebuilt[k], columns, quality),
+                    "planes": [_atlas(plane, grid, quality) for plane in planes[k]],
                 }
-                for facts, atlas in zip(about, pictures, strict=True)
+                for k, shown in enumerate(encoded)
             ],
         }
         # A name must not end the script that holds it.
@@ -132,18 +124,7 @@ def explorer_page(
 
 
 def save_explorer(page: str, path: StrPath) -> Path:
-    """Write a page, whole or not at all.
-
-    Args:
-        page: HTML as of `explorer_page`.
-        path: File ending in .html, in a folder that exists.
-
-    Returns:
-        `pathlib.Path` of the file.
-
-    Raises:
-        InputError: Another suffix, or the folder is missing.
-    """
+    """Write a page of `explorer_page` to a .html file, whole or not at all."""
     path = check_output_path(path, SUFFIXES)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -189,15 +170,13 @@ def _about(store: FrameStore, shown: Shown) -> dict[str, Any]:
     for name, value in sequence.labels.items():
         if isinstance(value, str) or (value is not None and math.isfinite(value)):
             labels[name] = [value] * len(positions)
+    times = known["time"][positions].tolist()
     return {
         "name": sequence.name,
         "frames": len(positions),
         "z": np.round(shown.standardized.astype(float), 4).tolist(),
         "number": known["source_frame"][positions].tolist(),
-        "time": [
-            round(t, 3) if math.isfinite(t) else None
-            for t in known["time"][positions].tolist()
-        ],
+        "time": [round(t, 3) if math.isfinite(t) else None for t in times],
         "labels": labels,
     }
 
@@ -216,12 +195,9 @@ def _atlas(images: ArrayLike, columns: int, quality: int) -> str:
     """Pictures side by side in one WebP picture, as an address that holds it."""
     images = to_rgb(images)
     count, height, width, _ = images.shape
-    rows = math.ceil(count / columns)
-    sheet = np.zeros((rows * columns, height, width, 3), np.uint8)
-    sheet[:count] = images
-    sheet = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    images = np.pad(images, [(0, -count % columns), (0, 0), (0, 0), (0, 0)])
+    sheet = images.reshape(-1, columns, height, width, 3).swapaxes(1, 2)
+    sheet = sheet.reshape(-1, columns * width, 3)
     file = io.BytesIO()
-    Image.fromarray(sheet.reshape(rows * height, columns * width, 3)).save(
-        file, "WEBP", quality=quality, method=3
-    )
+    Image.fromarray(sheet).save(file, "WEBP", quality=quality, method=3)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

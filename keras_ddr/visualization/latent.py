@@ -10,11 +10,7 @@ from matplotlib.figure import Figure
 
 from keras_ddr.data.labels import Label
 from keras_ddr.errors import InputError
-from keras_ddr.visualization.selection import (
-    encode_shown,
-    pick_frames,
-    pick_sequences,
-)
+from keras_ddr.visualization.selection import pick_shown
 from keras_ddr.visualization.style import DPI, shorten_all, styled
 
 if TYPE_CHECKING:
@@ -33,12 +29,7 @@ _MISSING = "#c8c8c8"
 _WIDTH, _HEIGHT = 3.35, 3.0  # inches: one column of a page
 _LEGEND = 0.17 * _WIDTH * DPI  # pixels for a name in the legend
 # Attributes of a sequence that may give the colours, where no label has their name.
-_ORIGINS = {
-    "sequence": "name",
-    "person": "person",
-    "source": "source",
-    "split": "split",
-}
+_ORIGINS = {"sequence": "name"} | {n: n for n in ("person", "source", "split")}
 _ORIGIN = Label("sequence", "categorical")
 
 
@@ -63,13 +54,13 @@ def plot_latent(
         label: Name of a label of frames or sequences that gives the colours, or
             "sequence", "person", "source" or "split"; default the first label of
             frames, or the sequence where there is none.
-        sequences: How many sequences, or a list of their names or indices.
-        frames: Largest number of frames of each, evenly spread.
+        sequences: As of `plot_reconstruction`, and so are `frames`, `split` and `seed`.
+        frames: Likewise.
         components: The two components of z, from 0. A model with a single one is drawn
             against the number of the frame.
         standardized: Whether z̃ is shown, or else z as it is.
-        split: Split that a number of sequences is taken from; `None` for all.
-        seed: Seed of a random choice of sequences; evenly spread where `None`.
+        split: Likewise.
+        seed: Likewise.
 
     Returns:
         `matplotlib.figure.Figure`. Categories have colours and shapes, up to 14 of
@@ -85,14 +76,13 @@ def plot_latent(
             "from 0"
         )
     label, about = _label_of(store, label)
-    chosen = pick_sequences(store, sequences, split, model.frames_per_set, seed)
+    blocks = pick_shown(model, store, sequences, frames, split, seed)
     origins, classes = None, about.classes or ()
     if label not in store.labels:
-        origins = [getattr(sequence, _ORIGINS[label]) or "?" for sequence in chosen]
+        origins = [getattr(b.sequence, _ORIGINS[label]) or "?" for b in blocks]
         classes = list(dict.fromkeys(origins))
-    wanted = [(sequence, pick_frames(sequence, frames)) for sequence in chosen]
     points, values = [], []
-    for number, shown in enumerate(encode_shown(model, store, wanted)):
+    for number, shown in enumerate(blocks):
         z = shown.standardized if standardized else shown.dynamic
         if model.dynamic_dim == 1:
             points.append(np.stack([shown.positions, z[:, 0]], axis=1))
@@ -125,8 +115,7 @@ def plot_latent(
     named = [f"${tilde}_{component + 1}$" for component in components]
     if model.dynamic_dim == 1:
         named = ["frame", f"${tilde}_1$"]
-    axes.set_xlabel(named[0])
-    axes.set_ylabel(named[1])
+    axes.set(xlabel=named[0], ylabel=named[1])
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure

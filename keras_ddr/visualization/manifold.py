@@ -30,7 +30,8 @@ __all__ = ["plot_manifold"]
 
 _LEFT, _BELOW, _BETWEEN, _MARGIN, _GAP, _TITLE_GAP = 160, 110, 40, 30, 2, 16
 _TICK = {"color": FADED, "fontsize": 5.5}
-_PLACES = 0.0, 0.5, 1.0  # of ticks along an axis
+# Ticks: share of an axis, and alignment on one to the right and on one upwards.
+_PLACES = (0.0, "left", "bottom"), (0.5, "center", "center"), (1.0, "right", "top")
 
 
 @styled
@@ -63,16 +64,13 @@ def plot_manifold(
         originals: List of a frame `(H, W, C)` of each identity to show beside the
             title, or `None`.
 
-    Returns:
-        `matplotlib.figure.Figure`.
-
     Raises:
         InputError: Nothing to show, or a component or quantile that does not exist.
     """
-    static = [_mean_of(f) for f in identities]
-    if not static:
+    codes = [f.static.mean if hasattr(f, "static") else f for f in identities]
+    if not codes:
         raise InputError("identities is empty; give at least one")
-    static = np.stack(static)
+    static = np.stack(codes).astype("float32")
     components = _check_components(components, model.dynamic_dim)
     quantile_scores = _scores(grid, quantiles)
     scores = _grid(quantile_scores, components, model.dynamic_dim)
@@ -125,16 +123,12 @@ def _draw(
         sheet.tiles(x, top, panel, scale, _GAP)
         name, ticks = axes[0]
         below = top + height
-        for share, text, align in zip(
-            _PLACES, ticks, ("left", "center", "right"), strict=True
-        ):
+        for text, (share, align, _) in zip(ticks, _PLACES, strict=True):
             sheet.text(x + share * width, below + 22, text, ha=align, **_TICK)
         sheet.text(x + width / 2, below + 62, name, ha="center")
         if rows > 1 and index % across == 0:
             name, ticks = axes[1]
-            for share, text, align in zip(
-                _PLACES, ticks, ("bottom", "center", "top"), strict=True
-            ):
+            for text, (share, _, align) in zip(ticks, _PLACES, strict=True):
                 place = top + (1 - share) * height
                 sheet.text(x - 12, place, text, ha="right", va=align, **_TICK)
             sheet.text(x - 110, top + height / 2, name, ha="center")
@@ -151,12 +145,6 @@ def _together(
     mean = means.mean(axis=0)
     variance = (np.square(deviations) + np.square(means - mean)).mean(axis=0)
     return mean, np.sqrt(variance)
-
-
-def _mean_of(identity: Codes | ArrayLike) -> NDArray[np.float32]:
-    """Code f of an identity."""
-    static = getattr(identity, "static", None)
-    return np.asarray(identity if static is None else static.mean, dtype="float32")
 
 
 def _scores(grid: int, quantiles: tuple[float, float]) -> NDArray[np.float64]:
@@ -186,13 +174,12 @@ def _grid(
     scores: NDArray[np.float64], components: tuple[int, ...], dim: int
 ) -> NDArray[np.float32]:
     """z̃ `(rows * columns, dim)`; rows go from high to low."""
-    columns = len(scores)
-    rows = columns if len(components) == 2 else 1
-    z = np.zeros((rows, columns, dim), "float32")
-    z[..., components[0]] = scores[None, :]
+    rows = len(scores) if len(components) == 2 else 1
+    z = np.zeros((rows, len(scores), dim), "float32")
+    z[..., components[0]] = scores
     if rows > 1:
         z[..., components[1]] = scores[::-1, None]
-    return z.reshape(rows * columns, dim)
+    return z.reshape(-1, dim)
 
 
 def _ticks(quantiles: tuple[float, float]) -> list[str]:

@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.visualization.selection import (
-    encode_shown,
-    pick_frames,
-    pick_sequences,
-)
-from keras_ddr.visualization.style import (
-    FADED,
-    Sheet,
-    shorten,
-    styled,
-    tiles_size,
-    whole_scale,
-)
+from keras_ddr.visualization.selection import pick_shown
+from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,9 +46,7 @@ def plot_reconstruction(
     Raises:
         InputError: A sequence or frame is not in the store or does not fit the model.
     """
-    chosen = pick_sequences(store, sequences, split, model.frames_per_set, seed)
-    wanted = [(sequence, pick_frames(sequence, frames)) for sequence in chosen]
-    blocks = list(encode_shown(model, store, wanted))
+    blocks = pick_shown(model, store, sequences, frames, split, seed)
     shape = model.image_shape
     columns = max(len(shown.frames) for shown in blocks)
     scale = whole_scale(max(shape[:2]), 0.42)
@@ -73,10 +60,8 @@ def plot_reconstruction(
         top = margin + number * block
         images = model.decode(shown.static, shown.dynamic)
         error = np.mean(np.square(shown.frames / 255.0 - images))
-        name = shorten(shown.sequence.name, label + width - left - 220)
-        middle = top + title / 2 - 4
-        sheet.title(left, middle, name)
-        sheet.text(label + width, middle, f"mse {error:.4f}", ha="right", color=FADED)
+        name, middle = shown.sequence.name, top + title / 2 - 4
+        sheet.heading(left, label + width, middle, name, f"mse {error:.4f}", 220)
         rows: dict[str, Any] = {"original": shown.frames, "reconstruction": images}
         for line, (text, row) in enumerate(rows.items()):
             y = top + title + line * (shape[0] * scale + gap)

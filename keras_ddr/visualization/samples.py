@@ -25,12 +25,6 @@ def plot_samples(
         sequences: Draws of f.
         frames: Draws of z for each.
         seed: Seed of all draws.
-
-    Returns:
-        `matplotlib.figure.Figure`.
-
-    Raises:
-        InputError: A number is below 1.
     """
     images = model.sample(sequences, frames, seed=seed)
     shape = model.image_shape

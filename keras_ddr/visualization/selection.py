@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.sequence_model import SequenceModel
-
-__all__ = ["Shown", "encode_shown", "pick_frames", "pick_sequences"]
 
 _CONTEXT = 64  # frames of a long sequence that f is taken from
 
@@ -79,30 +77,39 @@ def pick_frames(
     return positions
 
 
+def pick_shown(
+    model: SequenceModel,
+    store: FrameStore,
+    sequences: int | Iterable[int | str | Sequence],
+    frames: int | Collection[int],
+    split: str | None,
+    seed: int | None,
+) -> list[Shown]:
+    """Codes of the frames that `pick_frames` finds in the picked sequences."""
+    chosen = pick_sequences(store, sequences, split, model.frames_per_set, seed)
+    return encode_shown(model, store, [(s, pick_frames(s, frames)) for s in chosen])
+
+
 def encode_shown(
     model: SequenceModel,
     store: FrameStore,
-    wanted: Iterable[tuple[Sequence, ArrayLike]],
-) -> Iterator[Shown]:
+    wanted: Collection[tuple[Sequence, ArrayLike]],
+) -> list[Shown]:
     """Codes of frames that are shown; f is taken from the sequence around them."""
-    wanted = list(wanted)
     number = max(_CONTEXT, model.frames_per_set)
-    parts = []
-    for sequence, positions in wanted:
-        around = _spread(sequence.length, min(number, sequence.length))
-        parts.append((sequence, np.union1d(around, positions)))
+    parts = [
+        (s, np.union1d(_spread(s.length, min(number, s.length)), positions))
+        for s, positions in wanted
+    ]
     encoded = encode_frames(model, store, parts)
+    shown = []
     for (sequence, positions), (_, used) in zip(wanted, parts, strict=True):
         frames, codes = next(encoded)
         rows = np.searchsorted(used, positions)
-        yield Shown(
-            sequence,
-            np.asarray(positions),
-            frames[rows],
-            codes.static.mean,
-            codes.dynamic.mean[rows],
-            codes.standardized[rows],
-        )
+        z, scores = codes.dynamic.mean[rows], codes.standardized[rows]
+        places, f = np.asarray(positions), codes.static.mean
+        shown.append(Shown(sequence, places, frames[rows], f, z, scores))
+    return shown
 
 
 def _spread(length: int, number: int) -> NDArray[np.integer]:

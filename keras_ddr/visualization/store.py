@@ -6,14 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from keras_ddr.visualization.selection import pick_frames, pick_sequences
-from keras_ddr.visualization.style import (
-    FADED,
-    Sheet,
-    shorten,
-    styled,
-    tiles_size,
-    whole_scale,
-)
+from keras_ddr.visualization.style import Sheet, styled, tiles_size, whole_scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,18 +27,8 @@ def plot_store(
 ) -> Figure:
     """Show frames of a store, one row a sequence: a contact sheet.
 
-    Args:
-        store: `FrameStore`.
-        sequences: How many sequences, or a list of their names or indices.
-        frames: How many frames of each, evenly spread from the first to the last.
-        split: Split that a number of sequences is taken from; `None` for all.
-        seed: Seed of a random choice of sequences; evenly spread where `None`.
-
-    Returns:
-        `matplotlib.figure.Figure` with the name, split and length of each sequence.
-
-    Raises:
-        InputError: A sequence is not in the store.
+    Sequences and frames are chosen as by `plot_reconstruction`; their name, split and
+    length stand over them.
     """
     shown = pick_sequences(store, sequences, split, 1, seed)
     rows = [store.frames(s.index, pick_frames(s, frames)) for s in shown]
@@ -59,9 +42,8 @@ def plot_store(
     sheet = Sheet(width + 2 * margin, margin + len(rows) * block)
     for row, (sequence, images) in enumerate(zip(shown, rows, strict=True)):
         top = margin + row * block
-        middle = top + title / 2 - 4
         about = f"{sequence.split}, {sequence.length} frames"
-        sheet.title(margin, middle, shorten(sequence.name, width - 300))
-        sheet.text(margin + width, middle, about, ha="right", color=FADED)
+        middle, right = top + title / 2 - 4, margin + width
+        sheet.heading(margin, right, middle, sequence.name, about, 300)
         sheet.tiles(margin, top + title, images[None], scale, gap)
     return sheet.figure

@@ -32,24 +32,12 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import StrPath
 
-__all__ = [
-    "DPI",
-    "STYLE",
-    "Sheet",
-    "drawable",
-    "save_figure",
-    "shorten",
-    "shorten_all",
-    "styled",
-    "to_rgb",
-    "whole_scale",
-]
+__all__ = ["save_figure"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DPI = 300
-"""Dots an inch of figures in pixels."""
 _LONGEST = 200  # characters of the head and of the tail of a text
 SUFFIXES = (".png", ".pdf", ".svg")
 INK = "#222222"
@@ -57,17 +45,10 @@ FADED = "#6b6b6b"
 
 # Fonts of the usual systems with Chinese, Japanese and Korean.
 _EAST_ASIAN = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK KR",
-    "Source Han Sans SC",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans",
-    "Apple SD Gothic Neo",
-    "Microsoft YaHei",
-    "Yu Gothic",
-    "Malgun Gothic",
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR"),
+    *("Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
 )
 
 STYLE: dict[RcKeyType, Any] = {
@@ -88,7 +69,6 @@ STYLE: dict[RcKeyType, Any] = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
 }
-"""Matplotlib settings of all figures."""
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -130,15 +110,11 @@ def save_figure(figure: Figure, path: StrPath) -> Path:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(drawn, format=path.suffix[1:].lower())
-    boxes = False
-    for warning in caught:
-        if "missing from" in str(warning.message):
-            boxes = True  # once, and not for every character
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    if boxes:
+    boxes = [w for w in caught if "missing from" in str(w.message)]
+    for w in caught:
+        if w not in boxes:
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    if boxes:  # once, and not for every character
         warnings.warn(
             f"{path}: no font of this machine has some of the characters, which are "
             "drawn as boxes; install one that has, such as Noto Sans CJK",
@@ -159,11 +135,6 @@ def whole_scale(size: int, inches: float) -> int:
     return max(1, round(inches * DPI / size))
 
 
-def drawable(text: str) -> str:
-    """The text with "?" in place of unprintable characters, such as surrogates."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 def shorten_all(
     texts: Sequence[str], pixels: float, points: float = 7.0, weight: str = "bold"
 ) -> list[str]:
@@ -176,41 +147,33 @@ def shorten_all(
         return cut
     head = len(os.path.commonprefix(list(texts)))
     tail = len(os.path.commonprefix([text[:head:-1] for text in texts]))
-    parts = [text[head : len(text) - tail] for text in texts]
-    return [
-        shorten(f"…{part}…" if part else "…", pixels, points, weight) for part in parts
-    ]
+    parts = [f"…{text[head : len(text) - tail]}…" for text in texts]
+    return [shorten(part.replace("……", "…"), pixels, points, weight) for part in parts]
 
 
 def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold") -> str:
     """Cut a text in the middle so that it is `pixels` wide at most, at `DPI`."""
-    text = drawable(text)
+    # Surrogates cannot be drawn.
+    text = "".join(c if c.isprintable() else "?" for c in text)
     if len(text) > 2 * _LONGEST:
         # Measuring takes its time, and no figure is that wide.
         text = text[:_LONGEST] + text[-_LONGEST:]
     font = FontProperties(weight=weight)
-
-    def width(string: str) -> float:
-        # TextPath would read a formula between two dollar signs.
-        string = string.replace("$", "S")
-        return TextPath((0, 0), string, size=points, prop=font).get_extents().width
 
     def cut(kept: int) -> str:
         head = (kept + 1) // 2
         return f"{text[:head]}…{text[len(text) - (kept - head) :]}"
 
     def is_too_wide(string: str) -> bool:
-        return width(string) * DPI / 72 > pixels
+        # TextPath would read a formula between two dollar signs.
+        drawn = TextPath((0, 0), string.replace("$", "S"), size=points, prop=font)
+        return drawn.get_extents().width * DPI / 72 > pixels
 
     if len(text) <= 4 or not is_too_wide(text):
         return text
     # The most characters that fit, but 4 at least.
-    return cut(
-        bisect.bisect_left(
-            range(5, len(text)), True, key=lambda kept: is_too_wide(cut(kept))
-        )
-        + 4
-    )
+    more = range(5, len(text))
+    return cut(4 + bisect.bisect_left(more, True, key=lambda n: is_too_wide(cut(n))))
 
 
 class Sheet:
@@ -230,14 +193,9 @@ class Sheet:
         """Show images `(rows, columns, H, W, C)`, `gap` pixels apart."""
         canvas = _compose(to_rgb(images), scale, gap)
         height, width = canvas.shape[:2]
-        axes = self.figure.add_axes(
-            (
-                left / self.width,
-                1 - (top + height) / self.height,
-                width / self.width,
-                height / self.height,
-            )
-        )
+        corner = left / self.width, 1 - (top + height) / self.height
+        size = width / self.width, height / self.height
+        axes = self.figure.add_axes((*corner, *size))
         axes.imshow(canvas, interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         return axes
@@ -251,6 +209,13 @@ class Sheet:
     def title(self, x: float, y: float, string: str) -> Text:
         """Write a name in bold; dollar signs in it begin no formula."""
         return self.text(x, y, string, weight="bold", parse_math=False)
+
+    def heading(
+        self, left: float, right: float, top: float, name: str, about: str, space: float
+    ) -> None:
+        """Write a name at the left, and facts at the right that take up some space."""
+        self.title(left, top, shorten(name, right - left - space))
+        self.text(right, top, about, ha="right", color=FADED)
 
 
 def tiles_size(

@@ -62,8 +62,8 @@ def plot_swap(
     number = model.frames_per_set
     rows = pick_sequences(store, identities, split, number, seed)
     columns = _pick_dynamics(store, dynamics, rows, split, number, seed)
-    left = list(encode_shown(model, store, [(sequence, [0]) for sequence in rows]))
-    top = list(encode_shown(model, store, [(s, [place]) for s, place in columns]))
+    left = encode_shown(model, store, [(sequence, [0]) for sequence in rows])
+    top = encode_shown(model, store, [(s, [place]) for s, place in columns])
     static = np.stack([shown.static for shown in left])
     if align == "prior":
         scores = np.concatenate([shown.standardized for shown in top])

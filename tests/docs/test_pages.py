@@ -112,7 +112,7 @@ def test_options_in_text_exist(name):
 
 
 def _options(command):
-    for parameter in command.params:
+    for parameter in command.get_params(click.Context(command)):
         yield from parameter.opts
         yield from parameter.secondary_opts
     yield "--help"

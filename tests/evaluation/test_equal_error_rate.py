@@ -4,8 +4,8 @@ from sklearn.metrics import roc_curve
 
 from keras_ddr import InputError
 from keras_ddr.data import write_arrays
-from keras_ddr.evaluation import Verification, equal_error_rate
-from keras_ddr.evaluation.equal_error_rate import _cosine_similarity
+from keras_ddr.evaluation import Verification
+from keras_ddr.evaluation.equal_error_rate import equal_error_rate
 
 
 def test_rates_of_known_scores(rng):
@@ -45,17 +45,6 @@ def test_rates_lie_on_the_roc_curve(rng):
     accepted, found, _ = roc_curve(labels, scores)
     rate = equal_error_rate(scores, labels)
     assert np.interp(rate, accepted, found) == pytest.approx(1 - rate)
-
-
-def test_one_kind_of_pairs_has_no_rate():
-    with pytest.raises(InputError, match="both kinds"):
-        equal_error_rate([1, 2], [1, 1])
-
-
-def test_cosine_similarity():
-    codes = np.array([[1.0, 0.0], [0.0, 5.0], [-2.0, 0.0], [0.0, 0.0]])
-    found = _cosine_similarity(codes, [0, 0, 0, 0], [0, 1, 2, 3])
-    np.testing.assert_allclose(found, [1, 0, -1, 0])
 
 
 def test_pairs_follow_from_the_seed(codec, many, material):

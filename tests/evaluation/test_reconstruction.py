@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.evaluation import Reconstruction, structural_similarity
+from keras_ddr.evaluation import Reconstruction
+from keras_ddr.evaluation.reconstruction import structural_similarity
 
 pytestmark = pytest.mark.backend
 
@@ -51,8 +52,6 @@ def test_similarity_of_known_pictures(rng):
 def test_what_has_no_similarity(rng):
     with pytest.raises(InputError, match="smaller than the window"):
         structural_similarity(np.zeros((10, 16, 1)), np.zeros((10, 16, 1)))
-    with pytest.raises(InputError, match="differ"):
-        structural_similarity(np.zeros((16, 16, 1)), np.zeros((16, 16, 3)))
 
 
 def test_errors_equal_those_computed_by_hand(model, store, material):

@@ -28,7 +28,6 @@ from keras_ddr.encoding import encode_sequences, write_codes
 from keras_ddr.evaluation import (
     EvaluationReport,
     Judge,
-    equal_error_rate,
     evaluate,
 )
 from keras_ddr.events import Event, find_events
@@ -133,7 +132,6 @@ def measures(model: DDR, store: FrameStore) -> None:
     evaluate(model, store, metrics=["probes", Judge(steps=5, attributes="hair")])
     assert_type(report.table(), str)
     assert_type(report.to_dict(), dict[str, Any])
-    assert_type(equal_error_rate([0.9, 0.1], [True, False]), float)
     assert_type(write_codes("codes.npz", model, store), Path)
     for sequence, codes in encode_sequences(model, store, "test"):
         assert_type(sequence, Sequence)
