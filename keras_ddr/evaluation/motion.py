@@ -129,6 +129,7 @@ class Motion(Measure):
         count = len(score.sequences)
         components = f"{score.dimensions} PCs"
         ranked = sorted(score.sequences, key=lambda motion: motion.explained)
+        rows: list[tuple[str, MotionScore | SequenceMotion]]
         rows = [("median, mean mse", score), *((m.name, m) for m in ranked[:_NAMED])]
         lines = [
             f"Motion within {count} sequence{'' if count == 1 else 's'}: share that z "
