@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_ddr.data.place import check_target
-from keras_ddr.datasets.folders import find_files
+from keras_ddr.datasets.folders import find_files, several
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import Outcome, Source, Spool, fingerprint
 from keras_ddr.datasets.pipeline import build
@@ -20,11 +20,7 @@ from keras_ddr.faces.boxes import Face, match
 from keras_ddr.media.pictures import SUFFIXES, read_picture
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.faces.detector import FaceDetector
     from keras_ddr.typing import StrPath
 
 __all__ = ["prepare"]
@@ -46,7 +42,6 @@ OFFER = Offer(
 
 # A face this many widths from the last one is still preferred to a larger one.
 _NEAR = 1.0
-_NAMED = 5  # pictures that cannot be read and are named in a warning
 
 
 def prepare(
@@ -137,54 +132,45 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
 
 def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     """Read one folder of pictures into clips."""
-    chooser = None
+    detector = None
     if plan.detection is not None:
         detector = plan.detection.detector(refine=plan.cropping.align == "eyes")
-        chooser = _FaceChooser(detector)
     track, problems = [], []
+    last: Face | None = None
+    shape: tuple[int, ...] = ()
     for number, file in enumerate(source.frames):
         try:
             image = read_picture(os.path.join(source.path, file))
         except InputError as error:
             problems.append(str(error))
             continue
-        face = chooser.choose(image) if chooser else None
-        if face is not None or chooser is None:
-            frame = plan.cropping.frame(image, face)
-            track.append(spool.add(frame, number, face=face))
+        face = None
+        if detector is not None:
+            face = _meant(
+                detector.detect(image), last if shape == image.shape else None
+            )
+            if face is None:
+                continue
+            last, shape = face, image.shape
+        track.append(spool.add(plan.cropping.frame(image, face), number, face=face))
     outcome = Outcome(
         cut_tracks([track], plan.lengths),
         frames_read=len(source.frames) - len(problems),
         frames_found=len(track),
         frames_broken=len(problems),
     )
-    notes = problems[:_NAMED]
-    if len(problems) > _NAMED:
-        notes.append(f"and {len(problems) - _NAMED} more that cannot be read")
+    notes = several(problems, 5)
     if outcome.clips:
-        outcome.notes = "; ".join(notes)
+        outcome.notes = notes
     else:
-        usable = "pictures with a face" if chooser else "pictures that can be read"
+        usable = "pictures with a face" if detector else "pictures that can be read"
         short = f"has {len(track)} {usable}, fewer than min_length"
-        outcome.skipped = "; ".join([f"{short} {plan.lengths.min_length}", *notes])
+        outcome.skipped = f"{short} {plan.lengths.min_length}"
+        outcome.skipped += f"; {notes}" if notes else ""
     return outcome
 
 
-class _FaceChooser:
-    """Chooses the face that is meant in one picture after the other."""
-
-    def __init__(self, detector: FaceDetector) -> None:
-        self._detector = detector
-        # Size of the last picture with a face, and that face.
-        self._last: tuple[tuple[int, ...], Face] | None = None
-
-    def choose(self, image: NDArray[np.uint8]) -> Face | None:
-        faces = self._detector.detect(image)
-        if not faces:
-            return None
-        face, shape = faces[0], image.shape[:2]
-        if self._last is not None and self._last[0] == shape:
-            pairs = match([self._last[1].box], [face.box for face in faces], _NEAR)
-            face = faces[pairs[0][1]] if pairs else face
-        self._last = shape, face
-        return face
+def _meant(faces: list[Face], last: Face | None) -> Face | None:
+    """The face near the last one, else the largest."""
+    pairs = match([last.box], [face.box for face in faces], _NEAR) if last else []
+    return faces[pairs[0][1]] if pairs else next(iter(faces), None)

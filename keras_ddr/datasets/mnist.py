@@ -93,8 +93,7 @@ def _labels_file(path: Path) -> Path:
             f"{path}: is not named like t10k-images-idx3-ubyte, so its labels file "
             "is not known; rename both to the standard names"
         )
-    other = name.removesuffix(".gz") if name.endswith(".gz") else name + ".gz"
-    for candidate in (name, other):
+    for candidate in (name, name.removesuffix(".gz"), f"{name}.gz"):
         if path.with_name(candidate).is_file():
             return path.with_name(candidate)
     raise InputError(
@@ -126,21 +125,19 @@ def _read_pair(path: Path) -> _Pair:
 
 def _read_idx(path: StrPath, magic: int, dimensions: int) -> NDArray[np.uint8]:
     what = {_IMAGES_MAGIC: "images", _LABELS_MAGIC: "labels"}
-    begin = unpacked(path, 4)
-    number = int.from_bytes(begin, "big")
-    if number != magic:
-        found = "is something else" if begin else "is empty"
-        if number in what:
-            found = f"holds {what[number]}"
-        raise InputError(
-            f"{path}: {found}, but an idx file of {what[magic]} is needed (it begins "
-            f"with the number {magic}); give MNIST's {what[magic]} file"
-        )
     size = 4 * (1 + dimensions)
-    content = unpacked(path, size)
-    if len(content) < size:
+    header = unpacked(path, size)
+    number = int.from_bytes(header[:4], "big")
+    if number != magic:
+        found = f"holds {what[number]}" if number in what else "is something else"
+        raise InputError(
+            f"{path}: {found if header else 'is empty'}, but an idx file of "
+            f"{what[magic]} is needed (it begins with the number {magic}); give "
+            f"MNIST's {what[magic]} file"
+        )
+    if len(header) < size:
         raise InputError(f"{path}: ends in its header; get the file again, whole")
-    shape = np.frombuffer(content[4:size], ">u4").tolist()
+    shape = np.frombuffer(header[4:], ">u4").tolist()
     expected = size + math.prod(shape)
     # Digits do not shrink more: such a file is made to fill the memory.
     most = max(_SMALL, _MOST_PACKED * os.path.getsize(path))
@@ -169,12 +166,7 @@ def unpacked(path: StrPath, size: int = -1) -> bytes:
 
 def existing(source: StrPath) -> Path:
     """The path of a file or a folder that is there."""
-    try:
-        path = Path(source)
-    except TypeError:
-        raise InputError(
-            f"source: {source!r} is neither a path nor 'keras'; give one"
-        ) from None
+    path = Path(source)
     if not path.exists():
         raise InputError(
             f"{path}: no such file or folder; give mnist_test_seq.npy, MNIST images "

@@ -228,11 +228,7 @@ def split_digits(
 
 
 def _generated(
-    source: StrPath,
-    total: int,
-    length: int,
-    digits: int,
-    splits: Splits,
+    source: StrPath, total: int, length: int, digits: int, splits: Splits
 ) -> Iterator[SequenceRecord]:
     """Sequences of digits, those of each split of digit images of their own."""
     images, classes = load_digits(source)

@@ -11,12 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from keras_ddr.arguments import (
-    check_choice,
-    check_number,
-    check_whole,
-    is_number,
-)
+from keras_ddr.arguments import check_choice, check_number, check_whole, is_number
 from keras_ddr.errors import InputError
 
 

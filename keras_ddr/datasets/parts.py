@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from keras_ddr.datasets.reading import Plan
     from keras_ddr.faces.boxes import Face
     from keras_ddr.media.video import Video
-    from keras_ddr.typing import ImageShape, StrPath
+    from keras_ddr.typing import StrPath
 
     Reader: TypeAlias = "Callable[[Source, Any, Spool], Outcome]"
 
@@ -177,15 +177,9 @@ def parts_folder(store_path: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def key_of(source: Source, reader: Reader, plan: Plan, frame_shape: ImageShape) -> str:
+def key_of(source: Source, reader: Reader, plan: Plan) -> str:
     """Name of a part: other for another source, another plan or another version."""
-    about = [
-        __version__,
-        f"{reader.__module__}.{reader.__qualname__}",
-        plan,
-        list(frame_shape),
-        source,
-    ]
+    about = [__version__, f"{reader.__module__}.{reader.__qualname__}", plan, source]
     text = json.dumps(about, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

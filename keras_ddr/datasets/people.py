@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping
@@ -27,21 +26,15 @@ def one_at_a_time(tracks: Mapping[int, _Track], min_length: int = 1) -> list[_Tr
     def area(person: int) -> float:
         return sum(crop.face.area for crop in tracks[person] if crop.face)
 
-    def within(number: int) -> bool:
-        position = bisect.bisect_right(starts, number)
-        return position > 0 and number <= ends[position - 1]
-
     chosen: list[_Track] = []
-    starts: list[int] = []
-    ends: list[int] = []  # the last frame of all tracks that begin no later
+    taken: set[int] = set()
     for person in sorted(tracks, key=lambda person: (-area(person), person)):
-        outside = itertools.groupby(tracks[person], lambda crop: within(crop.number))
-        for covered, run in [(covered, list(run)) for covered, run in outside]:
-            if not covered and len(run) >= min_length:
+        outside = itertools.groupby(tracks[person], lambda crop: crop.number in taken)
+        runs = [list(run) for covered, run in outside if not covered]
+        for run in runs:
+            if len(run) >= min_length:
                 chosen.append(run)
-        spans = sorted((track[0].number, track[-1].number) for track in chosen)
-        starts = [first for first, _ in spans]
-        ends = list(itertools.accumulate((last for _, last in spans), max))
+                taken.update(range(run[0].number, run[-1].number + 1))
     return sorted(chosen, key=lambda track: track[0].number)
 
 

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,7 @@ def build(
     again; parts that are done stay for the next run where this one fails. `labels` and
     `arguments` are those of the store, without the user's labels and the options.
     """
-    store_path, shape = Path(store_path), plan.cropping.frame_shape
+    store_path = Path(store_path)
     user_labels = read_labels(splits.labels, {s.name: s.frames for s in sources})
     for name in user_labels.info:
         if name in labels or name in FRAME_LABELS:
@@ -92,36 +93,38 @@ def build(
                 "here; rename it"
             )
     report = _checked_report_path(store_path)
-    with parts_folder(store_path) as folder:
+    with parts_folder(store_path) as folder, _one_line(store_path):
         check_target(store_path, overwrite)
-        paths = {s.name: folder / key_of(s, reader, plan, shape) for s in sources}
-        if len(paths) < len(sources):
-            raise ValueError("sources need different names")
-        with _one_line(store_path):
-            parts = _read_all(sources, paths, reader, plan, work)
+        paths = {s.name: folder / key_of(s, reader, plan) for s in sources}
+        parts = _read_all(sources, paths, reader, plan, work)
         _tell(parts)
         if not any(outcome.lengths for _, outcome in parts):
             if os.path.lexists(store_path):
                 # The report of the older store stays with it.
                 report = report.with_name(f"{store_path.name}.failed.report.csv")
-            with _one_line(store_path), replacing(report) as temporary:
+            with replacing(report) as temporary:
                 _write_report(temporary, parts)
             remove_parts(folder)
             raise InputError(
                 f"{store_path}: no {offer.what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
             )
-        used = [(source, outcome) for source, outcome in parts if outcome.lengths]
+        persons = user_labels.persons
+        used = [
+            (replace(source, person=persons.get(source.name, source.person)), outcome)
+            for source, outcome in parts
+            if outcome.lengths
+        ]
         _warn_of_frames(user_labels, used)
         options = [splits, plan.cropping, plan.lengths, plan.detection]
-        with _one_line(store_path), replacing(report) as temporary:
+        with replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
             store = write_store(
                 store_path,
                 _records([source for source, _ in used], paths, user_labels, splits),
                 dataset=offer.key,
-                frame_shape=shape,
+                frame_shape=plan.cropping.frame_shape,
                 labels={**labels, **user_labels.info},
                 arguments={**arguments, **offer.noted(*filter(None, options))},
                 seed=splits.seed,
@@ -234,9 +237,9 @@ def _cut(line: str) -> str:
 
 
 def _reasons(parts: _Parts) -> str:
-    reasons = [_named(source, part.skipped) for source, part in parts if part.skipped]
+    reasons = [_cut(_named(s, part.skipped)) for s, part in parts if part.skipped]
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return f"{_cut(reasons[0])}{more}" if reasons else "there is none"
+    return f"{reasons[0]}{more}" if reasons else "there is none"
 
 
 def _records(
@@ -246,11 +249,9 @@ def _records(
     splits: Splits,
 ) -> Iterator[SequenceRecord]:
     """The sequences of the parts, one at a time."""
-    names = [source.name for source in sources]
-    persons = [user_labels.persons.get(s.name, s.person) for s in sources]
-    split_of = _split_of(sources, persons, user_labels, splits)
-    titles = _titles(names)
-    for source, person in zip(sources, persons, strict=True):
+    split_of = _split_of(sources, user_labels, splits)
+    titles = _titles([source.name for source in sources])
+    for source in sources:
         counts: Counter[str] = Counter()
         for clip, frames in clips_of(paths[source.name]):
             counts[clip.name] += 1
@@ -261,7 +262,7 @@ def _records(
                 name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
                 frames=frames,
                 split=split_of[source.name],
-                person=person,
+                person=source.person,
                 source=source.name,
                 labels=labels,
                 frame_labels={**clip.frame_labels, **more},
@@ -269,14 +270,12 @@ def _records(
 
 
 def _split_of(
-    sources: Sequence[Source],
-    persons: Sequence[str],
-    user_labels: UserLabels,
-    splits: Splits,
+    sources: Sequence[Source], user_labels: UserLabels, splits: Splits
 ) -> dict[str, str]:
     """The split of each source: that of the table for its group, else dealt out."""
     names = [source.name for source in sources]
-    groups = joined_groups(names, persons, [source.group for source in sources])
+    persons, groups = [s.person for s in sources], [s.group for s in sources]
+    groups = joined_groups(names, persons, groups)
     fixed = [user_labels.splits.get(name, "") for name in names]
     known = {g: split for g, split in zip(groups, fixed, strict=True) if split}
     free = [group for group in groups if group not in known]

@@ -15,11 +15,7 @@ import numpy as np
 from keras_ddr.arguments import check_size, check_whole
 from keras_ddr.data.labels import Label
 from keras_ddr.data.writer import write_store
-from keras_ddr.datasets.identities import (
-    choose_identities,
-    counted,
-    draw_identities,
-)
+from keras_ddr.datasets.identities import choose_identities, counted, draw_identities
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.errors import InputError
@@ -199,16 +195,11 @@ class _Poses:
     def __init__(
         self, arm_angles: NDArray[Any], leg_angles: NDArray[Any], size: int
     ) -> None:
-        self.size = int(size)
-        base, weights = [], []
         # In chunks, so that memory does not grow with the number of poses.
-        for start in range(0, len(arm_angles), 32):
-            part = slice(start, start + 32)
-            drawing = _draw(arm_angles[part], leg_angles[part], self.size)
-            base.append(drawing.base)
-            weights.append(drawing.weights)
-        self.base = np.concatenate(base)
-        self.weights = np.concatenate(weights)
+        chunks = [slice(start, start + 32) for start in range(0, len(arm_angles), 32)]
+        drawn = [_draw(arm_angles[c], leg_angles[c], int(size)) for c in chunks]
+        self.base = np.concatenate([drawing.base for drawing in drawn])
+        self.weights = np.concatenate([drawing.weights for drawing in drawn])
 
     def coloured(self, attributes: Mapping[str, str]) -> NDArray[np.uint8]:
         colours = np.array(
@@ -273,17 +264,11 @@ class _Drawing:
         return np.hypot(self.x - x0 - along * dx, self.y - y0 - along * dy) - radius
 
     def torso(
-        self,
-        x: float,
-        y: float,
-        top: float,
-        bottom: float,
-        height: float,
-        radius: float,
+        self, x: float, y: float, top: float, low: float, height: float, radius: float
     ) -> NDArray[Any]:
-        """Distance to a rounded trapezium, half as wide as `top` and `bottom` say."""
+        """Distance to a rounded trapezium, half as wide as `top` and `low` say."""
         across = np.abs(self.x - x)
-        slant = (bottom - top) / (2 * height)
+        slant = (low - top) / (2 * height)
         side = (across - top - slant * (self.y - y + height)) / np.hypot(1, slant)
         level = np.abs(self.y - y) - height
         side, level = side + radius, level + radius

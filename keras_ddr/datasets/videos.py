@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING
 from keras_ddr.data.place import check_target
 from keras_ddr.datasets.folders import find_files
 from keras_ddr.datasets.option_fields import Offer
-from keras_ddr.datasets.parts import (
-    Clip,
-    Crop,
-    Outcome,
-    Source,
-    Spool,
-    fingerprint,
-)
+from keras_ddr.datasets.parts import Clip, Crop, Outcome, Source, Spool, fingerprint
 from keras_ddr.datasets.people import one_at_a_time
 from keras_ddr.datasets.pipeline import build
 from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan

@@ -152,10 +152,7 @@ def _in_processes(
 
 
 def _collect(
-    executor: Executor,
-    task: Callable[..., Any],
-    tasks: _Tasks,
-    finished: _Finished,
+    executor: Executor, task: Callable[..., Any], tasks: _Tasks, finished: _Finished
 ) -> list[str]:
     """Submit all tasks and wait; returns those whose process died."""
     left, futures = [], {}

@@ -16,18 +16,9 @@ if TYPE_CHECKING:
 _LONG = 8
 # Where eyes (right, left), nose and corners of the mouth (right, left) of an upright
 # face lie in the unit square: the usual template of face recognition (112 pixels).
-_TEMPLATE = (
-    np.array(
-        [
-            (38.2946, 51.6963),
-            (73.5318, 51.5014),
-            (56.0252, 71.7366),
-            (41.5493, 92.3655),
-            (70.7299, 92.2041),
-        ]
-    )
-    / 112
-)
+_X = 38.2946, 73.5318, 56.0252, 41.5493, 70.7299
+_Y = 51.6963, 51.5014, 71.7366, 92.3655, 92.2041
+_TEMPLATE = np.stack([_X, _Y], axis=1) / 112
 
 
 def square(box: NDArray[Any], margin: float) -> tuple[int, int, int]:
@@ -51,9 +42,9 @@ def crop_square(
     x0, y0 = min(x0, width - 1), min(y0, height - 1)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     part = image[y0:y1, x0:x1]
-    borders = [y0 - top, top + side - y1, x0 - left, left + side - x1]
-    if any(border > 0 for border in borders):
-        borders = [max(0, int(border)) for border in borders]
+    borders = y0 - top, top + side - y1, x0 - left, left + side - x1
+    if max(borders) > 0:
+        borders = np.maximum(borders, 0).tolist()
         part = cv2.copyMakeBorder(part, *borders, cv2.BORDER_REPLICATE)
     return _resized(part, size)
 
@@ -63,17 +54,8 @@ def crop_aligned(
 ) -> NDArray[np.uint8]:
     """Cut a face such that eyes, nose and mouth lie at the same places.
 
-    The picture is turned, scaled and shifted (never sheared) so that the landmarks come
-    as near as possible, in the sense of least squares, to those of an upright face.
-
-    Args:
-        image: uint8 (H, W, C).
-        landmarks: (5, 2) of x, y in pixels, as in `boxes.Face`.
-        size: Height and width of the result, pixels.
-        margin: Share of the tight crop that is added on every side.
-
-    Returns:
-        uint8 (size, size, C).
+    The picture is turned, scaled and shifted (never sheared) so that the landmarks
+    (5, 2) come as near as can be, by least squares, to those of an upright face.
     """
     cv2 = opencv.load()
     template = (0.5 + (_TEMPLATE - 0.5) / (1 + 2 * margin)) * size

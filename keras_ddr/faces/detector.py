@@ -122,12 +122,9 @@ class FaceDetector:
         if not found:
             return face
 
-        def distance(other: Face) -> float:
-            centre = other.box[:2] + other.box[2:] / 2 - _CLOSE / 2
-            return float(np.hypot(*centre))
-
         left, top, side = square(face.box, _CLOSE_MARGIN)
-        nearest = min(found, key=distance)
+        centres = [f.box[:2] + f.box[2:] / 2 - _CLOSE / 2 for f in found]
+        nearest = found[int(np.argmin([np.hypot(*centre) for centre in centres]))]
         return replace(face, landmarks=nearest.landmarks * side / _CLOSE + (left, top))
 
     def _find(self, image: NDArray[np.uint8], size: int) -> list[Face]:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from keras_ddr.media import opencv
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -31,12 +29,9 @@ class Turn(NamedTuple):
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn a frame (H, W, C)."""
-        cv2 = opencv.load()
-        if self.swap:
-            image = cv2.transpose(image)
-        if self.across:
-            image = cv2.flip(image, 1)
-        return cv2.flip(image, 0) if self.down else image
+        image = image.swapaxes(0, 1) if self.swap else image
+        image = image[::-1] if self.down else image
+        return np.ascontiguousarray(image[:, ::-1] if self.across else image)
 
 
 def read_turn(path: StrPath) -> Turn | None:

@@ -105,12 +105,16 @@ class Video:
 
     def _check(self) -> None:
         try:
+            str(self.path).encode()  # OpenCV crashes on a name that is no text
             with open(self.path, "rb") as file:
                 start = file.read(64)
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}") from None
-        except ValueError as error:
-            raise InputError(f"{str(self.path)!r}: is no name ({error})") from None
+        except ValueError:
+            raise InputError(
+                f"{self.path}: cannot be opened, since its name is not valid "
+                "text; rename it"
+            ) from None
         if not start:
             raise InputError(f"{self.path}: is empty (0 bytes); fetch it again")
         if start.lstrip(b"\xef\xbb\xbf \r\n").startswith(_LISTS):
@@ -130,14 +134,6 @@ class Video:
     def _open(self, cv2: ModuleType) -> Any:
         # Absolute: FFmpeg takes a relative a:b.mp4 for an address.
         path = os.path.abspath(self.path)
-        try:
-            path.encode()
-        except UnicodeEncodeError:
-            # OpenCV crashes on such a name.
-            raise InputError(
-                f"{self.path}: cannot be opened, since its name is not valid text; "
-                "rename it"
-            ) from None
         backends = cv2.videoio_registry.getStreamBackends()
         api = cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in backends else cv2.CAP_ANY
         options = []
