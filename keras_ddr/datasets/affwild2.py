@@ -125,12 +125,17 @@ def prepare(
         told.append(f"{several(bare)}: no annotations, so labels are missing")
     for remark in told:
         warnings.warn(remark, stacklevel=2)
+    sources = []
+    for key, folders in people.items():
+        path, problem = only_one(folders, "folders of pictures", same_files)
+        name = os.path.relpath(path, folder).replace(os.sep, "/")
+        details = {"marks": chosen[key], "columns": columns, "problem": problem}
+        stamp = fingerprint([*files_in(path), *chosen[key].values()])
+        name, group = key if name == "." else name, split_side(key)[0]
+        sources.append(Source(name, path, stamp, group, details=details))
     return build(
         store_path,
-        [
-            _source(folder, key, paths, chosen[key], columns)
-            for key, paths in people.items()
-        ],
+        sources,
         read_faces,
         Plan(cropping, lengths),
         OFFER,
@@ -142,34 +147,16 @@ def prepare(
     )
 
 
-def _source(
-    root: Path,
-    key: str,
-    folders: list[str],
-    marks: Mapping[str, str],
-    columns: Mapping[str, list[str]],
-) -> Source:
-    folder, problem = only_one(folders, "folders of pictures", same_files)
-    name = os.path.relpath(folder, root).replace(os.sep, "/")
-    return Source(
-        name if name != "." else key,
-        folder,
-        fingerprint([*files_in(folder), *marks.values()]),
-        split_side(key)[0],
-        details={"marks": marks, "columns": columns, "problem": problem},
-    )
-
-
 def _described(columns: Mapping[str, list[str]]) -> dict[str, Label]:
     labels = {}
     for kind, names in columns.items():
         if kind == "expression":
             labels[kind] = Label("frame", "categorical", names)
-            continue
-        for name in names:
-            labels[name] = Label("frame", "continuous")
-            if kind == "au":
-                labels[name] = Label("frame", "categorical", ["0", "1"])
+        else:
+            label = Label("frame", "categorical", ["0", "1"])
+            if kind == "va":
+                label = Label("frame", "continuous")
+            labels.update(dict.fromkeys(names, label))
     return labels
 
 

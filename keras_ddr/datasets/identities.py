@@ -39,11 +39,8 @@ def choose_identities(
         tuple(int(order[k % len(order)]) for order in orders) for k in range(least)
     ]
     known = set(chosen)
-    others = [
-        combination
-        for combination in itertools.product(*(range(size) for size in sizes))
-        if combination not in known
-    ]
+    every = itertools.product(*map(range, sizes))
+    others = [combination for combination in every if combination not in known]
     for place in random.permutation(len(others))[: number - least]:
         chosen.append(others[place])
     splits = np.repeat(["train", "val", "test"], split_counts(number, shares))

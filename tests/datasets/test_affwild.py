@@ -216,25 +216,37 @@ def test_other_processes_and_the_same_split_again(tmp_path, root):
 _SOME = [n for n in range(3, 38) if n % 7]  # 30 of 40 frames, counted from 1
 
 
+_COUNTS = [
+    (40, _SOME, range(40), ""),
+    # As many as boxes.
+    (len(_SOME), _SOME, [n - 1 for n in _SOME], "taken as one a boxed frame"),
+    # More and a few fewer than frames.
+    (39, _SOME, range(39), "taken as one a frame"),
+    (41, _SOME, range(40), "taken as one a frame"),
+    (60, _SOME, range(40), "taken as one a frame"),
+    (35, _SOME, range(35), "taken as one a frame"),
+    # As far as the last box.
+    (20, range(5, 20), range(20), "taken as one a frame"),
+    (19, range(5, 20), range(19), "taken as one a frame"),
+    # Nothing fits.
+    (34, _SOME, [], "fits neither"),
+    (18, range(5, 20), [], "fits neither"),
+    (0, _SOME, [], "fits neither"),
+]
+
+
+def test_lines_are_counted():
+    for count, boxed, frames_of_lines, said in _COUNTS:
+        places = [n - 1 for n in boxed]
+        numbers, rule = annotations.align(count, 40, places, places)
+        found = [] if numbers is None else [n for n in numbers if n < 40]
+        assert found == list(frames_of_lines)
+        assert said in rule and bool(rule) == bool(said)
+
+
 @pytest.mark.parametrize(
     ("count", "boxed", "frames_of_lines", "said"),
-    [
-        (40, _SOME, range(40), ""),
-        # As many as boxes.
-        (len(_SOME), _SOME, [n - 1 for n in _SOME], "taken as one a boxed frame"),
-        # More and a few fewer than frames.
-        (41, _SOME, range(40), "taken as one a frame"),
-        (60, _SOME, range(40), "taken as one a frame"),
-        (39, _SOME, range(39), "taken as one a frame"),
-        (35, _SOME, range(35), "taken as one a frame"),
-        # As far as the last box.
-        (20, range(5, 20), range(20), "taken as one a frame"),
-        (19, range(5, 20), range(19), "taken as one a frame"),
-        # Nothing fits.
-        (34, _SOME, [], "fits neither"),
-        (18, range(5, 20), [], "fits neither"),
-        (0, _SOME, [], "fits neither"),
-    ],
+    [*_COUNTS[:3], _COUNTS[8]],
 )
 def test_lines_belong_to_frames_by_their_count(
     tmp_path, root, count, boxed, frames_of_lines, said
@@ -360,20 +372,32 @@ def _pts(*lines, promised=None):
     return f"version: 1\nn_points: {promised}\n{{\n" + "\n".join(lines) + "\n}\n"
 
 
+def test_files_without_a_box(tmp_path):
+    texts = {
+        "": "0 points",
+        _pts(promised=4): "promises 4 points and holds 0",
+        _pts("1 2"): "1 points without an area",
+        _pts("9 9", "9 9", "9 9", "9 9"): "4 points without an area",
+        _pts("9 9", "30 9"): "2 points without an area",
+        _pts("9 9", "9 30"): "2 points without an area",
+        _pts("9 9", "nan 9", "nan 40", "9 40"): "line 5 holds 'nan 9'",
+        _pts("9 9", "40 inf", "40 40", "9 40"): "line 5 holds '40 inf'",
+        _pts("9 9", "40", "40 40", "9 40"): "line 5 is '40'",
+        _pts("9 9", "40 x", "40 40", "9 40"): "line 5 is '40 x'",
+    }
+    for number, text in enumerate(texts, start=1):
+        (tmp_path / f"{number}.pts").write_text(text)
+    boxes, numbers, problems = affwild._read_boxes(tmp_path)
+    assert boxes == {} and numbers == list(range(len(texts)))
+    for number, reason in enumerate(texts.values()):
+        path = tmp_path / f"{number + 1}.pts"
+        assert problems[number].startswith(f"{path}: ") and reason in problems[number]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "0 points"),
-        ("version: 1\nn_points: 4\n{\n}\n", "promises 4 points and holds 0"),
-        (_pts("1 2"), "1 points without an area"),
-        (_pts("9 9", "9 9", "9 9", "9 9"), "4 points without an area"),
-        (_pts("9 9", "30 9"), "2 points without an area"),
-        (_pts("9 9", "9 30"), "2 points without an area"),
-        (_pts("9 9", "nan 9", "nan 40", "9 40"), "line 5 holds 'nan 9'"),
-        (_pts("9 9", "40 inf", "40 40", "9 40"), "line 5 holds '40 inf'"),
         (_pts("9 9", "40 9", "40 40", promised=4), "promises 4 points and holds 3"),
-        (_pts("9 9", "40", "40 40", "9 40"), "line 5 is '40'"),
-        (_pts("9 9", "40 x", "40 40", "9 40"), "line 5 is '40 x'"),
         (_pts("200 9", "240 50"), "the box (200, 9, 40, 41) is not in the picture"),
         (_pts("-50 9", "-10 50"), "is not in the picture of 128x96"),
         (_pts("-1e6 -1e6", "1e6 1e6"), "is not in the picture"),
