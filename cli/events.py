@@ -63,12 +63,13 @@ def events(
     """Write the extremes of the dynamics of the sequences of STORE to OUT.csv.
 
     A row an event: sequence, component of z, peak or valley, frame, time, z and its
-    prominence, and the labels of the frame. Rows are in the order of sequences and
-    time.
+    prominence, the share of the sequence's motion that z explains, and the labels of
+    the frame. Rows are in the order of sequences and time.
     """
     import numpy as np
 
     from keras_ddr.encoding import encode_sequences, label_texts
+    from keras_ddr.evaluation.motion import LITTLE, sequence_motion
     from keras_ddr.events import find_events, write_events
     from keras_ddr.visualization.selection import pick_sequences
     from keras_ddr.visualization.style import check_figure_path
@@ -81,7 +82,7 @@ def events(
         by_index = {sequence.index: sequence for sequence in picked}
         chosen = [by_index[index] for index in sorted(by_index)]
     searched = [c - 1 for c in components] or range(model.dynamic_dim)
-    found, labels, quiet = [], [], {}
+    found, labels, quiet, missed = [], [], {}, {}
     for sequence, codes in encode_sequences(
         model,
         store,
@@ -91,7 +92,17 @@ def events(
         sequences=chosen,
     ):
         known = store.frame_labels(sequence.index)
-        events = find_events(sequence, codes, known, components=searched, **options)
+        share = sequence_motion(model, store, sequence, codes, seed=seed).explained
+        if share < LITTLE:
+            missed[sequence.name] = share
+        events = find_events(
+            sequence,
+            codes,
+            known,
+            components=searched,
+            motion_explained=share,
+            **options,
+        )
         if not events:
             spans = np.ptp(codes.standardized[:, list(searched)], axis=0)
             quiet[sequence.name] = spans.max()
@@ -104,6 +115,13 @@ def events(
             f"no events in {len(quiet)} of the sequences: {name} first, where z "
             f"covers {span:.2g} standard scores; smaller --prominence or --smooth "
             "finds smaller ones"
+        )
+    if missed:
+        name = min(missed, key=missed.__getitem__)
+        said.append(
+            f"z explains little of what moves in {len(missed)} of the sequences, whose "
+            f"events miss much: {name} first, with {missed[name]:.2f} of its motion; "
+            "more training, or --dynamic-dim, may find it"
         )
     if sheet is not None:
         said.append(_draw(store, found, sheet))

@@ -47,6 +47,8 @@ class Event:
         z: The component at that frame; `z_standardized` is that of z̃.
         prominence: How far the smoothed curve of z̃ falls (or rises) on both sides
             before it goes beyond the event, in standard scores.
+        motion_explained: Share of the motion of the sequence that z explains, or NaN;
+            where it is low, events miss much of what moves.
     """
 
     sequence: str
@@ -59,6 +61,7 @@ class Event:
     z: float
     z_standardized: float
     prominence: float
+    motion_explained: float = float("nan")
 
 
 def curve_places(
@@ -95,6 +98,7 @@ def find_events(
     width: float = 2.0,
     prominence: float = 0.5,
     distance: float = 5,
+    motion_explained: float = float("nan"),
 ) -> list[Event]:
     """Find the peaks and valleys of z over a sequence.
 
@@ -108,6 +112,7 @@ def find_events(
         prominence: Least prominence of an event, in standard scores.
         distance: Least distance of two events of one kind and component, in frames;
             the more extreme of two nearer ones stays.
+        motion_explained: To note with each event, see `Event`.
 
     Returns:
         List of `Event`, by frame.
@@ -150,6 +155,7 @@ def find_events(
                     z=float(codes.dynamic.mean[position, component]),
                     z_standardized=float(codes.standardized[position, component]),
                     prominence=float(height),
+                    motion_explained=motion_explained,
                 )
                 found.append(event)
     return sorted(found, key=lambda e: (rank[e.position], e.component, e.kind))
@@ -179,7 +185,8 @@ def write_events(
     for event, row in zip(events, labels, strict=True):
         cells = dataclasses.asdict(event)
         cells["component"] += 1
-        cells["time"] = "" if np.isnan(event.time) else f"{event.time:.3f}"
+        for name in ("time", "motion_explained"):
+            cells[name] = "" if np.isnan(cells[name]) else f"{cells[name]:.3f}"
         for name in ("z", "z_standardized", "prominence"):
             cells[name] = f"{cells[name]:.4f}"
         rows.append([*cells.values(), *(row.get(name, "") for name in names)])

@@ -181,7 +181,7 @@ def test_the_table_and_the_sheet(store, tmp_path):
     with open(tmp_path / "e.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     columns = "sequence source component kind position source_frame time z"
-    columns += " z_standardized prominence label:mood"
+    columns += " z_standardized prominence motion_explained label:mood"
     assert list(rows[0]) == columns.split()
     assert len(rows) == len(events)
     assert rows[0]["component"] == "1" and rows[0]["label:mood"] == "calm"

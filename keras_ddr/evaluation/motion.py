@@ -14,7 +14,10 @@ from keras_ddr.evaluation.measure import Measure, aligned
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from keras_ddr.codes import Codes
+    from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.evaluation.measure import Material
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = [
     "LITTLE",
@@ -97,21 +100,10 @@ class Motion(Measure):
     def run(self, material: Material) -> MotionScore:
         """See `Measure`."""
         test, model = material.test, material.model
-        generator = np.random.default_rng([material.seed, 5])
-        found = []
-        for sequence, codes in zip(test.sequences, test.codes, strict=True):
-            chosen = np.sort(generator.permutation(sequence.length)[: self.frames])
-            truth = test.store.frames(sequence.index, chosen).astype("float32") / 255.0
-            images = model.decode(codes.static.mean, codes.dynamic.mean[chosen])
-            motion = SequenceMotion(
-                name=sequence.name,
-                explained=motion_explained(images, truth),
-                principal=principal_motion(truth, model.dynamic_dim),
-                mse=float(np.square(images - truth).mean()),
-                still_mse=float(truth.var(axis=0).mean()),
-                frames=len(chosen),
-            )
-            found.append(motion)
+        found = [
+            sequence_motion(model, test.store, s, codes, self.frames, material.seed)
+            for s, codes in zip(test.sequences, test.codes, strict=True)
+        ]
         moving = [m for m in found if not np.isnan(m.explained)]
         if not moving:
             raise InputError("nothing moves in the sequences")
@@ -155,6 +147,29 @@ class Motion(Measure):
                 "metrics.json lists all."
             )
         return lines
+
+
+def sequence_motion(
+    model: SequenceModel,
+    store: FrameStore,
+    sequence: Sequence,
+    codes: Codes,
+    frames: int = 128,
+    seed: int = 0,
+) -> SequenceMotion:
+    """Motion of a sequence with these codes, of at most `frames` random frames."""
+    generator = np.random.default_rng([seed, sequence.index])
+    chosen = np.sort(generator.permutation(sequence.length)[:frames])
+    truth = store.frames(sequence.index, chosen).astype("float32") / 255.0
+    images = model.decode(codes.static.mean, codes.dynamic.mean[chosen])
+    return SequenceMotion(
+        name=sequence.name,
+        explained=motion_explained(images, truth),
+        principal=principal_motion(truth, model.dynamic_dim),
+        mse=float(np.square(images - truth).mean()),
+        still_mse=float(truth.var(axis=0).mean()),
+        frames=len(chosen),
+    )
 
 
 def motion_explained(predicted: ArrayLike, truth: ArrayLike) -> float:

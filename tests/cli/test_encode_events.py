@@ -58,6 +58,10 @@ def test_events(ddr_here, run_folder, puppets, tmp_path):
         rows = list(csv.DictReader(file))
     assert f"{len(rows)} events" in result.output and len(rows) > 10
     assert {row["sequence"] for row in rows} == set(names)
+    # An untrained model explains nothing, as the measure says.
+    shares = {row["sequence"]: float(row["motion_explained"]) for row in rows}
+    assert all(share < 0.3 for share in shares.values())
+    assert "z explains little of what moves in 2 of the sequences" in result.output
     assert {row["kind"] for row in rows} == {"peak", "valley"}
     assert all(row["label:skin"] and row["label:arm_angle"] for row in rows)
     assert Image.open(sheet).width > 500
