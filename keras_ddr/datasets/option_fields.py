@@ -7,6 +7,7 @@ the same fields. An `Offer` says what a data set takes of them.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -83,7 +84,8 @@ class Options:
         # The dataclass, made later, takes the field away.
         own = {n: f for n, f in vars(cls).items() if isinstance(f, dataclasses.Field)}
         texts = [f"    {n}: {f.metadata['option'].text}" for n, f in own.items()]
-        cls.__doc__ = "\n".join([cls.__doc__ or "", "", "Attributes:", *texts])
+        about = inspect.cleandoc(cls.__doc__ or "")
+        cls.__doc__ = "\n".join([about, "", "Attributes:", *texts])
 
     def __post_init__(self) -> None:
         for name, about in self.option_fields().items():
