@@ -122,10 +122,8 @@ class SaveAndResume(keras.callbacks.Callback):
         # After its last step the epoch ends with a checkpoint anyway.
         if self.request.signal is not None and batch + 1 < self.params["steps"]:
             check_weights(self.model, self.progress.epoch + 1, batch + 1)
-            seconds = time.perf_counter() - self._began
-            history = self.progress.history
-            progress = Progress.within(self.model, history, self.step, seconds)
-            self.checkpoints.save(self.model, progress)
+            now = self.progress.history, self.step, time.perf_counter() - self._began
+            self.checkpoints.save(self.model, Progress.within(self.model, *now))
             raise Stopped(self.request.signal, self.steps_done())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -45,9 +45,9 @@ class Progress:
         seconds: float,
     ) -> Self:
         """The progress in the middle of the epoch after those of `history`."""
-        values = [keras.ops.convert_to_numpy(v) for v in model.metrics_variables]
         # Python's floats hold those of float32 exactly, and JSON holds Python's.
-        metrics = [float(value) for value in values]
+        variables = model.metrics_variables
+        metrics = [float(keras.ops.convert_to_numpy(v)) for v in variables]
         return cls(len(history), batch, seconds, metrics, history)
 
 
@@ -116,9 +116,8 @@ class Checkpoints:
             ]
         # zipfile and JSON raise many types on damage.
         except Exception as error:
-            raise InputError(
-                f"{path}: its {_MEMBER} is damaged ({error}); restore it"
-            ) from None
+            said = f"{path}: its {_MEMBER} is damaged ({error})"
+            raise InputError(f"{said}; restore it") from None
         return progress
 
 

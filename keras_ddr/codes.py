@@ -39,7 +39,7 @@ class Codes:
     def standardized(self) -> NDArray[np.float32]:
         """z̃ = (z − μ_p(f)) / σ_p(f) of the means of z, `(T, dynamic_dim)`.
 
-        q(z | f, x), p(z | f) and the decoder all see f, so that a shift of z that
-        depends on f changes nothing in the ELBO: statements about z should hold for z̃.
+        A shift of z that depends on f changes nothing in the ELBO, since all that uses
+        z sees f: statements about z should hold for z̃.
         """
         return self.prior.standardize(self.dynamic.mean)

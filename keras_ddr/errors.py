@@ -13,8 +13,7 @@ __all__ = ["InputError", "LossNotFinite"]
 class InputError(ValueError):
     """Bad input: a file, an option or an argument that cannot be used.
 
-    The message is one line. It names the file or the argument, says what was wrong
-    with it and what to do. The `ddr` command prints it without a traceback.
+    One line names it, says what was wrong and what to do.
     """
 
 
@@ -43,11 +42,9 @@ class LossNotFinite(InputError):
 
     def _text(self, where: str, advice: str) -> str:
         found = ", ".join(f"{name} is {value}" for name, value in self.values.items())
-        return (
-            f"training was stopped {where}: the loss is no longer finite ({found}); "
-            f"try a smaller learning rate, {advice}, or float32 where precision was "
-            "halved"
-        )
+        said = f"training was stopped {where}: the loss is no longer finite ({found})"
+        remedy = f"try a smaller learning rate, {advice}"
+        return f"{said}; {remedy}, or float32 where precision was halved"
 
 
 def reason_of(error: BaseException) -> str:

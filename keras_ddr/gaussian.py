@@ -19,8 +19,7 @@ _LOG_2PI = math.log(2.0 * math.pi)
 class DiagonalGaussian(Generic[ArrayT]):
     """A normal distribution with a diagonal covariance, over the last axis.
 
-    It holds NumPy arrays (results for the user) or backend tensors (inside a loss)
-    and answers in kind.
+    It holds NumPy arrays or backend tensors and answers in kind.
 
     Args:
         mean: Array or tensor of shape `(..., dim)`.

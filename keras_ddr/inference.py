@@ -33,8 +33,8 @@ class LogLikelihood(NamedTuple):
 
     Attributes:
         value: Nats a frame.
-        effective_sample_size: Between 1 and the number of draws of f; near 1 means
-            that one draw decided the value, so that it is too low.
+        effective_sample_size: Up to the number of draws of f; near 1 one draw decided
+            the value, which is too low then.
     """
 
     value: float
@@ -56,8 +56,7 @@ class Inference(SequenceModel):
         """Find f of a sequence and z of each of its frames.
 
         Args:
-            frames: One sequence `(T, H, W, C)`, T ≥ N; integers 0 to 255 or floats
-                in [0, 1].
+            frames: As for `SequenceModel`.
             sets: Number of random sets of N frames.
             seed: Of the choice of sets.
             combine: "mixture": mean of the means, and the variance of the mixture.

@@ -19,9 +19,8 @@ __all__ = ["Bernoulli", "ContinuousBernoulli", "Likelihood", "Normal", "get"]
 class Likelihood(keras.layers.Layer):
     """Base of the likelihoods: a layer, since a likelihood may own weights.
 
-    A likelihood always computes in float32. Subclasses define `log_prob` and `mean`;
-    register them with `keras.saving.register_keras_serializable` to have models that
-    use them load again.
+    It always computes in float32. Subclasses define `log_prob` and `mean`, and are
+    registered with `keras.saving.register_keras_serializable` for models to load again.
 
     Call arguments:
         outputs: Decoder outputs, `(..., H, W, C)`, any real values.

@@ -38,10 +38,8 @@ def load_model_file(path: StrPath) -> SequenceModel:
     """Load the `SequenceModel` in a `.keras` file; its class must be imported."""
     path = pathlib.Path(path)
     if not path.is_file():
-        raise InputError(
-            f"{path} does not exist as a file; give a run folder or a .keras file, or "
-            "go on with ddr fit --resume"
-        )
+        remedy = "give a run folder or a .keras file, or go on with ddr fit --resume"
+        raise InputError(f"{path} does not exist as a file; {remedy}")
     held = check_model_file(path)
     try:
         with _at_most(held):
@@ -72,9 +70,8 @@ def check_model_file(path: StrPath) -> int:
 
 
 def _unusable(path: StrPath, error: Exception) -> InputError:
-    return InputError(
-        f"{path} cannot be loaded as a model: {reason_of(error)}; restore it"
-    )
+    said = f"{path} cannot be loaded as a model: {reason_of(error)}"
+    return InputError(f"{said}; restore it")
 
 
 @contextlib.contextmanager

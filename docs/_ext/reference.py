@@ -50,7 +50,6 @@ PAGES = {
         [
             "keras_ddr.errors",
             "keras_ddr.signals",
-            "keras_ddr.typing",
             "keras_ddr.version",
         ],
     ),

@@ -128,9 +128,8 @@ def _described(values: list[Any]) -> tuple[Label, list[Any]]:
 
 def _holds_text(array: NDArray[Any]) -> bool:
     objects = array.dtype.kind == "O"
-    return array.dtype.kind in "US" or (
-        objects and any(isinstance(value, str) for value in array.ravel())
-    )
+    some = objects and any(isinstance(value, str) for value in array.ravel())
+    return array.dtype.kind in "US" or some
 
 
 def _with_classes(arrays: list[NDArray[Any]]) -> tuple[Label, list[Any]]:

@@ -189,15 +189,7 @@ class FrameStore:
         return self._shards[number].gather(start + _checked(indices, sequence))
 
     def gather(self, sequences: ArrayLike, indices: ArrayLike) -> NDArray[np.uint8]:
-        """Read the same number of frames of several sequences.
-
-        Args:
-            sequences: B sequence indices.
-            indices: Integers (B, N); row b counts frames of sequence b.
-
-        Returns:
-            uint8 array (B, N, H, W, C).
-        """
+        """Read frames (B, N) of B sequences by their indices: uint8 (B, N, H, W, C)."""
         sequences = np.asarray(sequences)
         indices = np.asarray(indices)
         rows = np.empty(indices.shape, np.int64)
@@ -216,10 +208,7 @@ class FrameStore:
         return batch
 
     def frame_labels(self, i: int | str) -> dict[str, NDArray[Any]]:
-        """Read the frame labels of one sequence.
-
-        Args:
-            i: Sequence index, or its name.
+        """Read the frame labels of one sequence, given as for `frames`.
 
         Returns:
             Dict label name -> array (T,), always with `source_frame` (number of the
@@ -234,9 +223,9 @@ class FrameStore:
         """Read one label of the frames of a sequence.
 
         Args:
-            i: Sequence index, or its name.
+            i: As for `frames`.
             label: Name of a label; the value of a sequence label is repeated.
-            indices: Integers in [0, length); default all frames in order.
+            indices: As for `frames`.
 
         Returns:
             Array (T,) of stored values, which `store.labels[label]` decodes.
@@ -261,12 +250,7 @@ class FrameStore:
         return {k: v for k, v in self.labels.items() if k not in origin}
 
     def select(self, split: str | None = None, min_length: int = 1) -> list[Sequence]:
-        """List the sequences of a split, in the order of the store.
-
-        Args:
-            split: "train", "val", "test", or "all" or None for every sequence.
-            min_length: Leave out sequences with fewer frames.
-        """
+        """Sequences of "train", "val", "test" or "all" with at least so many frames."""
         if split is not None:
             check_choice((*SPLITS, "all"), split=split)
         return [
@@ -286,10 +270,8 @@ class FrameStore:
 
     def _pixels(self, number: int) -> NDArray[np.uint8]:
         if self._stale:
-            raise InputError(
-                f"{self.path}: the store was replaced after it was opened; open it "
-                "again with FrameStore.open"
-            )
+            said = f"{self.path}: the store was replaced after it was opened"
+            raise InputError(f"{said}; open it again with FrameStore.open")
         return self._shards[number].pixels()
 
     def _release(self) -> None:

@@ -93,9 +93,9 @@ def write_store(
 class StoreWriter:
     """Context manager that appends sequences to a store in the making.
 
-    The store grows in a hidden folder beside `path`, which takes the name `path`
-    when the block ends, or is removed when the block raises (Ctrl-C included). One
-    process at a time writes a store; it removes the leftovers of killed ones.
+    The store grows in a hidden folder beside `path`, which takes its name when the
+    block ends, or is removed when the block raises (Ctrl-C included). One process at a
+    time writes a store.
 
     Args:
         path: Folder to make; its parent folder is made where missing.
@@ -229,9 +229,8 @@ class StoreWriter:
     def _checked_row(self, record: SequenceRecord, length: int) -> Sequence:
         name = str(record.name)
         if not name or name in self._names:
-            raise InputError(
-                "the name is empty or used twice; give every sequence its own"
-            )
+            said = "the name is empty or used twice"
+            raise InputError(f"{said}; give every sequence its own")
         check_choice(SPLITS, split=record.split)
         for kind in ("person", "source"):
             group = getattr(record, kind)
@@ -256,16 +255,9 @@ class StoreWriter:
                 raise InputError(
                     f"{value!r} is not a number, but label {label!r} is {known.kind}"
                 )
-        return Sequence(
-            len(self._rows),
-            name,
-            self.num_frames,
-            length,
-            record.split,
-            record.person or "",
-            record.source or "",
-            dict(record.labels),
-        )
+        person, source = record.person or "", record.source or ""
+        place = len(self._rows), name, self.num_frames, length
+        return Sequence(*place, record.split, person, source, dict(record.labels))
 
     def _described(self, name: str, scope: str, categorical: bool) -> Label:
         """The label of that name; the first value describes a new one."""
@@ -303,9 +295,8 @@ class StoreWriter:
 
     def _finish(self) -> None:
         if self._file is None or not self._rows or self.frame_shape is None:
-            raise InputError(
-                f"{self.path}: there is no sequence to write, so no store was made"
-            )
+            said = "there is no sequence to write, so no store was made"
+            raise InputError(f"{self.path}: {said}")
         self._describe_classes()
         shape = (self.num_frames, *self.frame_shape)
         header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
@@ -390,11 +381,9 @@ class StoreWriter:
     def _refuse_full_disk(self, error: BaseException) -> None:
         cause = error.__cause__ if isinstance(error, InputError) else error
         if isinstance(cause, OSError) and cause.errno in NO_SPACE:
-            raise InputError(
-                f"{self.path}: no space left on the disk after {self.num_frames} "
-                "frames, so no store was made; free some space or choose another "
-                "place"
-            ) from error
+            said = f"no space left on the disk after {self.num_frames} frames"
+            remedy = "so no store was made; free some space or choose another place"
+            raise InputError(f"{self.path}: {said}, {remedy}") from error
 
 
 def _check_class_numbers(name: str, label: Label, values: NDArray[Any]) -> None:
@@ -411,10 +400,8 @@ def _check_class_numbers(name: str, label: Label, values: NDArray[Any]) -> None:
             f"{'…' if top is None else top - 1}, or {missing} where missing"
         )
     if top is None and values.max() >= _MOST_CLASSES:
-        raise InputError(
-            f"label {name!r} holds {values.max()}, which would make as many classes; "
-            "give floats for numbers"
-        )
+        said = f"label {name!r} holds {values.max()}, which would make as many classes"
+        raise InputError(f"{said}; give floats for numbers")
 
 
 def _cells(row: Sequence, names: list[str]) -> list[object]:

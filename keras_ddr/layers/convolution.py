@@ -20,7 +20,7 @@ from keras import ops
 if TYPE_CHECKING:
     from keras_ddr.typing import Tensor
 
-__all__ = ["DownConvolution", "UpConvolution", "convolve"]
+__all__ = ["DownConvolution", "UpConvolution"]
 
 _BACKEND = keras.backend.backend()
 
@@ -34,12 +34,9 @@ def _matrix_products_are_faster() -> bool:
 
 
 def _valid_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
-    """Stride-1 convolution without padding, as one matrix product.
-
-    Either all shifted maps side by side are multiplied, or the maps once by all taps,
-    and the products are shifted: whichever moves less memory, which takes most of the
-    time.
-    """
+    """Stride-1 convolution without padding, as one matrix product."""
+    # Either all shifted maps side by side are multiplied, or the maps once by all taps,
+    # and the products are shifted: whichever moves less memory.
     rows, columns, inputs, outputs = kernel.shape
     height, width = x.shape[-3] - rows + 1, x.shape[-2] - columns + 1
     taps = [(i, j) for i in range(rows) for j in range(columns)]
@@ -60,11 +57,8 @@ def _valid_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _product(maps: Tensor, kernel: Tensor) -> Tensor:
-    """Channels times a matrix, of all places at once.
-
-    XLA copies a map of four axes, turned, for the gradient of the matrix; one of two it
-    takes as it is.
-    """
+    """Channels times a matrix, of all places at once."""
+    # XLA copies a map of four axes for the gradient; one of two it takes as it is.
     flat = ops.reshape(maps, (-1, maps.shape[-1]))
     shape = (-1, *maps.shape[1:-1], kernel.shape[-1])
     return ops.reshape(ops.matmul(flat, kernel), shape)
@@ -103,16 +97,7 @@ def _by_torch(
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Stride-1 convolution with `same` padding and an odd square kernel.
-
-    Args:
-        x: Maps `(B, h, w, c)`.
-        kernel: Stock shape `(k, k, c, filters)`, k odd.
-        bias: `(filters,)`, or `None`.
-
-    Returns:
-        Maps `(B, h, w, filters)`.
-    """
+    """Stride-1 convolution of maps with `same` padding and an odd square kernel."""
     if _BACKEND == "torch":
         return _by_torch("conv2d", x, kernel, bias)
     if _matrix_products_are_faster():

@@ -69,9 +69,8 @@ class PairwiseStaticEncoder(StaticEncoder):
     """Compares the frames of a set in pairs and gives the posterior of f.
 
     One convolution, Conv_C, sees every concatenated pair of feature maps; Conv_F sees
-    what came of all pairs. A convolution of a concatenation is the sum of two
-    convolutions, so each frame goes through its two halves once and the heavy work
-    grows with N, not with N²; the weights keep the shape of the stock convolution.
+    what came of all pairs. Each frame goes through the halves of Conv_C once: the heavy
+    work grows with N, not with N². Weights keep the shape of the stock convolution.
 
     Args:
         static_dim: Dimensions of f.

@@ -39,16 +39,16 @@ def fit(
 ) -> Run:
     """Train a run, from the start or from its newest checkpoint, to its last step.
 
-    `ddr fit` does this. On the same backend, machine and versions a run that was
-    interrupted ends with the weights and the history of one that was not. Ctrl-C
-    (SIGINT) and SIGTERM end it after the step that is being taken, which is saved.
+    On the same backend, machine and versions a run that was interrupted ends with the
+    weights and the history of one that was not. Ctrl-C (SIGINT) and SIGTERM end it
+    after the step that is being taken, which is saved.
 
     Args:
         run: `Run` or its path.
         store: The `FrameStore` or its path, if it was moved; the one that the run was
             made with where `None`.
-        steps: Train to this step instead of the configured one. Possible with a
-            constant learning rate only: a cosine decay depends on its last step.
+        steps: Train to this step instead of the configured one, with a constant
+            learning rate only: a cosine decay depends on its last step.
         callbacks: More Keras callbacks; they see an epoch after it was saved. One that
             sets `stop_training` ends this call; `fit` goes on from there when it is
             called again.

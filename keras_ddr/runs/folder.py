@@ -305,10 +305,8 @@ class Run:
             Checkpoints(folder).remove_leftovers()
         checkpoint = self.checkpoint()
         if checkpoint is None:
-            raise InputError(
-                f"{self.path} has no checkpoint to go on from; start again with "
-                "--overwrite"
-            )
+            said = f"{self.path} has no checkpoint to go on from"
+            raise InputError(f"{said}; start again with --overwrite")
         # First, since a damaged checkpoint must not replace a model that is whole.
         model = load_model_file(checkpoint)
         progress = self.checkpoints.progress(checkpoint)

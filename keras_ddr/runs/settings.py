@@ -38,9 +38,6 @@ class Training:
         accumulate: Steps whose gradients are averaged before the weights change.
         save_every: Steps of an epoch, which ends with a validation and a checkpoint.
         seed: Of the frame sets.
-
-    Raises:
-        InputError: A value that cannot be used.
     """
 
     batch_size: int = 20

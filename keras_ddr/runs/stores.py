@@ -37,10 +37,8 @@ def same_store(
     """The store of `Run.config["store"]`; `store` is it or its path if it was moved."""
     if store is None:
         if not pathlib.Path(known["path"]).exists():
-            raise InputError(
-                f"{known['path']}, the store of {run}, is not there; give its new "
-                "place as STORE"
-            )
+            said = f"{known['path']}, the store of {run}, is not there"
+            raise InputError(f"{said}; give its new place as STORE")
         store = known["path"]
     store = open_store(store)
     for name, value in _identity(store).items():
@@ -72,8 +70,5 @@ def _preparation(store: FrameStore) -> dict[str, Any]:
 
 
 def _identity(store: FrameStore) -> dict[str, Any]:
-    return {
-        "sha256": store.meta.get("sha256"),
-        "sequences": len(store),
-        "frames": int(store.num_frames),
-    }
+    sha256, frames = store.meta.get("sha256"), int(store.num_frames)
+    return {"sha256": sha256, "sequences": len(store), "frames": frames}

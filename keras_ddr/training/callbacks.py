@@ -40,13 +40,10 @@ class EpochSetter(keras.callbacks.Callback):
 class LossWatch(keras.callbacks.Callback):
     """Stops when the loss or a weight is not finite, and warns where a code is unused.
 
-    A loss alone does not show every broken weight: oneDNN, on some processors, makes 0
-    of a NaN where it fuses a convolution with its bias and ReLU.
-
-    Raises:
-        LossNotFinite: At most 16 steps after the first one with such a loss, and at the
-            end of the epoch in which a weight broke, before callbacks that come later
-            see that end.
+    It does so at most 16 steps after the first one with such a loss, and at the end of
+    the epoch in which a weight broke, before later callbacks see that end. A loss alone
+    does not show every broken weight: oneDNN, on some processors, makes 0 of a NaN
+    where it fuses a convolution with its bias and ReLU.
     """
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

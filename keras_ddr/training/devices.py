@@ -32,9 +32,8 @@ def on_devices(
     """Have models that are made or loaded within use several devices.
 
     Every device gets an equal part of each batch, and gradients are summed: the result
-    is that of one device. JAX: `keras.distribution.DataParallel`. TensorFlow:
-    `tf.distribute.MirroredStrategy`. Of more than 16 devices, or a number that is no
-    power of two, the largest power of two is used.
+    is that of one device. Of more than 16 devices, or a number that is no power of two,
+    the largest power of two is used.
 
     Args:
         distribute: "none" or "auto"; with "auto" and one device nothing is done.
@@ -44,9 +43,6 @@ def on_devices(
 
     Yields:
         Number of devices.
-
-    Raises:
-        InputError: The backend cannot, or the batch cannot be shared equally.
     """
     devices = choose_devices(distribute, batch_size, accumulate)
     if report is not None and distribute != "none":
