@@ -47,7 +47,6 @@ class Run:
         config: Dict as in config.json: "preset" (its name), "model" (as
             `keras.saving.serialize_keras_object` writes a compiled model), "training"
             (of `settings.Training`), "store", "backend", "versions".
-        checkpoints: `keras_ddr.checkpoints.Checkpoints`.
     """
 
     def __init__(self, path: StrPath, config: dict[str, Any]) -> None:
