@@ -29,7 +29,7 @@ _FILTERS = (32, 64, 96, 128)
 _UNITS = 192
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)  # hashable
 class TrainedJudge:
     """A trained classifier with one output for each target, the last the action."""
 
@@ -118,7 +118,8 @@ def train_judge(
     )
     drawn = np.random.default_rng([seed, 1]).choice(usable, size=(steps, _BATCH))
     batches = _batches(store, sequences, labels, drawn)
-    network.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[counter])
+    options = {"steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+    network.fit(batches, callbacks=[counter], **options)
     network.trainable = False
     return TrainedJudge(targets, network, steps)
 
