@@ -175,3 +175,12 @@ CROP_LABELS = (
 )
 """Frame labels that say where in its source a face was cut out, in pixels there: its
 box, its landmarks (left and right as the person has them), the detector's score."""
+
+HEAD_LABELS = {
+    "head_yaw": "eye distances",
+    "head_pitch": None,
+    "head_roll": "degrees",
+    "mouth_width": "eye distances",
+}
+"""Frame labels that landmarks give roughly, with their units: what they know of the
+pose of a head is good enough to be looked for in z."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
-from keras_ddr.data.labels import CROP_LABELS
+from keras_ddr.data.labels import CROP_LABELS, HEAD_LABELS
 from keras_ddr.errors import InputError, reason_of
 from keras_ddr.files import NO_SPACE, locked
 from keras_ddr.version import __version__
@@ -64,15 +64,16 @@ class Clip:
     @classmethod
     def of_crops(cls, crops: Iterable[Crop], name: str = "") -> Self:
         """The sequence of some crops, with the labels that say where they are from."""
-        rows, numbers, times, faces = zip(*crops, strict=True)
+        places, numbers, times, faces = zip(*crops, strict=True)
         labels: dict[str, NDArray[Any]] = {
             "source_frame": np.array(numbers, np.int64),
             "time": np.array(times, np.float64),
         }
         if faces[0] is not None:
-            columns = np.array([face.numbers for face in faces], np.float32).T
-            labels.update(zip(CROP_LABELS, columns, strict=True))
-        return cls(np.array(rows, np.int64), labels, name)
+            rows = [[*face.numbers, *face.pose] for face in faces]
+            names = (*CROP_LABELS, *HEAD_LABELS)
+            labels.update(zip(names, np.array(rows, np.float32).T, strict=True))
+        return cls(np.array(places, np.int64), labels, name)
 
 
 @dataclass

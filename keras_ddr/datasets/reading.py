@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.arguments import check_size
-from keras_ddr.data.labels import CROP_LABELS, Label
+from keras_ddr.data.labels import CROP_LABELS, HEAD_LABELS, Label
 from keras_ddr.datasets.option_fields import Options, option
 from keras_ddr.errors import InputError
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
@@ -242,11 +242,15 @@ class Plan:
 
     @property
     def face_labels(self) -> dict[str, Label]:
-        """Labels of frames that say where a face was, if faces are cut out."""
+        """Labels of frames that tell of faces, if these are cut out."""
         return FACE_LABELS if self.cropping.of_faces else {}
 
 
 FACE_LABELS = {
-    name: Label("frame", "continuous", unit=None if name == "detector_score" else "px")
-    for name in CROP_LABELS
+    name: Label("frame", "continuous", unit=unit)
+    for name, unit in {
+        **dict.fromkeys(CROP_LABELS, "px"),
+        "detector_score": None,
+        **HEAD_LABELS,
+    }.items()
 }

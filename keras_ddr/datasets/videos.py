@@ -66,8 +66,9 @@ def prepare(
 
     Frame labels: `source_frame` (from 0), `time` (seconds, by the time stamps), and
     with `Cropping(crop="face")` the box (`face_x`, `face_y`, `face_width`,
-    `face_height`), five landmarks (`right_eye_x`, …), all in pixels of the video, and
-    `detector_score` (NaN on frames whose box is interpolated).
+    `face_height`), five landmarks (`right_eye_x`, …), all in pixels of the video,
+    `detector_score` (NaN on frames whose box is interpolated), and what the landmarks
+    tell roughly: `head_yaw`, `head_pitch`, `head_roll` and `mouth_width`.
 
     Args:
         store_path: Folder to make; beside it the table `NAME.report.csv`.

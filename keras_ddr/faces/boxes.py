@@ -41,6 +41,30 @@ class Face:
         """All of it, (15,), in the order of `keras_ddr.data.labels.CROP_LABELS`."""
         return np.concatenate([self.box, self.landmarks.ravel(), [self.score]])
 
+    @property
+    def pose(self) -> NDArray[np.float64]:
+        """Of the landmarks, (4,), in the order of `keras_ddr.data.labels.HEAD_LABELS`.
+
+        Yaw and pitch are places of the nose, which follow the angles: how far it is
+        from the middle of the eyes towards the person's left, and downwards as a share
+        of the way to the mouth.
+        """
+        right, left, nose, *corners = self.landmarks
+        eyes, mouth = (right + left) / 2, (corners[0] + corners[1]) / 2
+        across = left - right
+        distance = np.hypot(*across)
+        if not distance > 0:  # also where not known
+            return np.full(4, np.nan)
+        across = across / distance
+        down = np.array([-across[1], across[0]])
+        yaw = (nose - eyes) @ across / distance
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pitch = ((nose - eyes) @ down) / ((mouth - eyes) @ down)
+        roll = np.degrees(np.arctan2(across[1], across[0]))
+        return np.array(
+            [yaw, pitch, roll, np.hypot(*(corners[1] - corners[0])) / distance]
+        )
+
 
 def mean_face(
     faces: Sequence[Face], weights: Sequence[float], score: float = np.nan

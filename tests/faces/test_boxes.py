@@ -99,3 +99,45 @@ def test_matching_takes_no_face_twice(rng):
     for i, j in pairs:
         centre = before[i, :2] + before[i, 2:] / 2 - after[j, :2] - after[j, 2:] / 2
         assert np.hypot(*centre) <= 0.6 * min(before[i, 2], after[j, 2]) + 1e-9
+
+
+# Eyes, nose and corners of the mouth of a head that looks at us: x to the right of the
+# picture, y down, z towards us.
+HEAD = np.array([[-3, -3, 8], [3, -3, 8], [0, 0, 10.5], [-2.5, 3.5, 8], [2.5, 3.5, 8]])
+
+
+def _pose(points):
+    return boxes.Face(np.zeros(4), np.asarray(points, float)).pose
+
+
+def _turned(yaw=0.0, pitch=0.0):
+    """The head after it turned to its left and then looked down, in radians."""
+    a, b = np.cos([yaw, pitch])
+    c, d = np.sin([yaw, pitch])
+    to_left = np.array([[a, 0, c], [0, 1, 0], [-c, 0, a]])
+    downward = np.array([[1, 0, 0], [0, b, d], [0, -d, b]])
+    return (HEAD @ to_left.T @ downward.T)[:, :2]
+
+
+def test_pose_of_known_heads():
+    np.testing.assert_allclose(_pose(HEAD[:, :2]), [0, 3 / 6.5, 0, 5 / 6], atol=1e-12)
+    turns = np.linspace(-0.6, 0.6, 9)
+    yaws, pitches = (
+        [_pose(_turned(**{name: turn}))[k] for turn in turns]
+        for k, name in enumerate(["yaw", "pitch"])
+    )
+    assert np.all(np.diff(yaws) > 0) and np.all(np.diff(pitches) > 0)
+    np.testing.assert_allclose(yaws, -np.flip(yaws), atol=1e-12)
+
+
+def test_pose_follows_roll_and_nothing_of_size_and_place():
+    points = _turned(0.3, -0.2)
+    angle = np.radians(25)
+    roll = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    expected = _pose(points) + [0, 0, 25, 0]
+    np.testing.assert_allclose(_pose(7 * points @ roll.T + [90, -4]), expected)
+
+
+def test_no_landmarks_no_pose():
+    assert np.isnan(_pose(np.full((5, 2), np.nan))).all()
+    assert np.isnan(_pose(np.ones((5, 2)))).all()
