@@ -1,4 +1,4 @@
-"""`ddr preprocess puppets|sprites|mmnist`: data sets that are drawn or composed."""
+"""`ddr preprocess faces3d|puppets|sprites|mmnist`: what is drawn or composed."""
 
 import inspect
 from types import ModuleType
@@ -8,7 +8,7 @@ import click
 
 from ddr_cli.arguments import Decorator, seed_option
 from ddr_cli.backend import select_backend
-from ddr_cli.preprocess_options import dataset, overwrite_option, report
+from ddr_cli.preprocess_options import dataset, from_files, overwrite_option, report
 from ddr_cli.progress import Counter
 
 _puppets, _sprites, _mmnist = map(dataset, ("puppets", "sprites", "moving_mnist"))
@@ -98,3 +98,13 @@ def mmnist(source: str, store: str, **given: Any) -> None:
     if source == "keras":
         select_backend()
     _make(_mmnist, "sequences written", store, source, **given)
+
+
+@from_files("Faces drawn from the ICT face model, all known of them.", counted="people")
+def faces3d() -> None:
+    """Draw faces into STORE from ROOT, a clone of ICT-FaceKit (MIT licence).
+
+    Each person is a sequence: with the grid 7 yaws × 3 pitches × 8 expressions, the
+    same for everybody. Nobody real is shown. After an interruption the same command
+    goes on from there.
+    """

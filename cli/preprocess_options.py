@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ import click
 from click.core import ParameterSource
 
 from ddr_cli.arguments import Decorator, joined
-from ddr_cli.backend import without_backend
+from ddr_cli.backend import select_backend, without_backend
+from ddr_cli.errors import Interrupted
+from ddr_cli.progress import Counter
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
@@ -134,6 +137,66 @@ def refuse_unused(source: ModuleType, values: Mapping[str, Any]) -> None:
             "--workers: changes nothing with --dask, whose workers are those of the "
             "cluster; leave it out"
         )
+
+
+def from_files(
+    short_help: str, path: str = "root", counted: str = "videos"
+) -> Callable[[Callable[[], None]], click.Command]:
+    """A command for the data set that a function is named after."""
+
+    def decorate(function: Callable[[], None]) -> click.Command:
+        name = function.__name__
+
+        @click.command(name, short_help=short_help)
+        @click.argument(path, type=click.Path())
+        @click.argument("store", type=click.Path())
+        @options_of(dataset(name))
+        @functools.wraps(function)
+        def command(store: str, **given: Any) -> None:
+            _make(name, given.pop(path), store, given, counted)
+
+        return command
+
+    return decorate
+
+
+def _make(
+    name: str, path: str, store: str, given: dict[str, Any], counted: str
+) -> None:
+    """Make a store, with progress, report and preview."""
+    source = dataset(name)
+    refuse_unused(source, given)
+    finds_faces = given.get("crop", "face") == "face"
+    if finds_faces and given.get("detector_model", "") is None:
+        select_backend()  # Keras keeps, and downloads, the detector's file
+    from keras_ddr.visualization.style import check_figure_path
+
+    sheet = given["preview"]
+    if sheet is not None:
+        check_figure_path(sheet)  # before the work
+    given["progress"] = Counter(f"{counted} read")
+    try:
+        made = source.prepare(
+            store,
+            path,
+            overwrite=given["overwrite"],
+            **sorted_options(source, given),
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; run the same command again to go on from here"
+        ) from None
+    report(made)
+    from keras_ddr.datasets.pipeline import report_path
+
+    click.echo(f"sources: {report_path(made.path)}")
+    if name == "affwild":
+        click.echo(
+            f"the paper reports {source.PAPER_SEQUENCES} sequences; here are "
+            f"{len(made)}"
+        )
+    if sheet is not None:
+        draw(made, sheet)
 
 
 def draw(store: FrameStore, path: str) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from keras_ddr.datasets.reading import Plan
     from keras_ddr.faces.boxes import Face
     from keras_ddr.media.video import Video
-    from keras_ddr.typing import StrPath
+    from keras_ddr.typing import LabelValue, StrPath
 
     Reader: TypeAlias = "Callable[[Source, Any, Spool], Outcome]"
 
@@ -42,6 +42,7 @@ class Source:
     person: str = ""
     frames: tuple[str, ...] = ()  # names of files
     details: Any = None
+    labels: dict[str, LabelValue] = field(default_factory=dict)  # of its sequences
 
 
 class Crop(NamedTuple):
@@ -178,7 +179,7 @@ def parts_folder(store_path: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def key_of(source: Source, reader: Reader, plan: Plan) -> str:
+def key_of(source: Source, reader: Reader, plan: Any) -> str:
     """Name of a part: other for another source, another plan or another version."""
     about = [__version__, f"{reader.__module__}.{reader.__qualname__}", plan, source]
     text = json.dumps(about, sort_keys=True, default=_plain)
@@ -190,7 +191,7 @@ def _plain(value: Any) -> Any:
 
 
 def write_part(
-    reader: Reader, source: Source, plan: Plan, folder: StrPath
+    reader: Reader, source: Source, plan: Any, folder: StrPath
 ) -> Outcome | None:
     """Read one source into a part; gives the outcome of one to be tried again."""
     folder = Path(folder)

@@ -47,7 +47,6 @@ from keras_ddr.media.video import SUFFIXES
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.datasets.parts import Reader
-    from keras_ddr.datasets.reading import Plan
     from keras_ddr.datasets.user_labels import UserLabels
     from keras_ddr.typing import StrPath
 
@@ -68,7 +67,7 @@ def build(
     store_path: StrPath,
     sources: Sequence[Source],
     reader: Reader,
-    plan: Plan,
+    plan: Any,
     offer: Offer,
     *,
     labels: Mapping[str, Label],
@@ -80,9 +79,10 @@ def build(
     """Read all sources and join their parts to a store.
 
     `reader` (source, plan, spool) -> `Outcome` can be imported by workers; what it
-    raises costs its source only. Parts that were made by another plan are not used
-    again; parts that are done stay for the next run where this one fails. `labels` and
-    `arguments` are those of the store, without the user's labels and the options.
+    raises costs its source only. A plan has a `frame_shape` and `options` to note.
+    Parts that were made by another plan are not used again; parts that are done stay
+    for the next run where this one fails. `labels` and `arguments` are those of the
+    store, without the user's labels and the options.
     """
     store_path = Path(store_path)
     user_labels = read_labels(splits.labels, {s.name: s.frames for s in sources})
@@ -116,7 +116,6 @@ def build(
             if outcome.lengths
         ]
         _warn_of_frames(user_labels, used)
-        options = [splits, plan.cropping, plan.lengths, plan.detection]
         with replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
@@ -124,9 +123,9 @@ def build(
                 store_path,
                 _records([source for source, _ in used], paths, user_labels, splits),
                 dataset=offer.key,
-                frame_shape=plan.cropping.frame_shape,
+                frame_shape=plan.frame_shape,
                 labels={**labels, **user_labels.info},
-                arguments={**arguments, **offer.noted(*filter(None, options))},
+                arguments={**arguments, **offer.noted(splits, *plan.options)},
                 seed=splits.seed,
                 licence=offer.licence,
                 overwrite=overwrite,
@@ -139,7 +138,7 @@ def _read_all(
     sources: Sequence[Source],
     paths: Mapping[str, Path],
     reader: Reader,
-    plan: Plan,
+    plan: Any,
     work: Work,
 ) -> _Parts:
     """Read the sources that have no part yet; returns (source, outcome) for all."""
@@ -264,7 +263,7 @@ def _records(
                 split=split_of[source.name],
                 person=source.person,
                 source=source.name,
-                labels=labels,
+                labels={**source.labels, **labels},
                 frame_labels={**clip.frame_labels, **more},
             )
 

@@ -241,6 +241,17 @@ class Plan:
     detection: Detection | None = None
 
     @property
+    def frame_shape(self) -> ImageShape:
+        """(H, W, C) of the frames."""
+        return self.cropping.frame_shape
+
+    @property
+    def options(self) -> list[Options]:
+        """All options in use."""
+        used = [self.cropping, self.lengths, self.detection]
+        return [options for options in used if options is not None]
+
+    @property
     def face_labels(self) -> dict[str, Label]:
         """Labels of frames that tell of faces, if these are cut out."""
         return FACE_LABELS if self.cropping.of_faces else {}

@@ -219,3 +219,13 @@ def test_options_that_would_change_nothing_are_refused(ddr_here, sources, tmp_pa
 def test_a_home_folder_that_the_shell_left_is_refused(ddr_here, sources, monkeypatch):
     result = ddr_here("preprocess", "puppets", "~/S")
     assert fails(result, "~ was not replaced by your home folder; write it out: ")
+
+
+def test_drawn_faces_need_a_clone_and_arguments_that_fit(ddr_here, tmp_path):
+    command = "preprocess", "faces3d", tmp_path, tmp_path / "S"
+    assert fails(ddr_here(*command), "holds no folder FaceXModel; give a clone of ")
+    assert fails(ddr_here(*command, "--size", 40), "size=40; it must be a multiple")
+    result = ddr_here(*command, "--expressions", "smile,grin")
+    assert fails(result, "'grin' is no shape of the face model")
+    assert ddr_here(*command, "--set", "all").exit_code == 2
+    assert not list(tmp_path.iterdir())
