@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import ImageShape, StrPath
 
-__all__ = ["GRID_EXPRESSIONS", "LIGHTS", "OFFER", "Faces", "prepare"]
+__all__ = ["GRID_EXPRESSIONS", "LIGHTS", "Faces", "prepare"]
 
 GRID_EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {},
