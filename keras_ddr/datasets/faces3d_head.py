@@ -82,6 +82,7 @@ _LIDS = ((1507, 1542, 1537, 1528), (3742, 3751, 3756, 3721))
 # Eye (left, right) -> lid (upper, lower) -> two vertices.
 _OPENING = np.array([[[3751, 3756], [3732, 3725]], [[1542, 1537], [1511, 1518]]])
 _SOCKET, _GUMS, _TEETH = range(11248, 13294), range(14062, 17039), range(17039, 21451)
+_EYE_SOCKETS = range(13294, 14062)
 _SCLERAS = (range(21451, 22221), range(23021, 23791))
 _FACE_END, _SKIN_END, _LOWER_TEETH = 9409, 11248, 19247
 # Rings of an eyeball in degrees from the middle of the pupil.
@@ -340,6 +341,7 @@ class Figure:
             blend(paint, skin * 0.12, cover * face * 0.8)
         for part, colour in (
             (_SOCKET, (120, 48, 46)),
+            (_EYE_SOCKETS, (222, 150, 140)),
             (_GUMS, (188, 92, 92)),
             (_TEETH, (240, 236, 226)),
         ):
@@ -365,7 +367,7 @@ class Figure:
 
 
 def _drawn(rest: NDArray[np.float32], quads: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Polygons of the skin, and what a mouth shows."""
+    """Polygons of the skin and of sockets, and what a mouth shows."""
     number, centre = quads.min(1), rest[quads].mean(1)
     a, b, c, d = (rest[corner] for corner in quads.T)
     normal = np.cross(c - a, d - b)
@@ -374,7 +376,7 @@ def _drawn(rest: NDArray[np.float32], quads: NDArray[np.int32]) -> NDArray[np.bo
     # Of the lower teeth the lip leaves single ones at the sides.
     teeth &= (number < _LOWER_TEETH) | (np.abs(centre[:, 0]) < 1.5)
     gums = np.isin(number, _GUMS) & shown & ((normal[:, 2] > 0) | (normal[:, 1] > 0))
-    return (number < _SOCKET.stop) | teeth | gums
+    return (number < _GUMS.start) | teeth | gums
 
 
 def _merged(points: NDArray[np.float32], numbers: NDArray[Any]) -> NDArray[np.intp]:
