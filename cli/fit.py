@@ -140,6 +140,12 @@ SETTINGS = {
             "Nats a frame for each unit of distance between the codes of one sequence "
             "and those of all; about 10 helps to find all of the dynamics.",
         ),
+        _Setting(
+            "--motion-weight",
+            _NUMBER,
+            "Further weight of the squared error of what moves within a set; about 10 "
+            "for small motions, as those of faces.",
+        ),
     ),
 }
 """Options by the argument of `Run.create` that takes their values."""

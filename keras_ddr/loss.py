@@ -62,12 +62,12 @@ class ObjectiveLoss(SequenceModel):
         """
         if objective is not None:
             self.objective = objective
-        if self.objective.independence_weight and self.frames_per_set < 2:
-            raise InputError(
-                f"independence_weight={self.objective.independence_weight} compares "
-                "the frames of a set; take frames_per_set of at least 2, or leave it "
-                "at 0"
-            )
+        for name in ("independence_weight", "motion_weight"):
+            if getattr(self.objective, name) and self.frames_per_set < 2:
+                raise InputError(
+                    f"{name}={getattr(self.objective, name)} compares the frames of a "
+                    "set; take frames_per_set of at least 2, or leave it at 0"
+                )
         super().compile(optimizer, **kwargs)
 
     @property

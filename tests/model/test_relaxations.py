@@ -186,6 +186,27 @@ def test_the_loss_has_the_dependence_of_the_relative_code(small, sets):
     assert untouched == pytest.approx(_loss(plain, sets, weights=weights), rel=1e-6)
 
 
+def test_the_loss_has_the_error_of_what_moves(small, sets):
+    plain = small()
+    plain.compile()
+    model = small(motion_weight=5.0)
+    model.compile()
+    model.set_weights(plain.get_weights())
+    weights = np.arange(12.0, dtype="float32")
+    frames = np.asarray(model.intensities(sets))
+    images = 1 / (
+        1 + np.exp(-ops.convert_to_numpy(plain(sets)["reconstruction_logits"]))
+    )
+    moved, shown = (x - x.mean(axis=1, keepdims=True) for x in (frames, images))
+    errors = np.square(moved - shown).sum(axis=(1, 2, 3, 4))
+    more = 5.0 * np.average(errors, weights=weights)
+    assert more > 1
+    expected = _loss(plain, sets, weights=weights) + more
+    assert _loss(model, sets, weights=weights) == pytest.approx(expected, rel=1e-5)
+    untouched = _loss(model, sets, training=False, weights=weights)
+    assert untouched == pytest.approx(_loss(plain, sets, weights=weights), rel=1e-6)
+
+
 @pytest.mark.slow
 def test_training_with_the_penalty_makes_the_code_independent(small, sets):
     def relative(**arguments):
@@ -211,7 +232,9 @@ def test_the_history_shows_the_elbo(small, sets):
         return model.fit(sets, batch_size=4, verbose=0, shuffle=False).history
 
     plain = logs()
-    changed = logs(kl_warmup=100, free_bits=10.0, independence_weight=10.0)
+    changed = logs(
+        kl_warmup=100, free_bits=10.0, independence_weight=10.0, motion_weight=10.0
+    )
     assert changed.keys() == plain.keys()
     for name, values in plain.items():
         assert changed[name] == pytest.approx(values, rel=1e-5), name
@@ -246,6 +269,7 @@ def test_training_follows_what_was_asked(small, sets):
         ({"kl_weight": float("inf")}, "kl_weight=inf"),
         ({"static_kl_weight": -1.0}, "static_kl_weight=-1"),
         ({"independence_weight": -1.0}, "independence_weight=-1"),
+        ({"motion_weight": -1.0}, "motion_weight=-1"),
         (
             {
                 "independence_weight": 1.0,
