@@ -164,6 +164,7 @@ def test_a_module_that_cannot_be_imported_is_named(ddr_here, tmp_path, monkeypat
         assert one_line(result.stderr) == f"ddr: error: --import {module}: {reason}\n"
 
 
+@pytest.mark.slow
 def test_matplotlibs_setting_of_a_notebook_and_no_home_are_fine(ddr_elsewhere):
     """As in a notebook's shell, and in a container with a bare user number."""
     inline = "module://matplotlib_inline.backend_inline"

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
+@pytest.mark.slow
 def test_sprites_without_the_sheets(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "LPC_SPRITESHEET"}
     done = subprocess.run(

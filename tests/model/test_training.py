@@ -87,6 +87,7 @@ def test_loss_falls(small, sets):
     assert history["loss"][-1] < 0.9 * history["loss"][0]
 
 
+@pytest.mark.slow
 def test_validation_changes_nothing_in_training(small, sets):
     with_validation = small()
     without = _twin(with_validation)

@@ -99,7 +99,8 @@ def test_one_writer_of_a_store_at_a_time(tmp_path):
     assert len(FrameStore.open(tmp_path / "S")) == 300
 
 
-@pytest.mark.parametrize("name", ["codes.npz", pytest.param("codes.csv", marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["codes.npz", "codes.csv"])
 def test_killed_encoding_leaves_the_older_file(tmp_path, rng, name):
     frames = rng.integers(0, 256, (40, 12, 16, 16, 3), "uint8")
     write_arrays(tmp_path / "S", frames)

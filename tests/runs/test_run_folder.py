@@ -96,6 +96,7 @@ def test_the_norm_of_the_gradient_is_limited(create):
     assert moved(0) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_limit_is_that_of_all_weights_together(create):
     """Adam's first mean of the gradient is a tenth of what it was given."""
     training = {"clipnorm": 1e-2, "steps": 1, "save_every": 1, "schedule": "constant"}
@@ -164,6 +165,7 @@ class Spoil(keras.callbacks.Callback):
                 weight.assign(value + random.normal(0, 1, value.shape))
 
 
+@pytest.mark.slow
 def test_a_worse_model_does_not_take_the_place_of_the_best(create):
     training = {"schedule": "constant", "learning_rate": 1e-4, "steps": 6}
     run = create(training=training)
