@@ -16,7 +16,7 @@ from keras_ddr import manifest
 from keras_ddr.errors import InputError
 
 _NAME = re.compile(r"epoch-([0-9]{6,9})(?:-step-([0-9]{6,9}))?\.keras")
-# What is written under a temporary name in the folders of runs and checkpoints.
+# Names under which files of runs and checkpoints are written first.
 _LEFTOVER = re.compile(
     r"\.(epoch-[0-9]+(-step-[0-9]+)?|step-[0-9]+|config|history|model|SHA256SUMS|new)"
     r"\.tmp-.*"

@@ -39,7 +39,7 @@ KINDS = ("valence", "arousal")
 
 @dataclass
 class _Found:
-    """What is below the root, by id."""
+    """Files below the root, by id."""
 
     videos: _Paths = field(default_factory=lambda: defaultdict(list))
     boxes: _Paths = field(default_factory=lambda: defaultdict(list))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FAR = np.iinfo(np.int64).max
-# Of barycentric coordinates, so that rounding leaves no gap between triangles.
+# Barycentric coordinates may be this far below 0: rounding leaves no gap then.
 _SLACK = np.float32(1e-4)
 _PIVOT = np.array([0, 0, -2], np.float32)
 _HEIGHT, _CENTRE = 24.5, 2.4  # of the picture and its middle, in the head's units

@@ -373,7 +373,7 @@ def _drawn(rest: NDArray[np.float32], quads: NDArray[np.int32]) -> NDArray[np.bo
     normal = np.cross(c - a, d - b)
     shown = (np.abs(centre[:, 0]) < 2.6) & (centre[:, 2] > 7)
     teeth = np.isin(number, _TEETH) & shown & (normal[:, 2] > 0)
-    # Of the lower teeth the lip leaves single ones at the sides.
+    # The lip would leave single lower teeth at the sides.
     teeth &= (number < _LOWER_TEETH) | (np.abs(centre[:, 0]) < 1.5)
     gums = np.isin(number, _GUMS) & shown & ((normal[:, 2] > 0) | (normal[:, 1] > 0))
     return (number < _GUMS.start) | teeth | gums

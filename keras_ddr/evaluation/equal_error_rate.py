@@ -186,7 +186,7 @@ def _choose_pairs(
     person = persons[owner]
     several = np.bincount(persons) > 1
     members = {p: np.flatnonzero(person == p) for p in np.unique(person)}
-    # What two codes of one person have to differ in.
+    # Two codes of one person have to differ in this.
     apart = np.where(several[person], owner, -1 - np.arange(len(owner)))
     usable = [p for p, rows in members.items() if len(set(apart[rows])) > 1]
     if not usable:

@@ -43,7 +43,7 @@ class Face:
 
     @property
     def pose(self) -> NDArray[np.float64]:
-        """Of the landmarks, (4,), in the order of `keras_ddr.data.labels.HEAD_LABELS`.
+        """Head pose by the landmarks, (4,), in the order of `HEAD_LABELS`.
 
         Yaw and pitch are places of the nose, which follow the angles: how far it is
         from the middle of the eyes towards the person's left, and downwards as a share

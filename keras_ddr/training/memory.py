@@ -4,7 +4,7 @@ import ctypes
 import os
 import sys
 
-# Of glibc's malloc.h.
+# Numbers of parameters in glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGEST = 2**30
 

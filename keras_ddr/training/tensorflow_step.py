@@ -12,7 +12,7 @@ from keras_ddr.training.devices import NOT_ACCUMULATED
 from keras_ddr.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    # What it is mixed into.
+    # The class that it is mixed into.
     from keras import Model as _Base
 
     from keras_ddr.typing import Tensor
@@ -86,7 +86,7 @@ def _keep_freed_memory() -> None:
 
 
 def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """What half precision wraps into one that scales the loss."""
+    """The optimizer that half precision wraps into one that scales the loss."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 

@@ -10,7 +10,7 @@ import torch
 from keras_ddr.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    # What it is mixed into.
+    # The class that it is mixed into.
     from keras import Model as _Base
 
     from keras_ddr.typing import Tensor
