@@ -106,6 +106,8 @@ POSE_NAMES = tuple(f"{pose[0]}-{pose[1]}-{pose[2]}" for pose in POSES)
 # The legs are hidden behind the fallen body there.
 _EMPTY_BY_DESIGN = {("legs", 20, 4)}
 
+_TOLD = 3  # sheets that a message names
+
 
 def prepare(
     store_path: StrPath,
@@ -257,7 +259,9 @@ def _without(
             for layer, number in zip(LAYERS, numbers, strict=True)
         )
     ]
-    told = "; ".join(lacking.values())
+    told = "; ".join(list(lacking.values())[:_TOLD])
+    if len(lacking) > _TOLD:
+        told += f"; {len(lacking) - _TOLD} more"
     if not left:
         raise InputError(f"no character has all animations: {told}")
     if len(left) < len(chosen):

@@ -182,7 +182,7 @@ def test_a_damaged_annotation_of_columns(tmp_path_factory, content):
 def test_a_damaged_table_of_labels(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "labels.csv"
     path.write_bytes(content)
-    labels = _refused_or(read_labels, path, ["a.avi", "b.avi"])
+    labels = _refused_or(read_labels, path, {"a.avi": (), "b.avi": ()})
     if labels is not None:
         for source in ("a.avi", "b.avi"):
             _, of_frames = labels.of(source, range(3))
