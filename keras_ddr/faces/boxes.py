@@ -58,12 +58,11 @@ class Face:
         across = across / distance
         down = np.array([-across[1], across[0]])
         yaw = (nose - eyes) @ across / distance
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pitch = ((nose - eyes) @ down) / ((mouth - eyes) @ down)
+        height = (mouth - eyes) @ down
+        pitch = (nose - eyes) @ down / height if height else np.nan
         roll = np.degrees(np.arctan2(across[1], across[0]))
-        return np.array(
-            [yaw, pitch, roll, np.hypot(*(corners[1] - corners[0])) / distance]
-        )
+        width = np.hypot(*(corners[1] - corners[0])) / distance
+        return np.array([yaw, pitch, roll, width])
 
 
 def mean_face(

@@ -141,3 +141,5 @@ def test_pose_follows_roll_and_nothing_of_size_and_place():
 def test_no_landmarks_no_pose():
     assert np.isnan(_pose(np.full((5, 2), np.nan))).all()
     assert np.isnan(_pose(np.ones((5, 2)))).all()
+    level = [[0, 0], [2, 0], [1, 1], [0, 0], [2, 0]]  # eyes and mouth
+    np.testing.assert_allclose(_pose(level), [0, np.nan, 0, 1])
