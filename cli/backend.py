@@ -18,10 +18,7 @@ from ddr_cli.errors import Failure
 
 
 def select_backend(name: str | None = None) -> None:
-    """Import keras on a quiet backend, then the modules of --import.
-
-    `None` is the user's setting, and where there is none the first that is installed.
-    """
+    """Import keras on a backend, `None` for the user's or the first, and --import."""
     name = name or os.environ.get("KERAS_BACKEND")
     if not name:
         candidates = [b for b in (_configured(), *BACKENDS) if b in BACKENDS]

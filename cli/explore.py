@@ -5,12 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from ddr_cli.arguments import (
-    seed_option,
-    sequences_options,
-    split_option,
-    whole_option,
-)
+from ddr_cli.arguments import seed_option, sequences_options, split_option, whole_option
 from ddr_cli.opening import writing_command
 
 if TYPE_CHECKING:

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 
 def writing_command(
-    short_help: str,
-    module: str,
-    *options: Decorator,
-    group: click.Group | None = None,
+    short_help: str, module: str, *options: Decorator, group: click.Group | None = None
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """A command that writes OUT, a file with one of `module.SUFFIXES`.
 
@@ -68,10 +65,7 @@ def writing_command(
 def open_both(
     run: StrPath, store: StrPath, split: str | None = None
 ) -> tuple[SequenceModel, FrameStore, str]:
-    """A run and a store that fit each other, and the split or the first that is used.
-
-    Without a split, that is the first of test, val and train that holds a sequence.
-    """
+    """A run and a store that fit each other, and the split asked for or the first."""
     from keras_ddr.data import FrameStore
     from keras_ddr.evaluation.encoded import first_split
     from keras_ddr.runs import check_fits, load_model

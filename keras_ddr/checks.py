@@ -42,17 +42,10 @@ def check_values(array: NDArray[Any], argument: str) -> None:
 
 
 def check_sets(
-    x: Any,
-    image_shape: ImageShape,
-    number: int | None,
-    argument: str,
-    least: int = 2,
+    x: Any, image_shape: ImageShape, number: int | None, argument: str, least: int = 2
 ) -> Any:
-    """Check training data: an array whole, an iterator by its first batch.
-
-    Sets have `number` frames, or at least `least` where it is `None`. For a generator
-    another one comes back, which yields the same batches.
-    """
+    """Training data, checked: an array whole, an iterator by its first batch."""
+    # A generator comes back as another one, which yields the same batches.
     if x is None:
         raise InputError(f"{argument} is missing; give sets of frames")
     if isinstance(x, list):

@@ -17,12 +17,7 @@ import numpy as np
 
 from keras_ddr.data.labels import FRAME_LABELS
 from keras_ddr.errors import InputError
-from keras_ddr.files import (
-    check_output_path,
-    replacing,
-    this_process,
-    write_table,
-)
+from keras_ddr.files import check_output_path, replacing, this_process, write_table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -52,10 +47,7 @@ def encode_frames(
     progress: Progress | None = None,
     **options: Any,
 ) -> Iterator[tuple[NDArray[np.uint8], Codes]]:
-    """Frames and codes of parts of sequences, one at a time; all else encodes by this.
-
-    A part is a `Sequence` and positions in it, `None` for all its frames.
-    """
+    """Frames and codes of parts: a `Sequence` and positions in it, `None` for all."""
     parts = list(parts)
     check_encoding(model, options)
     for done, (sequence, positions) in enumerate(parts, start=1):
@@ -158,14 +150,7 @@ def _chosen(
 ) -> list[Sequence]:
     """Sequences of a split that are long enough."""
     number = model.frames_per_set
-    every = store.select(split=split)
-    chosen = [s for s in every if s.length >= number]
-    if not chosen:
-        where = f" in the split {split!r}" if split not in (None, "all") else ""
-        raise InputError(
-            f"{store.path} has no sequence of at least {number} frames{where}; the "
-            "model compares that many"
-        )
+    every, chosen = store.select(split), store.require(split, number)
     if len(chosen) < len(every):
         short = next(s for s in every if s.length < number)
         warnings.warn(

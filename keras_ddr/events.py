@@ -67,10 +67,7 @@ class Event:
 def curve_places(
     source_frame: ArrayLike,
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Positions by ascending number, and their distances in frames from the first.
-
-    Where a number is missing (-1), the order of the sequence stands for all.
-    """
+    """Positions by ascending number (as they are if one is -1), and their distances."""
     numbers = np.asarray(source_frame)
     if (numbers < 0).any():
         numbers = np.arange(len(numbers))

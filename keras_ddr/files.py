@@ -86,11 +86,7 @@ def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
 def locked(
     path: StrPath, busy: str, *, again: bool = False, keep: bool = True
 ) -> Iterator[bool]:
-    """Hold a lock file, which ends with the process; `busy` says that another holds it.
-
-    It gives whether it is held: file systems may lack locks, and folders be read-only.
-    This thread may hold it `again`; the file may be removed at the end (`keep`).
-    """
+    """Hold a lock file, or refuse; it gives whether the system could lock it."""
     lock = FileLock(path, is_singleton=again)
     try:
         lock.acquire(timeout=0)
@@ -114,12 +110,7 @@ def locked(
 
 @contextlib.contextmanager
 def replacing(path: StrPath) -> Iterator[pathlib.Path]:
-    """Write a file under a temporary name beside it and move it into place.
-
-    Readers of `path` find the old file or the new one, never half of it, also after a
-    power cut. An error in the body leaves nothing behind; the leftovers of a killed
-    process go when the next one writes a file of this name.
-    """
+    """Write a file beside its place and move it there: it is the old or the new one."""
     # A link stays, and its target is written.
     path = pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
     temporary = path.with_name(f".{path.stem}.tmp-{this_process()}{path.suffix}")
@@ -217,10 +208,7 @@ def read_json(path: StrPath, remedy: str = "restore it") -> Any:
 def read_table(
     path: StrPath, columns: Iterable[str], remedy: str = "restore it"
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a CSV file, each as its place for messages and its cells by column.
-
-    Damage, a row of another length and a missing column are an `InputError`.
-    """
+    """Rows of a CSV file, each as its place for messages and its cells by column."""
     try:
         with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
             reader = csv.DictReader(bounded_lines(file, path))

@@ -78,10 +78,7 @@ def verify(
     remedy: str = "restore it",
     report: Callable[[int], object] | None = None,
 ) -> list[str]:
-    """One line for each damaged or missing file that is listed or `needed`.
-
-    Files may be replaced meanwhile; `report` gets numbers of bytes, see `megabytes`.
-    """
+    """A line for each damaged or missing file, listed or `needed`; others may write."""
     folder, problems = Path(folder), []
     if not folder.joinpath(NAME).is_file():
         return [f"{folder / NAME}: is missing; {remedy}"]

@@ -168,11 +168,12 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         self.seed = int(seed)
         self.likelihood = likelihoods.get(likelihood)
         self._own = [name for name in _LAYERS if given[name] is not None]
-        self.frame_encoder = frame_encoder or self._default_frame_encoder()
-        self.static_encoder = static_encoder or self._default_static_encoder()
-        self.dynamic_encoder = dynamic_encoder or self._default_dynamic_encoder()
-        self.prior = prior or self._default_prior()
-        self.frame_decoder = frame_decoder or self._default_frame_decoder()
+        parts = {name: given[name] or self._default(name) for name in _LAYERS}
+        self.frame_encoder = parts["frame_encoder"]
+        self.static_encoder = parts["static_encoder"]
+        self.dynamic_encoder = parts["dynamic_encoder"]
+        self.prior = parts["prior"]
+        self.frame_decoder = parts["frame_decoder"]
         self.sampling = GaussianSampling(self.seed, name="sampling")
         check_whole(self.set_limits()[0], frames_per_set=frames_per_set)
         self._make_trackers()
@@ -182,35 +183,22 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
 
     # --- parts ----------------------------------------------------------------------
 
-    def _default(
-        self, name: str, kind: type[keras.layers.Layer], *sizes: Any
-    ) -> keras.layers.Layer:
-        return kind(*sizes, name=name, dtype=self.dtype_policy)
-
-    def _default_frame_encoder(self) -> keras.layers.Layer:
-        return self._default("frame_encoder", FrameEncoder, self.filters)
-
-    def _default_static_encoder(self) -> keras.layers.Layer:
-        sizes = self.static_dim, self.pair_filters, self.hidden_units
-        if self.aggregation == "pooled":
-            return self._default("static_encoder", PooledStaticEncoder, *sizes)
-        return self._default(
-            "static_encoder", PairwiseStaticEncoder, *sizes, self.aggregation
-        )
-
-    def _default_dynamic_encoder(self) -> keras.layers.Layer:
-        sizes = self.dynamic_dim, self.hidden_units
-        return self._default("dynamic_encoder", DynamicEncoder, *sizes)
-
-    def _default_prior(self) -> keras.layers.Layer:
-        sizes = self.dynamic_dim, self.hidden_units
+    def _default(self, name: str) -> keras.layers.Layer:
+        pair = self.pair_filters, self.hidden_units
+        prior: tuple[Any, ...] = ConditionalGaussianPrior, self.dynamic_dim, pair[1]
         if self.dynamic_prior == "standard":
-            return self._default("prior", StandardGaussianPrior, sizes[0])
-        return self._default("prior", ConditionalGaussianPrior, *sizes)
-
-    def _default_frame_decoder(self) -> keras.layers.Layer:
-        sizes = self.image_shape, self.filters
-        return self._default("frame_decoder", FrameDecoder, *sizes)
+            prior = StandardGaussianPrior, self.dynamic_dim
+        static: tuple[Any, ...] = PooledStaticEncoder, self.static_dim, *pair
+        if self.aggregation != "pooled":
+            static = PairwiseStaticEncoder, *static[1:], self.aggregation
+        kind, *sizes = {
+            "frame_encoder": (FrameEncoder, self.filters),
+            "static_encoder": static,
+            "dynamic_encoder": (DynamicEncoder, self.dynamic_dim, self.hidden_units),
+            "prior": prior,
+            "frame_decoder": (FrameDecoder, self.image_shape, self.filters),
+        }[name]
+        return kind(*sizes, name=name, dtype=self.dtype_policy)
 
     @property
     def set_size(self) -> int:
@@ -333,10 +321,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         return of_set, of_set
 
     def given_static(
-        self,
-        static: Tensor,
-        features: Tensor,
-        draw: Callable[[Tensor, Tensor], Tensor],
+        self, static: Tensor, features: Tensor, draw: Callable[[Tensor, Tensor], Tensor]
     ) -> dict[str, Tensor]:
         """Second half of `forward_pass`: z and the outputs for f `(B, static_dim)`."""
         dynamic_mean, dynamic_log_variance = self.dynamic_encoder(static, features)

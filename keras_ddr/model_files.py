@@ -50,12 +50,7 @@ def load_model_file(path: StrPath) -> SequenceModel:
 
 
 def check_model_file(path: StrPath) -> int:
-    """Refuse a .keras file that is damaged, or holds something else than a model.
-
-    Its members have to be those of a model and none may unpack to far more than it is,
-    objects have to be Keras's or registered, and weights in the file itself. It returns
-    the number of values in them, those of the optimizer included.
-    """
+    """Refuse a .keras file that is damaged or no model; the number of values in it."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive)

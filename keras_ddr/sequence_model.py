@@ -265,11 +265,8 @@ class SequenceModel(keras.Model):
         self,
         x: Any = None,
         y: None = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: int | str = "auto",
-        callbacks: Any = None,
         *,
+        callbacks: Any = None,
         shuffle: bool = True,
         **kwargs: Any,
     ) -> keras.callbacks.History:
@@ -280,12 +277,9 @@ class SequenceModel(keras.Model):
                 `keras.Model.fit` takes and that yields such batches; `validation_data`
                 likewise.
             y: Must be `None`: there are no labels.
-            batch_size: As in Keras: sets a batch, for arrays.
-            epochs: As in Keras.
-            verbose: As in Keras.
             callbacks: As in Keras.
             shuffle: As in Keras; a `FrameSets` has its own order and ignores it.
-            **kwargs: As in Keras.
+            **kwargs: As in Keras; `batch_size` counts sets.
 
         Returns:
             `keras.callbacks.History` with the keys `history_keys`, and the same with
@@ -309,16 +303,7 @@ class SequenceModel(keras.Model):
         # A callback that restores sets it; of an interrupted training it would stay.
         self._initial_epoch = 0
         try:
-            return super().fit(
-                x,
-                None,
-                batch_size,
-                epochs,
-                verbose,
-                callbacks,
-                shuffle=shuffle,
-                **kwargs,
-            )
+            return super().fit(x, callbacks=callbacks, shuffle=shuffle, **kwargs)
         finally:
             if isinstance(callbacks, keras.callbacks.CallbackList):  # the caller's
                 del callbacks.callbacks[: len(added)]

@@ -159,13 +159,7 @@ class FrameSets(keras.utils.PyDataset):
         self._choose_sequences()
 
     def _choose_sequences(self) -> None:
-        chosen = self.store.select(self.split)
-        if not chosen:
-            present = sorted({sequence.split for sequence in self.store.sequences})
-            raise InputError(
-                f"{self.store.path}: has no sequence in split {self.split!r}, only in "
-                f"{', '.join(present)}; use one of these"
-            )
+        chosen = self.store.require(self.split)
         short = [s for s in chosen if s.length < self.span]
         if short:
             names = ", ".join(f"{s.name} ({s.length})" for s in short[:5])

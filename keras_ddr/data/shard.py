@@ -69,11 +69,9 @@ class Shard:
         return self._pixels
 
     def gather(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Copy frames `(*rows.shape, H, W, C)`, in ascending order for the disk's sake.
-
-        Frames are read where the system can: a map brings megabytes around each page
-        that it lacks, which a store larger than memory drops before they are needed.
-        """
+        """Copy frames `(*rows.shape, H, W, C)`, ascending for the disk's sake."""
+        # A memory map brings megabytes around each page that it lacks: a store larger
+        # than memory drops them before they are needed. Files are read instead.
         pixels, flat = self.pixels(), rows.reshape(-1)
         result = np.empty((len(flat), *pixels.shape[1:]), np.uint8)
         order = np.argsort(flat, kind="stable")
@@ -256,7 +254,10 @@ class Shard:
     def _frame_label_type(
         self, name: str, label: Label, member: IO[bytes]
     ) -> np.dtype[Any]:
-        shape, _, dtype = _npy_header(member)
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):
+            raise ValueError(f"npy version {version}")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
         whole = label.kind == "categorical" or name == "source_frame"
         if dtype.kind not in ("iub" if whole else "iufb"):
             kind = "whole numbers" if whole else "numbers"
@@ -304,21 +305,6 @@ class _File:
                     f"{self.path}: has become shorter since it was opened; {REMEDY}"
                 )
             content, begin = content[count:], begin + count
-
-
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran order, and dtype of the array that begins here."""
-    version = np.lib.format.read_magic(file)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read is None:
-        raise ValueError(f"npy version {version}")
-    shape, fortran, dtype = read(file)
-    if not all(type(size) is int for size in shape):
-        raise ValueError(f"a shape of {str(shape)[:80]}")
-    return shape, fortran, dtype
 
 
 def _whole(text: str) -> int:

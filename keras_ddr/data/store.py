@@ -259,6 +259,18 @@ class FrameStore:
             if split in (None, "all", sequence.split) and sequence.length >= min_length
         ]
 
+    def require(self, split: str | None = None, min_length: int = 1) -> list[Sequence]:
+        """As `select`; that there is none is an `InputError`."""
+        if not (found := self.select(split, min_length)):
+            splits = sorted({sequence.split for sequence in self.sequences})
+            where = f" in the split {split!r}" if split not in (None, "all") else ""
+            raise InputError(
+                f"{self.path} has no sequence of at least {min_length} frames{where}; "
+                f"its splits are {', '.join(splits)}: choose one of them, or make the "
+                "store with other shares (--splits)"
+            )
+        return found
+
     def verify(self, progress: Progress | None = None) -> None:
         """Compare all files with their checksums; an `InputError` names a changed one.
 
@@ -285,10 +297,7 @@ class FrameStore:
 
 
 def verify_store(path: StrPath, progress: Progress | None = None) -> list[str]:
-    """Problems of all files of a store, or of a folder of stores, one a line.
-
-    A path without a store is an `InputError`; `progress` gets megabytes.
-    """
+    """Problems of a store's or a folder of stores' files, one a line."""
     path = Path(path)
     folders = [path]
     if not any((path / name).exists() for name in FILES):

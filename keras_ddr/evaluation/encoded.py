@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.encoding import encode_frames
-from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,14 +126,7 @@ def choose_sequences(
     generator: np.random.Generator,
 ) -> list[Sequence]:
     """Sequences of a split with `least` frames; `number` at most, at random."""
-    sequences = store.select(split=split, min_length=least)
-    if not sequences:
-        splits = sorted({sequence.split for sequence in store.sequences})
-        raise InputError(
-            f"{store.path} has no sequence of at least {least} frames in the split "
-            f"{split!r}; its splits are {', '.join(splits) or 'none'}: "
-            "choose one of them, or make the store with other shares (--splits)"
-        )
+    sequences = store.require(split, least)
     if number is None or number >= len(sequences):
         return sequences
     chosen = generator.choice(len(sequences), size=number, replace=False)

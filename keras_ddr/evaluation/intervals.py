@@ -1,4 +1,4 @@
-"""Confidence intervals by resampling whole sequences.
+"""Confidence intervals by resampling whole sequences: Efron's percentile bootstrap.
 
 Frames of one sequence are alike, so that an interval over frames would be too narrow.
 """
@@ -25,12 +25,7 @@ def resample(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     seed: int = 0,
 ) -> Interval | None:
-    """Interval of a statistic that follows from sums over sequences.
-
-    `sums` are k sums over the items of each of S sequences, `(S, k)`; `statistic` takes
-    totals `(R, k)` to values `(R,)`. The interval is Efron's percentile bootstrap,
-    2.5 % to 97.5 %; `None` with one sequence, or where no draw gives a finite value.
-    """
+    """Interval of a statistic of totals `(R, k)`, from sums `(S, k)` over sequences."""
     sums = np.asarray(sums, dtype="float64")
     if len(sums) < 2:
         return None
@@ -62,15 +57,11 @@ def pair_interval(
 def pair_weights(
     first: ArrayLike, second: ArrayLike, seed: int
 ) -> Iterator[NDArray[np.float64]]:
-    """How often pairs count in resampled sequences, `(R, n)`, chunk after chunk.
-
-    A pair counts as often as its sequences are drawn, multiplied. There is no chunk for
-    fewer than three sequences, since a draw of two holds one pair or none.
-    """
+    """How often pairs count, `(R, n)` a chunk: draws of their sequences, multiplied."""
     found, places = np.unique(np.stack([first, second]), return_inverse=True)
     first, second = places.reshape(2, -1)
     if len(found) < 3:
-        return
+        return  # a draw of two holds one pair or none
     for counts in draw_counts(len(found), seed, columns=len(first)):
         drawn = counts[:, first]
         yield np.where(first == second, drawn, drawn * counts[:, second])

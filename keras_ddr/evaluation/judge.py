@@ -7,8 +7,7 @@ ordered frames: numbers of the two are not comparable one by one.
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,12 +39,7 @@ _SETTINGS = {
     "swapped": "f swapped",
 }
 _ENTROPIES = {"H(y|x)": "conditional", "H(y)": "marginal", "IS": "inception_score"}
-_MSD = {
-    "f": "static",
-    "z~": "dynamic",
-    "z": "dynamic_raw",
-    "mean of f and z~": "mean",
-}
+_MSD = {"f": "static", "z~": "dynamic", "z": "dynamic_raw", "mean of f and z~": "mean"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,26 +168,25 @@ class Judge(Measure):
         rows, truth = _choose_frames(test, judge.targets, self.frames, seed)
         owner = test.owner[rows]
 
-        def judged(
-            images: Callable[[slice], NDArray[np.float32]],
-        ) -> dict[str, TargetScore]:
-            chunks = range(0, len(rows), _CHUNK)
-            parts = [judge.predict(images(slice(i, i + _CHUNK))) for i in chunks]
-            scores = {}
-            for name, classes in truth.items():
-                probabilities = np.concatenate([part[name] for part in parts])
-                scores[name] = _score(probabilities, classes, owner, seed)
-            return scores
+        def judged(f: Any = None, z: Any = None) -> dict[str, TargetScore]:
+            parts = []
+            for start in range(0, len(rows), _CHUNK):
+                part = slice(start, start + _CHUNK)
+                real = f is None
+                images = (
+                    _real(test, rows[part]) if real else model.decode(f[part], z[part])
+                )
+                parts.append(judge.predict(images))
+            return {
+                name: _score(
+                    np.concatenate([p[name] for p in parts]), known, owner, seed
+                )
+                for name, known in truth.items()
+            }
 
-        def decoded(
-            f: NDArray[np.float32], z: NDArray[np.float32], part: slice
-        ) -> NDArray[np.float32]:
-            return model.decode(f[part], z[part])
-
-        settings: dict[str, Any] = dict.fromkeys(_SETTINGS)
-        settings["held_out"] = judged(lambda part: _real(test, rows[part]))
-        for setting, (f, z) in _pairs(material, rows).items():
-            settings[setting] = judged(functools.partial(decoded, f, z))
+        settings: dict[str, Any] = {**dict.fromkeys(_SETTINGS), "held_out": judged()}
+        for setting, pair in _pairs(material, rows).items():
+            settings[setting] = judged(*pair)
         *attributes, action = (target.name for target in judge.targets)
         return JudgeScore(
             action=action,

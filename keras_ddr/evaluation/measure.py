@@ -125,10 +125,7 @@ def numbers(values: Iterable[float | None]) -> list[str]:
 
 
 def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table with numbers at the right, but for the first column's texts.
-
-    A second column named "measure" holds text as well.
-    """
+    """Lines of a table with numbers at the right, names and measures at the left."""
     table = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     texts = 2 if header[1] == "measure" else 1

@@ -67,7 +67,7 @@ class Axis(Measure):
         names = _factors(labels, material.model.dynamic_dim)
         fit, test = material.fit, material.test
         factors = [
-            {name: _finite(labels[name], part.frame_values(name)) for name in names}
+            {n: labels[n].numbers(part.frame_values(n)) for n in names}
             for part in (fit, test)
         ]
         scores = {}
@@ -201,10 +201,7 @@ def dci(
 
 
 def _concentration(importance: NDArray[np.float64]) -> float | None:
-    """1 − mean entropy of the rows as a share of its largest value, weighted by sums.
-
-    `None` where rows have one entry; 0 where there is nothing.
-    """
+    """1 − weighted mean entropy of the rows; `None` of one column, 0 of nothing."""
     from scipy.special import entr
 
     columns = importance.shape[1]
@@ -220,13 +217,7 @@ def _concentration(importance: NDArray[np.float64]) -> float | None:
 def _complete(
     codes: NDArray[Any], factors: Mapping[str, ArrayLike]
 ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
-    """Items that have all factors."""
+    """Items that have all factors, none of them infinite."""
     values = {name: np.asarray(factor, np.float64) for name, factor in factors.items()}
     present = np.all([np.isfinite(value) for value in values.values()], axis=0)
     return codes[present], {name: value[present] for name, value in values.items()}
-
-
-def _finite(label: Label, values: NDArray[Any]) -> NDArray[np.float64]:
-    """Values with NaN where they stand for none, or are infinite."""
-    found = label.numbers(values)
-    return np.where(np.isfinite(found), found, np.nan)

@@ -13,11 +13,7 @@ import numpy as np
 from keras_ddr.arguments import check_seed, check_whole
 from keras_ddr.encoding import check_encoding
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation.encoded import (
-    EncodedSplit,
-    choose_sequences,
-    first_split,
-)
+from keras_ddr.evaluation.encoded import EncodedSplit, choose_sequences, first_split
 from keras_ddr.evaluation.equal_error_rate import persons_of
 from keras_ddr.evaluation.measure import Material, Skipped
 from keras_ddr.evaluation.measures import METRICS, choose_measures
@@ -193,11 +189,7 @@ def _few(details: Mapping[str, Any]) -> list[str]:
 
 
 def _unfitted(
-    measures: list[Measure],
-    store: FrameStore,
-    split: str,
-    fit_split: str,
-    least: int,
+    measures: list[Measure], store: FrameStore, split: str, fit_split: str, least: int
 ) -> str | None:
     """Why nothing can be fitted, if so; refused where all measures need that."""
     fitted = [measure.name for measure in measures if measure.needs & _FITTED]

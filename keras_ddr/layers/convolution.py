@@ -12,6 +12,7 @@ Every function here equals the stock Keras operation of the same weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DownConvolution", "UpConvolution"]
 
 _BACKEND = keras.backend.backend()
+_STRIDED = {"strides": 2, "padding": "same", "data_format": "channels_last"}
 
 
 def _matrix_products_are_faster() -> bool:
@@ -108,6 +110,23 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     return _add_bias(x, bias)
 
 
+def _strided(
+    layer: Any,
+    x: Tensor,
+    of_torch: str,
+    by_matmul: Callable[[Tensor, Tensor], Tensor],
+    stock: Callable[..., Tensor],
+) -> Tensor:
+    """What a layer of stride 2 gives."""
+    if _BACKEND == "torch":
+        x = _by_torch(of_torch, x, layer.kernel, layer.bias, 2)
+    elif _matrix_products_are_faster():
+        x = _add_bias(by_matmul(x, layer.kernel), layer.bias)
+    else:
+        x = _add_bias(stock(x, layer.kernel, **_STRIDED), layer.bias)
+    return layer.activation(x)
+
+
 def _down_by_matmul(x: Tensor, kernel: Tensor) -> Tensor:
     """Kernel 4, stride 2, `same`: space to depth, then a 2×2 kernel."""
     inputs, outputs = kernel.shape[2:]
@@ -158,18 +177,11 @@ class DownConvolution(keras.layers.Conv2D):
     """
 
     def __init__(self, filters: int, **kwargs: Any) -> None:
-        super().__init__(filters, **{**_STRIDED, **kwargs})
+        super().__init__(filters, **{"kernel_size": 4, **_STRIDED, **kwargs})
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return maps `(B, H/2, W/2, filters)`."""
-        if _BACKEND == "torch":
-            x = _by_torch("conv2d", inputs, self.kernel, self.bias, 2)
-            return self.activation(x)
-        if _matrix_products_are_faster():
-            x = _down_by_matmul(inputs, self.kernel)
-        else:
-            x = self.convolution_op(inputs, self.kernel)
-        return self.activation(_add_bias(x, self.bias))
+        return _strided(self, inputs, "conv2d", _down_by_matmul, ops.conv)
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -185,29 +197,9 @@ class UpConvolution(keras.layers.Conv2DTranspose):
     """
 
     def __init__(self, filters: int, **kwargs: Any) -> None:
-        super().__init__(filters, **{**_STRIDED, **kwargs})
+        super().__init__(filters, **{"kernel_size": 4, **_STRIDED, **kwargs})
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return maps `(B, 2h, 2w, filters)`."""
-        if _BACKEND == "torch":
-            x = _by_torch("conv_transpose2d", inputs, self.kernel, self.bias, 2)
-            return self.activation(x)
-        if _matrix_products_are_faster():
-            x = _up_by_matmul(inputs, self.kernel)
-        else:
-            x = ops.conv_transpose(
-                inputs,
-                self.kernel,
-                strides=2,
-                padding="same",
-                data_format="channels_last",
-            )
-        return self.activation(_add_bias(x, self.bias))
-
-
-_STRIDED = {
-    "kernel_size": 4,
-    "strides": 2,
-    "padding": "same",
-    "data_format": "channels_last",
-}
+        stock = ops.conv_transpose
+        return _strided(self, inputs, "conv_transpose2d", _up_by_matmul, stock)

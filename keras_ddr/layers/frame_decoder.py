@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_ddr.layers.convolution import UpConvolution
+from keras_ddr.layers.gaussian_head import Part
 
 if TYPE_CHECKING:
     from keras_ddr.typing import ImageShape, Shape, Tensor
@@ -25,7 +26,7 @@ def _initializer(last: bool) -> keras.initializers.Initializer:
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
-class FrameDecoder(keras.layers.Layer):
+class FrameDecoder(Part):
     """Turns f and each z of a set into the outputs of the likelihood.
 
     Four stride-2 steps reach 64×64 only from 4×4, so a dense layer (which Appendix C
@@ -44,6 +45,8 @@ class FrameDecoder(keras.layers.Layer):
     References:
         Appendix C, "Deconv: concat([f, z_i]) → x̃_i".
     """
+
+    _arguments = ("image_shape", "filters", "negative_slope")
 
     def __init__(
         self,
@@ -100,12 +103,3 @@ class FrameDecoder(keras.layers.Layer):
     def compute_output_shape(self, static_shape: Shape, dynamic_shape: Shape) -> Shape:
         """Shape of the outputs."""
         return (*dynamic_shape[:2], *self.image_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same layer again."""
-        return {
-            **super().get_config(),
-            "image_shape": self.image_shape,
-            "filters": self.filters,
-            "negative_slope": self.negative_slope,
-        }

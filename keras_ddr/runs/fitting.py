@@ -201,10 +201,7 @@ class _Parts(keras.callbacks.CallbackList):
 
 
 class _Recorder(SaveAndResume):
-    """`SaveAndResume` for a run: also history.csv, model.keras and the picture.
-
-    The checkpoint comes first and decides: the others are made again of it.
-    """
+    """`SaveAndResume` for a run; history.csv, model.keras and pictures follow it."""
 
     def __init__(self, run: Run, store: FrameStore, request: StopRequest) -> None:
         super().__init__(run.checkpoints.folder)

@@ -88,16 +88,11 @@ class Training:
             # Adam's first steps are too large for a high rate.
             warmup = min(_WARMUP, self.steps // 10)
             rate = keras.optimizers.schedules.CosineDecay(
-                0.1 * rate,
-                self.steps - warmup,
-                warmup_target=rate,
-                warmup_steps=warmup,
+                0.1 * rate, self.steps - warmup, warmup_target=rate, warmup_steps=warmup
             )
         accumulate = self.accumulate if self.accumulate > 1 else None
         return keras.optimizers.Adam(
-            rate,
-            global_clipnorm=self.clipnorm,
-            gradient_accumulation_steps=accumulate,
+            rate, global_clipnorm=self.clipnorm, gradient_accumulation_steps=accumulate
         )
 
 
@@ -120,20 +115,17 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
             f"{file} has the format {str(config['format'])[:20]!r}, and this keras_ddr "
             f"({__version__}) reads {FORMAT}; use the version that made the run"
         )
-    for key in tables:
-        if not isinstance(config[key], dict):
-            raise InputError(f"{file} has no table {key!r}; restore it")
-    for value, kind, said in (
-        (config["model"].get("class_name"), str, "what the model is"),
-        (config["model"].get("config"), dict, "what the model is"),
-        (config["store"].get("path"), str, "where the store is"),
-        (config.get("weights"), int, "how many weights there are"),
+    settings = dataclasses.fields(Training)
+    for held, name, kind in (
+        *((config, table, dict) for table in tables),
+        (config["model"], "class_name", str),
+        (config["model"], "config", dict),
+        (config["store"], "path", str),
+        (config, "weights", int),
+        *((config["training"], setting.name, object) for setting in settings),
     ):
-        if type(value) is not kind:
-            raise InputError(f"{file} does not say {said}; restore it")
-    for setting in dataclasses.fields(Training):
-        if setting.name not in config["training"]:
-            raise InputError(f"{file} has no setting {setting.name!r}; restore it")
+        if name not in held or not isinstance(held[name], kind):
+            raise InputError(f"{file} does not say {name!r} as a run does; restore it")
     try:
         Training.of(config["training"])
     except InputError as error:

@@ -10,17 +10,12 @@ import keras
 from keras_ddr.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    # The class that it is mixed into.
-    from keras import Model as _Base
-
     from keras_ddr.typing import Tensor
-else:
-    _Base = object
 
 __all__ = ["TrainStep"]
 
 
-class TrainStep(_Base):
+class TrainStep(keras.Model):
     """Mixin of `DDR`: one step of stochastic gradient ascent on the ELBO."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -10,16 +10,11 @@ _LARGEST = 2**30
 
 
 def keep_freed_memory(of_threads: bool = False) -> bool:
-    """Have glibc keep freed memory up to 1 GiB for the process; whether it will.
-
-    Left alone, it gives the maps of every step back to the system and gets them again,
-    zeroed, one fault a page: a fifth of a step on PyTorch, whose tensors on a CPU come
-    from malloc, and on JAX, whose threads get one block for all temporary values. On
-    TensorFlow, whose first dataset of a generator sets a low limit (call this after
-    that), it is a few hundredths. `of_threads` has threads that start from now on share
-    the memory of the first one, for glibc keeps no large block of the others. Nothing
-    is done where the environment sets malloc's behaviour.
-    """
+    """Have glibc keep freed memory up to 1 GiB for the process; whether it will."""
+    # Left alone, it gives the maps of every step back and gets them again, zeroed: a
+    # fifth of a step on PyTorch, and on JAX, whose threads (`of_threads`) have to share
+    # the memory of the first one. TensorFlow's first dataset of a generator sets a low
+    # limit: call this after that. What the environment sets stays.
     chosen = any(
         name.startswith("MALLOC_") or name in ("GLIBC_TUNABLES", "LD_PRELOAD")
         for name in os.environ

@@ -16,11 +16,8 @@ from PIL import Image
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
-from keras_ddr.visualization.selection import (
-    encode_shown,
-    pick_frames,
-    pick_sequences,
-)
+from keras_ddr.visualization.manifold import grid_scores
+from keras_ddr.visualization.selection import encode_shown, pick_frames, pick_sequences
 from keras_ddr.visualization.style import to_rgb
 
 if TYPE_CHECKING:
@@ -88,21 +85,25 @@ def explorer_page(
     scores = np.concatenate([shown.standardized for shown in encoded])
     # Nearly all frames lie on the plane, and the prior's mass does.
     limit = float(np.clip(np.quantile(np.abs(scores), 0.99), 2.0, 4.0))
-    pairs = _pairs(model.dynamic_dim)
-    power = 1 if pairs[0][1] is None else 2
+    power = min(2, model.dynamic_dim)
+    pairs = list(itertools.combinations(range(min(model.dynamic_dim, 6)), power))
     tiles = min(_TILES / (len(chosen) * len(pairs)), (_SIDE // side) ** power)
     grid = next((g for g in _GRIDS if g**power <= tiles), _GRIDS[-1])
     about = [_about(store, shown) for shown in encoded]
     rebuilt = [model.decode(shown.static, shown.dynamic) for shown in encoded]
+    ticks = np.linspace(-limit, limit, grid, dtype="float32")
+    # Rows go up with the second component.
+    scores = np.stack([grid_scores(ticks, p, model.dynamic_dim)[::-1] for p in pairs])
+    scores = scores.reshape(len(pairs), -1, model.dynamic_dim)
     planes = [
-        [_plane(model, shown.static, pair, grid, limit) for pair in pairs]
-        for shown in encoded
+        [model.decode(f, model.unstandardize(f, plane)) for plane in scores]
+        for f in (shown.static for shown in encoded)
     ]
     for quality in _QUALITIES:
         data = {
             "size": list(model.image_shape[:2]),
             "components": model.dynamic_dim,
-            "pairs": pairs,
+            "pairs": [(*pair, None)[:2] for pair in pairs],
             "grid": grid,
             "limit": limit,
             "columns": columns,
@@ -129,33 +130,6 @@ def save_explorer(page: str, path: StrPath) -> Path:
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
-
-
-def _pairs(components: int) -> list[tuple[int, int | None]]:
-    if components == 1:
-        return [(0, None)]
-    return list(itertools.combinations(range(min(components, 6)), 2))
-
-
-def _plane(
-    model: SequenceModel,
-    static: NDArray[np.float32],
-    pair: tuple[int, int | None],
-    grid: int,
-    limit: float,
-) -> NDArray[np.float32]:
-    """Pictures (grid * grid, H, W, C) of one identity, or (grid, …) of one component.
-
-    Rows go up with the second component, columns with the first.
-    """
-    ticks = np.linspace(-limit, limit, grid, dtype="float32")
-    first, second = pair
-    count = grid if second is None else grid * grid
-    scores = np.zeros((count, model.dynamic_dim), "float32")
-    scores[:, first] = np.tile(ticks, count // grid)
-    if second is not None:
-        scores[:, second] = np.repeat(ticks, grid)
-    return model.decode(static, model.unstandardize(static, scores))
 
 
 def _about(store: FrameStore, shown: Shown) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def plot_manifold(
     static = np.stack(codes).astype("float32")
     components = _check_components(components, model.dynamic_dim)
     quantile_scores = _scores(grid, quantiles)
-    scores = _grid(quantile_scores, components, model.dynamic_dim)
+    scores = grid_scores(quantile_scores, components, model.dynamic_dim)
+    scores = scores.reshape(-1, model.dynamic_dim)
     texts = [_ticks(quantiles)] * 2
     if standardized:
         z = model.unstandardize(static[:, None], scores)
@@ -170,16 +171,16 @@ def _check_components(components: Sequence[int], dim: int) -> tuple[int, ...]:
     return components
 
 
-def _grid(
-    scores: NDArray[np.float64], components: tuple[int, ...], dim: int
+def grid_scores(
+    scores: NDArray[np.floating], components: tuple[int, ...], dim: int
 ) -> NDArray[np.float32]:
-    """z̃ `(rows * columns, dim)`; rows go from high to low."""
+    """z̃ `(rows, columns, dim)` of one or two components; rows go from high to low."""
     rows = len(scores) if len(components) == 2 else 1
     z = np.zeros((rows, len(scores), dim), "float32")
     z[..., components[0]] = scores
     if rows > 1:
         z[..., components[1]] = scores[::-1, None]
-    return z.reshape(-1, dim)
+    return z
 
 
 def _ticks(quantiles: tuple[float, float]) -> list[str]:

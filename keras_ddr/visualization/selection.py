@@ -43,13 +43,7 @@ def pick_sequences(
     """At most so many sequences of a split, evenly spread without a seed, or a list."""
     if not isinstance(sequences, int | np.integer):
         return [_find(store, item, min_length) for item in sequences]
-    found = store.select(split=split, min_length=min_length)
-    if not found:
-        where = f"in the split {split!r} " if split else ""
-        raise InputError(
-            f"{store.path} has no sequence of at least {min_length} frames {where}"
-            "to show; choose another split"
-        )
+    found = store.require(split, min_length)
     check_whole(sequences=sequences)
     number = min(int(sequences), len(found))
     if seed is None:

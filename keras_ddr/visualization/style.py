@@ -138,10 +138,7 @@ def whole_scale(size: int, inches: float) -> int:
 def shorten_all(
     texts: Sequence[str], pixels: float, points: float = 7.0, weight: str = "bold"
 ) -> list[str]:
-    """Cut several texts as `shorten` does, but so that different ones look different.
-
-    Common heads and tails are left out where the texts would look the same otherwise.
-    """
+    """Cut texts as `shorten` does, so that different ones look different."""
     cut = [shorten(text, pixels, points, weight) for text in texts]
     if len(set(cut)) == len(set(texts)):
         return cut
@@ -177,11 +174,7 @@ def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold")
 
 
 class Sheet:
-    """A figure of `width` × `height` device pixels, with the origin at the top left.
-
-    Images are shown at whole multiples of their size, so that a saved PNG holds their
-    pixels as they are.
-    """
+    """A figure in device pixels from the top left; images at whole multiples."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = int(width), int(height)
@@ -228,10 +221,7 @@ def tiles_size(
 
 
 def to_rgb(images: ArrayLike) -> NDArray[np.uint8]:
-    """Images `(..., H, W, C)`, bytes or in [0, 1], as uint8 `(..., H, W, 3)`.
-
-    Channels other than three are averaged to grey.
-    """
+    """Images `(..., H, W, C)`, bytes or in [0, 1], as uint8 of 3 channels, or grey."""
     images = np.asarray(images)
     if images.dtype != np.uint8:
         images = np.round(np.clip(images, 0.0, 1.0) * 255.0).astype("uint8")

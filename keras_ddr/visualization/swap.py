@@ -9,11 +9,7 @@ import numpy as np
 
 from keras_ddr.arguments import check_choice, check_whole
 from keras_ddr.errors import InputError
-from keras_ddr.visualization.selection import (
-    encode_shown,
-    pick_frames,
-    pick_sequences,
-)
+from keras_ddr.visualization.selection import encode_shown, pick_frames, pick_sequences
 from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
 
 if TYPE_CHECKING:

@@ -213,7 +213,7 @@ def test_what_is_refused(tmp_path):
     assert "7 of 9 sequences have fewer frames than the 3" in message
     assert "clip4 (2) and 2 more" in message and "clip5" not in message
     assert len(FrameSets(store, 2)) == 1
-    with pytest.raises(InputError, match="no sequence in split 'val', only in train"):
+    with pytest.raises(InputError, match="in the split 'val'; its splits are train"):
         FrameSets(store, 2, split="val")
     with pytest.raises(InputError, match="split='dev'"):
         FrameSets(store, 2, split="dev")
