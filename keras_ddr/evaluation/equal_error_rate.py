@@ -122,11 +122,7 @@ class Verification(Measure):
 def equal_error_rate(
     scores: ArrayLike, same: ArrayLike, weights: NDArray[np.floating] | float = 1.0
 ) -> float:
-    """Rate at which false acceptances and refusals of weighted pairs are as frequent.
-
-    Between two thresholds both rates are interpolated linearly; scores that are all
-    equal give ½.
-    """
+    """Rate of equally frequent false acceptances and refusals; ½ of equal scores."""
     same = np.asarray(same, bool)
     kinds = weights * same, weights * ~same
     # scikit-learn's roc_curve takes six times as long, and an interval needs thousands.
