@@ -63,6 +63,7 @@ _OBJECTIVE = {
     "kl_warmup",
     "free_bits",
     "independence_weight",
+    "motion_weight",
 }
 
 
