@@ -101,7 +101,7 @@ def test_every_setting_is_one_of_the_model_its_objective_or_the_training():
     assert study._OBJECTIVE == objective
     for name in PLAN["settings"]:
         model, training = study.arguments(PLAN, "puppets", name)
-        assert objective < set(model) <= known | objective
+        assert set(model) <= known | objective
         Training.of({**training, "seed": 0})
 
 
