@@ -8,10 +8,33 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+__all__ = [
+    "ImageShape",
+    "Interval",
+    "LabelValue",
+    "Progress",
+    "Shape",
+    "StrPath",
+    "Tensor",
+]
+
 StrPath: TypeAlias = str | os.PathLike[str]
-Tensor: TypeAlias = Any  # of the backend, symbolic ones included
-Shape: TypeAlias = tuple[Any, ...]  # of a tensor; `None` is a size not known yet
-ImageShape: TypeAlias = tuple[int, int, int]  # height, width and channels
-Progress: TypeAlias = Callable[[int, int], object]  # of what is done, and of all
-Interval: TypeAlias = tuple[float, float]  # ends of a 95 % interval
-LabelValue: TypeAlias = str | float | None  # class name, number, or missing
+"""A path of a file or folder."""
+
+Tensor: TypeAlias = Any
+"""A tensor of the backend, symbolic ones included."""
+
+Shape: TypeAlias = tuple[Any, ...]
+"""Shape of a tensor: numbers, and `None` for a size that is not known yet."""
+
+ImageShape: TypeAlias = tuple[int, int, int]
+"""Height, width and channels of a frame."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Called with what is done and what there is in all."""
+
+Interval: TypeAlias = tuple[float, float]
+"""The ends of a confidence interval."""
+
+LabelValue: TypeAlias = str | float | None
+"""A label of a sequence: a class name, a number, or `None` where missing."""

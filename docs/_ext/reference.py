@@ -50,6 +50,7 @@ PAGES = {
         [
             "keras_ddr.errors",
             "keras_ddr.signals",
+            "keras_ddr.typing",
             "keras_ddr.version",
         ],
     ),

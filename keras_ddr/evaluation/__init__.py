@@ -11,7 +11,7 @@ from keras_ddr.evaluation.judge import Judge
 from keras_ddr.evaluation.judge_targets import choose_targets
 from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge
 from keras_ddr.evaluation.likelihood import Likelihood
-from keras_ddr.evaluation.measure import Material, Measure
+from keras_ddr.evaluation.measure import Material, Measure, Skipped
 from keras_ddr.evaluation.measures import METRICS
 from keras_ddr.evaluation.mig_dci import Axis
 from keras_ddr.evaluation.motion import Motion, motion_explained
@@ -33,6 +33,7 @@ __all__ = [
     "ProbeScore",
     "Probes",
     "Reconstruction",
+    "Skipped",
     "Swap",
     "TrainedJudge",
     "Verification",

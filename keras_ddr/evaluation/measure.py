@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import Interval, Progress
 
-__all__ = ["Material", "Measure"]
+__all__ = ["Material", "Measure", "Skipped"]
 
 
 @dataclasses.dataclass(frozen=True)
