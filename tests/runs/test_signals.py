@@ -176,7 +176,7 @@ def test_a_damaged_progress_is_refused(create):
     checkpoint = run.checkpoint()
     moved = checkpoint.with_name("epoch-000000-step-000002.keras")
     checkpoint.rename(moved)
-    with pytest.raises(InputError, match="another place than its name says"):
+    with pytest.raises(InputError, match="another step than its name says"):
         runs.fit(run.path, **fit_arguments)
     assert run.step() == 2  # what lists a run must not fail
     with zipfile.ZipFile(moved) as archive:
