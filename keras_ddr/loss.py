@@ -92,7 +92,9 @@ class ObjectiveLoss(SequenceModel):
     @property
     def warming_up(self) -> bool:
         """Whether the weight of the KL terms still rises."""
-        return float(self._step) < self.objective.kl_warmup
+        # A sum is a number also where several devices hold the variable.
+        warmup = self.objective.kl_warmup
+        return bool(warmup) and float(ops.add(self._step, 0.0)) < warmup
 
     def compute_loss(
         self,
