@@ -83,7 +83,7 @@ class ELBO:
     def kl_terms(self, outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """KL of each dimension in float32 nats, for the dict of `DDR.call`.
 
-        Those of z are `(B, N, dynamic_dim)`, those of f `(B, static_dim)`.
+        z has `(B, N, dynamic_dim)` of them, f `(B, static_dim)`.
         """
         static, dynamic, prior = _distributions(outputs)
         return dynamic.kl_terms(prior), static.kl_terms()

@@ -117,7 +117,7 @@ def _strided(
     by_matmul: Callable[[Tensor, Tensor], Tensor],
     stock: Callable[..., Tensor],
 ) -> Tensor:
-    """What a layer of stride 2 gives."""
+    """Maps that a layer of stride 2 gives."""
     if _BACKEND == "torch":
         x = _by_torch(of_torch, x, layer.kernel, layer.bias, 2)
     elif _matrix_products_are_faster():
