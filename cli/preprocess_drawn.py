@@ -71,21 +71,14 @@ def sprites(source: str, store: str, **given: Any) -> None:
 @click.command(short_help="Moving MNIST, as published or from MNIST digits.")
 @click.argument("source", type=click.Path())
 @click.argument("store", type=click.Path())
-@click.option(
+@_number(
+    _mmnist,
     "--sequences",
-    type=click.IntRange(3),
-    help="Number of sequences.  [default: all that were published, or 10000 made]",
+    "Number of sequences.  [default: all that were published, or 10000 made]",
+    3,
 )
-@click.option(
-    "--length",
-    type=click.IntRange(2),
-    help="Frames of a sequence that is made.  [default: 20]",
-)
-@click.option(
-    "--digits",
-    type=click.IntRange(1, 3),
-    help="Digits in a sequence that is made.  [default: 2]",
-)
+@_number(_mmnist, "--length", "Frames of a sequence that is made.", 2)
+@_number(_mmnist, "--digits", "Digits in a sequence that is made.", 1, 3)
 @seed_option()
 @overwrite_option
 def mmnist(source: str, store: str, **given: Any) -> None:

@@ -39,6 +39,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._insisted = False
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Self]:
@@ -50,6 +51,10 @@ class StopRequest:
                     before[number] = signal.signal(number, self._note)
         try:
             yield self
+        except Exception as error:
+            if not self._insisted:
+                raise
+            raise KeyboardInterrupt from error
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -58,5 +63,7 @@ class StopRequest:
         if self.signal is None:
             self.signal = number
         else:
+            # TensorFlow may turn the interrupt into an error of its own.
+            self._insisted = True
             signal.signal(number, _DEFAULTS[signal.Signals(number)])
             signal.raise_signal(number)

@@ -127,7 +127,7 @@ def test_few_rooms_name_a_backend():
     for path in house.files("keras_ddr"):
         if house.room(path) == "training" or path.name in (
             "convolution.py",
-            "replicas.py",
+            "sampling.py",
         ):
             continue
         names = _packages(path)

@@ -43,15 +43,6 @@ SPEED = 0.1 * EXTENT  # pixels from frame to frame, a tenth from wall to wall
 _LENGTH, _DIGITS, _SEQUENCES = 20, 2, 10_000  # as published
 _CHUNK = 128  # sequences of the published file read at a time: 10 MB
 _POOLS, _MOTION = 4, 5  # random streams
-# Shapes in which the array is found elsewhere, 0 for any number, and what brings it
-# back.
-_ELSEWHERE = {
-    (0, 20, 64, 64): "array.swapaxes(0, 1)",
-    (0, 20, 64, 64, 1): "array[..., 0].swapaxes(0, 1)",
-    (0, 20, 1, 64, 64): "array[:, :, 0].swapaxes(0, 1)",
-    (20, 0, 64, 64, 1): "array[..., 0]",
-    (20, 0, 1, 64, 64): "array[:, :, 0]",
-}
 
 
 def prepare(
@@ -302,7 +293,8 @@ def _published_number(path: StrPath, sequences: int | None) -> int:
     if array.dtype != np.uint8 or array.shape != (_LENGTH, *array.shape[1:2], 64, 64):
         raise InputError(
             f"{path}: holds {array.dtype} {array.shape}, but the published file is "
-            f"uint8 ({_LENGTH}, N, 64, 64), time first; {_remedy(array)}"
+            f"uint8 ({_LENGTH}, N, 64, 64), time first; bring it to that form "
+            "(np.swapaxes, np.squeeze), or give the published file"
         )
     number = array.shape[1] if sequences is None else sequences
     if not 3 <= number <= array.shape[1]:
@@ -312,19 +304,6 @@ def _published_number(path: StrPath, sequences: int | None) -> int:
             + ("ask for fewer" if sequences else "give a file with more")
         )
     return number
-
-
-def _remedy(array: NDArray[Any]) -> str:
-    """How an array becomes the published form, as far as can be guessed."""
-    if array.dtype != np.uint8:
-        return "save it as uint8, 0 to 255"
-    for shape, code in _ELSEWHERE.items():
-        if len(shape) == array.ndim and all(
-            wanted in (0, there)
-            for wanted, there in zip(shape, array.shape, strict=True)
-        ):
-            return f"save it so: np.save(..., {code})"
-    return "bring it to that order with numpy.transpose, or give the published file"
 
 
 def _mapped(path: StrPath) -> np.memmap[Any, np.dtype[Any]]:

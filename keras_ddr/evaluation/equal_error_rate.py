@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.arguments import check_whole
 from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.intervals import pair_weights, quantiles
@@ -66,9 +65,6 @@ class Verification(Measure):
 
     name = "verification"
     about = "equal error rate: is it the same person?"
-
-    def __post_init__(self) -> None:
-        check_whole(pairs=self.pairs)
 
     def run(self, material: Material) -> dict[str, VerificationScore]:
         """See `Measure`."""

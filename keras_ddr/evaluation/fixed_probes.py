@@ -112,7 +112,7 @@ def probe(
     check_choice(("linear", "neighbours"), estimator=estimator)
     codes = [np.asarray(part, "float64") for part in (fit_codes, test_codes)]
     labels = [np.asarray(fit_labels), np.asarray(test_labels)]
-    _check(codes, labels, groups)
+    _check(codes, labels)
     if kind != "categorical":
         columns = [_targets(part, kind, period) for part in labels]
         return _regress(codes, columns, kind, estimator, groups, seed)
@@ -233,11 +233,7 @@ def _pipeline(estimator: str, number: int, classify: bool) -> Pipeline:
     return make_pipeline(StandardScaler(), model)
 
 
-def _check(
-    codes: list[NDArray[np.float64]],
-    labels: list[NDArray[Any]],
-    groups: ArrayLike | None,
-) -> None:
+def _check(codes: list[NDArray[np.float64]], labels: list[NDArray[Any]]) -> None:
     """Refuse arrays that do not belong together, or hold nothing to fit or score."""
     for part, rows, values in zip(("fit", "test"), codes, labels, strict=True):
         if rows.ndim != 2 or rows.shape[1] != codes[0].shape[-1]:
@@ -252,11 +248,6 @@ def _check(
             )
         if not np.isfinite(rows).all():
             raise InputError(f"{part}_codes holds NaN or infinity")
-    count = len(codes[1] if groups is None else np.asarray(groups))
-    if count != len(codes[1]):
-        raise InputError(
-            f"groups has {count} values for {len(codes[1])} scored items; give one each"
-        )
     if not all(map(len, labels)):
         raise InputError("no item with this label to fit or to score")
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.judge_targets import choose_targets, look_alike_ceiling
@@ -146,7 +145,7 @@ class Judge(Measure):
     needs = frozenset({"codes", "fit"})
 
     def __post_init__(self) -> None:
-        check_whole(steps=self.steps, frames=self.frames)
+        super().__post_init__()
         if self.trained:
             object.__setattr__(self, "needs", Measure.needs)
         for field in ("attributes", "action"):

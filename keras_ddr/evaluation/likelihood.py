@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.measure import Measure, aligned, number
@@ -80,9 +79,6 @@ class Likelihood(Measure):
     counted = "log-likelihoods found"
     needs = frozenset()  # sets are encoded here, each on its own
     methods = ("sampled_elbo", "log_likelihood")
-
-    def __post_init__(self) -> None:
-        check_whole(sampled=self.sampled, samples=self.samples)
 
     def run(self, material: Material) -> LikelihoodScore:
         """See `Measure`."""

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from keras_ddr.arguments import check_whole
+
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.evaluation.encoded import EncodedSplit
@@ -49,7 +51,8 @@ class Measure:
     """One measure of `evaluate`.
 
     A measure of your own sets `name`, and `needs` where it needs something, and defines
-    `run` and `lines`. Options are fields of a dataclass.
+    `run` and `lines`. Options are fields of a dataclass; whole numbers count
+    something and are at least 1.
 
     Attributes:
         name: Name in `metrics`, `ddr evaluate --only`, the report and metrics.json.
@@ -65,6 +68,12 @@ class Measure:
     counted: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset({"codes"})
     methods: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a number below 1 in a field that counts something."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]  # of a subclass
+        counts = [field.name for field in fields if type(field.default) is int]
+        check_whole(**{name: getattr(self, name) for name in counts})
 
     def check(self, material: Material) -> None:
         """Refuse options that cannot be used, before anything is encoded.

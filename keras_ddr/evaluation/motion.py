@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.measure import Measure, aligned
 
@@ -93,9 +92,6 @@ class Motion(Measure):
 
     name = "motion"
     about = "share of what moves that z explains"
-
-    def __post_init__(self) -> None:
-        check_whole(frames=self.frames)
 
     def run(self, material: Material) -> MotionScore:
         """See `Measure`."""

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.fixed_probes import NEIGHBOURS, period_of, probe
 from keras_ddr.evaluation.measure import Measure, Skipped, aligned, number
@@ -47,9 +46,6 @@ class Probes(Measure):
     name = "probes"
     about = "each label read from f, z and z~, beside chance"
     needs = frozenset({"codes", "fit", "fit codes"})
-
-    def __post_init__(self) -> None:
-        check_whole(linear_frames=self.linear_frames)
 
     def run(self, material: Material) -> dict[str, ProbedLabel]:
         """See `Measure`."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.measure import Measure, aligned, number
@@ -53,9 +52,6 @@ class Reconstruction(Measure):
 
     name = "reconstruction"
     about = "mean squared error and SSIM"
-
-    def __post_init__(self) -> None:
-        check_whole(frames=self.frames)
 
     def run(self, material: Material) -> ReconstructionScore:
         """See `Measure`."""

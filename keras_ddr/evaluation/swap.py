@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.measure import Measure, aligned, number
@@ -69,9 +68,6 @@ class Swap(Measure):
 
     name = "swap"
     about = "f of one sequence with z of another, against the true frame"
-
-    def __post_init__(self) -> None:
-        check_whole(pairs=self.pairs)
 
     def run(self, material: Material) -> SwapScore:
         """See `Measure`."""

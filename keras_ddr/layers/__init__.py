@@ -6,9 +6,8 @@ from keras_ddr.layers.frame_decoder import FrameDecoder
 from keras_ddr.layers.frame_encoder import FrameEncoder
 from keras_ddr.layers.gaussian_head import GaussianHead
 from keras_ddr.layers.pooled_encoder import PooledStaticEncoder
-from keras_ddr.layers.prior import ConditionalGaussianPrior
+from keras_ddr.layers.prior import ConditionalGaussianPrior, StandardGaussianPrior
 from keras_ddr.layers.sampling import GaussianSampling
-from keras_ddr.layers.standard_prior import StandardGaussianPrior
 from keras_ddr.layers.static_encoder import PairwiseStaticEncoder
 
 __all__ = [

@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.layers.gaussian_head import Part
-from keras_ddr.layers.replicas import replica
 
 if TYPE_CHECKING:
     from keras_ddr.typing import Shape, Tensor
@@ -65,7 +64,7 @@ class GaussianSampling(Part):
         """Return a draw of the shape of `mean`, float32."""
         stream = self.training_stream if training else self.evaluation_stream
         size, *rest = ops.shape(mean)
-        index, count = replica()
+        index, count = _replica()
         noise = keras.random.normal((count * size, *rest), dtype="float32", seed=stream)
         if count > 1:
             noise = noise[index * size : (index + 1) * size]
@@ -91,3 +90,19 @@ class GaussianSampling(Part):
         """Read what `save_own_variables` wrote."""
         self.training_stream.state.assign(store["training"][...])
         self.evaluation_stream.state.assign(store["evaluation"][...])
+
+
+def _replica() -> tuple[int | Tensor, int]:
+    """Number of this replica, a tensor where there are several, and of all.
+
+    On TensorFlow every replica of a `tf.distribute` strategy runs the model on its own
+    part of the batch. On JAX one program sees the whole batch, whatever the devices.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        count = tf.distribute.get_strategy().num_replicas_in_sync
+        context = tf.distribute.get_replica_context()
+        if count > 1 and context is not None:  # None outside of the replicas
+            return context.replica_id_in_sync_group, count
+    return 0, 1

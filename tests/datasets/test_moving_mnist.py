@@ -320,29 +320,10 @@ def test_twenty_sequences_of_twenty_frames_are_time_first(tmp_path):
     assert (store.frames(5)[:, 0, 0, 0] == np.arange(20)).all()
 
 
-@pytest.mark.parametrize(
-    ("shape", "hint"),
-    [
-        ((3, 20, 64, 64), "save it so: np.save(..., array.swapaxes(0, 1))"),
-        ((3, 20, 64, 64, 1), "array[..., 0].swapaxes(0, 1)"),
-        ((3, 20, 1, 64, 64), "array[:, :, 0].swapaxes(0, 1)"),
-        ((20, 3, 64, 64, 1), "np.save(..., array[..., 0])"),
-        ((20, 3, 1, 64, 64), "array[:, :, 0])"),
-        ((20, 3, 32, 32), "numpy.transpose"),
-        ((64, 64, 20, 3), "numpy.transpose"),
-        ((10, 3, 64, 64), "numpy.transpose"),
-        ((20, 64, 64), "numpy.transpose"),
-    ],
-)
-def test_other_orders_are_refused_with_the_remedy(tmp_path, shape, hint):
-    path = _published(tmp_path / "a.npy", shape)
-    message = _refused(tmp_path, path)
-    assert f"uint8 {shape}" in message and hint in message
-    # Following the remedy helps.
-    if "np.save(..., " in message:
-        code = message.split("np.save(..., ")[1][:-1]
-        np.save(path, eval(code, {"array": np.load(path)}))
-        assert len(_prepare(tmp_path, path, None)) == 3
+@pytest.mark.parametrize("shape", [(3, 20, 64, 64), (20, 3, 64, 64, 1), (20, 64, 64)])
+def test_other_orders_are_refused(tmp_path, shape):
+    message = _refused(tmp_path, _published(tmp_path / "a.npy", shape))
+    assert f"uint8 {shape}" in message and "(20, N, 64, 64), time first" in message
 
 
 def _refused(tmp_path, source, **arguments):

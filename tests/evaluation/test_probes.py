@@ -175,7 +175,6 @@ def test_what_cannot_be_probed_is_refused(rng):
             {"test_codes": np.zeros((5, 3))},
             r"test_codes has shape \(5, 3\)",
         ),
-        ({"groups": np.arange(4)}, "groups has 4 values for 5 scored items"),
     ],
 )
 def test_what_does_not_belong_together(changed, said):

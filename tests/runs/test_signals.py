@@ -148,6 +148,16 @@ def test_a_second_signal_ends_at_once(create):
     assert not isinstance(stopped.value, runs.Stopped)
 
 
+def test_an_interrupt_that_became_another_error_stays_an_interrupt():
+    """TensorFlow's tracing can turn it into a SystemError."""
+    with pytest.raises(KeyboardInterrupt), signals.StopRequest().listening():
+        signal.raise_signal(signal.SIGINT)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise SystemError("bad argument to internal function") from error
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_a_process_as_it_would_have(number):
     code = f"""
