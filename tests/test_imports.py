@@ -69,6 +69,7 @@ def test_import_sets_nothing():
     assert "unchanged" in result.stdout, result.stderr
 
 
+@pytest.mark.slow
 def test_a_backend_without_training_is_refused():
     # Keras's numpy backend, which cannot train, needs more than numpy to be imported.
     result = _run(

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from keras_ddr.datasets import puppets
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +17,7 @@ def _blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", _README, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_python_example_runs(tmp_path):
     puppets.prepare(tmp_path / "STORE", identities=10)
     (code,) = _blocks("python")

@@ -34,6 +34,7 @@ def wait_for_rows(process, path, number):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process there")
+@pytest.mark.slow
 def test_a_run_has_one_writer_and_ctrl_c_says_how_to_go_on(
     ddr_here, ddr_elsewhere, puppets, small, tmp_path
 ):

@@ -316,6 +316,7 @@ def test_log_likelihood_against_quadrature(one_dimensional):
         assert estimate.value == pytest.approx(exact, abs=0.05)
 
 
+@pytest.mark.slow
 def test_log_likelihood_is_above_the_elbo(one_dimensional):
     model, frames = one_dimensional
     copies = np.repeat(frames[:1], 512, axis=0)

@@ -41,6 +41,7 @@ def _stock_decoder():
     )
 
 
+@pytest.mark.slow
 def test_stock_layers_train_save_and_load_elsewhere(small, sets, tmp_path):
     model = small(frame_encoder=_stock_encoder(), frame_decoder=_stock_decoder())
     before = [np.array(w) for w in model.frame_encoder.get_weights()]

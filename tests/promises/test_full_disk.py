@@ -23,7 +23,7 @@ WRITERS = {
 }
 # All files but those of a store are written by one function.
 _WRITERS = [
-    pytest.param(name, marks=[] if name in ("store", "codes.npz") else pytest.mark.slow)
+    pytest.param(name, marks=[] if name == "store" else pytest.mark.slow)
     for name in WRITERS
 ]
 

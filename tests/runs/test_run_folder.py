@@ -186,6 +186,7 @@ def test_model_is_the_best_on_val(create):
     assert int(run.model("last").optimizer.iterations) == 12
 
 
+@pytest.mark.slow
 def test_without_val_the_model_is_the_last_and_this_is_said(create, store, tmp_path):
     data = write_arrays(tmp_path / "train-only", [store.frames(i) for i in range(6)])
     lines = []

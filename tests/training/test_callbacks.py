@@ -98,6 +98,7 @@ def test_the_checkpoint_is_a_model_file(store, tmp_path):
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_another_model_and_damage_are_refused(store, tmp_path):
     script(store, tmp_path, epochs=1)
     with pytest.raises(InputError, match="does not fit this model") as error:
@@ -131,6 +132,7 @@ def test_another_optimizer_is_refused_and_another_rate_told_of(store, tmp_path):
         run(keras.optimizers.SGD(1e-3), 3)
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_a_run_is_refused(store, tmp_path):
     from keras_ddr import runs
 

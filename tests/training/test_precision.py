@@ -22,9 +22,8 @@ def frames(number, seed=0):
     return generator.integers(256, size=(number, 3, 32, 32, 3), dtype="uint8")
 
 
-@pytest.mark.parametrize(
-    "name", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_layers_compute_in_half_precision_and_losses_do_not(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = DDR((32, 32, 3), **SMALL, dtype=f"mixed_{name}")

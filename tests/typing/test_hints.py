@@ -28,6 +28,7 @@ def test_the_package_says_that_it_has_hints():
     assert (importlib.resources.files("keras_ddr") / "py.typed").is_file()
 
 
+@pytest.mark.slow
 def test_results_have_the_types_that_users_expect(tmp_path):
     readme = (_ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
