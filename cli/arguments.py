@@ -11,6 +11,8 @@ import click
 from ddr_cli.errors import Failure, one_line
 
 BACKENDS = ("tensorflow", "jax", "torch")
+# Presets that come with weights, written out: a test compares.
+WITH_WEIGHTS = ("puppets",)
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -37,13 +39,14 @@ class Lazy(click.Group):
 class _Existing(click.Path):
     """A path that has to exist; its absence is said before Keras is imported."""
 
-    def __init__(self, missing: str) -> None:
+    def __init__(self, missing: str, names: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self._missing = missing
+        self._missing, self._names = missing, names
 
     def convert(self, value: Any, *context: Any) -> Any:
         path = pathlib.Path(os.fsdecode(super().convert(value, *context)))
-        if not os.path.lexists(path) and not _being_replaced(path):
+        there = os.path.lexists(path) or value in self._names
+        if not there and not _being_replaced(path):
             raise Failure(f"{one_line(path)}: {self._missing}")
         return value
 
@@ -60,7 +63,11 @@ def _being_replaced(path: pathlib.Path) -> bool:
 
 STORE = _Existing("no such frame store; make one with ddr preprocess")
 RUN = _Existing("no such run; start one with ddr fit STORE --out RUN")
-_MODEL = _Existing("no such run; make one with ddr fit, or give a .keras file")
+MODEL = _Existing(
+    "no such run; make one with ddr fit, or give a .keras file, or a preset that comes "
+    f"with weights ({', '.join(WITH_WEIGHTS)})",
+    WITH_WEIGHTS,
+)
 STORE_OR_RUN = _Existing(
     "there is neither a frame store nor a run; make them with ddr preprocess and "
     "ddr fit"
@@ -78,7 +85,7 @@ def joined(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-run_argument = click.argument("run", type=_MODEL)
+run_argument = click.argument("run", type=MODEL)
 store_argument = click.argument("store", type=STORE)
 out_argument = click.argument("out", type=click.Path())
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ddr_cli.arguments import BACKENDS, RUN, STORE, backend_option, joined, seed_option
+from ddr_cli.arguments import (
+    BACKENDS,
+    MODEL,
+    RUN,
+    STORE,
+    backend_option,
+    joined,
+    seed_option,
+)
 from ddr_cli.backend import devices, seed_everything, select_backend
 from ddr_cli.errors import Interrupted
 
@@ -21,7 +29,10 @@ if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
 # Written out, so that help and usage errors need no keras; a test compares.
-PRESET_NAMES = ("mmnist", "sprites", "affwild", "recommended", "small", "tiny")
+PRESET_NAMES = (
+    *("mmnist", "sprites", "affwild", "recommended", "small", "tiny"),
+    *("puppets", "faces"),
+)
 _WIDE = 10_000_000  # weights that are slow without a GPU
 _WHOLE, _NUMBER = click.IntRange(1), click.FloatRange(0)
 _ABOVE_0 = click.FloatRange(0, min_open=True)
@@ -100,6 +111,12 @@ SETTINGS = {
             "--dynamic-prior",
             click.Choice(["conditional", "standard"]),
             "p(z | f): learned (conditional, the paper) or a standard normal.",
+        ),
+        _Setting(
+            "--decoder",
+            click.Choice(["direct", "warping"]),
+            "How frames are decoded: from f and z at once (direct, the paper), or as a "
+            "picture of f that z moves (warping), for faces.",
         ),
         _Setting(
             "--likelihood",
@@ -201,6 +218,13 @@ _settings = joined(
     help="Architecture and training settings: the paper's for mmnist, sprites and "
     "affwild; small and tiny suit a CPU, recommended a GPU. A class of your own has "
     "its own.  [default: small]",
+)
+@click.option(
+    "--init",
+    metavar="RUN",
+    type=MODEL,
+    help="Begin with the weights of a trained model, a run or a .keras file; its sizes "
+    "stay.  [default: random weights]",
 )
 @_settings
 @seed_option("Of initial weights, frame sets and draws.  [default: 0]", default=None)
@@ -310,7 +334,7 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
     }
     precision = given["model"]["dtype"] or "none"
     given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
-    model_class = _model_class(options["model_class"])
+    model_class, init = _model_class(options["model_class"]), options["init"]
     _refuse_unknown(model_class, given["model"])
     preset = options["preset"] or "small"
     chosen = {k: v for k, v in given["training"].items() if v is not None}
@@ -325,6 +349,7 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
         store,
         preset,
         model_class=model_class,
+        init=init and runs.load_model(init),
         **given,
         seed=options["seed"] or 0,
         overwrite=options["overwrite"],

@@ -22,6 +22,7 @@ from keras_ddr.layers import (
     PairwiseStaticEncoder,
     PooledStaticEncoder,
     StandardGaussianPrior,
+    WarpingDecoder,
 )
 from keras_ddr.loss import ObjectiveLoss
 from keras_ddr.presets import PRESETS
@@ -40,6 +41,7 @@ __all__ = ["DDR"]
 AGGREGATIONS = ("concat", "mean", "pooled")
 DYNAMIC_FRAMES = ("shared", "distinct")
 DYNAMIC_PRIORS = ("conditional", "standard")
+DECODERS = ("direct", "warping")
 # Arguments that may be layers of the user's own, in the order in which frames pass.
 _LAYERS = (
     "frame_encoder",
@@ -81,6 +83,8 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             so that a set has 2N frames (the question at the end of section 5).
         dynamic_prior: The default p(z | f), "conditional" (learned, the paper) or
             "standard".
+        decoder: The default frame decoder, "direct" (the paper), or "warping", see
+            `keras_ddr.layers.WarpingDecoder`.
         likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
             `keras_ddr.likelihoods.Likelihood`.
         frame_encoder: Keras layer from frames `(B, H, W, C)`, floats in [0, 1], to maps
@@ -140,6 +144,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         aggregation: str = "concat",
         dynamic_frames: str = "shared",
         dynamic_prior: str = "conditional",
+        decoder: str = "direct",
         likelihood: str | Likelihood = "bernoulli",
         frame_encoder: keras.layers.Layer | None = None,
         static_encoder: keras.layers.Layer | None = None,
@@ -152,6 +157,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         check_choice(AGGREGATIONS, aggregation=aggregation)
         check_choice(DYNAMIC_FRAMES, dynamic_frames=dynamic_frames)
         check_choice(DYNAMIC_PRIORS, dynamic_prior=dynamic_prior)
+        check_choice(DECODERS, decoder=decoder)
         check_image_shape(image_shape)
         check_seed(seed=seed)
         given = locals()
@@ -165,6 +171,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         self.aggregation = aggregation
         self.dynamic_frames = dynamic_frames
         self.dynamic_prior = dynamic_prior
+        self.decoder = decoder
         self.seed = int(seed)
         self.likelihood = likelihoods.get(likelihood)
         self._own = [name for name in _LAYERS if given[name] is not None]
@@ -188,6 +195,9 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         prior: tuple[Any, ...] = ConditionalGaussianPrior, self.dynamic_dim, pair[1]
         if self.dynamic_prior == "standard":
             prior = StandardGaussianPrior, self.dynamic_dim
+        decoder: tuple[Any, ...] = FrameDecoder, self.image_shape, self.filters
+        if self.decoder == "warping":
+            decoder = WarpingDecoder, *decoder[1:], self.hidden_units
         static: tuple[Any, ...] = PooledStaticEncoder, self.static_dim, *pair
         if self.aggregation != "pooled":
             static = PairwiseStaticEncoder, *static[1:], self.aggregation
@@ -196,7 +206,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             "static_encoder": static,
             "dynamic_encoder": (DynamicEncoder, self.dynamic_dim, self.hidden_units),
             "prior": prior,
-            "frame_decoder": (FrameDecoder, self.image_shape, self.filters),
+            "frame_decoder": decoder,
         }[name]
         return kind(*sizes, name=name, dtype=self.dtype_policy)
 
@@ -257,6 +267,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             "aggregation": self.aggregation,
             "dynamic_frames": self.dynamic_frames,
             "dynamic_prior": self.dynamic_prior,
+            "decoder": self.decoder,
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
             **keras.saving.serialize_keras_object(own),
             "seed": self.seed,

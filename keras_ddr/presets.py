@@ -22,12 +22,14 @@ class Preset:
         training: Settings of `Run.create`: "batch_size" in sequences, "learning_rate"
             of Adam, "schedule" ("constant", or "cosine" decay to 0), "clipnorm" of the
             gradient of all weights together, "steps".
+        weights: Name of a file of the package with trained weights, or "".
     """
 
     about: str
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     objective: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights: str = ""
 
 
 _PAPER = {"batch_size": 120, "learning_rate": 1e-4, "schedule": "constant"}
@@ -37,6 +39,25 @@ _SMALL = {"static_dim": 64, "filters": 48, "pair_filters": 96, "hidden_units": 2
 # a KL of z that counts twice, while that of f counts once.
 _RECOMMENDED = {"frames_per_set": 6, "aggregation": "mean"}
 _RECOMMENDED_OBJECTIVE = {"kl_weight": 2.0, "static_kl_weight": 0.5}
+
+_FACES = {
+    "static_dim": 96,
+    "dynamic_dim": 8,
+    "frames_per_set": 4,
+    "aggregation": "mean",
+    "decoder": "warping",
+}
+# In so few steps more sequences teach more than more frames of each. Many small steps
+# learn the colours that vary least, which few large ones leave out; below 16 sequences
+# this learning rate is too high.
+_TINY = {
+    "static_dim": 32,
+    "filters": 24,
+    "pair_filters": 48,
+    "hidden_units": 128,
+    "aggregation": "mean",
+}
+_BRIEF = {**_SHORT, "learning_rate": 7.5e-3, "batch_size": 16, "steps": 2_000}
 
 PRESETS: dict[str, Preset] = {
     "mmnist": Preset(
@@ -70,17 +91,21 @@ PRESETS: dict[str, Preset] = {
     ),
     "tiny": Preset(
         "For a demonstration: about two minutes of training on two CPU cores.",
-        # In so few steps more sequences teach more than more frames of each.
-        {
-            "static_dim": 32,
-            "filters": 24,
-            "pair_filters": 48,
-            "hidden_units": 128,
-            "aggregation": "mean",
-        },
-        # Many small steps learn the colours that vary least, which few large ones
-        # leave out; below 16 sequences this learning rate is too high.
-        training={**_SHORT, "learning_rate": 7.5e-3, "batch_size": 16, "steps": 2_000},
+        _TINY,
+        training=_BRIEF,
+    ),
+    "puppets": Preset(
+        "tiny, with the weights of ddr demo.",
+        _TINY,
+        training=_BRIEF,
+        weights="puppets.npz",
+    ),
+    "faces": Preset(
+        "For faces on two CPU cores: a picture of each person that z moves, and more "
+        "weight on what moves; about 25 minutes of training.",
+        {**_SMALL, **_FACES},
+        {"kl_weight": 4.0, "static_kl_weight": 0.025, "motion_weight": 40.0},
+        {**_SHORT, "learning_rate": 4e-3, "batch_size": 20, "steps": 5_000},
     ),
 }
 """Presets of `DDR` by their names."""

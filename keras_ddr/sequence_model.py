@@ -13,6 +13,7 @@ from keras_ddr import checks
 from keras_ddr.arguments import check_choice, check_seed, check_whole
 from keras_ddr.codes import Codes
 from keras_ddr.errors import InputError
+from keras_ddr.preset_weights import load_weights
 from keras_ddr.presets import OWN, Preset, find_preset
 from keras_ddr.training.callbacks import EpochSetter, LossWatch
 
@@ -58,14 +59,28 @@ class SequenceModel(keras.Model):
     built: bool
 
     @classmethod
-    def from_preset(cls, name: str, **overrides: Any) -> Self:
-        """Make a model with random weights from a preset.
+    def from_preset(
+        cls, name: str, weights: bool | None = None, **overrides: Any
+    ) -> Self:
+        """Make a model from a preset.
 
-        `overrides` are arguments of the class in place of the preset's, whose objective
-        is the one that `compile` uses where it is given none.
+        Args:
+            name: Key of `presets`.
+            weights: Whether to give it the trained weights that come with the preset;
+                by default where there are some and nothing is overridden. Otherwise
+                weights are random.
+            **overrides: Arguments of the class in place of the preset's, whose
+                objective is the one that `compile` uses where it is given none.
+
+        Raises:
+            InputError: There is no such preset, or none of its weights fit.
         """
         preset = find_preset(cls.presets, name)
         model = cls(**{**preset.model, **overrides})
+        if weights is None:
+            weights = bool(preset.weights) and not overrides
+        if weights:
+            load_weights(model, name, preset.weights)
         if cls.objective_class is not None:
             model.objective = cls.objective_class(**preset.objective)
         return model

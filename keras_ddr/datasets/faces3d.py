@@ -78,6 +78,8 @@ class Faces(Options):
             light, background and framing differ for each person.
         people: Number of people.
         size: Height and width of the frames in pixels, a multiple of 16.
+        frames: Number of frames of each person, random ones of the set; 0 for all.
+            More people with fewer frames teach a model more, in the same space.
         expressions: Of the grid, names of `GRID_EXPRESSIONS` or shapes of the model,
             such as "neutral smile mouthFunnel=0.5 eyeBlink_L".
 
@@ -94,6 +96,13 @@ class Faces(Options):
     people: int = option(300, "Number of people.", kind=int, least=3)
     size: int = option(
         64, "Height and width in pixels, a multiple of 16.", kind=int, least=16
+    )
+    frames: int = option(
+        0,
+        "Frames of each person, random ones of the set.",
+        kind=int,
+        least=1,
+        unset="all",
     )
     expressions: str = option(
         " ".join(GRID_EXPRESSIONS),
@@ -295,7 +304,11 @@ def draw_person(source: Source, plan: _Plan, spool: Spool) -> Outcome:
         lambda weights, gaze: figure.shape(shape_weights(dict(weights)), gaze)
     )
     crops, rows = [], []
-    for number, view in enumerate(views):
+    numbered = list(enumerate(views))
+    if plan.faces.frames:
+        kept = random.permutation(len(numbered))[: plan.faces.frames]
+        numbered = [numbered[place] for place in sorted(kept)]
+    for number, view in numbered:
         drawn = shape(tuple(view.weights.items()), view.gaze)
         if plan.faces.set == "wild":
             shape.cache_clear()

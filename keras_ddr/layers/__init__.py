@@ -9,6 +9,7 @@ from keras_ddr.layers.pooled_encoder import PooledStaticEncoder
 from keras_ddr.layers.prior import ConditionalGaussianPrior, StandardGaussianPrior
 from keras_ddr.layers.sampling import GaussianSampling
 from keras_ddr.layers.static_encoder import PairwiseStaticEncoder
+from keras_ddr.layers.warping_decoder import WarpingDecoder
 
 __all__ = [
     "ConditionalGaussianPrior",
@@ -22,4 +23,5 @@ __all__ = [
     "PooledStaticEncoder",
     "StandardGaussianPrior",
     "UpConvolution",
+    "WarpingDecoder",
 ]

@@ -15,14 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameDecoder"]
 
-_STEPS = 4  # stride-2 deconvolutions of Appendix C
-
-
-def _initializer(last: bool) -> keras.initializers.Initializer:
-    """He's initialisation for a transposed kernel 4×4 of stride 2."""
-    # An output pixel sees 4 of the 16 taps of each input channel, and Keras's fans
-    # count 16: 2 / (4·inputs) is 8 / fan_out. The first images are to be grey.
-    return keras.initializers.VarianceScaling(1.0 if last else 8.0, mode="fan_out")
+# He's initialisation for a transposed kernel 4×4 of stride 2: an output pixel sees 4 of
+# the 16 taps of each input channel, and Keras's fans count 16: 2 / (4·inputs) is
+# 8 / fan_out.
+_HE = 8.0
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -33,9 +29,14 @@ class FrameDecoder(Part):
     does not list) comes first.
 
     Args:
-        image_shape: `(H, W, C)` of a frame, H and W multiples of 16.
+        image_shape: `(H, W, C)` of a frame, H and W multiples of 2 to the `steps`.
         filters: Channels of all deconvolutions but the last (256 in the paper).
         negative_slope: Slope of the leaky ReLU below zero (not given in the paper).
+        steps: Number of stride-2 deconvolutions (4 in Appendix C).
+        last_scale: Scale of the last one's initial weights: the first images are to be
+            grey.
+        hidden_units: Units of a dense layer whose outputs join f and z; 0 for none
+            (the paper).
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
@@ -46,39 +47,58 @@ class FrameDecoder(Part):
         Appendix C, "Deconv: concat([f, z_i]) → x̃_i".
     """
 
-    _arguments = ("image_shape", "filters", "negative_slope")
+    _arguments = (
+        "image_shape",
+        "filters",
+        "negative_slope",
+        "steps",
+        "last_scale",
+        "hidden_units",
+    )
 
     def __init__(
         self,
         image_shape: ImageShape,
         filters: int = 256,
         negative_slope: float = 0.2,
+        steps: int = 4,
+        last_scale: float = 1.0,
+        hidden_units: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
         self.filters = filters
         self.negative_slope = negative_slope
+        self.steps = steps
+        self.last_scale = last_scale
+        self.hidden_units = hidden_units
         height, width, channels = self.image_shape
-        self.start_shape = (height // 2**_STEPS, width // 2**_STEPS, filters)
+        self.start_shape = (height // 2**steps, width // 2**steps, filters)
         units = self.start_shape[0] * self.start_shape[1] * filters
+        self.hidden = self._hidden(hidden_units, "hidden") if hidden_units else None
         self.dense = keras.layers.Dense(
             units, kernel_initializer="he_normal", dtype=self.dtype_policy, name="dense"
         )
         self.deconvolutions = [
             UpConvolution(
                 channels if last else filters,
-                kernel_initializer=_initializer(last),
+                kernel_initializer=keras.initializers.VarianceScaling(
+                    last_scale if last else _HE, mode="fan_out"
+                ),
                 # Logits of half precision are too coarse to learn from.
                 dtype="float32" if last else self.dtype_policy,
                 name=f"deconvolution_{i}",
             )
-            for i, last in enumerate([False] * (_STEPS - 1) + [True], 1)
+            for i, last in enumerate([False] * (steps - 1) + [True], 1)
         ]
 
     def build(self, static_shape: Shape, dynamic_shape: Shape) -> None:
         """Create the weights of the dense layer and the deconvolutions."""
-        self.dense.build((None, static_shape[-1] + dynamic_shape[-1]))
+        units = static_shape[-1] + dynamic_shape[-1]
+        if self.hidden is not None:
+            self.hidden.build((None, units))
+        self.dense.build((None, units + self.hidden_units))
         shape = (None, *self.start_shape)
         for deconvolution in self.deconvolutions:
             deconvolution.build(shape)
@@ -90,7 +110,10 @@ class FrameDecoder(Part):
         number = dynamic.shape[1]
         static = ops.repeat(ops.expand_dims(static, 1), number, axis=1)
         x = ops.concatenate([static, dynamic], axis=-1)
-        x = self._activate(self.dense(ops.reshape(x, (-1, x.shape[-1]))))
+        x = ops.reshape(x, (-1, x.shape[-1]))
+        if self.hidden is not None:
+            x = ops.concatenate([x, ops.cast(self.hidden(x), x.dtype)], axis=-1)
+        x = self._activate(self.dense(x))
         x = ops.reshape(x, (-1, *self.start_shape))
         for deconvolution in self.deconvolutions[:-1]:
             x = self._activate(deconvolution(x))

@@ -76,6 +76,7 @@ class Run:
         *,
         model_class: type[SequenceModel] = DDR,
         model: Mapping[str, Any] | SequenceModel | None = None,
+        init: SequenceModel | None = None,
         objective: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -93,6 +94,8 @@ class Run:
             model_class: `DDR` or another `SequenceModel`.
             model: Dict of arguments of the class that replace those of the preset; or
                 a compiled model, which the run trains as it is.
+            init: Trained model, such as `load_model` gives, that the run trains further
+                with an optimizer and an objective of its own.
             objective: Dict of arguments of the class's objective, such as `ELBO`, that
                 replace those of the preset.
             training: Dict of values of `settings.Training` that replace those of the
@@ -113,16 +116,20 @@ class Run:
             network, model_class, model = model, type(model), None
         defaults = find_preset(model_class.presets, preset)
         settled = Training.of({**defaults.training, **given(training), "seed": seed})
+        if init is not None:
+            network = _init(init, model_class, preset, given(model))
+            network.compile(settled.optimizer(), **_objective(network, objective))
         if network is None:
             arguments = {"image_shape": store.frame_shape, **given(model)}
             if "seed" in inspect.signature(model_class).parameters:
                 arguments["seed"] = seed
-            network = model_class.from_preset(preset, **arguments)
+            network = model_class.from_preset(preset, weights=False, **arguments)
             network.compile(settled.optimizer(), **_objective(network, objective))
         if tuple(network.image_shape) != tuple(store.frame_shape):
             raise InputError(
                 f"image_shape={tuple(network.image_shape)}, but the frames of "
-                f"{store.path} are {tuple(store.frame_shape)}; leave it out"
+                f"{store.path} are {tuple(store.frame_shape)}; "
+                + ("prepare them in that size" if init is not None else "leave it out")
             )
         _build(network)
         run = cls(
@@ -331,6 +338,29 @@ def _check_compiled(
         raise InputError(
             f"{', '.join(names)}: a compiled model brings its own; leave them out"
         )
+
+
+def _init(
+    model: SequenceModel,
+    model_class: type[SequenceModel],
+    preset: str,
+    arguments: Mapping[str, Any],
+) -> SequenceModel:
+    """A trained model, with the objective of the preset."""
+    if arguments:
+        raise InputError(
+            f"{', '.join(arguments)}: a run that begins with a trained model has its "
+            "sizes; leave them out"
+        )
+    if not isinstance(model, model_class):
+        raise InputError(
+            f"init: is a {type(model).__name__}, and the run trains a "
+            f"{model_class.__name__}; give the class of the model"
+        )
+    if model.objective_class is not None:
+        objective = find_preset(model.presets, preset).objective
+        model.objective = model.objective_class(**objective)
+    return model
 
 
 def _objective(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from keras_ddr import manifest
 from keras_ddr.errors import InputError
+from keras_ddr.model import DDR
 from keras_ddr.model_files import load_model_file
 from keras_ddr.runs.folder import Run
 
@@ -22,18 +23,22 @@ _REMEDY = "restore it, or go on from the other model with ddr fit --resume"
 
 
 def load_model(path: StrPath) -> SequenceModel:
-    """Load the best model of a run folder, or a model file.
+    """Load the best model of a run folder, a model file, or a preset with weights.
 
     Load only files that you trust: Keras's safe mode stays on, but a model file is a
     program in part.
 
     Args:
-        path: Run folder, or a file ending in .keras.
+        path: Run folder, or a file ending in .keras; or, where neither is there, the
+            name of a preset that comes with weights.
 
     Returns:
         `DDR`, or the `SequenceModel` that was saved; its class must be imported.
     """
     path = pathlib.Path(path)
+    preset = DDR.presets.get(str(path))
+    if preset is not None and preset.weights and not path.exists():
+        return DDR.from_preset(str(path))
     if path.suffix == ".keras" and not path.is_dir():
         return load_model_file(path)
     if path.is_file():

@@ -3,10 +3,12 @@ import pathlib
 import shutil
 
 import keras
+import numpy as np
 import pytest
 from PIL import Image
 
 from keras_ddr.data import FrameStore, write_arrays
+from keras_ddr.runs import Run, load_model
 
 
 def fails(result, message):
@@ -279,3 +281,42 @@ def test_frames_cut_out_in_another_way_are_told(ddr_here, small, tmp_path):
         result = ddr_here("encode", run, tmp_path / crop, tmp_path / "codes.csv")
         assert result.exit_code == 0, result.output
         assert ("prepared with crop center, not none" in result.stderr) == differs
+
+
+def test_a_run_begins_with_the_weights_of_another(
+    ddr_here, puppets, run_folder, tmp_path
+):
+    out = tmp_path / "further"
+    arguments = ["fit", puppets, "--init", run_folder, "--out", out]
+    short = "--steps 1 --save-every 1 --batch-size 4 --lr 1e-9 --schedule constant"
+    result = ddr_here(*arguments, "--motion-weight", 3, *short.split())
+    assert result.exit_code == 0, result.output
+    run = Run.open(out)
+    begun = load_model(run_folder).get_weights()
+    for one, other in zip(begun, run.model("last").get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert run.model().objective.motion_weight == 3
+    assert int(run.model().optimizer.iterations) == 1
+    assert "step 2" in ddr_here("fit", "--resume", out, "--steps", 2).output
+    # Its sizes stay, and frames have to be of them.
+    arguments[-1] = tmp_path / "no"
+    assert fails(ddr_here(*arguments, "--filters", 3), "filters: a run that begins")
+    ddr_here("preprocess", "puppets", tmp_path / "S", "--identities", 10, "--size", 16)
+    arguments[1] = tmp_path / "S"
+    assert fails(ddr_here(*arguments), "image_shape=(32, 32, 3), but the frames of")
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_preset_with_weights_stands_for_a_run(ddr_here, tmp_path):
+    from ddr_cli.arguments import WITH_WEIGHTS
+    from keras_ddr import DDR
+
+    known = [name for name, preset in DDR.presets.items() if preset.weights]
+    assert sorted(known) == sorted(WITH_WEIGHTS)
+    ddr_here("preprocess", "puppets", tmp_path / "S", "--identities", 10)
+    out = tmp_path / "codes.csv"
+    result = ddr_here("encode", "puppets", tmp_path / "S", out, "--split", "test")
+    assert result.exit_code == 0, result.output
+    assert out.is_file()
+    result = ddr_here("encode", "tiny", tmp_path / "S", out)
+    assert fails(result, "a preset that comes with weights (puppets)")

@@ -294,6 +294,21 @@ def test_more_people_are_others_besides(tmp_path, clone):
 
 
 @pytest.mark.slow
+def test_a_part_of_the_frames_is_that_of_all(tmp_path, clone):
+    every, some = (
+        _prepare(tmp_path / str(n), clone, people=3, frames=n) for n in (117, 5)
+    )
+    for n in range(3):
+        labels = some.frame_labels(n)
+        places = labels["source_frame"]
+        assert len(places) == 5 and (np.diff(places) > 0).all()
+        np.testing.assert_array_equal(labels["pose"], places)
+        np.testing.assert_array_equal(some.frames(n), every.frames(n)[places])
+    chosen = [tuple(some.frame_labels(n)["pose"]) for n in range(3)]
+    assert len(set(chosen)) == 3
+
+
+@pytest.mark.slow
 def test_the_wild_differs_for_each_person(tmp_path, clone):
     store = _prepare(tmp_path / "S", clone, set="wild", people=3)
     corners = [store.frames(n)[:, 0, 0].astype(int) for n in range(3)]

@@ -188,6 +188,7 @@ OPTIONS = {
     "aggregation": "pooled",
     "dynamic_frames": "distinct",
     "dynamic_prior": "standard",
+    "decoder": "warping",
 }
 
 
