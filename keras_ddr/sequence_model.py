@@ -13,8 +13,7 @@ from keras_ddr import checks
 from keras_ddr.arguments import check_choice, check_seed, check_whole
 from keras_ddr.codes import Codes
 from keras_ddr.errors import InputError
-from keras_ddr.preset_weights import load_weights
-from keras_ddr.presets import OWN, Preset, find_preset
+from keras_ddr.presets import OWN, Preset, find_preset, load_weights
 from keras_ddr.training.callbacks import EpochSetter, LossWatch
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ _MAY_IMPORT = {
     "version": set(),
     "typing": set(),
     "files": {"errors"},
-    "presets": {"errors"},
+    "presets": {"errors", "files"},
     "arguments": {"errors"},
     "signals": set(),
     "manifest": {"errors", "files"},

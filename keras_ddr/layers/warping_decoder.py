@@ -49,10 +49,10 @@ class WarpingDecoder(Part):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
+        height, width, channels = image_shape
+        self.image_shape = height, width, channels
         self.filters = filters
         self.hidden_units = hidden_units
-        height, width, _ = self.image_shape
         kind: dict[str, Any] = {"dtype": self.dtype_policy}
         self.still = FrameDecoder(self.image_shape, filters, name="still", **kind)
         kind["hidden_units"] = hidden_units

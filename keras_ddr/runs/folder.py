@@ -116,14 +116,12 @@ class Run:
             network, model_class, model = model, type(model), None
         defaults = find_preset(model_class.presets, preset)
         settled = Training.of({**defaults.training, **given(training), "seed": seed})
-        if init is not None:
-            network = _init(init, model_class, preset, given(model))
-            network.compile(settled.optimizer(), **_objective(network, objective))
         if network is None:
-            arguments = {"image_shape": store.frame_shape, **given(model)}
-            if "seed" in inspect.signature(model_class).parameters:
-                arguments["seed"] = seed
-            network = model_class.from_preset(preset, weights=False, **arguments)
+            if init is not None:
+                network = _begun(init, model_class, preset, given(model))
+            else:
+                arguments = {"image_shape": store.frame_shape, **given(model)}
+                network = _new(model_class, preset, arguments, seed)
             network.compile(settled.optimizer(), **_objective(network, objective))
         if tuple(network.image_shape) != tuple(store.frame_shape):
             raise InputError(
@@ -340,7 +338,7 @@ def _check_compiled(
         )
 
 
-def _init(
+def _begun(
     model: SequenceModel,
     model_class: type[SequenceModel],
     preset: str,
@@ -361,6 +359,15 @@ def _init(
         objective = find_preset(model.presets, preset).objective
         model.objective = model.objective_class(**objective)
     return model
+
+
+def _new(
+    model_class: type[SequenceModel], preset: str, arguments: dict[str, Any], seed: int
+) -> SequenceModel:
+    """A model with random weights."""
+    if "seed" in inspect.signature(model_class).parameters:
+        arguments["seed"] = seed
+    return model_class.from_preset(preset, weights=False, **arguments)
 
 
 def _objective(

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_ddr import DDR, InputError
 from keras_ddr.datasets import Splits, puppets
-from keras_ddr.preset_weights import load_weights, save_weights
+from keras_ddr.presets import load_weights, save_weights
 
 pytestmark = pytest.mark.backend
 
@@ -30,7 +30,7 @@ def test_weights_keep_half_of_their_precision(small, tmp_path, monkeypatch):
     for weight in other.weights:
         weight.assign(ops.zeros_like(weight))
     file = save_weights(one, tmp_path / "one.npz")
-    monkeypatch.setattr("keras_ddr.preset_weights.FOLDER", file.parent)
+    monkeypatch.setattr("keras_ddr.presets.WEIGHTS", file.parent)
     load_weights(other, "one", file.name)
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a.astype("float16").astype("float32"), b)
