@@ -15,6 +15,7 @@ from ddr_cli.arguments import (
     MODEL,
     RUN,
     STORE,
+    WITH_WEIGHTS,
     backend_option,
     joined,
     seed_option,
@@ -217,7 +218,7 @@ _settings = joined(
     metavar=f"[{'|'.join(PRESET_NAMES)}]",
     help="Architecture and training settings: the paper's for mmnist, sprites and "
     "affwild; small and tiny suit a CPU, recommended a GPU. A class of your own has "
-    "its own.  [default: small]",
+    "its own.  [default: small, or that of --init]",
 )
 @click.option(
     "--init",
@@ -336,7 +337,7 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
     given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
     model_class, init = _model_class(options["model_class"]), options["init"]
     _refuse_unknown(model_class, given["model"])
-    preset = options["preset"] or "small"
+    preset = options["preset"] or _preset_of(init)
     chosen = {k: v for k, v in given["training"].items() if v is not None}
     defaults = find_preset(model_class.presets, preset).training
     training = runs.Training.of({**defaults, **chosen})
@@ -354,6 +355,17 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
         seed=options["seed"] or 0,
         overwrite=options["overwrite"],
     )
+
+
+def _preset_of(init: str | None) -> str:
+    """The configuration of the model to begin with, if it has one."""
+    from keras_ddr import runs
+
+    if init is not None and init in WITH_WEIGHTS:
+        return init
+    if init and (pathlib.Path(init) / "config.json").is_file():
+        return runs.Run.open(init).config["preset"]
+    return "small"
 
 
 def _model_class(name: str | None) -> type[SequenceModel]:

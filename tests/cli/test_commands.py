@@ -292,6 +292,7 @@ def test_a_run_begins_with_the_weights_of_another(
     result = ddr_here(*arguments, "--motion-weight", 3, *short.split())
     assert result.exit_code == 0, result.output
     run = Run.open(out)
+    assert run.config["preset"] == Run.open(run_folder).config["preset"] == "tiny"
     begun = load_model(run_folder).get_weights()
     for one, other in zip(begun, run.model("last").get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)

@@ -50,7 +50,7 @@ def test_help_names_commands_and_defaults(ddr_here):
     for command in ("preprocess", "fit", "plot", "demo", "info"):
         assert f"\n  {command} " in output
     output = " ".join(ddr_here("fit", "--help").output.split())
-    assert "[default: small]" in output and "[default: none]" in output
+    assert "[default: small, or" in output and "[default: none]" in output
     assert "ddr fit --resume RUN" in output
 
 
