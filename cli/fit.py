@@ -224,8 +224,9 @@ _settings = joined(
     "--init",
     metavar="RUN",
     type=MODEL,
-    help="Begin with the weights of a trained model, a run or a .keras file; its sizes "
-    "stay.  [default: random weights]",
+    help="Begin with the weights of a trained model, a run, a .keras file or a preset "
+    f"that comes with some ({', '.join(WITH_WEIGHTS)}); its sizes stay.  [default: "
+    "random weights]",
 )
 @_settings
 @seed_option("Of initial weights, frame sets and draws.  [default: 0]", default=None)

@@ -111,8 +111,8 @@ PRESETS: dict[str, Preset] = {
         weights="puppets.npz",
     ),
     "faces": Preset(
-        "For faces on two CPU cores: a picture of each person that z moves, and more "
-        "weight on what moves; about 25 minutes of training.",
+        "For faces: a picture of each person that z moves, and more weight on what "
+        "moves; about fifty minutes of one CPU core.",
         {**_SMALL, **_FACES},
         {"kl_weight": 4.0, "static_kl_weight": 0.025, "motion_weight": 40.0},
         {**_SHORT, "learning_rate": 4e-3, "batch_size": 20, "steps": 5_000},

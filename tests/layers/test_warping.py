@@ -44,7 +44,7 @@ def test_a_frame_is_the_picture_moved_and_what_is_new(rng):
     last = layer.motion.deconvolutions[-1]
     moves = ops.convert_to_numpy(layer.motion(f, z))
     assert np.abs(moves).mean() < 0.1  # little at the start
-    # What moves all of it by one pixel down shows each row one row further up.
+    # A motion of one pixel down shows each row one row further up.
     last.kernel.assign(np.zeros(last.kernel.shape, "float32"))
     for down in (0, 1):
         last.bias.assign([down / 8, 0.0])
