@@ -213,13 +213,25 @@ def swap(
     "Frames that the model draws by itself.",
     whole_option("--sequences", 6, "Draws of f: the rows."),
     whole_option("--frames", 8, "Draws of z for each: the columns."),
+    _choice(
+        "--density",
+        ["fitted", "prior"],
+        "fitted",
+        "Draw f and z from where codes of train are, or from p(f) and p(z|f).",
+    ),
     split=False,
 )
-def samples(model: SequenceModel, store: FrameStore, **options: int) -> Figure:
-    """Draw new identities and their frames from the priors into OUT."""
+def samples(
+    model: SequenceModel, store: FrameStore, *, density: str, **options: int
+) -> Figure:
+    """Draw new identities and their frames into OUT."""
     from keras_ddr.visualization import plot_samples
 
-    return plot_samples(model, **options)
+    if density == "fitted" and model.densities is None:
+        from keras_ddr.densities import fit_densities
+
+        fit_densities(model, store)
+    return plot_samples(model, density=density, **options)
 
 
 @_figure(

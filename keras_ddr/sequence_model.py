@@ -13,6 +13,7 @@ from keras_ddr import checks
 from keras_ddr.arguments import check_choice, check_seed, check_whole
 from keras_ddr.codes import Codes
 from keras_ddr.errors import InputError
+from keras_ddr.mixture import Densities
 from keras_ddr.presets import OWN, Preset, find_preset, load_weights
 from keras_ddr.training.callbacks import EpochSetter, LossWatch
 
@@ -45,6 +46,9 @@ class SequenceModel(keras.Model):
         presets: Dict from a name to a `keras_ddr.presets.Preset`.
         objective_class: Class of the object that `compile` takes as `objective`, or
             `None`.
+        densities: `keras_ddr.mixture.Densities` of f and z̃ that `fit_densities` fitted
+            after the training, or `None`. They are saved with the weights; `fit`
+            forgets them.
     """
 
     image_shape: ImageShape
@@ -55,6 +59,7 @@ class SequenceModel(keras.Model):
     frame_stride: int = 1
     presets: ClassVar[dict[str, Preset]] = {"small": OWN}
     objective_class: ClassVar[Callable[..., Any] | None] = None
+    densities: Densities | None = None
     built: bool
 
     @classmethod
@@ -191,16 +196,39 @@ class SequenceModel(keras.Model):
         return self.unstandardize(static, generator.standard_normal(shape, "float32"))
 
     def sample(
-        self, sequences: int = 1, frames: int = 8, seed: int = 0
+        self, sequences: int = 1, frames: int = 8, seed: int = 0, density: str = "auto"
     ) -> NDArray[np.float32]:
-        """Draw f ~ p(f) of sequences and z ~ p(z | f) of frames; their images.
+        """Draw f of new sequences and z of their frames; their images.
 
-        These are expected intensities, `(sequences, frames, H, W, C)` float32 in
-        [0, 1].
+        Args:
+            sequences: Draws of f.
+            frames: Draws of z for each.
+            seed: Of all draws.
+            density: "fitted" draws f and z̃ from `densities`, "prior" f ~ p(f) and
+                z ~ p(z | f), which has places where no sequence is and the decoder has
+                learned nothing; "auto" is "fitted" where there are densities.
+
+        Returns:
+            Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
+
+        Raises:
+            InputError: An argument cannot be used, or nothing was fitted.
         """
         check_whole(sequences=sequences, frames=frames)
         check_seed(seed=seed)
+        check_choice(("auto", "fitted", "prior"), density=density)
         generator = np.random.default_rng(seed)
+        fitted = None if density == "prior" else self.densities
+        if fitted is not None:
+            static = fitted.static.sample(sequences, generator)
+            drawn = fitted.dynamic.sample(sequences * frames, generator)
+            drawn = drawn.reshape(sequences, frames, -1)
+            return self.decode(static, self.unstandardize(static[:, None], drawn))
+        if density == "fitted":
+            raise InputError(
+                "density='fitted', but this model has no densities; fit them with "
+                "keras_ddr.densities.fit_densities(model, store), or give density='prior'"
+            )
         static = self.draw_static(sequences, generator)
         repeated = np.broadcast_to(static, (frames, *static.shape))
         dynamic = self.draw_dynamic(repeated, generator)
@@ -237,6 +265,19 @@ class SequenceModel(keras.Model):
         return self.decode(static_from.static.mean, dynamic)
 
     # --- Keras ----------------------------------------------------------------------
+
+    def save_own_variables(self, store: Any) -> None:
+        """As in Keras, with the densities beside the weights."""
+        super().save_own_variables(store)
+        if self.densities is not None:
+            for name, values in self.densities.arrays().items():
+                store[name] = values
+
+    def load_own_variables(self, store: Any) -> None:
+        """As in Keras, with the densities beside the weights."""
+        content = {name: store[name] for name in store.keys()}  # noqa: SIM118
+        self.densities = Densities.taken_from(content)
+        super().load_own_variables(content)
 
     def compile(
         self,
@@ -314,6 +355,7 @@ class SequenceModel(keras.Model):
                 x = x.with_steps(kwargs.pop("steps_per_epoch"))
             added.append(EpochSetter(x))
         callbacks = _with_first(added, callbacks)
+        self.densities = None  # those of other weights
         # A callback that restores sets it; of an interrupted training it would stay.
         self._initial_epoch = 0
         try:

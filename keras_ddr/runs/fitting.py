@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_ddr import manifest
 from keras_ddr.callbacks import SaveAndResume
+from keras_ddr.densities import fit_densities
 from keras_ddr.errors import InputError, LossNotFinite
 from keras_ddr.runs import stores
 from keras_ddr.runs.folder import Run
@@ -41,7 +43,8 @@ def fit(
 
     On the same backend, machine and versions a run that was interrupted ends with the
     weights and the history of one that was not. Ctrl-C (SIGINT) and SIGTERM end it
-    after the step that is being taken, which is saved.
+    after the step that is being taken, which is saved. At the end densities are fitted
+    to the codes of the best model, see `keras_ddr.densities.fit_densities`.
 
     Args:
         run: `Run` or its path.
@@ -79,6 +82,7 @@ def fit(
                 run.config["training"] = dataclasses.asdict(training)
                 run.write_config()
             _train(recorder, _Parts(callbacks), verbose, report)
+        _finish(run, recorder.store, report)
     return run
 
 
@@ -118,6 +122,22 @@ def _train(
             break
         epoch += number
     callbacks.end()
+
+
+def _finish(run: Run, store: FrameStore, report: Callable[[str], object]) -> None:
+    """Give model.keras the densities of its codes, where it has none."""
+    if not run.history():
+        return
+    model = run.model()
+    if model.densities is not None:
+        return
+    try:
+        fit_densities(model, store, run.training.seed)
+    except InputError as error:
+        report(f"note: no densities were fitted to the codes ({error})")
+        return
+    with manifest.replacing(run.path, "model.keras") as temporary:
+        model.save(temporary)
 
 
 def _notes(recorder: _Recorder, validated: bool) -> Iterator[str]:

@@ -48,17 +48,20 @@ def plot_manifold(
 ) -> Figure:
     """Fix f and decode z on a grid, one panel for each identity.
 
-    The grid spans quantiles of p(z | f), z̃ = Φ⁻¹(q), so that it stays where the model
-    has mass. The same place in two panels has the same z̃. With raw z, as in the paper,
-    it has the same z, and the grid spans p(z | f) of all identities together.
+    The same place in two panels has the same z̃. With the model's fitted density of z̃
+    the grid follows the frames: columns are quantiles of the first component, rows are
+    quantiles of the second given the first. Without one it spans quantiles of p(z | f),
+    z̃ = Φ⁻¹(q), whose corners may hold nothing. With raw z, as in the paper, the same
+    place has the same z, and the grid spans p(z | f) of all identities together.
 
     Args:
         model: A trained `SequenceModel`.
         identities: List of `Codes`, or f as an array `(identities, static_dim)`.
         grid: Number of values of each component.
-        components: The two components of z that vary; others stay at the prior mean. A
-            model with one component shows one row an identity.
-        quantiles: First and last quantile of p(z | f) in the grid.
+        components: The two components of z that vary. Others stay at the prior mean, or
+            take values that are likely with these two. A model with one component shows
+            one row an identity.
+        quantiles: First and last quantile in the grid.
         standardized: Whether the grid is one of z̃, or else of z.
         names: List of titles, or `None`.
         originals: List of a frame `(H, W, C)` of each identity to show beside the
@@ -72,8 +75,13 @@ def plot_manifold(
         raise InputError("identities is empty; give at least one")
     static = np.stack(codes).astype("float32")
     components = _check_components(components, model.dynamic_dim)
-    quantile_scores = _scores(grid, quantiles)
-    scores = grid_scores(quantile_scores, components, model.dynamic_dim)
+    shares = _shares(grid, quantiles)
+    quantile_scores = norm.ppf(shares)
+    fitted = model.densities if standardized else None
+    if fitted is not None:
+        scores = fitted.dynamic.grid(shares, components)
+    else:
+        scores = grid_scores(quantile_scores, components, model.dynamic_dim)
     scores = scores.reshape(-1, model.dynamic_dim)
     texts = [_ticks(quantiles)] * 2
     if standardized:
@@ -148,15 +156,15 @@ def _together(
     return mean, np.sqrt(variance)
 
 
-def _scores(grid: int, quantiles: tuple[float, float]) -> NDArray[np.float64]:
-    """Standard scores of evenly spread quantiles."""
+def _shares(grid: int, quantiles: tuple[float, float]) -> NDArray[np.float64]:
+    """Evenly spread quantiles."""
     low, high = quantiles
     if not 0 < low < high < 1:
         raise InputError(
             f"quantiles={tuple(quantiles)}; they must be rising, between 0 and 1"
         )
     check_whole(2, grid=grid)
-    return norm.ppf(np.linspace(low, high, grid))
+    return np.linspace(low, high, grid)
 
 
 def _check_components(components: Sequence[int], dim: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Sequences drawn from the model: f from its prior, z from p(z | f)."""
+"""Sequences drawn from the model: f and z of nobody in the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ __all__ = ["plot_samples"]
 
 @styled
 def plot_samples(
-    model: SequenceModel, sequences: int = 6, frames: int = 8, seed: int = 0
+    model: SequenceModel,
+    sequences: int = 6,
+    frames: int = 8,
+    seed: int = 0,
+    density: str = "auto",
 ) -> Figure:
     """Show frames that the model draws: a row an identity, a column a draw of z.
 
@@ -25,8 +29,9 @@ def plot_samples(
         sequences: Draws of f.
         frames: Draws of z for each.
         seed: Seed of all draws.
+        density: As of `SequenceModel.sample`.
     """
-    images = model.sample(sequences, frames, seed=seed)
+    images = model.sample(sequences, frames, seed=seed, density=density)
     shape = model.image_shape
     scale = whole_scale(max(shape[:2]), 0.42)
     gap, margin, label = 6, 30, 200

@@ -1,0 +1,248 @@
+"""Mixtures of Gaussians that are fitted to codes after a training."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+from scipy.special import logsumexp, ndtr
+
+from keras_ddr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Densities", "GaussianMixture"]
+
+_LOG_2PI = np.log(2 * np.pi)
+# Numbers of components, and smallest variances as shares of the mean one, to choose from.
+_COMPONENTS = (1, 2, 5, 10, 20, 40, 80, 160)
+_FLOORS = (1e-3, 1e-2)
+_PER_COMPONENT = 4  # points that a component needs at least
+_BISECTIONS = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class GaussianMixture:
+    """A density on vectors: the sum of K normal densities with full covariances.
+
+    Attributes:
+        weights: Shares of the components `(K,)`, floats that sum to 1.
+        means: `(K, D)`.
+        covariances: `(K, D, D)`, positive definite.
+
+    Raises:
+        InputError: The arrays do not belong together, or describe no density.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_ddr.mixture import GaussianMixture
+        >>> density = GaussianMixture([1.0], np.zeros((1, 2)), np.eye(2)[None])
+        >>> density.log_prob(np.zeros((1, 2))).round(3)
+        array([-1.838])
+    """
+
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    covariances: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = np.asarray(getattr(self, field.name), "float64")
+            object.__setattr__(self, field.name, value)
+        shape = self.means.shape
+        if (
+            self.means.ndim != 2
+            or self.weights.shape != shape[:1]
+            or self.covariances.shape != (*shape, shape[-1])
+            or not np.isclose(self.weights.sum(), 1.0, atol=1e-4)
+            or (self.weights < 0).any()
+            or not np.isfinite(self.means).all()
+        ):
+            raise InputError("the arrays of a mixture do not describe a density")
+        try:
+            factors = np.linalg.cholesky(self.covariances)
+        except np.linalg.LinAlgError:
+            factors = np.full_like(self.covariances, np.nan)
+        if not np.isfinite(factors).all():
+            raise InputError("a covariance of a mixture is not positive definite")
+        object.__setattr__(self, "_factors", factors)
+
+    @property
+    def dim(self) -> int:
+        """D, dimensions of the vectors."""
+        return self.means.shape[1]
+
+    @classmethod
+    def fit(
+        cls,
+        points: ArrayLike,
+        held_out: ArrayLike = (),
+        *,
+        widths: ArrayLike | None = None,
+        seed: int = 0,
+    ) -> GaussianMixture:
+        """Fit a mixture to points, the one that explains others best.
+
+        The number of components (at most 160) and the smallest variance are those with
+        the highest log-density of `held_out`. Without held-out points, or with fewer
+        than 8 points, it is one Gaussian, and a single point gets the widths.
+
+        Args:
+            points: `(n, D)`, n ≥ 1.
+            held_out: Further points `(m, D)`.
+            widths: Variance `(D,)` of each dimension that is known to be noise: no
+                Gaussian gets narrower. Zeros where `None`.
+            seed: Of the first guess.
+
+        Raises:
+            InputError: There is no point, or one that is not finite.
+        """
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture as Fitted
+
+        points, held_out = (np.asarray(part, "float64") for part in (points, held_out))
+        if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
+            raise InputError("points: give at least one, all of finite numbers")
+        spread = points.var(axis=0)
+        mean_variance = max(spread.mean(), 1e-8)
+        best, most = None, -np.inf
+        for floor in _FLOORS:
+            noise = np.maximum(widths if widths is not None else 0.0, floor * mean_variance)
+            scale = np.sqrt(noise)  # in which sklearn's one floor is that of each
+            for number in _COMPONENTS:
+                if number > 1 and number * _PER_COMPONENT > len(points):
+                    break
+                if len(points) < 2:
+                    found = cls([1.0], points, np.diag(noise)[None])
+                else:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", ConvergenceWarning)
+                        fitted = Fitted(number, reg_covar=1.0, random_state=seed).fit(points / scale)
+                    found = cls(
+                        fitted.weights_,
+                        fitted.means_ * scale,
+                        fitted.covariances_ * np.outer(scale, scale),
+                    )
+                if len(held_out) == 0 or len(points) < 8:
+                    return found
+                value = found.log_prob(held_out).mean()
+                if value > most:
+                    best, most = found, value
+        return best
+
+    def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Log-density in nats `(n,)` of points `(n, D)`."""
+        return logsumexp(self._log_parts(np.asarray(x, "float64")), axis=1)
+
+    def _log_parts(self, x):
+        from scipy.linalg import solve_triangular
+        parts = []
+        for weight, mean, factor in zip(self.weights, self.means, self._factors):
+            solved = solve_triangular(factor, (x - mean).T, lower=True)
+            log_det = np.log(np.diag(factor)).sum()
+            with np.errstate(divide="ignore"):
+                parts.append(np.log(weight) - log_det - 0.5 * (solved**2).sum(axis=0))
+        return np.stack(parts, axis=1) - 0.5 * self.dim * _LOG_2PI
+
+    def sample(self, number: int, generator: np.random.Generator) -> NDArray[np.float32]:
+        """Draws `(number, D)`."""
+        which = generator.choice(len(self.weights), size=number, p=self.weights / self.weights.sum())
+        noise = generator.standard_normal((number, self.dim))
+        moved = np.einsum("nij,nj->ni", self._factors[which], noise)
+        return (self.means[which] + moved).astype("float32")
+
+    def marginal(self, axes: Sequence[int]) -> GaussianMixture:
+        """The density of some of the dimensions, in this order."""
+        axes = list(axes)
+        return GaussianMixture(
+            self.weights, self.means[:, axes], self.covariances[:, axes][:, :, axes]
+        )
+
+    def given(self, known: ArrayLike) -> GaussianMixture:
+        """The density of the last dimensions, given the values of the first ones."""
+        known = np.asarray(known, "float64")
+        first = len(known)
+        log_weights = self.marginal(range(first))._log_parts(known[None])[0]
+        weights = np.exp(log_weights - logsumexp(log_weights))
+        covariances = self.covariances
+        gain = np.linalg.solve(
+            covariances[:, :first, :first], covariances[:, :first, first:]
+        ).transpose(0, 2, 1)
+        shift = np.einsum("kij,kj->ki", gain, known - self.means[:, :first])
+        rest = covariances[:, first:, first:] - gain @ covariances[:, :first, first:]
+        return GaussianMixture(weights, self.means[:, first:] + shift, rest)
+
+    def quantiles(self, shares: ArrayLike) -> NDArray[np.float64]:
+        """Values `(n,)` of the only dimension below which these shares lie, in (0, 1)."""
+        shares = np.asarray(shares, "float64")
+        mean, deviation = self.means[:, 0], np.sqrt(self.covariances[:, 0, 0])
+        low = np.full_like(shares, (mean - 10 * deviation).min())
+        high = np.full_like(shares, (mean + 10 * deviation).max())
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            below = ndtr((middle[:, None] - mean) / deviation) @ self.weights
+            low = np.where(below < shares, middle, low)
+            high = np.where(below < shares, high, middle)
+        return (low + high) / 2
+
+    def grid(self, shares: ArrayLike, axes: Sequence[int]) -> NDArray[np.float32]:
+        """Vectors on a grid that follows the mass, `(rows, columns, D)`.
+
+        Columns are quantiles of the first of the axes; rows, from high to low, are
+        quantiles of the second given the first; the other dimensions have the mean of
+        the likeliest component there. With one axis there is one row.
+        """
+        shares = np.asarray(shares, "float64")
+        others = [axis for axis in range(self.dim) if axis not in axes]
+        ordered = self.marginal([*axes, *others])
+        rows = len(shares) if len(axes) == 2 else 1
+        grid = np.zeros((rows, len(shares), self.dim), "float32")
+        for column, x in enumerate(ordered.marginal([0]).quantiles(shares)):
+            places = np.array([[x]])
+            if rows > 1:
+                y = ordered.marginal([0, 1]).given([x]).quantiles(shares)[::-1]
+                places = np.stack([np.full_like(y, x), y], axis=1)
+            for row, place in enumerate(places):
+                grid[row, column, list(axes)] = place
+                if others:
+                    rest = ordered.given(place)
+                    grid[row, column, others] = rest.means[rest.weights.argmax()]
+        return grid
+
+
+class Densities(NamedTuple):
+    """What codes of trained sequences look like, fitted after a training.
+
+    Attributes:
+        static: `GaussianMixture` of f, D the dimensions of f.
+        dynamic: `GaussianMixture` of z̃ of frames, D the dimensions of z.
+    """
+
+    static: GaussianMixture
+    dynamic: GaussianMixture
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """All arrays by names, float32."""
+        return {
+            f"density_{name}_{field.name}": getattr(part, field.name).astype("float32")
+            for name, part in zip(self._fields, self, strict=True)
+            for field in dataclasses.fields(part)
+        }
+
+    @classmethod
+    def taken_from(cls, arrays: dict[str, Any]) -> Self | None:
+        """The densities among named arrays, which lose theirs; `None` without one."""
+        parts = []
+        for name in cls._fields:
+            names = [
+                f"density_{name}_{field.name}"
+                for field in dataclasses.fields(GaussianMixture)
+            ]
+            if not all(name in arrays for name in names):
+                return None
+            parts.append(GaussianMixture(*(np.asarray(arrays.pop(n)) for n in names)))
+        return cls(*parts)
