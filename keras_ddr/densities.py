@@ -13,15 +13,16 @@ from keras_ddr.mixture import Densities, GaussianMixture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.codes import Codes
     from keras_ddr.data.store import FrameStore
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import Progress
 
 __all__ = ["fit_densities"]
 
-_SEQUENCES = {"train": 2000, "val": 500}
-_FRAMES = 64  # of a sequence
-_POINTS = 20_000  # z̃ that a density is fitted to
+_SEQUENCES = {"train": 2000, "val": 300}
+_FRAMES = 32  # of a sequence
+_POINTS = 4000  # z̃ that a density is fitted to
 
 
 def fit_densities(
@@ -40,7 +41,7 @@ def fit_densities(
     Args:
         model: A trained `SequenceModel`; its `densities` are replaced.
         store: `FrameStore` that it was trained on.
-        seed: Of the choice of sequences and frames, 2000 and 64 of each at most, and of
+        seed: Of the choice of sequences and frames, 2000 and 32 of each at most, and of
             the fits.
         progress: Called with (sequences encoded, all sequences), or `None`.
 
@@ -68,16 +69,16 @@ def fit_densities(
     train = [c for c, split in zip(codes, splits, strict=True) if split == "train"]
     val = [c for c, split in zip(codes, splits, strict=True) if split == "val"]
 
-    def frames(codes: list) -> NDArray[np.float32]:
+    none = np.zeros((0, model.dynamic_dim), "float32")
+
+    def frames(codes: list[Codes]) -> NDArray[np.float32]:
         """z̃ of frames, at most so many."""
-        scores = np.concatenate([c.standardized for c in codes]) if codes else codes
+        scores = np.concatenate([*(c.standardized for c in codes), none])
         return scores[generator.permutation(len(scores))[:_POINTS]]
 
     static = GaussianMixture.fit(
-        [c.static.mean for c in train],
-        [c.static.mean for c in val],
-        seed=seed,
+        [c.static.mean for c in train], [c.static.mean for c in val], seed
     )
-    dynamic = GaussianMixture.fit(frames(train), frames(val) if val else (), seed=seed)
+    dynamic = GaussianMixture.fit(frames(train), frames(val), seed)
     model.densities = Densities(static, dynamic)
     return model.densities

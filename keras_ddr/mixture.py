@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["Densities", "GaussianMixture"]
 
 _LOG_2PI = np.log(2 * np.pi)
-# Numbers of components, and smallest variances as shares of the mean one, to choose from.
-_COMPONENTS = (1, 2, 5, 10, 20, 40, 80, 160)
-_FLOORS = (1e-3, 1e-2)
-_PER_COMPONENT = 4  # points that a component needs at least
+# What a fit chooses from: numbers of components, one covariance each or one for all, and
+# the smallest variance as a share of the mean one.
+_COMPONENTS = (1, 3, 10, 30, 90)
+_COVARIANCES = ("full", 1e-3), ("full", 1e-2), ("tied", 1e-3)
+_ITERATIONS = 50
+_PER_COMPONENT = 5  # points, at least
+_FEWEST = 8  # points for more than one component
 _BISECTIONS = 50
 
 
@@ -78,61 +81,68 @@ class GaussianMixture:
 
     @classmethod
     def fit(
-        cls,
-        points: ArrayLike,
-        held_out: ArrayLike = (),
-        *,
-        widths: ArrayLike | None = None,
-        seed: int = 0,
+        cls, points: ArrayLike, held_out: ArrayLike = (), seed: int = 0
     ) -> GaussianMixture:
         """Fit a mixture to points, the one that explains others best.
 
-        The number of components (at most 160) and the smallest variance are those with
-        the highest log-density of `held_out`. Without held-out points, or with fewer
-        than 8 points, it is one Gaussian, and a single point gets the widths.
+        The number of components (at most 90), whether each has its own covariance, and
+        the smallest variance are those with the highest log-density of `held_out`.
+        Without held-out points, or with fewer than 8 points, it is one Gaussian.
 
         Args:
-            points: `(n, D)`, n ≥ 1.
+            points: `(n, D)`, n ≥ 1. A dimension may be constant.
             held_out: Further points `(m, D)`.
-            widths: Variance `(D,)` of each dimension that is known to be noise: no
-                Gaussian gets narrower. Zeros where `None`.
-            seed: Of the first guess.
+            seed: Of the first guesses.
 
         Raises:
             InputError: There is no point, or one that is not finite.
         """
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture as Fitted
-
         points, held_out = (np.asarray(part, "float64") for part in (points, held_out))
         if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
             raise InputError("points: give at least one, all of finite numbers")
-        spread = points.var(axis=0)
-        mean_variance = max(spread.mean(), 1e-8)
+        spread = max(float(points.var(axis=0).mean()), 1e-12)
+        if len(points) < _FEWEST or not len(held_out):
+            return cls._fitted(points, 1, "full", 1e-3 * spread, seed)
         best, most = None, -np.inf
-        for floor in _FLOORS:
-            noise = np.maximum(widths if widths is not None else 0.0, floor * mean_variance)
-            scale = np.sqrt(noise)  # in which sklearn's one floor is that of each
+        for kind, floor in _COVARIANCES:
+            before = -np.inf
             for number in _COMPONENTS:
                 if number > 1 and number * _PER_COMPONENT > len(points):
                     break
-                if len(points) < 2:
-                    found = cls([1.0], points, np.diag(noise)[None])
-                else:
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("ignore", ConvergenceWarning)
-                        fitted = Fitted(number, reg_covar=1.0, random_state=seed).fit(points / scale)
-                    found = cls(
-                        fitted.weights_,
-                        fitted.means_ * scale,
-                        fitted.covariances_ * np.outer(scale, scale),
-                    )
-                if len(held_out) == 0 or len(points) < 8:
-                    return found
+                found = cls._fitted(points, number, kind, floor * spread, seed)
                 value = found.log_prob(held_out).mean()
                 if value > most:
                     best, most = found, value
+                if value < before:
+                    break  # more components explain less
+                before = value
+        if best is None:
+            raise InputError("held_out: give points of finite numbers")
         return best
+
+    @classmethod
+    def _fitted(
+        cls, points: NDArray[Any], number: int, kind: str, floor: float, seed: int
+    ) -> GaussianMixture:
+        """The mixture of this size, by expectation maximisation."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture as Fitted
+
+        if len(points) == 1:
+            return cls([1.0], points, floor * np.eye(points.shape[1])[None])
+        fitted = Fitted(
+            number,
+            covariance_type=kind,
+            reg_covar=floor,
+            max_iter=_ITERATIONS,
+            random_state=seed,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted.fit(points)
+        shape = number, points.shape[1], points.shape[1]
+        covariances = np.broadcast_to(fitted.covariances_, shape)
+        return cls(fitted.weights_, fitted.means_, covariances)
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
         """Log-density in nats `(n,)` of points `(n, D)`."""

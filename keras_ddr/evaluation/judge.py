@@ -21,6 +21,7 @@ from keras_ddr.evaluation.measure import Measure, aligned, number, numbers, opti
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.data.store import FrameStore
     from keras_ddr.evaluation.encoded import EncodedSplit
     from keras_ddr.evaluation.judge_targets import Target
     from keras_ddr.evaluation.measure import Material
@@ -36,6 +37,7 @@ _SETTINGS = {
     "fixed_dynamics_raw": "z kept",
     "fixed_content": "f kept",
     "swapped": "f swapped",
+    "fixed_dynamics_fitted": "f fitted",
 }
 _ENTROPIES = {"H(y|x)": "conditional", "H(y)": "marginal", "IS": "inception_score"}
 _MSD = {"f": "static", "z~": "dynamic", "z": "dynamic_raw", "mean of f and z~": "mean"}
@@ -81,6 +83,10 @@ class JudgeScore:
             known to be somebody. Where this is good and `fixed_dynamics` is not, p(f)
             has places at which the decoder has learned nothing. `None` with one
             sequence.
+        fixed_dynamics_fitted: z̃ kept, f drawn from the model's fitted density; `None`
+            where it has none.
+        new_combinations: Share of these draws whose attributes together, as the judge
+            names them, are those of no sequence of train; `None` likewise.
         ceiling: Largest held-out accuracy of the action that is possible where some
             poses look the same, or `None` where that is not known.
         steps: Training steps of the judge, or `None`.
@@ -97,6 +103,8 @@ class JudgeScore:
     fixed_dynamics_raw: dict[str, TargetScore]
     fixed_content: dict[str, TargetScore]
     swapped: dict[str, TargetScore] | None
+    fixed_dynamics_fitted: dict[str, TargetScore] | None
+    new_combinations: float | None
     ceiling: float | None
     steps: int | None
     msd: dict[str, float]
@@ -167,7 +175,7 @@ class Judge(Measure):
         rows, truth = _choose_frames(test, judge.targets, self.frames, seed)
         owner = test.owner[rows]
 
-        def judged(f: Any = None, z: Any = None) -> dict[str, TargetScore]:
+        def seen(f: Any = None, z: Any = None) -> dict[str, NDArray[np.float64]]:
             parts = []
             for start in range(0, len(rows), _CHUNK):
                 part = slice(start, start + _CHUNK)
@@ -176,21 +184,23 @@ class Judge(Measure):
                     _real(test, rows[part]) if real else model.decode(f[part], z[part])
                 )
                 parts.append(judge.predict(images))
-            return {
-                name: _score(
-                    np.concatenate([p[name] for p in parts]), known, owner, seed
-                )
+            return {name: np.concatenate([p[name] for p in parts]) for name in truth}
+
+        pairs = {"held_out": (), **_pairs(material, rows)}
+        found = {setting: seen(*pair) for setting, pair in pairs.items()}
+        settings: dict[str, Any] = dict.fromkeys(_SETTINGS)
+        for setting, said in found.items():
+            settings[setting] = {
+                name: _score(said[name], known, owner, seed)
                 for name, known in truth.items()
             }
-
-        settings: dict[str, Any] = {**dict.fromkeys(_SETTINGS), "held_out": judged()}
-        for setting, pair in _pairs(material, rows).items():
-            settings[setting] = judged(*pair)
+        drawn = found.get("fixed_dynamics_fitted")
         *attributes, action = (target.name for target in judge.targets)
         return JudgeScore(
             action=action,
             attributes=tuple(attributes),
             **settings,
+            new_combinations=drawn and _new(drawn, judge.targets, material.store),
             ceiling=look_alike_ceiling(test.store, test.sequences, judge.targets[-1]),
             steps=getattr(judge, "steps", None),
             msd=_msd_of(settings, attributes, [action]),
@@ -219,14 +229,15 @@ class Judge(Measure):
             f"Judge: accuracy on {frames} frames. Real ones it never saw come first: "
             "nothing else can",
             "be trusted beyond that. Then decoded ones, with the other code drawn "
-            "anew, or z~ kept",
-            "and f of another sequence.",
+            "anew; or z~ kept",
+            "and f of another sequence, or of the density that was fitted to codes.",
             *aligned(["named", "chance", *shown], accuracies),
             *([] if score.ceiling is None else [ceiling]),
             "Entropies of its probabilities in nats; IS = exp(H(y) − H(y|x)). Single "
             "frames: not",
             "comparable with published numbers, which are of sequences of 8 frames.",
             *aligned(["named", "measure", *shown], rows),
+            *_told_new(score.new_combinations),
             "",
             "MSD score: 1 − (|kept − 1| + |drawn − chance|) / 2, of the judge's "
             "accuracies",
@@ -308,7 +319,32 @@ def _pairs(
         shift = generator.integers(1, count, size=len(rows))
         other_f = test.sequence_codes[(test.owner[rows] + shift) % count]
         pairs["swapped"] = other_f, model.unstandardize(other_f, scores)
+    if model.densities is not None:
+        new_f = model.densities.static.sample(len(rows), generator)
+        pairs["fixed_dynamics_fitted"] = new_f, model.unstandardize(new_f, scores)
     return pairs
+
+
+def _new(
+    probabilities: Mapping[str, NDArray[np.float64]],
+    targets: list[Target],
+    store: FrameStore,
+) -> float:
+    """Share of frames whose attributes together are those of no sequence of train."""
+    attributes = [target for target in targets if target.scope == "sequence"]
+    known = {
+        tuple(target.of_sequence(store, sequence)[0] for target in attributes)
+        for sequence in store.select("train")
+    }
+    named = np.stack([probabilities[t.name].argmax(axis=1) for t in attributes], axis=1)
+    return float(np.mean([tuple(row) not in known for row in named.tolist()]))
+
+
+def _told_new(share: float | None) -> list[str]:
+    if share is None:
+        return []
+    said = f"Of f that was drawn from the fitted density, {share:.3f} have attributes"
+    return [said, "that occur together in no sequence of train."]
 
 
 def _real(test: EncodedSplit, rows: NDArray[np.integer]) -> NDArray[np.float32]:

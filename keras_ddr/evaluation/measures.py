@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from keras_ddr.errors import InputError
+from keras_ddr.evaluation.draws import Draws
 from keras_ddr.evaluation.equal_error_rate import Verification
 from keras_ddr.evaluation.judge import Judge
 from keras_ddr.evaluation.likelihood import Likelihood
@@ -30,6 +31,7 @@ METRICS: dict[str, type[Measure]] = {
         Swap,
         Verification,
         Axis,
+        Draws,
         Judge,
     )
 }
