@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.special import logsumexp, ndtr
 
 from keras_ddr.errors import InputError
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["Densities", "GaussianMixture"]
 
 _LOG_2PI = np.log(2 * np.pi)
-# What a fit chooses from: numbers of components, one covariance each or one for all, and
-# the smallest variance as a share of the mean one.
+# What a fit chooses from: numbers of components; one covariance each or one for all,
+# and the smallest variance as a share of the mean one.
 _COMPONENTS = (1, 3, 10, 30, 90)
 _COVARIANCES = ("full", 1e-3), ("full", 1e-2), ("tied", 1e-3)
 _ITERATIONS = 50
 _PER_COMPONENT = 5  # points, at least
 _FEWEST = 8  # points for more than one component
 _BISECTIONS = 50
+_ARRAYS = "weights", "means", "covariances"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +53,12 @@ class GaussianMixture:
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
     covariances: NDArray[np.float64]
+    _factors: NDArray[np.float64] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = np.asarray(getattr(self, field.name), "float64")
-            object.__setattr__(self, field.name, value)
+        for name in _ARRAYS:
+            value = np.asarray(getattr(self, name), "float64")
+            object.__setattr__(self, name, value)
         shape = self.means.shape
         if (
             self.means.ndim != 2
@@ -72,7 +75,7 @@ class GaussianMixture:
             factors = np.full_like(self.covariances, np.nan)
         if not np.isfinite(factors).all():
             raise InputError("a covariance of a mixture is not positive definite")
-        object.__setattr__(self, "_factors", factors)
+        object.__setattr__(self, "_factors", factors)  # of Cholesky
 
     @property
     def dim(self) -> int:
@@ -129,7 +132,7 @@ class GaussianMixture:
         from sklearn.mixture import GaussianMixture as Fitted
 
         if len(points) == 1:
-            return cls([1.0], points, floor * np.eye(points.shape[1])[None])
+            return cls(np.ones(1), points, floor * np.eye(points.shape[1])[None])
         fitted = Fitted(
             number,
             covariance_type=kind,
@@ -148,19 +151,25 @@ class GaussianMixture:
         """Log-density in nats `(n,)` of points `(n, D)`."""
         return logsumexp(self._log_parts(np.asarray(x, "float64")), axis=1)
 
-    def _log_parts(self, x):
-        from scipy.linalg import solve_triangular
+    def _log_parts(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-density of each component, times its weight, `(n, K)`."""
         parts = []
-        for weight, mean, factor in zip(self.weights, self.means, self._factors):
+        for weight, mean, factor in zip(
+            self.weights, self.means, self._factors, strict=True
+        ):
             solved = solve_triangular(factor, (x - mean).T, lower=True)
             log_det = np.log(np.diag(factor)).sum()
             with np.errstate(divide="ignore"):
                 parts.append(np.log(weight) - log_det - 0.5 * (solved**2).sum(axis=0))
         return np.stack(parts, axis=1) - 0.5 * self.dim * _LOG_2PI
 
-    def sample(self, number: int, generator: np.random.Generator) -> NDArray[np.float32]:
+    def sample(
+        self, number: int, generator: np.random.Generator
+    ) -> NDArray[np.float32]:
         """Draws `(number, D)`."""
-        which = generator.choice(len(self.weights), size=number, p=self.weights / self.weights.sum())
+        which = generator.choice(
+            len(self.weights), size=number, p=self.weights / self.weights.sum()
+        )
         noise = generator.standard_normal((number, self.dim))
         moved = np.einsum("nij,nj->ni", self._factors[which], noise)
         return (self.means[which] + moved).astype("float32")
@@ -187,7 +196,7 @@ class GaussianMixture:
         return GaussianMixture(weights, self.means[:, first:] + shift, rest)
 
     def quantiles(self, shares: ArrayLike) -> NDArray[np.float64]:
-        """Values `(n,)` of the only dimension below which these shares lie, in (0, 1)."""
+        """Values `(n,)` of the only dimension below which these shares lie."""
         shares = np.asarray(shares, "float64")
         mean, deviation = self.means[:, 0], np.sqrt(self.covariances[:, 0, 0])
         low = np.full_like(shares, (mean - 10 * deviation).min())
@@ -238,9 +247,9 @@ class Densities(NamedTuple):
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """All arrays by names, float32."""
         return {
-            f"density_{name}_{field.name}": getattr(part, field.name).astype("float32")
+            f"density_{name}_{array}": getattr(part, array).astype("float32")
             for name, part in zip(self._fields, self, strict=True)
-            for field in dataclasses.fields(part)
+            for array in _ARRAYS
         }
 
     @classmethod
@@ -248,10 +257,7 @@ class Densities(NamedTuple):
         """The densities among named arrays, which lose theirs; `None` without one."""
         parts = []
         for name in cls._fields:
-            names = [
-                f"density_{name}_{field.name}"
-                for field in dataclasses.fields(GaussianMixture)
-            ]
+            names = [f"density_{name}_{array}" for array in _ARRAYS]
             if not all(name in arrays for name in names):
                 return None
             parts.append(GaussianMixture(*(np.asarray(arrays.pop(n)) for n in names)))

@@ -227,7 +227,8 @@ class SequenceModel(keras.Model):
         if density == "fitted":
             raise InputError(
                 "density='fitted', but this model has no densities; fit them with "
-                "keras_ddr.densities.fit_densities(model, store), or give density='prior'"
+                "keras_ddr.densities.fit_densities(model, store), or give "
+                "density='prior'"
             )
         static = self.draw_static(sequences, generator)
         repeated = np.broadcast_to(static, (frames, *static.shape))

@@ -27,6 +27,8 @@ PAGES = {
             "keras_ddr.loss",
             "keras_ddr.inference",
             "keras_ddr.gaussian",
+            "keras_ddr.densities",
+            "keras_ddr.mixture",
         ],
     ),
     "layers": ("Layers", ["keras_ddr.layers"]),

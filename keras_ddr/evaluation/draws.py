@@ -69,7 +69,9 @@ class Draws(Measure):
         train, test = material.fit.sequence_codes, material.test.sequence_codes
         if len(train) < 2:
             raise InputError("there is only one sequence to fit on")
-        normal = -0.5 * (np.square(test).sum(axis=1) + test.shape[1] * np.log(2 * np.pi))
+        normal = -0.5 * (
+            np.square(test).sum(axis=1) + test.shape[1] * np.log(2 * np.pi)
+        )
         return DrawsScore(
             drawn=_nearest(density.sample(self.draws, generator), train),
             held_out=_nearest(test, train),
@@ -84,23 +86,24 @@ class Draws(Measure):
     def lines(self, score: DrawsScore) -> list[str]:
         """See `Measure`."""
         rows = [
-            ["draws of the fitted density", score.drawn],
-            ["sequences that are scored", score.held_out],
-            ["sequences of the fit, to another one", score.among],
-            ["draws of p(f)", score.prior],
+            ["draws of the fitted density", number(score.drawn)],
+            ["sequences that are scored", number(score.held_out)],
+            ["sequences of the fit, to another one", number(score.among)],
+            ["draws of p(f)", number(score.prior)],
         ]
         return [
-            "Draws of f: median distance to the nearest f that the density was fitted to",
-            *aligned(["f", "distance"], [[name, number(value)] for name, value in rows]),
-            f"Log-density of f of the scored sequences: {score.log_density:.1f} nats fitted "
-            f"({score.components} Gaussians), {score.log_prior:.1f} under N(0, I).",
+            "Draws of f: median distance to the nearest f of the sequences of the fit",
+            *aligned(["f", "distance"], rows),
+            f"Log-density of f of the scored sequences: {score.log_density:.1f} nats "
+            f"fitted ({score.components} Gaussians),",
+            f"{score.log_prior:.1f} under N(0, I).",
         ]
 
 
 def _nearest(
     codes: NDArray[np.float32], others: NDArray[np.float32], itself: bool = False
 ) -> float:
-    """Median distance to the nearest of others, or to the second where they are they."""
+    """Median distance to the nearest of others, but for a code that is among them."""
     from scipy.spatial import KDTree
 
     distances, _ = KDTree(others).query(codes, k=[2 if itself else 1])

@@ -200,7 +200,9 @@ class Judge(Measure):
             action=action,
             attributes=tuple(attributes),
             **settings,
-            new_combinations=drawn and _new(drawn, judge.targets, material.store),
+            new_combinations=(
+                None if drawn is None else _new(drawn, judge.targets, material.store)
+            ),
             ceiling=look_alike_ceiling(test.store, test.sequences, judge.targets[-1]),
             steps=getattr(judge, "steps", None),
             msd=_msd_of(settings, attributes, [action]),
@@ -210,10 +212,13 @@ class Judge(Measure):
         """See `Measure`."""
         settings = {text: getattr(score, name) for name, text in _SETTINGS.items()}
         shown = {text: found for text, found in settings.items() if found}
-        accuracies, rows = [], []
+        accuracies, rows, widest = [], [], 0.0
         for name in [*score.attributes, score.action]:
             found = [setting[name] for setting in shown.values()]
-            values = [number(target.accuracy, target.interval) for target in found]
+            values = numbers(target.accuracy for target in found)
+            widest = max(
+                widest, *(t.interval[1] - t.interval[0] for t in found if t.interval), 0
+            )
             accuracies.append([name, number(found[0].chance), *values])
             for text, key in _ENTROPIES.items():
                 first = f"{name} (of {found[0].classes})" if text == "H(y|x)" else ""
@@ -232,6 +237,7 @@ class Judge(Measure):
             "anew; or z~ kept",
             "and f of another sequence, or of the density that was fitted to codes.",
             *aligned(["named", "chance", *shown], accuracies),
+            f"Half of the widest 95 % interval: {widest / 2:.3f}.",
             *([] if score.ceiling is None else [ceiling]),
             "Entropies of its probabilities in nats; IS = exp(H(y) − H(y|x)). Single "
             "frames: not",

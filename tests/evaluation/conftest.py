@@ -10,6 +10,7 @@ from scipy.special import ndtr, ndtri
 from keras_ddr import DDR
 from keras_ddr.codes import Codes
 from keras_ddr.datasets import puppets
+from keras_ddr.densities import fit_densities
 from keras_ddr.evaluation import EncodedSplit, Material
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.sequence_model import SequenceModel
@@ -26,9 +27,12 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def model():
+def model(store):
     keras.utils.set_random_seed(1)
-    return DDR((32, 32, 3), static_dim=4, filters=6, pair_filters=6, hidden_units=8)
+    sizes = {"static_dim": 4, "filters": 6, "pair_filters": 6, "hidden_units": 8}
+    model = DDR((32, 32, 3), **sizes)
+    fit_densities(model, store)
+    return model
 
 
 @pytest.fixture(scope="session")

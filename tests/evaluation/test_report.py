@@ -174,7 +174,7 @@ def test_new_videos_need_nothing_to_fit_on(model, store, tmp_path):
     report = evaluate(model, data, metrics=ALL)
     unfitted = "there is no sequence in the split 'train' to fit on"
     assert {(item.what, item.reason) for item in report.skipped} == {
-        (name, unfitted) for name in ("probes", "axis", "judge")
+        (name, unfitted) for name in ("probes", "axis", "draws", "judge")
     }
     assert report.details["fit_sequences"] == report.details["fit_frames"] == 0
     assert "fitted" not in report.table().splitlines()[0]
@@ -209,6 +209,7 @@ def test_all_metrics_in_one_report(everything, report):
         "Swap",
         "Verification",
         "Axes",
+        "Draws",
         "Judge",
         "MSD score",
     ]
@@ -292,7 +293,7 @@ def test_one_sequence_in_each_split(model, store, tmp_path):
     )
     report = evaluate(model, data, metrics=ALL)
     reasons = {item.what: item.reason for item in report.skipped}
-    assert set(reasons) == {"mood", "swap", "verification", "axis", "judge"}
+    assert set(reasons) == {"mood", "swap", "verification", "axis", "draws", "judge"}
     assert "at least two sequences" in reasons["swap"]
     assert "at least two persons" in reasons["verification"]
     assert report.likelihood.interval is None
