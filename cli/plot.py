@@ -111,8 +111,8 @@ def reconstruction(model: SequenceModel, store: FrameStore, **options: Any) -> F
     sequences_options(4, " for the identities"),
     whole_option("--grid", 9, "Values of each component of z.", least=2),
     _components(
-        "The two components of z that vary, counted from 1; the others stay at the "
-        "mean of p(z|f)."
+        "The two components of z that vary, counted from 1; the others stay where they "
+        "are likely with these."
     ),
     _code("The same standard scores of z under p(z|f) for all, or the same z."),
 )
@@ -127,7 +127,8 @@ def manifold(
 ) -> Figure:
     """Draw decoded grids of z for several identities side by side into OUT.
 
-    The grid spans quantiles 2 % to 98 % of p(z|f).
+    The grid spans quantiles 2 % to 98 % of the frames of train, rows given their
+    column, or of p(z|f) for a model without densities and with --code raw.
     """
     from keras_ddr.visualization.selection import pick_sequences
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Densities", "GaussianMixture"]
 
 _LOG_2PI = np.log(2 * np.pi)
-# What a fit chooses from: numbers of components; one covariance each or one for all,
-# and the smallest variance as a share of the mean one.
+# A fit chooses from these numbers of components, and from one covariance each or one
+# for all, with the smallest variance as a share of the mean one.
 _COMPONENTS = (1, 3, 10, 30, 90)
 _COVARIANCES = ("full", 1e-3), ("full", 1e-2), ("tied", 1e-3)
 _ITERATIONS = 50
@@ -103,7 +103,9 @@ class GaussianMixture:
         points, held_out = (np.asarray(part, "float64") for part in (points, held_out))
         if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
             raise InputError("points: give at least one, all of finite numbers")
-        spread = max(float(points.var(axis=0).mean()), 1e-12)
+        # Codes that are all alike still need one that rounding does not reach.
+        least = 1e-8 * max(1.0, float(np.square(points).mean()))
+        spread = max(float(points.var(axis=0).mean()), least)
         if len(points) < _FEWEST or not len(held_out):
             return cls._fitted(points, 1, "full", 1e-3 * spread, seed)
         best, most = None, -np.inf
@@ -234,7 +236,7 @@ class GaussianMixture:
 
 
 class Densities(NamedTuple):
-    """What codes of trained sequences look like, fitted after a training.
+    """Densities of the codes of trained sequences, fitted after a training.
 
     Attributes:
         static: `GaussianMixture` of f, D the dimensions of f.

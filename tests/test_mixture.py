@@ -77,6 +77,14 @@ def test_few_points_and_a_constant_dimension(number, rng):
     assert np.abs(drawn - points.mean(axis=0)).max() < 12
 
 
+def test_points_that_are_all_alike(rng):
+    """As codes of a model whose f says nothing."""
+    for noise in (0, 1e-7):
+        points = 0.3 + noise * rng.normal(size=(200, 6))
+        density = GaussianMixture.fit(points, points[:50])
+        np.testing.assert_allclose(density.sample(100, rng), 0.3, atol=1e-3)
+
+
 @pytest.mark.parametrize("points", [np.zeros((0, 3)), [[0.0, np.nan]]])
 def test_points_that_are_none(points):
     with pytest.raises(InputError, match="points: give at least one"):

@@ -131,6 +131,7 @@ def _finish(run: Run, store: FrameStore, report: Callable[[str], object]) -> Non
     model = run.model()
     if model.densities is not None:
         return
+    report("fitting densities to the codes, to draw new ones from")
     try:
         fit_densities(model, store, run.training.seed)
     except InputError as error:

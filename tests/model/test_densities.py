@@ -52,6 +52,10 @@ def test_a_file_keeps_them_and_training_forgets_them(model, store, tmp_path):
         np.testing.assert_allclose(one.covariances, other.covariances, rtol=1e-6)
     expected = model.sample(2, 2, density="fitted")
     np.testing.assert_allclose(loaded.sample(2, 2), expected, atol=1e-4)
+    model.densities = model.densities._replace(static=model.densities.dynamic)
+    model.save(path)
+    with pytest.raises(InputError, match=r"its densities are of \(2, 2\) dimensions"):
+        load_model_file(path)
     loaded.fit(FrameSets(store, batch_size=2, steps=1), verbose=0)
     assert loaded.densities is None
 
