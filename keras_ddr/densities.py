@@ -18,7 +18,7 @@ __all__ = ["fit_densities"]
 
 _SEQUENCES = {"train": 2000, "val": 300}
 _FRAMES = 32  # of a sequence
-_POINTS = 4000  # z̃ that a density is fitted to
+_POINTS = 2000  # z̃ that a density is fitted to
 
 
 def fit_densities(model: SequenceModel, store: FrameStore, seed: int = 0) -> Densities:

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
+from keras_ddr.mixture import Densities
 
 if TYPE_CHECKING:
     import pathlib
@@ -139,15 +140,17 @@ def find_preset(presets: Mapping[str, Preset], name: str) -> Preset:
 
 
 def load_weights(model: keras.Model, name: str, file: str) -> None:
-    """Give a model the weights of the preset `name`; other shapes are refused."""
+    """Give a model weights and densities of a preset; other shapes are refused."""
     if not file:
         raise InputError(f"preset {name!r} comes without weights; give weights=False")
     with (
         (WEIGHTS / file).open("rb") as opened,
         np.load(opened, allow_pickle=False) as arrays,
     ):
-        found = [arrays[key].astype("float32") for key in arrays.files]
-        shape = tuple(int(size) for size in found.pop(0))
+        content = {key: arrays[key] for key in arrays.files}
+    shape = tuple(int(size) for size in content.pop("image_shape"))
+    densities = Densities.taken_from(content)
+    found = [values.astype("float32") for values in content.values()]
     if tuple(model.image_shape) != shape:
         raise InputError(
             f"preset {name!r} has weights for frames of {shape}, and the model is to "
@@ -161,10 +164,11 @@ def load_weights(model: keras.Model, name: str, file: str) -> None:
         )
     for weight, values in zip(model.weights, found, strict=True):
         weight.assign(values)
+    model.densities = densities
 
 
 def save_weights(model: keras.Model, path: StrPath) -> pathlib.Path:
-    """Write the weights of a model as `load_weights` reads them, to a .npz file."""
+    """Write weights and densities as `load_weights` reads them, to a .npz file."""
     file = check_output_path(path, [".npz"])
     arrays: dict[str, Any] = {"image_shape": np.array(model.image_shape, np.int32)}
     for number, weight in enumerate(model.weights):
@@ -172,6 +176,8 @@ def save_weights(model: keras.Model, path: StrPath) -> pathlib.Path:
         if not np.isfinite(values).all():
             raise InputError(f"{path}: {weight.path} is too large for half precision")
         arrays[f"{number:03}"] = values
+    if model.densities is not None:
+        arrays.update(model.densities.arrays())
     with replacing(file) as temporary, open(temporary, "wb") as opened:
         np.savez_compressed(opened, **arrays)
     return file

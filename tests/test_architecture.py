@@ -15,7 +15,7 @@ _MAY_IMPORT = {
     "version": set(),
     "typing": set(),
     "files": {"errors"},
-    "presets": {"errors", "files"},
+    "presets": {"errors", "files", "mixture"},
     "arguments": {"errors"},
     "signals": set(),
     "manifest": {"errors", "files"},

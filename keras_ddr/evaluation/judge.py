@@ -7,13 +7,18 @@ ordered frames: numbers of the two are not comparable one by one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation import intervals
+from keras_ddr.evaluation.judge_scores import (
+    JudgeScore,
+    TargetScore,
+    msd_score,
+    target_score,
+)
 from keras_ddr.evaluation.judge_targets import choose_targets, look_alike_ceiling
 from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge
 from keras_ddr.evaluation.measure import Measure, aligned, number, numbers, option
@@ -25,11 +30,12 @@ if TYPE_CHECKING:
     from keras_ddr.evaluation.encoded import EncodedSplit
     from keras_ddr.evaluation.judge_targets import Target
     from keras_ddr.evaluation.measure import Material
-    from keras_ddr.typing import Interval
+    from keras_ddr.sequence_model import SequenceModel
 
 __all__ = ["Judge", "JudgeScore", "TargetScore"]
 
 _CHUNK = 256
+_GRID, _IDENTITIES = np.linspace(0.02, 0.98, 9), 20  # as `plot_manifold` draws
 _SETTINGS = {
     "held_out": "real",
     "reconstructed": "both kept",
@@ -39,75 +45,13 @@ _SETTINGS = {
     "swapped": "f swapped",
     "fixed_dynamics_fitted": "f fitted",
 }
-_ENTROPIES = {"H(y|x)": "conditional", "H(y)": "marginal", "IS": "inception_score"}
+_CERTAINTY = {
+    "H(y|x)": "conditional",
+    "H(y)": "marginal",
+    "IS": "inception_score",
+    "sure": "confidence",
+}
 _MSD = {"f": "static", "z~": "dynamic", "z": "dynamic_raw", "mean of f and z~": "mean"}
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetScore:
-    """Success of the judge with one target, on the frames that have its label.
-
-    Attributes:
-        accuracy: Share of frames in which it named the class of the original.
-        chance: 1 / `classes`.
-        interval: That of `accuracy`.
-        entropies: Of its probabilities p(y | x), in nats: "conditional", the mean of
-            H(y | x), is low where the judge is sure; "marginal" is H(y) of the mean;
-            "inception_score" is exp(H(y) − H(y | x)), from 1 to `classes`.
-    """
-
-    accuracy: float
-    chance: float
-    interval: Interval | None
-    entropies: dict[str, float]
-    classes: int
-    frames: int
-
-
-@dataclasses.dataclass(frozen=True)
-class JudgeScore:
-    """Scores in several settings, each a dict name of a target → `TargetScore`.
-
-    Attributes:
-        action: Name of the target of frames.
-        attributes: Names of the targets of sequences.
-        held_out: Real frames that the judge was not trained on: read this first,
-            since no other number can be trusted beyond it.
-        reconstructed: f and z kept: what blur alone costs.
-        fixed_dynamics: z̃ kept, f ~ p(f): the action should stay, and attributes fall
-            to chance.
-        fixed_dynamics_raw: The same with raw z kept.
-        fixed_content: f kept, z ~ p(z | f): attributes should stay, and the action
-            fall to chance.
-        swapped: z̃ kept, f of another sequence: as `fixed_dynamics`, with an f that is
-            known to be somebody. Where this is good and `fixed_dynamics` is not, p(f)
-            has places at which the decoder has learned nothing. `None` with one
-            sequence.
-        fixed_dynamics_fitted: z̃ kept, f drawn from the model's fitted density; `None`
-            where it has none.
-        new_combinations: Share of these draws whose attributes together, as the judge
-            names them, are those of no sequence of train; `None` likewise.
-        ceiling: Largest held-out accuracy of the action that is possible where some
-            poses look the same, or `None` where that is not known.
-        steps: Training steps of the judge, or `None`.
-        msd: Scores of MSD-Benchmark in their static and dynamic form, 1 is perfect:
-            "static" with f kept and z drawn, "dynamic" with z̃ kept and f drawn,
-            "dynamic_raw" with raw z kept, and the "mean" of the first two.
-    """
-
-    action: str
-    attributes: tuple[str, ...]
-    held_out: dict[str, TargetScore]
-    reconstructed: dict[str, TargetScore]
-    fixed_dynamics: dict[str, TargetScore]
-    fixed_dynamics_raw: dict[str, TargetScore]
-    fixed_content: dict[str, TargetScore]
-    swapped: dict[str, TargetScore] | None
-    fixed_dynamics_fitted: dict[str, TargetScore] | None
-    new_combinations: float | None
-    ceiling: float | None
-    steps: int | None
-    msd: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,23 +119,14 @@ class Judge(Measure):
         rows, truth = _choose_frames(test, judge.targets, self.frames, seed)
         owner = test.owner[rows]
 
-        def seen(f: Any = None, z: Any = None) -> dict[str, NDArray[np.float64]]:
-            parts = []
-            for start in range(0, len(rows), _CHUNK):
-                part = slice(start, start + _CHUNK)
-                real = f is None
-                images = (
-                    _real(test, rows[part]) if real else model.decode(f[part], z[part])
-                )
-                parts.append(judge.predict(images))
-            return {name: np.concatenate([p[name] for p in parts]) for name in truth}
-
-        pairs = {"held_out": (), **_pairs(material, rows)}
-        found = {setting: seen(*pair) for setting, pair in pairs.items()}
+        real = _predictions(judge, len(rows), lambda part: _real(test, rows[part]))
+        found = {"held_out": real}
+        for setting, (f, z) in _pairs(material, rows).items():
+            found[setting] = _decoded(judge, model, f, z)
         settings: dict[str, Any] = dict.fromkeys(_SETTINGS)
         for setting, said in found.items():
             settings[setting] = {
-                name: _score(said[name], known, owner, seed)
+                name: target_score(said[name], known, owner, seed)
                 for name, known in truth.items()
             }
         drawn = found.get("fixed_dynamics_fitted")
@@ -200,6 +135,7 @@ class Judge(Measure):
             action=action,
             attributes=tuple(attributes),
             **settings,
+            worst_cell=_worst_cell(judge, material, real),
             new_combinations=(
                 None if drawn is None else _new(drawn, judge.targets, material.store)
             ),
@@ -220,7 +156,7 @@ class Judge(Measure):
                 widest, *(t.interval[1] - t.interval[0] for t in found if t.interval), 0
             )
             accuracies.append([name, number(found[0].chance), *values])
-            for text, key in _ENTROPIES.items():
+            for text, key in _CERTAINTY.items():
                 first = f"{name} (of {found[0].classes})" if text == "H(y|x)" else ""
                 values = numbers(target.entropies[key] for target in found)
                 rows.append([first, text, *values])
@@ -239,11 +175,12 @@ class Judge(Measure):
             *aligned(["named", "chance", *shown], accuracies),
             f"Half of the widest 95 % interval: {widest / 2:.3f}.",
             *([] if score.ceiling is None else [ceiling]),
-            "Entropies of its probabilities in nats; IS = exp(H(y) − H(y|x)). Single "
-            "frames: not",
-            "comparable with published numbers, which are of sequences of 8 frames.",
+            "Entropies of its probabilities in nats; IS = exp(H(y) − H(y|x)); sure: "
+            "mean of the largest.",
+            "Single frames: not comparable with published numbers, which are of "
+            "sequences of 8 frames.",
             *aligned(["named", "measure", *shown], rows),
-            *_told_new(score.new_combinations),
+            *_told_draws(score),
             "",
             "MSD score: 1 − (|kept − 1| + |drawn − chance|) / 2, of the judge's "
             "accuracies",
@@ -270,28 +207,6 @@ class Judge(Measure):
             seed=material.seed,
             progress=material.progress,
         )
-
-
-def entropies(probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """H(y | x), H(y) and the inception score of p(y | x), `(n, classes)`."""
-    from scipy.special import entr
-
-    conditional = entr(probabilities).sum(axis=1).mean()
-    marginal = entr(probabilities.mean(axis=0)).sum()
-    return {
-        "conditional": float(conditional),
-        "marginal": float(marginal),
-        "inception_score": float(np.exp(marginal - conditional)),
-    }
-
-
-def msd_score(
-    found: Mapping[str, TargetScore], kept: list[str], others: list[str]
-) -> float:
-    """1 − (on + off) / 2: does the judge see what was kept, and the rest by chance?"""
-    on = np.mean([abs(found[name].accuracy - 1.0) for name in kept])
-    off = np.mean([abs(found[name].accuracy - found[name].chance) for name in others])
-    return float(1.0 - (on + off) / 2)
 
 
 def _msd_of(
@@ -331,6 +246,51 @@ def _pairs(
     return pairs
 
 
+def _predictions(
+    judge: TrainedJudge, number: int, images: Callable[[slice], NDArray[np.float32]]
+) -> dict[str, NDArray[np.float64]]:
+    """Probabilities of so many images, which are made a part at a time."""
+    parts = [
+        judge.predict(images(slice(start, start + _CHUNK)))
+        for start in range(0, number, _CHUNK)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _decoded(
+    judge: TrainedJudge,
+    model: SequenceModel,
+    f: NDArray[np.float32],
+    z: NDArray[np.float32],
+) -> dict[str, NDArray[np.float64]]:
+    """Probabilities of decoded frames."""
+    return _predictions(judge, len(f), lambda part: model.decode(f[part], z[part]))
+
+
+def _worst_cell(
+    judge: TrainedJudge, material: Material, real: Mapping[str, NDArray[np.float64]]
+) -> float | None:
+    """See `JudgeScore`."""
+    model, static = material.model, material.test.sequence_codes
+    if model.densities is None:
+        return None
+    generator = np.random.default_rng([material.seed, 7])
+    static = static[np.sort(generator.permutation(len(static))[:_IDENTITIES])]
+    axes = range(min(2, model.dynamic_dim))
+    scores = model.densities.dynamic.grid(_GRID, axes).reshape(-1, model.dynamic_dim)
+    f = np.repeat(static, len(scores), axis=0)
+    z = model.unstandardize(f, np.tile(scores, (len(static), 1)))
+    cells = _confidence(_decoded(judge, model, f, z)).reshape(len(static), -1)
+    return float(cells.mean(axis=0).min() / _confidence(real).mean())
+
+
+def _confidence(
+    probabilities: Mapping[str, NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Largest probability of each image, the mean of all targets."""
+    return np.mean([p.max(axis=1) for p in probabilities.values()], axis=0)
+
+
 def _new(
     probabilities: Mapping[str, NDArray[np.float64]],
     targets: list[Target],
@@ -346,11 +306,17 @@ def _new(
     return float(np.mean([tuple(row) not in known for row in named.tolist()]))
 
 
-def _told_new(share: float | None) -> list[str]:
-    if share is None:
+def _told_draws(score: JudgeScore) -> list[str]:
+    """Lines on the fitted densities, if there are some."""
+    if score.new_combinations is None or score.worst_cell is None:
         return []
-    said = f"Of f that was drawn from the fitted density, {share:.3f} have attributes"
-    return [said, "that occur together in no sequence of train."]
+    return [
+        f"Of f drawn from the fitted density, {score.new_combinations:.3f} have "
+        "attributes that occur together in no",
+        "sequence of train. In the worst cell of a 9x9 manifold the judge is "
+        f"{score.worst_cell:.3f} times as sure as of",
+        "real frames.",
+    ]
 
 
 def _real(test: EncodedSplit, rows: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -377,23 +343,3 @@ def _choose_frames(
         if not (part[rows] >= 0).any():
             raise InputError(f"no frame to judge has the label {name}")
     return rows, {name: part[rows] for name, part in truth.items()}
-
-
-def _score(
-    probabilities: NDArray[np.float64],
-    truth: NDArray[np.integer],
-    owner: NDArray[np.integer],
-    seed: int,
-) -> TargetScore:
-    """Score of one target; −1 in `truth` is no label."""
-    known = truth >= 0
-    probabilities, truth, owner = probabilities[known], truth[known], owner[known]
-    right = probabilities.argmax(axis=1) == truth
-    return TargetScore(
-        accuracy=float(right.mean()),
-        chance=1.0 / probabilities.shape[1],
-        interval=intervals.mean_interval(right, owner, seed),
-        entropies=entropies(probabilities),
-        classes=probabilities.shape[1],
-        frames=len(truth),
-    )

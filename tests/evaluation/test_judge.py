@@ -8,7 +8,7 @@ import pytest
 from keras_ddr import InputError
 from keras_ddr.data import write_arrays
 from keras_ddr.evaluation import Judge, choose_targets, evaluate, train_judge
-from keras_ddr.evaluation.judge import TargetScore, entropies, msd_score
+from keras_ddr.evaluation.judge_scores import TargetScore, entropies, msd_score
 from keras_ddr.evaluation.judge_targets import look_alike_ceiling
 
 
@@ -30,6 +30,7 @@ def test_entropies_of_few_and_certain_probabilities(rng):
     flat = entropies(np.full((3, 9), 1 / 9))
     assert flat["inception_score"] == pytest.approx(1)
     assert flat["conditional"] == pytest.approx(math.log(9))
+    assert flat["confidence"] == pytest.approx(1 / 9)
 
 
 def test_msd_score():
@@ -97,6 +98,7 @@ def test_one_judge_for_several_models(store, model, trained):
     sure = evaluate(model, store, metrics=Judge(trained=judge)).judge
     assert sure.steps == 3
     assert all(score.entropies["conditional"] == 0 for score in sure.swapped.values())
+    assert sure.worst_cell == 1
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 
 from keras_ddr import DDR, InputError
 from keras_ddr.datasets import Splits, puppets
+from keras_ddr.mixture import Densities, GaussianMixture
 from keras_ddr.presets import load_weights, save_weights
 
 pytestmark = pytest.mark.backend
@@ -22,17 +23,26 @@ def test_the_puppets_of_the_preset_are_known(tmp_path):
         images = model.decode(codes.static.mean, codes.dynamic.mean)
         errors.append(np.square(images - frames / 255.0).mean())
     assert errors[0] < 0.005 < 0.03 < errors[1]
+    static, dynamic = trained.densities
+    codes = trained.encode(frames)
+    prior = -0.5 * (np.square(codes.static.mean) + np.log(2 * np.pi)).sum()
+    assert static.log_prob(codes.static.mean[None])[0] > prior + 20
+    assert dynamic.log_prob(codes.standardized).mean() > -4
 
 
 def test_weights_keep_half_of_their_precision(small, tmp_path, monkeypatch):
     one, other = small(seed=1), small(seed=1)
     for weight in other.weights:
         weight.assign(np.zeros(weight.shape, "float32"))
+    one.densities = Densities(*[GaussianMixture.fit(np.eye(4)[:, :2])] * 2)
     file = save_weights(one, tmp_path / "one.npz")
     monkeypatch.setattr("keras_ddr.presets.WEIGHTS", file.parent)
     load_weights(other, "one", file.name)
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a.astype("float16").astype("float32"), b)
+    np.testing.assert_allclose(
+        other.densities.static.covariances, one.densities.static.covariances
+    )
 
 
 @pytest.mark.parametrize(
