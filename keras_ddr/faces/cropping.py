@@ -91,9 +91,9 @@ def _warped(
 ) -> NDArray[np.uint8]:
     """The square of a picture where point p comes to lie at factor * p + shift."""
     cv2 = opencv.load()
-    # Sample a multiple of the size first and average that: shrinking by sampling alone
-    # would alias.
-    times = min(16, max(1, math.floor(1 / abs(factor))))
+    # Sample a multiple of the size first, no fewer than the picture has, and average
+    # that: shrinking by sampling alone would alias.
+    times = min(16, max(1, math.ceil(1 / abs(factor) - 1e-3)))
     half = (times - 1) / 2  # pixel centres of the larger picture
     factor, shift = factor * times, shift * times + half * (1 + 1j)
     matrix = np.array(
