@@ -159,7 +159,7 @@ def read_h5(path: str, file: Any, how: Points) -> list[Track]:
         kind = group.attrs.get("pandas_type", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         if kind in kinds:
-            numbers, blocks = kinds[kind](group)
+            numbers, blocks = kinds[kind](path, group)
             return _of_blocks(path, numbers, blocks, how)
     raise InputError(
         f"{path}: holds no tracks (found {', '.join(file) or 'nothing'}); give a file "
@@ -179,8 +179,9 @@ class _Block:
         return rows if self.field is None else rows[self.field].reshape(len(rows), -1)
 
 
-def _table(group: Any) -> tuple[NDArray[Any], list[_Block]]:
+def _table(path: str, group: Any) -> tuple[NDArray[Any], list[_Block]]:
     table = group["table"]
+    check_number(path, len(table))
     blocks = [
         _Block(_unpickled(table.attrs[f"{field}_kind"]), table, field)
         for field in table.dtype.names
@@ -189,8 +190,11 @@ def _table(group: Any) -> tuple[NDArray[Any], list[_Block]]:
     return table["index"], blocks
 
 
-def _fixed(group: Any) -> tuple[NDArray[Any], list[_Block]]:
+def _fixed(path: str, group: Any) -> tuple[NDArray[Any], list[_Block]]:
     blocks = []
+    for data in group.values():
+        if data.ndim == 1:  # names, their order and the numbers of the rows
+            check_number(path, len(data))
     for k in range(int(group.attrs["nblocks"])):
         name = f"block{k}_items"
         levels = []

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 USUAL_SCORE = 0.0  # points that are too unlikely are left out by SLEAP itself
+_MOST_NAMES = 1 << 20
+_MOST_IN_ALL = 1 << 30  # points that are read one track after the other
 # Axes of the array `tracks`, in the orders in which SLEAP has written it.
 _ORDERS = (
     ("track", "xy", "node", "frame"),
@@ -29,12 +31,14 @@ def is_analysis(file: Any) -> bool:
 
 def read_h5(path: str, file: Any, how: Points) -> list[Track]:
     """The tracks of an analysis file; frames count from 0."""
-    nodes, names = _texts(file["node_names"]), _texts(file.get("track_names", ()))
+    nodes = _texts(path, file["node_names"])
+    names = _texts(path, file.get("track_names", ()))
     parts = how.chosen(path, nodes)
     places = file["tracks"]
     order = _order(path, places, len(nodes), len(names))
     size = dict(zip(order, places.shape, strict=True))
-    check_number(path, 3 * size["track"] * size["frame"] * len(parts))
+    check_number(path, 3 * size["frame"] * len(parts))
+    check_number(path, size["track"] * size["frame"] * len(parts), _MOST_IN_ALL)
     scores = file.get("point_scores")
     wanted = tuple(axis for axis in order if axis != "xy")
     if scores is not None and scores.shape != tuple(size[axis] for axis in wanted):
@@ -80,5 +84,6 @@ def _order(path: str, places: Any, nodes: int, tracks: int) -> tuple[str, ...]:
     )
 
 
-def _texts(names: Any) -> list[str]:
+def _texts(path: str, names: Any) -> list[str]:
+    check_number(path, len(names), _MOST_NAMES)
     return [n.decode() if isinstance(n, bytes) else str(n) for n in names]

@@ -102,7 +102,7 @@ def _plain(
             widest = max(widest, float(np.abs(known).max(initial=0)))
             spread = max(spread, float(np.ptp(known)) if len(known) else 0.0)
         if angle:
-            values[np.isnan(values[:, 2]), :2] = np.nan
+            values[~np.isfinite(values[:, 2]), :2] = np.nan
         track = Track.of_rows(path, name, keys, values[:, :4], key == "time")
         tracks.append(track)
     remark = ""

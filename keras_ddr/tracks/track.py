@@ -14,8 +14,8 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-MOST_VALUES = 1 << 28
-"""Numbers that are taken of a file: 1 GiB in single precision."""
+MOST_VALUES = 1 << 26
+"""Numbers that are held at once of a file: 256 MB in single precision."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Points:
         least = usual if self.min_likelihood is None else self.min_likelihood
         places = points[..., :2]
         places[~(points[..., 2] >= least)] = np.nan
+        places[~np.isfinite(places).all(axis=-1)] = np.nan
         return places
 
 
@@ -126,11 +127,10 @@ def rows_of_points(
     return rows
 
 
-def check_number(path: str, values: int) -> None:
+def check_number(path: str, values: int, most: int = MOST_VALUES) -> None:
     """Refuse to take more numbers from a file than a reader should hold."""
-    if values > MOST_VALUES:
+    if values > most:
         raise InputError(
-            f"{path}: holds {values:,} numbers for the body parts that are read, more "
-            f"than {MOST_VALUES:,}; name two of them (--front, --back), or divide the "
-            "file"
+            f"{path}: holds {values:,} numbers of body parts, more than {most:,} that "
+            "are read; name two parts (--front, --back), or divide the file"
         )

@@ -112,7 +112,7 @@ def test_crops_are_turned_and_centred(mice, prepare, tmp_path):
     assert crops.std(axis=0).max() < 1.5
     assert store.labels["animal_angle"].kind == "periodic"
     assert set(store.content_labels) == {"animal_length"}
-    assert store.arguments["crop"] == "tracks"
+    assert store.meta["arguments"]["crop"] == "tracks"
 
 
 def test_squares_of_whole_pixels_are_cut_by_hand(mice, prepare, tmp_path):
