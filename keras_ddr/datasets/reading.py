@@ -150,7 +150,9 @@ class Cropping(Options):
         fields = ("front", "back", "side", "min_likelihood")
         given = [name for name in fields if not self.is_default(name)]
         if given and self.tracks is None:
-            raise InputError(f"{', '.join(given)}: changes nothing without tracks")
+            raise InputError(
+                f"{', '.join(given)}: changes nothing without tracks; give these, too"
+            )
         if (self.front is None) != (self.back is None):
             raise InputError(
                 f"front={self.front!r}, back={self.back!r}: it takes both to know "
@@ -158,7 +160,9 @@ class Cropping(Options):
             )
         if not self.is_default("side") and not isinstance(self.side, str):
             if not self.is_default("margin"):
-                raise InputError("margin: changes nothing with a side in pixels")
+                raise InputError(
+                    "margin: changes nothing with a side in pixels; leave one out"
+                )
 
     @property
     def points(self) -> Points:

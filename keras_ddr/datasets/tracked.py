@@ -56,7 +56,7 @@ def read_tracked(source: Source, plan: Plan, spool: Spool) -> Outcome:
     seen = {crop.number for run in runs for crop, _ in run}
     why = lengths.too_short(runs) if seen else "no animal is in its frames"
     outcome = Outcome.of_video(video, _clips(source, animals, plan), len(seen), why)
-    notes = [outcome.notes, remark]
+    notes = [outcome.notes, found.remark, remark]
     if counts["outside"]:
         notes.append(
             f"{counts['outside']} of {counts['places']} places of animals in "

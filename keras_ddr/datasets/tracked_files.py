@@ -29,6 +29,7 @@ class Found:
     path: str = ""
     names: tuple[str, ...] | None = None  # of the video in a column source
     problem: str = ""
+    remark: str = ""
 
     @property
     def files(self) -> list[str]:
@@ -57,7 +58,7 @@ def find_tracks(
         if cells is not None:
             return _by_column(videos, absolute(given), cells)
         if len(videos) == 1:
-            return {videos[0][0]: Found(absolute(given))}
+            return {videos[0][0]: _given(videos[0][0], absolute(given))}
     owned = defaultdict(list)
     stems = {_stem(name) for name, _ in videos}
     for below, path in files:
@@ -66,6 +67,17 @@ def find_tracks(
     return {
         name: _only(name, owned[_stem(name)], given, absolute) for name, _ in videos
     }
+
+
+def _given(name: str, path: str) -> Found:
+    """The file of tracks that was given for one video, whatever its name."""
+    file = os.path.basename(path)
+    program = any(word in file for word in (*_PROGRAMS, _ANALYSIS))
+    if program and not _video_of(file, [_stem(name)]):
+        return Found(
+            path, remark=f"{path}: is by its name of another video than {name}"
+        )
+    return Found(path)
 
 
 def _files(given: str) -> list[tuple[str, str]]:

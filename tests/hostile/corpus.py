@@ -2163,7 +2163,7 @@ for _name, (_writer, _edit) in {
         track_files.sleap_h5,
         _hole("node_names", (1 << 40,), "S20"),
     ),
-    "of SLEAP, of another shape": (track_files.sleap_h5, _hole("tracks", (3, 2, 7))),
+    "of SLEAP, of another shape": (track_files.sleap_h5, _hole("tracks", (3, 2, 2048))),
     "of SLEAP, with a strange order": (
         track_files.sleap_h5,
         lambda file, path: file["tracks"].attrs.update({"dims": "[1, {}, null]"}),
