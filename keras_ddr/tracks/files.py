@@ -79,8 +79,8 @@ def _read_h5(path: str, how: Points) -> list[Track]:
                 return sleap.read_h5(path, file, how)
             if "pred_points" in file:
                 raise InputError(
-                    f"{path}: is a project of SLEAP; export its analysis file (File, "
-                    "Export Analysis HDF5, or sleap-convert --format analysis)"
+                    f"{path}: is a project of SLEAP; export its analysis file (in "
+                    "the menu: File, Export Analysis HDF5)"
                 )
             return deeplabcut.read_h5(path, file, how)
     except InputError:
