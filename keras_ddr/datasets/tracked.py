@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from keras_ddr.media.video import Frame
     from keras_ddr.tracks.track import Track
 
+# Tracks of less of a video may be those of another one.
+_WHOLE = 0.9
 # A square so many times as long as the picture shows little of anything.
 _LARGEST = 4
 
@@ -63,6 +65,9 @@ def read_tracked(source: Source, plan: Plan, spool: Spool) -> Outcome:
             f"{found.path} are outside the picture, or the square around them is "
             "too large or small; taken as missing"
         )
+    last = max(seen, default=video.read)
+    if last + 1 < _WHOLE * (video.read + video.broken):
+        notes.append(f"{found.path} has no animal after frame {last} of {video.read}")
     outcome.notes = "; ".join(note for note in notes if note)
     return outcome
 

@@ -149,9 +149,9 @@ def _only(
         )
     stem = os.path.splitext(os.path.basename(name))[0]
     return Found(
-        problem=f"{given} is not, or has not, the tracks of {name} by its name (looked "
-        f"for {stem}DLC….h5, {stem}.analysis.h5, {stem}.csv and the like); name the "
-        "file after its video, or give one file for one video"
+        problem=f"{given}: has by name no tracks of {name} (looked for {stem}DLC….h5, "
+        f"{stem}.analysis.h5, {stem}.csv and the like); name the file after its video, "
+        "or give one file for one video"
     )
 
 
@@ -185,6 +185,6 @@ def _by_column(
     return {
         name: Found(path, tuple(found[name]))
         if name in found
-        else Found(problem=f"{name}: {missing}")
+        else Found(problem=missing)
         for name, _ in videos
     }

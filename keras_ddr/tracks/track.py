@@ -80,6 +80,7 @@ class Track:
             reach = max(float(np.median(steps)) / 2 if len(steps) else 0.0, 1e-3)
         known = np.isfinite(rows[:, :2]).all(axis=1)
         keys, rows = keys[known], rows[known]
+        name = " ".join(name.split())
         return cls(name, keys, rows[:, :2], rows[:, 2], rows[:, 3], reach)
 
     def row(self, number: int, time: float) -> int | None:

@@ -237,10 +237,15 @@ def test_a_column_says_whose_rows_they_are(mice, prepare, tmp_path):
     for name in ("a", "b", "c"):
         _write(root / f"{name}.avi", frames)
     rows = [f"{s},{n},{x},50" for s, x in (("a.avi", 60), ("b", 70)) for n in range(30)]
+    rows[-9:] = []
     tracks.write_text("\n".join(["source,frame,x,y", *rows]))
-    with pytest.warns(UserWarning, match="c.avi: .*all.csv has no row of this video"):
+    with pytest.warns(UserWarning) as said:
         store = prepare(root, tracks, side=32)
     assert [store.frame_labels(k)["animal_x"][0] for k in (0, 1)] == [60, 70]
+    assert [str(warning.message) for warning in said] == [
+        f"b.avi: {tracks} has no animal after frame 20 of 30",
+        f"skipped: c.avi: {tracks} has no row of this video in its column source",
+    ]
 
 
 @pytest.mark.parametrize(
