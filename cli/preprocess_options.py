@@ -38,7 +38,7 @@ def options_of(source: ModuleType) -> Decorator:
         _option(name, about, source.OFFER.defaults.get(name, default))
         for cls in _classes(source).values()
         for name, about, default in _fields(cls)
-        if name not in source.OFFER.unused
+        if source.OFFER.takes(name, about)
     ]
     sheet = click.option(
         "--preview",
@@ -101,7 +101,7 @@ def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, An
         values = {
             name: about.kind(given[name]) if about.choices else given[name]
             for name, about, _ in _fields(cls)
-            if given.get(name) is not None
+            if given.get(name) is not None and _was_given(name)
         }
         if "workers" in cls.__dataclass_fields__:
             cores = os.cpu_count() or 1
@@ -110,6 +110,19 @@ def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, An
             values = {"workers": cores, **values, "progress": given["progress"]}
         arguments[argument] = cls(**values)
     return arguments
+
+
+def _was_given(name: str) -> bool:
+    """Whether an option was given: only then its value may differ from the default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not ParameterSource.DEFAULT
+
+
+def _crop_of(values: Mapping[str, Any]) -> str:
+    """The crop that options ask for; sources without a choice crop faces."""
+    if values.get("tracks") is not None:
+        return "tracks"
+    return values.get("crop", "face")
 
 
 def refuse_unused(source: ModuleType, values: Mapping[str, Any]) -> None:
@@ -123,15 +136,21 @@ def refuse_unused(source: ModuleType, values: Mapping[str, Any]) -> None:
         for name, flag in flags.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    fields = [field for cls in _classes(source).values() for field in _fields(cls)]
-    of_faces = {name for name, about, _ in fields if about.of_faces}
-    crop = values.get("crop", "face")
-    unused = [flag for name, flag in given.items() if name in of_faces]
-    if unused and crop != "face":
+    crop = _crop_of(values)
+    if crop == "tracks" and "crop" in given:
         raise click.UsageError(
-            f"{', '.join(unused)}: changes nothing with --crop {crop}; add "
-            "--crop face, or leave it out"
+            "--crop: changes nothing with --tracks, whose animals are cut out; leave "
+            "one of them out"
         )
+    fields = [field for cls in _classes(source).values() for field in _fields(cls)]
+    for name, about, _ in fields:
+        if name in given and about.crops and crop not in about.crops:
+            how = "--tracks" if crop == "tracks" else f"--crop {crop}"
+            other = "--tracks FILE" if about.crops[0] == "tracks" else "--crop face"
+            advice = "" if crop == "tracks" else f"add {other}, or "
+            raise click.UsageError(
+                f"{given[name]}: changes nothing with {how}; {advice}leave it out"
+            )
     if values["dask"] and "workers" in given:
         raise click.UsageError(
             "--workers: changes nothing with --dask, whose workers are those of the "
@@ -166,8 +185,7 @@ def _make(
     """Make a store, with progress, report and preview."""
     source = dataset(name)
     refuse_unused(source, given)
-    finds_faces = given.get("crop", "face") == "face"
-    if finds_faces and given.get("detector_model", "") is None:
+    if _crop_of(given) == "face" and given.get("detector_model", "") is None:
         select_backend()  # Keras keeps, and downloads, the detector's file
     from keras_ddr.visualization.style import check_figure_path
 

@@ -176,6 +176,15 @@ CROP_LABELS = (
 """Frame labels that say where in its source a face was cut out, in pixels there: its
 box, its landmarks (left and right as the person has them), the detector's score."""
 
+ANIMAL_LABELS = {
+    "animal_x": Label("frame", "continuous", unit="px"),
+    "animal_y": Label("frame", "continuous", unit="px"),
+    "animal_angle": Label("frame", "periodic", unit="degrees"),
+    "crop_side": Label("frame", "continuous", unit="px"),
+}
+"""Frame labels that say where in its source an animal was cut out, turned by how much
+(from x to y, NaN where nothing says it), and the side of the square there."""
+
 HEAD_LABELS = {
     "head_yaw": "eye distances",
     "head_pitch": None,

@@ -16,7 +16,7 @@ import numpy as np
 from keras_ddr import manifest
 from keras_ddr.arguments import check_choice
 from keras_ddr.data.format import FILES, REMEDY, SPLITS, Sequence, shape_text
-from keras_ddr.data.labels import CROP_LABELS, FRAME_LABELS, Label
+from keras_ddr.data.labels import ANIMAL_LABELS, CROP_LABELS, FRAME_LABELS, Label
 from keras_ddr.data.place import recover
 from keras_ddr.data.shard import Shard
 from keras_ddr.errors import InputError
@@ -246,7 +246,7 @@ class FrameStore:
     @property
     def content_labels(self) -> dict[str, Label]:
         """Labels of what is shown, and not of where in its source a frame came from."""
-        origin = {*FRAME_LABELS, *CROP_LABELS}
+        origin = {*FRAME_LABELS, *CROP_LABELS, *ANIMAL_LABELS}
         return {k: v for k, v in self.labels.items() if k not in origin}
 
     def select(self, split: str | None = None, min_length: int = 1) -> list[Sequence]:

@@ -29,7 +29,7 @@ class OptionField:
     unset: str = ""  # meaning of the default None
     metavar: str | None = None
     flag: str = ""  # name in the command where it is not that of the field
-    of_faces: bool = False  # whether it changes nothing where no faces are cropped
+    crops: tuple[str, ...] = ()  # with which it changes something; (): with any
     # Checks and returns a value (name, value), instead of the above.
     check: Callable[[str, Any], Any] | None = None
 
@@ -113,14 +113,23 @@ _OptionsT = TypeVar("_OptionsT", bound=Options)
 
 @dataclasses.dataclass(frozen=True)
 class Offer:
-    """A data set: fields that it has no use for, defaults of its own, and its store."""
+    """A data set: fields that it has no use for, defaults of its own, and its store.
+
+    Fields of crops that it has not are of no use either.
+    """
 
     dataset: str  # in messages
     unused: tuple[str, ...] = ()
+    crops: tuple[str, ...] = ("face", "center", "none")
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     key: str = ""  # the name in the store
     what: str = "source"  # a source in messages
     licence: str = ""
+
+    def takes(self, name: str, about: OptionField) -> bool:
+        """Whether a field changes anything here."""
+        fits = not about.crops or bool({*about.crops} & {*self.crops})
+        return fits and name not in self.unused
 
     def settle(self, options: _OptionsT) -> _OptionsT:
         """Fill in the defaults of the data set; refuse fields that change nothing."""
@@ -130,7 +139,11 @@ class Offer:
                 "keras_ddr.datasets, such as Splits((0.8, 0.1, 0.1))"
             )
         fields = options.option_fields()
-        given = [n for n in fields if n in self.unused and not options.is_default(n)]
+        given = [
+            name
+            for name, about in fields.items()
+            if not (self.takes(name, about) or options.is_default(name))
+        ]
         if given:
             raise InputError(
                 f"{', '.join(given)}: changes nothing with {self.dataset}; leave it out"
@@ -145,6 +158,6 @@ class Offer:
         return {
             name: getattr(each, name)
             for each in options
-            for name in each.option_fields()
-            if name not in self.unused
+            for name, about in each.option_fields().items()
+            if self.takes(name, about)
         }

@@ -61,6 +61,7 @@ class Clip:
     rows: NDArray[np.integer]  # in the spool
     frame_labels: dict[str, NDArray[Any]]  # (T,) each
     name: str = ""
+    person: str = ""  # where it is known better than from the source
 
     @classmethod
     def of_crops(cls, crops: Iterable[Crop], name: str = "") -> Self:
@@ -89,10 +90,11 @@ class Outcome:
     frames_declared: int | None = None  # by the header
     frames_broken: int = 0
     # Set by the pipeline: whether the next run tries it again, and of each clip the
-    # length and the name.
+    # length, the name and the person.
     failed: bool = False
     lengths: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    persons: list[str] = field(default_factory=list)
 
     @classmethod
     def of_video(cls, video: Video, clips: list[Clip], found: int, why: str) -> Self:
@@ -215,6 +217,7 @@ def write_part(
         about = asdict(replace(outcome, clips=[], notes=notes))
         about["lengths"] = [len(clip.rows) for clip in clips]
         about["names"] = [clip.name for clip in clips]
+        about["persons"] = [clip.person for clip in clips]
         about["shape"] = spool.shape
         (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
         for path in temporary.iterdir():
@@ -289,16 +292,15 @@ def clips_of(folder: Path) -> Iterator[tuple[Clip, NDArray[np.uint8]]]:
         labels = {key[6:]: arrays[key] for key in arrays.files if key != "rows"}
         all_rows = arrays["rows"]
     start = 0
-    for name, length in zip(about["names"], about["lengths"], strict=True):
+    each = zip(about["names"], about["persons"], about["lengths"], strict=True)
+    for name, person, length in each:
         part = slice(start, start + length)
         rows = all_rows[part]
         # A slice of the map, where that is possible, is read from the disk only once.
         whole = length == rows[-1] - rows[0] + 1
         frames = pixels[rows[0] : rows[-1] + 1] if whole else pixels[rows]
-        yield (
-            Clip(rows, {key: all_[part] for key, all_ in labels.items()}, name),
-            frames,
-        )
+        of_clip = {key: all_[part] for key, all_ in labels.items()}
+        yield Clip(rows, of_clip, name, person), frames
         start += length
 
 

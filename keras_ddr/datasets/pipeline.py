@@ -261,7 +261,7 @@ def _records(
                 name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
                 frames=frames,
                 split=split_of[source.name],
-                person=source.person,
+                person=clip.person or source.person,
                 source=source.name,
                 labels={**source.labels, **labels},
                 frame_labels={**clip.frame_labels, **more},

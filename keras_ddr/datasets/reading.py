@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.arguments import check_size
-from keras_ddr.data.labels import CROP_LABELS, HEAD_LABELS, Label
+from keras_ddr.arguments import check_choice, check_size
+from keras_ddr.data.labels import ANIMAL_LABELS, CROP_LABELS, HEAD_LABELS, Label
 from keras_ddr.datasets.option_fields import Options, option
 from keras_ddr.errors import InputError
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
 from keras_ddr.faces.detector import FaceDetector, detector_model
 from keras_ddr.media import opencv
+from keras_ddr.tracks.track import Points
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -30,39 +31,103 @@ def _checked_size(name: str, value: Any) -> int:
     return int(value)
 
 
+def _checked_crop(name: str, value: Any) -> str:
+    if value != "tracks":  # which follows from the option of that name
+        check_choice(("face", "center", "none"), **{name: value})
+    return str(value)
+
+
+def _checked_side(name: str, value: Any) -> str | float:
+    if value in ("animal", "frame"):
+        return str(value)
+    try:
+        side = float(value)
+    except (TypeError, ValueError):
+        side = math.nan
+    if not 2 <= side <= 10_000:
+        raise InputError(
+            f"{name}={value!r}; give animal, frame, or a number of pixels from 2 to "
+            "10000"
+        )
+    return side
+
+
 @dataclass(frozen=True)
 class Cropping(Options):
     """How frames are cut out of pictures.
 
-    `crop` is "face" where it is not given, of folders of pictures "none".
+    `crop` is "face" where it is not given, of folders of pictures "none", and "tracks"
+    where `tracks` are given.
     """
 
     crop: str = option(
         "",
         "Cut out faces, the largest square in the middle, or take all of each picture.",
         choices=("face", "center", "none"),
+        check=_checked_crop,
     )
     people: str = option(
         "largest",
         "One person at any time (whose face fills most of the video), or everyone.",
         choices=("largest", "all"),
-        of_faces=True,
+        crops=("face",),
     )
     align: str = option(
         "box",
         "Cut a square around the face, or also turn and scale it by eyes, nose and "
         "mouth, so that the place of the head does not fill z.",
         choices=("box", "eyes"),
-        of_faces=True,
+        crops=("face",),
     )
     margin: float = option(
         0.2,
-        "Added on every side of a face, as share of its longer side.",
+        "Added on every side of a face, as share of its longer side, or of an animal, "
+        "as share of its length.",
         kind=float,
         least=-0.4,
         most=2,
         open="(",
-        of_faces=True,
+        crops=("face", "tracks"),
+    )
+    tracks: StrPath | None = option(
+        None,
+        "Cut out animals by their tracks, of DeepLabCut (.csv, .h5), SLEAP (analysis "
+        ".h5, .csv) or your own (.csv): a file, or a folder with one for each video.",
+        unset="none",
+        metavar="FILE_OR_FOLDER",
+        crops=("tracks",),
+    )
+    front: str | None = option(
+        None,
+        "Body part in front, such as nose (several: a,b); frames are turned so that "
+        "animals look to the right.",
+        unset="not turned; the angle of your own tracks",
+        metavar="PARTS",
+        crops=("tracks",),
+    )
+    back: str | None = option(
+        None,
+        "Body part at the back, such as tailbase (several: a,b).",
+        unset="none",
+        metavar="PARTS",
+        crops=("tracks",),
+    )
+    side: str | float = option(
+        "animal",
+        "Side of the square around an animal: its usual length, its length in each "
+        "frame (both with the margin), or so many pixels of the video.",
+        metavar="animal|frame|PIXELS",
+        check=_checked_side,
+        crops=("tracks",),
+    )
+    min_likelihood: float | None = option(
+        None,
+        "Points that are less likely are missing.",
+        kind=float,
+        least=0,
+        most=1,
+        unset="0.6 for DeepLabCut, 0 for others",
+        crops=("tracks",),
     )
     size: int = option(
         64,
@@ -72,6 +137,41 @@ class Cropping(Options):
         check=_checked_size,
     )
     channels: int = option(3, "3 for colour, 1 for grey.", kind=int, choices=(1, 3))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tracks is not None and self.crop == "":
+            object.__setattr__(self, "crop", "tracks")
+        if (self.tracks is None) == (self.crop == "tracks"):
+            raise InputError(
+                f"crop={self.crop!r}, tracks={self.tracks!r}: tracks have a crop of "
+                "their own; give tracks and no crop, or leave tracks out"
+            )
+        fields = ("front", "back", "side", "min_likelihood")
+        given = [name for name in fields if not self.is_default(name)]
+        if given and self.tracks is None:
+            raise InputError(
+                f"{', '.join(given)}: changes nothing without tracks; give these, too"
+            )
+        if (self.front is None) != (self.back is None):
+            raise InputError(
+                f"front={self.front!r}, back={self.back!r}: it takes both to know "
+                "which way an animal looks; give both or none"
+            )
+        if not self.is_default("side") and not isinstance(self.side, str):
+            if not self.is_default("margin"):
+                raise InputError(
+                    "margin: changes nothing with a side in pixels; leave one out"
+                )
+
+    @property
+    def points(self) -> Points:
+        """How body parts place an animal."""
+        front, back = (
+            tuple(name.strip() for name in (names or "").split(",") if name.strip())
+            for names in (self.front, self.back)
+        )
+        return Points(front, back, self.min_likelihood)
 
     @property
     def frame_shape(self) -> ImageShape:
@@ -92,6 +192,10 @@ class Cropping(Options):
             image = crop_aligned(image, face.landmarks, self.size, self.margin)
         else:
             image = crop_square(image, face.box, self.size, self.margin)
+        return self.coloured(image)
+
+    def coloured(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture (H, W, 3) with the channels of the frames."""
         return image if self.channels == 3 else _grey(image)
 
 
@@ -139,10 +243,10 @@ class Lengths(Options):
     )
     max_gap: int = option(
         5,
-        "Most frames in a row without the face within a sequence.",
+        "Most frames in a row without the face or animal within a sequence.",
         kind=int,
         least=0,
-        of_faces=True,
+        crops=("face", "tracks"),
     )
 
     def __post_init__(self) -> None:
@@ -196,6 +300,7 @@ class Detection(Options):
         "YuNet as ONNX file (face_detection_yunet_2023mar.onnx).",
         unset="downloaded once, 230 kB",
         metavar="FILE",
+        crops=("face",),
     )
     detector_size: int = option(
         320,
@@ -204,9 +309,16 @@ class Detection(Options):
         kind=int,
         least=32,
         most=10_000,
+        crops=("face",),
     )
     threshold: float = option(
-        0.7, "Least score of a face.", kind=float, least=0, most=1, open="()"
+        0.7,
+        "Least score of a face.",
+        kind=float,
+        least=0,
+        most=1,
+        open="()",
+        crops=("face",),
     )
     # Further apart a face could come and go unseen.
     detect_every: int = option(
@@ -216,6 +328,7 @@ class Detection(Options):
         kind=int,
         least=1,
         most=10,
+        crops=("face",),
     )
 
     def fetched(self) -> Detection:
@@ -255,6 +368,13 @@ class Plan:
     def face_labels(self) -> dict[str, Label]:
         """Labels of frames that tell of faces, if these are cut out."""
         return FACE_LABELS if self.cropping.of_faces else {}
+
+    @property
+    def animal_labels(self) -> dict[str, Label]:
+        """Labels of frames that tell of animals, if these are cut out."""
+        length = Label("frame", "continuous", unit="px")
+        tracked = self.cropping.tracks is not None
+        return {**ANIMAL_LABELS, "animal_length": length} if tracked else {}
 
 
 FACE_LABELS = {

@@ -15,6 +15,8 @@ from keras_ddr.datasets.people import one_at_a_time
 from keras_ddr.datasets.pipeline import build
 from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan
 from keras_ddr.datasets.splits import Splits
+from keras_ddr.datasets.tracked import read_tracked
+from keras_ddr.datasets.tracked_files import find_tracks
 from keras_ddr.datasets.work import Work, decoding_threads
 from keras_ddr.errors import InputError
 from keras_ddr.faces.sparse import detect_faces
@@ -39,6 +41,7 @@ OFFER = Offer(
         "max_length": 450,
         "shares": (0.8, 0.1, 0.1),
     },
+    crops=("face", "center", "none", "tracks"),
     key="videos",
     what="video",
     licence="Frames of the videos given; their rights and the privacy of those shown "
@@ -69,6 +72,12 @@ def prepare(
     `face_height`), five landmarks (`right_eye_x`, …), all in pixels of the video,
     `detector_score` (NaN on frames whose box is interpolated), and what the landmarks
     tell roughly: `head_yaw`, `head_pitch`, `head_roll` and `mouth_width`.
+
+    With `Cropping(tracks=…)` every animal of the tracks is a sequence, or several where
+    it is missing for more than `max_gap` frames. Frame labels then hold where it was
+    cut out (`animal_x`, `animal_y`, `crop_side`, in pixels of the video, `animal_angle`
+    in degrees) and its `animal_length` in pixels. Animals of one video are persons of
+    their own, all in one split.
 
     Args:
         store_path: Folder to make; beside it the table `NAME.report.csv`.
@@ -103,6 +112,8 @@ def prepare(
             "give the folder that holds a folder for each person"
         )
     plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
+    tracked = cropping.tracks is not None
+    tracks = find_tracks(found, cropping.tracks, work.path_for_workers)
     given = [source] if isinstance(source, str | os.PathLike) else source
     return build(
         store_path,
@@ -110,15 +121,16 @@ def prepare(
             Source(
                 name,
                 work.path_for_workers(path),
-                fingerprint([path]),
+                fingerprint([path, *tracks[name].files]),
                 person=splits.person_of(name),
+                details=tracks[name],
             )
             for name, path in found
         ],
-        read_video,
+        read_tracked if tracked else read_video,
         plan,
         OFFER,
-        labels=plan.face_labels,
+        labels={**plan.face_labels, **plan.animal_labels},
         arguments={"source": [str(path) for path in given]},
         splits=splits,
         work=work,

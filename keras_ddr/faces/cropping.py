@@ -1,4 +1,4 @@
-"""Square crops of one size: around a face, or of a whole picture."""
+"""Square crops of one size: around a face or an animal, or of a whole picture."""
 
 from __future__ import annotations
 
@@ -57,7 +57,6 @@ def crop_aligned(
     The picture is turned, scaled and shifted (never sheared) so that the landmarks
     (5, 2) come as near as can be, by least squares, to those of an upright face.
     """
-    cv2 = opencv.load()
     template = (0.5 + (_TEMPLATE - 0.5) / (1 + 2 * margin)) * size
     # As complex numbers, a turn and a scale are one factor.
     source = np.asarray(landmarks, np.float64) @ (1, 1j)
@@ -67,10 +66,34 @@ def crop_aligned(
     factor = (np.conj(centred) * (target - target.mean())).sum() / max(spread, 1e-6)
     if abs(factor) < 1e-6:
         factor = complex(1e-6)
-    # Sample a multiple of the size first and average that: shrinking by sampling alone
-    # would alias.
-    times = min(16, max(1, math.floor(1 / abs(factor))))
-    shift = target.mean() - factor * source.mean()
+    return _warped(image, factor, target.mean() - factor * source.mean(), size)
+
+
+def crop_turned(
+    image: NDArray[np.uint8],
+    centre: ArrayLike,
+    angle: float,
+    side: float,
+    size: int = 64,
+) -> NDArray[np.uint8]:
+    """Cut a turned square around a point; the border of the picture is repeated.
+
+    The direction `angle`, in degrees from x to y, points to the right in the crop.
+    `centre` counts from the middle of the first pixel.
+    """
+    factor = np.exp(-1j * math.radians(angle)) * size / side
+    middle = (size - 1) / 2 * (1 + 1j)
+    return _warped(image, factor, middle - factor * complex(*np.ravel(centre)), size)
+
+
+def _warped(
+    image: NDArray[np.uint8], factor: complex, shift: complex, size: int
+) -> NDArray[np.uint8]:
+    """The square of a picture where point p comes to lie at factor * p + shift."""
+    cv2 = opencv.load()
+    # Sample a multiple of the size first, no fewer than the picture has, and average
+    # that: shrinking by sampling alone would alias.
+    times = min(16, max(1, math.ceil(1 / abs(factor) - 1e-3)))
     half = (times - 1) / 2  # pixel centres of the larger picture
     factor, shift = factor * times, shift * times + half * (1 + 1j)
     matrix = np.array(

@@ -8,6 +8,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+import track_files
 from PIL import Image
 
 from keras_ddr.data import FrameStore
@@ -229,3 +230,30 @@ def test_drawn_faces_need_a_clone_and_arguments_that_fit(ddr_here, tmp_path):
     assert fails(result, "'grin' is no shape of the face model")
     assert ddr_here(*command, "--set", "all").exit_code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_animals_are_cut_out_by_their_tracks(ddr_here, tmp_path):
+    """The commands of the page on tracks, and options that would change nothing."""
+    _video(tmp_path / "videos" / "cage.avi", size=64)
+    points = np.ones((24, 2, 2, 3))
+    points[..., 0, :2], points[..., 1, :2] = (40, 20), (20, 30)
+    name = f"cage{track_files.SCORER}_el.h5"
+    track_files.dlc_table(
+        tmp_path / "videos" / name, points, ["nose", "tailbase"], ("m1", "m2")
+    )
+    here, sheet = tmp_path / "videos", tmp_path / "sheet.png"
+    command = ["preprocess", "videos", here, tmp_path / "S", "--workers", 1]
+    parts = ["--front", "nose", "--back", "tailbase"]
+    result = ddr_here(*command, "--tracks", here, *parts, "--preview", sheet)
+    assert result.exit_code == 0, result.output
+    opened = FrameStore.open(tmp_path / "S")
+    assert [s.name for s in opened.sequences] == ["cage#m1-1", "cage#m2-1"]
+    assert sheet.stat().st_size > 1000
+    for options, message in (
+        (parts, "--front: changes nothing with --crop face; add --tracks FILE, or"),
+        (["--tracks", here, "--crop", "none"], "--crop: changes nothing with --tracks"),
+        (["--tracks", here, "--align", "eyes"], "--align: changes nothing with --tra"),
+        (["--crop", "none", "--margin", 1], "--margin: changes nothing with --crop n"),
+    ):
+        result = ddr_here(*command, *options)
+        assert result.exit_code == 2 and message in result.stderr, result.output

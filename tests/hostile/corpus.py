@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
+import track_files
 from click.testing import CliRunner
 from PIL import Image
 
@@ -68,6 +70,14 @@ EACH_KIND = {
     "affwild box of NaN",
     "affwild annotation out of range",
     "affwild2 annotation binary",
+    "tracks of another part",
+    "tracks of another video, longer",
+    "tracks of another video, larger",
+    "tracks of NaN",
+    "tracks with another header",
+    "tracks of DeepLabCut, cut at 0.5",
+    "tracks with a pickle",
+    "tracks of SLEAP, of terabytes",
     "user labels binary",
     "digits images cut",
     "digits labels of images",
@@ -2013,6 +2023,154 @@ _affwild2(
     lambda path, pictures: (pictures / f"{10**30}.jpg").write_bytes(_jpeg),
     SURVIVES,
 )
+
+
+# --- tracks of animals ----------------------------------------------------------------
+
+_TRACKS_PARTS = ["nose", "tail"]
+
+
+def _use_tracks(folder, out):
+    options = {**_video_options, "crop": "", "front": "nose", "back": "tail"}
+    store = videos.prepare(
+        out / "store",
+        folder / "given",
+        **flat(tracks=next(folder.glob("tracks.*")), **options),
+    )
+    read_store(store.path)
+
+
+def _tracks(name, suffix, make, expected=REFUSED):
+    """`make` gets the path and points (12, 1, 2, 3) in a picture of 64x48."""
+
+    def write(folder, originals):
+        (folder / "given").mkdir()
+        (folder / "given" / "a.avi").write_bytes(originals.video)
+        points = np.ones((12, 1, 2, 3))
+        points[:, 0, 0, :2], points[:, 0, 1, :2] = (40, 20), (20, 24)
+        make(folder / f"tracks{suffix}", points)
+
+    _add(
+        f"tracks {name}",
+        write,
+        _use_tracks,
+        expected,
+        "tracks." * (expected == REFUSED),
+    )
+
+
+def _cut(writer, share):
+    def make(path, points):
+        content = writer(path, points, _TRACKS_PARTS).read_bytes()
+        path.write_bytes(content[: int(len(content) * share)])
+
+    return make
+
+
+def _edited(writer, edit):
+    def make(path, points):
+        with h5py.File(writer(path, points, _TRACKS_PARTS), "r+") as file:
+            edit(file, path)
+
+    return make
+
+
+def _header(content):
+    """A table of pandas whose header is another pickle."""
+
+    def edit(file, path):
+        made = content(path.parent) if callable(content) else content
+        attributes = file["df_with_missing/table"].attrs
+        attributes["values_block_0_kind"] = np.bytes_(made)
+
+    return edit
+
+
+def _hole(name, shape, kind=np.float64):
+    """A data set of terabytes that takes no place on the disk."""
+
+    def edit(file, path):
+        del file[name]
+        file.create_dataset(name, shape, kind, chunks=(1,) * (len(shape) - 1) + (1024,))
+
+    return edit
+
+
+_changed = {
+    "of another part": lambda path, p: track_files.dlc_csv(path, p, ["snout", "tail"]),
+    "of another video, longer": lambda path, p: track_files.dlc_csv(
+        path, np.repeat(p, 2, axis=0), _TRACKS_PARTS
+    ),
+    "of another video, larger": lambda path, p: track_files.dlc_csv(
+        path, p * [50, 50, 1], _TRACKS_PARTS
+    ),
+    "of NaN": lambda path, p: track_files.dlc_csv(path, p * np.nan, _TRACKS_PARTS),
+    "of infinity": lambda path, p: track_files.dlc_csv(path, p * np.inf, _TRACKS_PARTS),
+    "cut off": _cut(track_files.dlc_csv, 0.7),
+    "cut off in the header": _cut(track_files.dlc_csv, 0.1),
+    "binary": lambda path, p: path.write_bytes(bytes(range(256))),
+    "empty": lambda path, p: path.write_bytes(b""),
+    "with another header": lambda path, p: path.write_text("a,b,c\n1,2,3\n"),
+    "without a line of the header": lambda path, p: path.write_text(
+        "scorer,s,s\ncoords,x,y\n0,1,2\n"
+    ),
+    "one endless line": lambda path, p: path.write_text("scorer," + "s," * (8 << 20)),
+}
+for _name, _make in _changed.items():
+    _tracks(_name, ".csv", _make)
+for _kind, _writer in {
+    "of DeepLabCut": track_files.dlc_table,
+    "of DeepLabCut, fixed": track_files.dlc_fixed,
+    "of SLEAP": track_files.sleap_h5,
+}.items():
+    _tracks(f"{_kind}, sound", ".h5", _cut(_writer, 1), SURVIVES)
+    for _share in (0.02, 0.5, 0.9):
+        _tracks(f"{_kind}, cut at {_share}", ".h5", _cut(_writer, _share))
+for _name, (_writer, _edit) in {
+    "with a pickle": (track_files.dlc_table, _header(_pickled)),
+    "with a broken pickle": (track_files.dlc_table, _header(b"(lp0\n(V")),
+    "with a pickle of a number": (track_files.dlc_table, _header(b"I7\n.")),
+    "with another number of columns": (
+        track_files.dlc_table,
+        _header(pickle.dumps([("s", "nose", "x"), ("s", "nose", "y")] * 9, 0)),
+    ),
+    "without a table": (
+        track_files.dlc_table,
+        lambda file, path: file.pop("df_with_missing/table"),
+    ),
+    "of text": (
+        track_files.dlc_fixed,
+        lambda file, path: (
+            file.pop("df_with_missing/block0_values"),
+            file.update({"df_with_missing/block0_values": [b"a"] * 12}),
+        ),
+    ),
+    "with a column past the last": (
+        track_files.dlc_fixed,
+        lambda file, path: file["df_with_missing/block0_items_label1"].write_direct(
+            np.full(6, 99, np.int8)
+        ),
+    ),
+    "with values of terabytes": (
+        track_files.dlc_fixed,
+        _hole("df_with_missing/axis1", (1 << 40,), np.int64),
+    ),
+    "of SLEAP, of terabytes": (
+        track_files.sleap_h5,
+        _hole("tracks", (1, 2, 2, 1 << 40)),
+    ),
+    "of SLEAP, with names of terabytes": (
+        track_files.sleap_h5,
+        _hole("node_names", (1 << 40,), "S20"),
+    ),
+    "of SLEAP, of another shape": (track_files.sleap_h5, _hole("tracks", (3, 2, 2048))),
+    "of SLEAP, with a strange order": (
+        track_files.sleap_h5,
+        lambda file, path: file["tracks"].attrs.update({"dims": "[1, {}, null]"}),
+    ),
+    "with nothing in it": (track_files.sleap_h5, lambda file, path: file.clear()),
+}.items():
+    _tracks(_name, ".h5", _edited(_writer, _edit))
 
 
 # --- tables of users ------------------------------------------------------------------
