@@ -174,7 +174,9 @@ def _read_boxed(
         box = boxes.get(frame.number)
         if box is None:
             continue
-        height, width = frame.image.shape[:2]
+        # Boxes are in pixels as they are stored, which may be wider on a screen.
+        shape = np.array(frame.image.shape[1::-1])
+        width, height = np.rint(shape / video.stretch).astype(int)
         if not is_usable(box, height, width):
             values = ", ".join(f"{value:g}" for value in box)
             problems[frame.number] = (
@@ -182,7 +184,7 @@ def _read_boxed(
                 f" is not in the picture of {width}x{height}"
             )
             continue
-        face = Face(box, np.full((5, 2), np.nan))
+        face = Face(box * np.tile(video.stretch, 2), np.full((5, 2), np.nan))
         image = cropping.frame(frame.image, face)
         track.append(spool.add(image, frame.number, frame.time, face))
     if problems:
