@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_ddr.media.combs import CombFinder
 from keras_ddr.media.orientation import read_turn
+from keras_ddr.media.sizes import size_changes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +32,9 @@ class Display:
         if self._turn and not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
             self._turn = None
         self._ratio = _ratio(cv2, capture)
+        self._changes = size_changes(cv2, path)
+        self._due = sorted(self._changes.items(), reverse=True)
+        self._size: tuple[int, int] | None = None  # where OpenCV stretches it
         self._combs = CombFinder()
         self._last: NDArray[np.uint8] | None = None
         # Size of a shown frame by that of the stored one: across, down.
@@ -38,19 +42,22 @@ class Display:
         self.still = True  # whether all frames so far are one and the same
         self._sizes: tuple[tuple[int, int], tuple[int, int]] | None = None
 
-    def show(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The frame (H, W, 3), red, green, blue, of a decoded one."""
+    def show(self, image: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+        """The frame (H, W, 3), red, green, blue, of a decoded one and its number."""
         if self.still:
             self.still = self._last is None or np.array_equal(self._last, image)
             self._last = image if self.still else None
         image = self._as_rgb(image)
         self._combs.look(image)
-        height, width = image.shape[:2]
+        while self._due and self._due[-1][0] <= number:
+            self._size = self._due.pop()[1]
+        width, height = self._size or image.shape[1::-1]
         # Made larger, so that no pixel is lost.
         wide = round(width * max(1.0, self._ratio))
         high = round(height / min(1.0, self._ratio))
         if (wide, high) != (width, height):
             self._sizes = (width, height), (wide, high)
+        if (wide, high) != image.shape[1::-1]:
             image = self._cv2.resize(image, (wide, high))
         self.stretch = wide / width, high / height
         if self._turn is None:
@@ -67,6 +74,15 @@ class Display:
             notes.append(
                 f"its pixels are not square: frames of {stored} are taken as {shown}, "
                 "as a player shows them"
+            )
+        if self._changes:
+            places = [
+                f"to {wide}x{high} in frame {number}"
+                for number, (wide, high) in self._changes.items()
+            ]
+            more = f" (and {len(places) - 1} times more)" if len(places) > 1 else ""
+            notes.append(
+                f"its size changes {places[0]}{more}; sequences end where it does"
             )
         if self._combs.found:
             notes.append(

@@ -202,7 +202,7 @@ class Video:
             if kept and self.fps and not math.isnan(time):
                 # After a gap the count of time starts anew.
                 due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
-            image = display.show(image)
+            image = display.show(image, number)
             self.width, self.stretch = image.shape[1], display.stretch
             yield Frame(number, time, image, kept)
         self._oddities = display.notes()

@@ -5,6 +5,7 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.media import opencv
+from keras_ddr.media.shots import find_shots
 from keras_ddr.media.video import Video
 from pixel_shapes import shaped
 
@@ -159,3 +160,42 @@ def test_a_cover_in_front_of_a_film_is_told(tmp_path):
     video = Video(_write(tmp_path / "a.avi", _noise(1), "MJPG"))
     assert len(list(video)) == 1
     assert "perhaps a cover; ffmpeg -i FILE -map 0:v:1 -c copy NEW" in video.summary()
+
+
+def _disc(size):
+    """A round thing on a ground that brightens; no frame is like another."""
+    width, height = size
+    y, x = np.mgrid[:height, :width]
+    inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < 900
+    return [
+        np.where(inside[..., None], 200, 40 + 2 * n).astype(np.uint8).repeat(3, -1)
+        for n in range(20)
+    ]
+
+
+def _sides(frame):
+    """Width and height of the disc."""
+    inside = frame.image[..., 0] > 140
+    return [int(inside.any(axis=axis).sum()) for axis in (0, 1)]
+
+
+def test_a_size_that_changes_on_the_way(tmp_path):
+    """Recordings of streams do so; OpenCV stretches what follows to the first size."""
+    parts = [((160, 96), "1"), ((96, 96), "2"), ((96, 128), "3"), ((192, 256), "4")]
+    data = b""
+    for size, name in parts:
+        data += _write(tmp_path / f"{name}.m2v", _disc(size), "MPG2").read_bytes()
+    (tmp_path / "all.m2v").write_bytes(data)
+    video = Video(tmp_path / "all.m2v")
+    frames = list(find_shots(video, cuts=False))
+    sizes = [frame.image.shape[1::-1] for frame in frames]
+    # The last two have the same proportions: nothing is stretched.
+    assert list(dict.fromkeys(sizes)) == [(160, 96), (96, 96), (96, 128)]
+    assert [n for n, frame in enumerate(frames) if frame.first] == [
+        sizes.index(size) for size in dict.fromkeys(sizes)
+    ]
+    for frame in frames[::5]:
+        assert _sides(frame)[0] == pytest.approx(_sides(frame)[1], abs=2)
+    assert video.summary().startswith(
+        "its size changes to 96x96 in frame 20 (and 1 times more); sequences end where "
+    )
