@@ -218,7 +218,7 @@ def _write_report(path: Path, parts: _Parts) -> None:
 
 
 def _tell(parts: _Parts) -> None:
-    """Warn of every source that was skipped, and of notes, once where they are alike."""
+    """Warn of every source that was skipped, and once of notes that are alike."""
     alike = Counter(outcome.notes for _, outcome in parts)
     for source, outcome in parts:
         lines = []

@@ -100,7 +100,7 @@ class Display:
 
 
 def _ratio(cv2: ModuleType, capture: Any) -> float:
-    """Width of a pixel by its height, from stream or container; 1 where none is said."""
+    """Width of a pixel by its height, by stream or container; 1 if not said."""
     wide, high = (
         float(capture.get(name))
         for name in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN)
