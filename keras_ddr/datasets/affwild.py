@@ -77,11 +77,11 @@ def prepare(
     Faces are cut out by the boxes that come with the data set: a square around the box
     and a margin, whose border is repeated where it leaves the picture. They count the
     pixels as they are stored; frames and labels are as a player shows them. Boxes are
-    not smoothed, cuts not looked for; frames without a usable box are left out, and more
-    than `max_gap` of them end the sequence. In videos without boxes the faces are found
-    as in `videos.prepare`: the largest one at any time, or that of the person on the
-    left or right of the picture where the id says so. Both people of a video are in one
-    split; who is who is not known otherwise.
+    not smoothed, cuts not looked for; frames without a usable box are left out, and
+    more than `max_gap` of them end the sequence. In videos without boxes the faces are
+    found as in `videos.prepare`: the largest one at any time, or that of the person on
+    the left or right of the picture where the id says so. Both people of a video are in
+    one split; who is who is not known otherwise.
 
     Frame labels: those of `videos.prepare`, the landmarks and the score NaN where boxes
     were given, and `valence` and `arousal` (-1 to 1, NaN where there is none).

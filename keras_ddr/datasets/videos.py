@@ -62,7 +62,8 @@ def prepare(
     Cuts, blank frames and another size of the picture end a sequence. With
     `Cropping(crop="face")` so do the absence of the face for more than `max_gap` frames
     and a jump of the face by half its width; frames without the face are left out, and
-    `source_frame` says which frame of the video each one is. Splits go by person where `splits` says who it is, else by video.
+    `source_frame` says which frame of the video each one is. Splits go by person where
+    `splits` says who it is, else by video.
 
     Frame labels: `source_frame` (from 0), `time` (seconds, by the time stamps), and
     with `Cropping(crop="face")` the box (`face_x`, `face_y`, `face_width`,
