@@ -47,7 +47,7 @@ def puppets(store: str, **given: Any) -> None:
     _make(_puppets, "puppets drawn", store, **given)
 
 
-@click.command(short_help="Sprites from the Universal LPC sprite sheets.")
+@click.command(short_help="Sprites: LPC sheets, or exports of the LPC generator.")
 @click.argument("source", type=click.Path())
 @click.argument("store", type=click.Path())
 @_number(
@@ -60,9 +60,11 @@ def puppets(store: str, **given: Any) -> None:
 @seed_option()
 @overwrite_option
 def sprites(source: str, store: str, **given: Any) -> None:
-    """Compose sprites into STORE from SOURCE, a clone of the LPC sheets.
+    """Compose sprites into STORE from SOURCE, or cut out those that are there.
 
-    SOURCE is a folder of jrconway3/Universal-LPC-spritesheet. Its art is CC-BY-SA 3.0
+    SOURCE is a clone of jrconway3/Universal-LPC-spritesheet, or a folder of characters
+    that the LPC character generator exported: whole sheets, or archives by animation or
+    by frame, unpacked, a folder each. Its art is CC-BY-SA 3.0
     or GPL 3.0 with credits: mind that when you pass on sheets or a store.
     """
     _make(_sprites, "sprites composed", store, source, **given)

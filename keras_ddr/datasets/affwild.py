@@ -75,12 +75,13 @@ def prepare(
     """Make a frame store of Aff-Wild.
 
     Faces are cut out by the boxes that come with the data set: a square around the box
-    and a margin, whose border is repeated where it leaves the picture. Boxes are not
-    smoothed, cuts not looked for; frames without a usable box are left out, and more
-    than `max_gap` of them end the sequence. In videos without boxes the faces are found
-    as in `videos.prepare`: the largest one at any time, or that of the person on the
-    left or right of the picture where the id says so. Both people of a video are in one
-    split; who is who is not known otherwise.
+    and a margin, whose border is repeated where it leaves the picture. They count the
+    pixels as they are stored; frames and labels are as a player shows them. Boxes are
+    not smoothed, cuts not looked for; frames without a usable box are left out, and
+    more than `max_gap` of them end the sequence. In videos without boxes the faces are
+    found as in `videos.prepare`: the largest one at any time, or that of the person on
+    the left or right of the picture where the id says so. Both people of a video are in
+    one split; who is who is not known otherwise.
 
     Frame labels: those of `videos.prepare`, the landmarks and the score NaN where boxes
     were given, and `valence` and `arousal` (-1 to 1, NaN where there is none).
@@ -174,7 +175,9 @@ def _read_boxed(
         box = boxes.get(frame.number)
         if box is None:
             continue
-        height, width = frame.image.shape[:2]
+        # Boxes are in pixels as they are stored, which may be wider on a screen.
+        shape = np.array(frame.image.shape[1::-1])
+        width, height = np.rint(shape / video.stretch).astype(int)
         if not is_usable(box, height, width):
             values = ", ".join(f"{value:g}" for value in box)
             problems[frame.number] = (
@@ -182,7 +185,7 @@ def _read_boxed(
                 f" is not in the picture of {width}x{height}"
             )
             continue
-        face = Face(box, np.full((5, 2), np.nan))
+        face = Face(box * np.tile(video.stretch, 2), np.full((5, 2), np.nan))
         image = cropping.frame(frame.image, face)
         track.append(spool.add(image, frame.number, frame.time, face))
     if problems:

@@ -13,6 +13,7 @@ from keras_ddr.datasets.parts import Outcome, Source, Spool, fingerprint
 from keras_ddr.datasets.pipeline import build
 from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan
 from keras_ddr.datasets.splits import Splits
+from keras_ddr.datasets.sprites_layout import is_sheet
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
@@ -138,12 +139,14 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     track, problems = [], []
     last: Face | None = None
     shape: tuple[int, ...] = ()
+    sheets = 0
     for number, file in enumerate(source.frames):
         try:
             image = read_picture(os.path.join(source.path, file))
         except InputError as error:
             problems.append(str(error))
             continue
+        sheets += is_sheet(os.path.splitext(file)[0], *image.shape[1::-1])
         face = None
         if detector is not None:
             face = _meant(
@@ -159,6 +162,12 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
         frames_found=len(track),
         frames_broken=len(problems),
     )
+    if sheets:
+        problems.insert(
+            0,
+            f"{sheets} pictures look like whole sheets of sprites and are taken as one "
+            "frame each; ddr preprocess sprites cuts such sheets into frames",
+        )
     notes = several(problems, 5)
     if outcome.clips:
         outcome.notes = notes

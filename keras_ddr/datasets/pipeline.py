@@ -218,12 +218,19 @@ def _write_report(path: Path, parts: _Parts) -> None:
 
 
 def _tell(parts: _Parts) -> None:
+    """Warn of every source that was skipped, and once of notes that are alike."""
+    alike = Counter(outcome.notes for _, outcome in parts)
     for source, outcome in parts:
-        for text, verb in ((outcome.skipped, "skipped: "), (outcome.notes, "")):
-            if text:
-                # Names may hold line ends.
-                line = " ".join(f"{verb}{_named(source, text)}".split())
-                warnings.warn(_cut(line), stacklevel=4)
+        lines = []
+        if outcome.skipped:
+            lines.append(f"skipped: {_named(source, outcome.skipped)}")
+        times = alike.pop(outcome.notes, 0)
+        if outcome.notes and times:
+            more = f" (and so {times - 1} more)" if times > 1 else ""
+            lines.append(f"{_named(source, outcome.notes)}{more}")
+        for line in lines:
+            # Names may hold line ends.
+            warnings.warn(_cut(" ".join(line.split())), stacklevel=4)
 
 
 def _named(source: Source, text: str) -> str:

@@ -21,12 +21,28 @@ import numpy as np
 from keras_ddr.arguments import is_whole
 from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
+from keras_ddr.data.splits import assign_splits
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.datasets.identities import (
     Identity,
     choose_identities,
     counted,
     draw_identities,
+)
+from keras_ddr.datasets.sprites_exports import (
+    Piece,
+    exported_sequences,
+    find_exports,
+    labels_of_exports,
+)
+from keras_ddr.datasets.sprites_layout import (
+    ANIMATIONS,
+    CELL,
+    DIRECTIONS,
+    POSE_NAMES,
+    POSES,
+    SHEET_HEIGHT,
+    SHEET_WIDTH,
 )
 from keras_ddr.errors import InputError
 from keras_ddr.media.pictures import opened
@@ -42,14 +58,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYERS", "prepare"]
 
-CELL = 64
-SHEET_WIDTH, SHEET_HEIGHT = 832, 1344
 _MISSING = "is missing"
 REPOSITORY = "Universal-LPC-spritesheet"
 LICENCE = (
     "Art of the Liberated Pixel Cup, CC-BY-SA 3.0 / GPL 3.0, credits in AUTHORS.txt of "
-    "https://github.com/jrconway3/Universal-LPC-spritesheet. Do not redistribute "
-    "without the credits."
+    "https://github.com/jrconway3/Universal-LPC-spritesheet, or in the folder credits "
+    "of each export. Do not redistribute without the credits."
 )
 SHARES = (900, 100, 296)
 
@@ -84,25 +98,6 @@ LAYERS = {
     },
 }
 """Sheets below the root, by layer and class, in the order in which they are drawn."""
-DIRECTIONS = ("up", "left", "down", "right")
-# Animation: first row of the sheet, frames, directions (one row each).
-_ROWS = {
-    "spellcast": (0, 7, DIRECTIONS),
-    "thrust": (4, 8, DIRECTIONS),
-    "walk": (8, 9, DIRECTIONS),
-    "slash": (12, 6, DIRECTIONS),
-    "shoot": (16, 13, DIRECTIONS),
-    "hurt": (20, 6, ("down",)),
-}
-ANIMATIONS = tuple(_ROWS)
-# In sheet order: (animation, direction, frame, row, column).
-POSES = tuple(
-    (animation, direction, column, first + number, column)
-    for animation, (first, columns, directions) in _ROWS.items()
-    for number, direction in enumerate(directions)
-    for column in range(columns)
-)
-POSE_NAMES = tuple(f"{pose[0]}-{pose[1]}-{pose[2]}" for pose in POSES)
 # The legs are hidden behind the fallen body there.
 _EMPTY_BY_DESIGN = {("legs", 20, 4)}
 
@@ -119,18 +114,23 @@ def prepare(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FrameStore:
-    """Make a frame store of LPC sprites.
+    """Make a frame store of LPC sprites, composed or exported.
 
-    Every identity is one sequence of 178 frames (64, 64, 3), and person of its own.
-    900 identities are for training, 100 for validation and 296 for testing, or
-    shares like these of fewer. Frame labels: `pose` (178 classes such as
-    "walk-left-3"), `pose_distinct` (158 classes: poses that look alike on at least one
-    character are merged), `animation`, `direction`; `source_frame` is the pose number
-    and `time` is NaN. Sequence labels: `body`, `legs`, `torso`, `hair`.
+    Of a clone of the sheets every identity is one sequence of 178 frames (64, 64, 3),
+    and person of its own. 900 identities are for training, 100 for validation and 296
+    for testing, or shares like these of fewer. Frame labels: `pose` (178 classes such
+    as "walk-left-3"), `pose_distinct` (158 classes: poses that look alike on at least
+    one character are merged), `animation`, `direction`; `source_frame` is the pose
+    number and `time` is NaN. Sequence labels: `body`, `legs`, `torso`, `hair`.
+
+    Characters that the LPC character generator exported (whole sheets, by animation or
+    by frame) are a sequence each as well, with the labels `pose`, `animation` and
+    `direction`; classes of animations that the sheets lack come after those above.
 
     Args:
         store_path: Folder to make.
-        lpc_root: Clone of Universal-LPC-spritesheet, or a folder that holds one.
+        lpc_root: Clone of Universal-LPC-spritesheet, a folder that holds one, or one
+            with unpacked exports.
         identities: Number of characters, 6 to 1296; fewer than all are chosen at
             random such that every variant of every layer occurs.
         seed: Of that choice and of the split.
@@ -144,29 +144,30 @@ def prepare(
 
     Warns:
         UserWarning: Once, naming the sheets that lack an animation; the characters
-            that wear them are left out.
+            that wear them are left out. Of exports once for each reason to leave
+            pictures out.
     """
     check_target(store_path, overwrite)
     background = _checked_background(background)
     chosen = choose_identities([6] * 4, identities, SHARES, seed)
-    sheets, lacking = _read_sheets(lpc_root)
-    chosen = _without(chosen, lacking)
-    distinct, distinct_names = _distinct_poses(sheets)
-    records = sequences(sheets, chosen, background, distinct)
-    labels = {
-        layer: Label("sequence", "categorical", list(sheets))
-        for layer, sheets in LAYERS.items()
-    }
-    for name, classes in {
-        "pose": POSE_NAMES,
-        "pose_distinct": distinct_names,
-        "animation": ANIMATIONS,
-        "direction": DIRECTIONS,
-    }.items():
-        labels[name] = Label("frame", "categorical", list(classes))
+    root = _root(lpc_root)
+    characters = {} if (root / "body").is_dir() else find_exports(root)
+    if characters:
+        _refuse_parts(root, characters)
+        characters = _some(characters, identities, seed)
+        shares = np.array(SHARES) / sum(SHARES)
+        splits = assign_splits(characters, shares, seed)
+        records = exported_sequences(characters, splits, background)
+        labels, number = labels_of_exports(characters), len(characters)
+    else:
+        sheets, lacking = _read_sheets(root)
+        chosen = _without(chosen, lacking)
+        distinct, distinct_names = _distinct_poses(sheets)
+        records = sequences(sheets, chosen, background, distinct)
+        labels, number = _labels(distinct_names), len(chosen)
     return write_store(
         store_path,
-        counted(records, len(chosen), progress),
+        counted(records, number, progress),
         dataset="sprites",
         frame_shape=(CELL, CELL, 3),
         labels=labels,
@@ -179,6 +180,67 @@ def prepare(
         licence=LICENCE,
         overwrite=overwrite,
     )
+
+
+def _root(lpc_root: StrPath) -> Path:
+    """The folder with the sheets, or with exported characters."""
+    root = Path(lpc_root)
+    if not root.is_dir():
+        raise InputError(
+            f"{root}: no such folder; clone "
+            "https://github.com/jrconway3/Universal-LPC-spritesheet and give its path, "
+            "or the folder of unpacked exports of the character generator"
+        )
+    if not (root / "body").is_dir() and (root / REPOSITORY / "body").is_dir():
+        root = root / REPOSITORY
+    return root
+
+
+def _refuse_parts(root: Path, characters: Iterable[str]) -> None:
+    """Refuse a folder whose sheets are bodies and clothes, not characters."""
+    parts = tuple(
+        f"/{path}".removesuffix(".png")
+        for sheets in LAYERS.values()
+        for path in sheets.values()
+    )
+    for name in characters:
+        if name.endswith(parts) or "spritesheets" in name.split("/")[:-1]:
+            raise InputError(
+                f"{root}: holds sheets of single parts ({name}.png), not characters; "
+                f"give a clone of {REPOSITORY} itself, or the folder of unpacked "
+                "exports of the character generator"
+            )
+
+
+def _some(
+    characters: dict[str, list[Piece]], most: int, seed: int
+) -> dict[str, list[Piece]]:
+    """As many characters as are wanted."""
+    names = list(characters)
+    if len(names) <= most:
+        return characters
+    warnings.warn(
+        f"{most} of {len(names)} characters are taken, as identities says",
+        stacklevel=3,
+    )
+    order = np.random.default_rng([int(seed), 0, 4]).permutation(len(names))
+    return {names[place]: characters[names[place]] for place in sorted(order[:most])}
+
+
+def _labels(distinct_names: list[str]) -> dict[str, Label]:
+    """Labels of composed characters."""
+    labels = {
+        layer: Label("sequence", "categorical", list(sheets))
+        for layer, sheets in LAYERS.items()
+    }
+    for name, classes in {
+        "pose": POSE_NAMES,
+        "pose_distinct": distinct_names,
+        "animation": ANIMATIONS,
+        "direction": DIRECTIONS,
+    }.items():
+        labels[name] = Label("frame", "categorical", list(classes))
+    return labels
 
 
 def sequences(
@@ -211,16 +273,8 @@ def sequences(
     return draw_identities(chosen, LAYERS, draw, frame_labels)
 
 
-def _read_sheets(lpc_root: StrPath) -> tuple[_Sheets, dict[tuple[str, str], str]]:
+def _read_sheets(root: Path) -> tuple[_Sheets, dict[tuple[str, str], str]]:
     """The sheets by layer and class, and the problems of those without an animation."""
-    root = Path(lpc_root)
-    if not root.is_dir():
-        raise InputError(
-            f"{root}: no such folder; clone "
-            "https://github.com/jrconway3/Universal-LPC-spritesheet and give its path"
-        )
-    if not (root / "body").is_dir() and (root / REPOSITORY / "body").is_dir():
-        root = root / REPOSITORY
     sheets: _Sheets = {}
     lacking: dict[tuple[str, str], str] = {}
     problems = []
@@ -235,7 +289,8 @@ def _read_sheets(lpc_root: StrPath) -> tuple[_Sheets, dict[tuple[str, str], str]
     if not sheets and not lacking and all(p.endswith(_MISSING) for p in problems):
         raise InputError(
             f"{root}: has none of the {len(problems)} sheets, {problems[0]}; give a "
-            f"clone of {REPOSITORY}"
+            f"clone of {REPOSITORY}, or a folder with unpacked exports of the "
+            "character generator"
         )
     if problems:
         raise InputError(

@@ -62,14 +62,16 @@ def prepare(
 ) -> FrameStore:
     """Make a frame store of videos.
 
-    Cuts and blank frames end a sequence. With `Cropping(crop="face")` so do the absence
-    of the face for more than `max_gap` frames and a jump of the face by half its width;
-    frames without the face are left out, and `source_frame` says which frame of the
-    video each one is. Splits go by person where `splits` says who it is, else by video.
+    Cuts, blank frames and another size of the picture end a sequence. With
+    `Cropping(crop="face")` so do the absence of the face for more than `max_gap` frames
+    and a jump of the face by half its width; frames without the face are left out, and
+    `source_frame` says which frame of the video each one is. Splits go by person where
+    `splits` says who it is, else by video.
 
     Frame labels: `source_frame` (from 0), `time` (seconds, by the time stamps), and
     with `Cropping(crop="face")` the box (`face_x`, `face_y`, `face_width`,
-    `face_height`), five landmarks (`right_eye_x`, …), all in pixels of the video,
+    `face_height`), five landmarks (`right_eye_x`, …), all in pixels of the picture as a
+    player shows it (turned, and wider or higher where pixels are not square),
     `detector_score` (NaN on frames whose box is interpolated), and what the landmarks
     tell roughly: `head_yaw`, `head_pitch`, `head_roll` and `mouth_width`.
 
@@ -94,7 +96,8 @@ def prepare(
         InputError: An argument cannot be used, or no video gives a sequence.
 
     Warns:
-        UserWarning: Once for every video that is skipped or read in part.
+        UserWarning: Once for every video that is skipped, read in part or odd, and once
+            for several that are odd in the same way.
 
     Example:
         >>> from keras_ddr.datasets import Cropping, Work, videos

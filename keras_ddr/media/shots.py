@@ -26,12 +26,14 @@ def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[Frame]:
     """Mark cuts and blank frames in a stream of frames, of which a few are held.
 
     A cut is a difference to the frame before that is large, and large beside those
-    around it, so that quick motion is none. A blank frame ends a shot in any case.
+    around it, so that quick motion is none. A blank frame and another size of the
+    picture end a shot in any case.
     """
     cv2 = opencv.load()
     held: deque[tuple[Frame, float]] = deque()  # with the difference to the one before
     before: deque[float] = deque(maxlen=_BEFORE)
     previous = None
+    size: tuple[int, ...] = ()
     after_blank = True
 
     def decide() -> Frame:
@@ -41,7 +43,7 @@ def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[Frame]:
         usual = float(np.median(around)) if around else 0.0
         cut = difference > _DIFFERENCE and difference > _RATIO * (usual + 0.5)
         before.append(difference)
-        frame.first = after_blank or frame.blank or (cuts and cut)
+        frame.first |= after_blank or frame.blank or (cuts and cut)
         after_blank = frame.blank
         return frame
 
@@ -53,6 +55,7 @@ def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[Frame]:
         if previous is not None:
             difference = float(np.abs(small - previous).mean())
         previous = small
+        frame.first, size = frame.image.shape != size, frame.image.shape
         frame.blank = float(small.std(axis=(0, 1)).max()) < _BLANK
         if frame.blank:
             areas = cv2.resize(frame.image, (48, 27), interpolation=cv2.INTER_AREA)

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_ddr.errors import InputError, reason_of
 from keras_ddr.media import opencv
-from keras_ddr.media.orientation import read_turn
+from keras_ddr.media.display import Display
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,7 @@ SUFFIXES = frozenset(
 # Failed reads in a row at the end of a file: more than are damaged at a time, and few
 # enough to take milliseconds.
 _MOST_FAILURES = 1000
+_FEWEST_MOVING = 10  # frames that are not all the same by chance
 # Begins of lists of files, which a decoder would open, on the network too.
 _LISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD")
 _JPEG = b"\xff\xd8\xff"
@@ -68,11 +69,14 @@ class Video:
         self.fps = fps
         self.threads = threads
         self.width = 0  # of the last frame, pixels
+        # Its size as it is shown by that as it is stored: across, down.
+        self.stretch = 1.0, 1.0
         self.read = 0  # frames decoded so far
         self.broken = 0  # frames between them that could not be decoded
         self.declared: int | None = None  # frames by the header, which may be wrong
         self._time = 0.0
         self._length: float | None = None
+        self._oddities: list[str] = []
         self._check()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -86,8 +90,13 @@ class Video:
             capture.release()
 
     def summary(self) -> str:
-        """Frames that were lost or are missing, in words; "" where there are none."""
-        notes = []
+        """Oddities, and frames that were lost or are missing, in words, or ""."""
+        notes = list(self._oddities)
+        if self.read == 1:
+            notes.append(
+                "its first track has one picture, perhaps a cover; ffmpeg -i FILE -map "
+                "0:v:1 -c copy NEW takes the film behind it"
+            )
         if self.broken:
             notes.append(f"{self.broken} frames could not be decoded and were skipped")
         if self.declared is not None and self.read + self.broken < self.declared * 0.9:
@@ -162,10 +171,7 @@ class Video:
         rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
         if self.declared and rate:
             self._length = self.declared / rate
-        # Some versions of OpenCV turn frames the wrong way, and none mirrors them.
-        turn = read_turn(self.path)
-        if turn and not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
-            turn = None
+        display = Display(cv2, capture, self.path)
         number, failures = -1, 0
         begin = known = None  # known: the last time stamp that was above those before
         due = 0.0
@@ -196,18 +202,25 @@ class Video:
             if kept and self.fps and not math.isnan(time):
                 # After a gap the count of time starts anew.
                 due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
-            image = _as_rgb(cv2, image)
-            image = turn.apply(image) if turn else image
-            self.width = image.shape[1]
+            image = display.show(image, number)
+            self.width, self.stretch = image.shape[1], display.stretch
             yield Frame(number, time, image, kept)
+        self._oddities = display.notes()
+        self._refuse_unread(cv2, display)
+
+    def _refuse_unread(self, cv2: ModuleType, display: Display) -> None:
+        """Refuse a file without a frame, and one that OpenCV could not decode."""
         if not self.read:
             raise InputError(
                 f"{self.path}: no frame could be decoded (truncated or damaged); fetch "
                 "it again, or convert it"
             )
-
-
-def _as_rgb(cv2: ModuleType, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    channels = image.shape[2] if image.ndim == 3 else 1
-    codes = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
-    return cv2.cvtColor(image, codes[channels])
+        # Since FFmpeg 8, OpenCV gives what happens to lie in memory for each frame that
+        # is marked as interlaced, and says nothing.
+        if self.read >= _FEWEST_MOVING and display.still:
+            raise InputError(
+                f"{self.path}: all {self.read} frames are the same picture; if they "
+                f"move in a player, they are interlaced, and OpenCV {cv2.__version__} "
+                "cannot read them: deinterlace them first, with ffmpeg -i FILE -vf "
+                "bwdif=mode=send_frame NEW.mp4"
+            )

@@ -14,6 +14,8 @@ from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.datasets import affwild, annotations, folders
 from keras_ddr.datasets.pipeline import report_path
+from keras_ddr.media.video import Video
+from pixel_shapes import shaped
 
 HEIGHT, WIDTH = 96, 128
 BOXES = "aff_wild_annotations_bboxes_landmarks_new/bboxes/train"
@@ -156,6 +158,27 @@ def test_frames_are_the_crops_by_hand(tmp_path, root, videos, boxes, marks):
         assert np.isnan(labels["detector_score"]).all()
     assert store.meta["dataset"] == "affwild"
     assert "research only" in store.meta["licence"]
+
+
+def test_boxes_are_in_pixels_as_they_are_stored(tmp_path, root):
+    """Frames are as a player shows them, and boxes go with them."""
+    boxes = {n: (30 + n, 20, 40, 48) for n in range(1, 13)}
+    boxes[12] = (WIDTH + 1, 20, 40, 48)  # beside what is stored, within what is shown
+    _add(root, frames=_noise(12), boxes=boxes)
+    whole = root / "videos" / "train" / "105.mp4"
+    _write_video(whole, _noise(12), "mp4v")
+    whole.with_suffix(".avi").unlink()
+    plain = [frame.image[..., ::-1] for frame in Video(whole)]
+    os.replace(shaped(whole, 3, 2), whole)
+    store, messages = _prepare(tmp_path, root)
+    assert [len(store.frames(0)), store.frame_labels(0)["face_x"][0]] == [11, 46.5]
+    for number, frame in enumerate(store.frames(0), 1):
+        shown = cv2.resize(plain[number - 1], (192, HEIGHT))
+        expected = _crop(shown, np.array(boxes[number]) * (1.5, 1, 1.5, 1))
+        np.testing.assert_array_equal(frame, expected)
+    (said,) = messages
+    assert "frames of 128x96 are taken as 192x96" in said
+    assert "the box (129, 20, 40, 48) is not in the picture of 128x96" in said
 
 
 def test_margin_size_and_grey(tmp_path, root):
@@ -605,6 +628,7 @@ def _two_colours(count=12):
     frames = np.zeros((count, HEIGHT, WIDTH, 3), np.uint8)
     frames[:, :, : WIDTH // 2, 2] = 255
     frames[:, :, WIDTH // 2 :, 0] = 255
+    frames[:, 0, 0, 1] = np.arange(count)  # the same picture all along is refused
     return frames
 
 

@@ -11,6 +11,8 @@ import pytest
 from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.datasets import Detection, Lengths, Work, videos
+from keras_ddr.media.video import Video
+from pixel_shapes import shaped
 
 
 def _write(path, frames, fps=25.0):
@@ -369,6 +371,28 @@ def test_crops_show_the_face_of_their_labels(faces, detector_model):
             assert abs(faces[0].box[2] - expected) < 0.25 * expected, sequence.name
             assert abs(x - 128) < 26 and abs(y - 128) < 26, sequence.name
     assert found > 1.8 * len(store)
+
+
+@pytest.mark.slow
+def test_a_face_of_wide_pixels_has_its_shape(
+    tmp_path, face_clips, detector_model, prepare
+):
+    """The same clip at half its width, as anamorphic video is stored."""
+    shapes = []
+    for name, narrower in (("square", 1), ("wide", 2)):
+        path = tmp_path / f"{name}.mp4"
+        size = 640 // narrower, 360
+        frames = [frame.image for frame in Video(face_clips / "single_face.mp4")]
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 24, size)
+        for frame in frames[:24]:
+            writer.write(cv2.resize(frame[..., ::-1], size))
+        writer.release()
+        store = prepare(
+            shaped(path, narrower, 1), crop="face", detector_model=detector_model
+        )
+        labels = store.frame_labels(0)
+        shapes.append([labels[f"face_{of}"].mean() for of in ("width", "height", "x")])
+    np.testing.assert_allclose(*shapes, rtol=0.04)
 
 
 def test_everyone_is_found_and_kept_apart(face_clips, detector_model, prepare):

@@ -316,6 +316,7 @@ class _Stamped:
         return known.get(name, 0.0)
 
     def retrieve(self):
+        self.image = self.image + np.uint8(1)
         return True, self.image
 
     def release(self):
