@@ -11,8 +11,7 @@ from keras import ops
 
 from keras_ddr import likelihoods
 from keras_ddr.arguments import check_choice, check_seed, check_whole
-from keras_ddr.checks import check_image_shape
-from keras_ddr.errors import InputError
+from keras_ddr.checks import check_channels_last, check_image_shape
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
     ConditionalGaussianPrior,
@@ -177,7 +176,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         self.likelihood = likelihoods.get(likelihood)
         self._own = [name for name in _LAYERS if given[name] is not None]
         parts = {name: given[name] or self._default(name) for name in _LAYERS}
-        _refuse_channels_first(parts)
+        check_channels_last(parts)
         self.frame_encoder = parts["frame_encoder"]
         self.static_encoder = parts["static_encoder"]
         self.dynamic_encoder = parts["dynamic_encoder"]
@@ -367,14 +366,6 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         return self.intensities(x), y, sample_weight
 
-    def quantize(self, mode: str, *args: Any, **kwargs: Any) -> None:
-        """Refuse: Keras forgets in the file which layers are quantized."""
-        raise InputError(
-            f"quantize({mode!r}): a quantized DDR could not be loaded from its file; "
-            "export the model (format='onnx' or 'litert') and quantize that, or train "
-            "in half precision"
-        )
-
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """As `SequenceModel.evaluate`, with draws that are the same at every call."""
         self.sampling.reset_evaluation()
@@ -403,17 +394,6 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         outputs = super().predict(self._checked(x, None, "x"), **kwargs)
         logits = outputs.pop("reconstruction_logits")
         return {"reconstruction": self.expected_images(logits), **outputs}
-
-
-def _refuse_channels_first(parts: dict[str, keras.layers.Layer]) -> None:
-    """Refuse layers made under channels_first in Keras's configuration."""
-    for name, part in parts.items():
-        for layer in part._flatten_layers():
-            if getattr(layer, "data_format", None) == "channels_first":
-                raise InputError(
-                    f"{name}: its layer {layer.name} takes channels first, and frames "
-                    'have them last; give it data_format="channels_last"'
-                )
 
 
 def _has_one_input(layer: keras.layers.Layer) -> bool:

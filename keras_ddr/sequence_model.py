@@ -314,7 +314,7 @@ class SequenceModel(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def _build_parts(self) -> None:
-        """Make the weights of parts that a subclass has added to a model with weights."""
+        """Make the weights of parts that a subclass has added to a built model."""
         if self.built and not all(layer.built for layer in self._flatten_layers()):
             self._call_once()
 
