@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _ROWS = 256  # rows checked at a time, so that large arrays need no copy
 
 
+def check_channels_last(parts: dict[str, keras.layers.Layer]) -> None:
+    """Refuse layers made under channels_first in Keras's configuration."""
+    for name, part in parts.items():
+        for layer in part._flatten_layers():
+            if getattr(layer, "data_format", None) == "channels_first":
+                raise InputError(
+                    f"{name}: its layer {layer.name} takes channels first, and frames "
+                    'have them last; give it data_format="channels_last"'
+                )
+
+
 def check_values(array: NDArray[Any], argument: str) -> None:
     """Refuse all but integers in 0 to 255 and floats in [0, 1]."""
     integers = np.issubdtype(array.dtype, np.integer)

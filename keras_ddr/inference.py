@@ -44,6 +44,14 @@ class LogLikelihood(NamedTuple):
 class Inference(SequenceModel):
     """Mixin of `DDR`: NumPy arrays in, NumPy arrays out."""
 
+    def quantize(self, mode: str, *args: Any, **kwargs: Any) -> None:
+        """Refuse: Keras forgets in the file which layers are quantized."""
+        raise InputError(
+            f"quantize({mode!r}): a quantized DDR could not be loaded from its file; "
+            "export the model (format='onnx' or 'litert') and quantize that, or train "
+            "in half precision"
+        )
+
     def encode(  # type: ignore[override]
         self,
         frames: ArrayLike,

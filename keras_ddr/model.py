@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_ddr import likelihoods
 from keras_ddr.arguments import check_choice, check_seed, check_whole
-from keras_ddr.checks import check_image_shape
+from keras_ddr.checks import check_channels_last, check_image_shape
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
     ConditionalGaussianPrior,
@@ -176,6 +176,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         self.likelihood = likelihoods.get(likelihood)
         self._own = [name for name in _LAYERS if given[name] is not None]
         parts = {name: given[name] or self._default(name) for name in _LAYERS}
+        check_channels_last(parts)
         self.frame_encoder = parts["frame_encoder"]
         self.static_encoder = parts["static_encoder"]
         self.dynamic_encoder = parts["dynamic_encoder"]
@@ -187,6 +188,8 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         self._evaluating = False
         self._programs = Programs()
         self.build((None, self.set_size, *self.image_shape))
+        # Building locks it, and a subclass may go on after `super().__init__`.
+        self._tracker.unlock()
 
     # --- parts ----------------------------------------------------------------------
 
@@ -363,7 +366,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         return self.intensities(x), y, sample_weight
 
-    def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """As `SequenceModel.evaluate`, with draws that are the same at every call."""
         self.sampling.reset_evaluation()
         return super().evaluate(x, y, **kwargs)

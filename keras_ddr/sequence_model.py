@@ -15,12 +15,13 @@ from keras_ddr.codes import Codes
 from keras_ddr.errors import InputError
 from keras_ddr.mixture import Densities
 from keras_ddr.presets import OWN, Preset, find_preset, load_weights
-from keras_ddr.training.callbacks import EpochSetter, LossWatch
+from keras_ddr.training.callbacks import EpochSetter, LossWatch, with_first
+from keras_ddr.training.configuration import without_backend
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from keras_ddr.typing import ImageShape
+    from keras_ddr.typing import ImageShape, StrPath
 
 __all__ = ["SequenceModel"]
 
@@ -303,9 +304,41 @@ class SequenceModel(keras.Model):
             optimizer = keras.optimizers.Adam(1e-4)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self._requested_jit_compile = jit_compile
+        # Keras's follows floatx, and half precision holds no loss. Set without Keras,
+        # which would count it twice.
+        tracker = keras.metrics.Mean(name="loss", dtype="float32")
+        object.__setattr__(self, "_loss_tracker", tracker)
+        self._build_parts()
         # Keras skips the state of an optimizer that isn't built when it loads weights.
         if self.built and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+
+    def _build_parts(self) -> None:
+        """Make the weights of parts that a subclass has added to a built model."""
+        if self.built and not all(layer.built for layer in self._flatten_layers()):
+            self._call_once()
+
+    def _call_once(self) -> None:
+        self(np.zeros((1, self.set_size, *self.image_shape), "uint8"))
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """As in Keras, which loads weights into parts that are built."""
+        super().build_from_config(config)
+        self._build_parts()
+
+    def export(
+        self, filepath: StrPath, format: str = "tf_saved_model", **kwargs: Any
+    ) -> None:
+        """Write the forward pass for serving; arguments as for `keras.Model.export`.
+
+        Without `input_signature` it takes sets of frames as stores hold them: uint8
+        `(B, N, H, W, C)`, with N = `set_size`.
+        """
+        self._call_once()  # Keras wants one, which a file or JAX does not make
+        shape = (None, self.set_size, *self.image_shape)
+        if kwargs.get("input_signature") is None:
+            kwargs["input_signature"] = [keras.InputSpec(shape=shape, dtype="uint8")]
+        super().export(str(filepath), format, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """As in Keras, for all backends."""
@@ -314,7 +347,7 @@ class SequenceModel(keras.Model):
             # Keras would write what "auto" meant on this backend, and another one
             # that loads the file would run slowly.
             config["jit_compile"] = self._requested_jit_compile
-            config = _without_backend(config)
+            config = without_backend(config)
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -324,7 +357,7 @@ class SequenceModel(keras.Model):
     def fit(
         self,
         x: Any = None,
-        y: None = None,
+        y: Any = None,
         *,
         callbacks: Any = None,
         shuffle: bool = True,
@@ -336,7 +369,8 @@ class SequenceModel(keras.Model):
             x: A `FrameSets`, an array of sets `(S, N, H, W, C)`, or any data that
                 `keras.Model.fit` takes and that yields such batches; `validation_data`
                 likewise.
-            y: Must be `None`: there are no labels.
+            y: Labels of the sets, for a class of your own whose `compute_loss` or
+                `train_step` uses them; otherwise there are none.
             callbacks: As in Keras.
             shuffle: As in Keras; a `FrameSets` has its own order and ignores it.
             **kwargs: As in Keras; `batch_size` counts sets.
@@ -359,25 +393,31 @@ class SequenceModel(keras.Model):
                 # Keras would carry an iterator over into the next epoch.
                 x = x.with_steps(kwargs.pop("steps_per_epoch"))
             added.append(EpochSetter(x))
-        callbacks = _with_first(added, callbacks)
+        callbacks = with_first(added, callbacks)
         self.densities = None  # those of other weights
         # A callback that restores sets it; of an interrupted training it would stay.
         self._initial_epoch = 0
         try:
-            return super().fit(x, callbacks=callbacks, shuffle=shuffle, **kwargs)
+            return super().fit(x, y, callbacks=callbacks, shuffle=shuffle, **kwargs)
         finally:
             if isinstance(callbacks, keras.callbacks.CallbackList):  # the caller's
                 del callbacks.callbacks[: len(added)]
 
-    def evaluate(self, x: Any = None, y: None = None, **kwargs: Any) -> Any:
-        """Loss and its parts; arguments as in Keras, `x` as in `fit`."""
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Loss and its parts; arguments as in Keras, `x` and `y` as in `fit`."""
         if not kwargs.get("_use_cached_eval_dataset"):
             x = self._checked(x, y, "x")
-        return super().evaluate(x, **kwargs)
+        return super().evaluate(x, y, **kwargs)
 
-    def _checked(self, x: Any, y: None, argument: str) -> Any:
+    def _takes_labels(self) -> bool:
+        """Whether a class of the user's has a loss, which may use labels."""
+        methods = [getattr(type(self), name) for name in ("compute_loss", "train_step")]
+        known = ("keras", "keras_ddr")
+        return any(method.__module__.split(".")[0] not in known for method in methods)
+
+    def _checked(self, x: Any, y: Any, argument: str) -> Any:
         """Training data that fit the model."""
-        if y is not None:
+        if y is not None and not self._takes_labels():
             raise InputError(
                 f"y was given, but {type(self).__name__} learns without labels; leave "
                 "it out (frames go in x, as sets of shape (sets, frames, height, "
@@ -393,7 +433,9 @@ class SequenceModel(keras.Model):
             data = (data,)  # sets, as for x; Keras takes a list for a tuple
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x = self._checked(x, y, "validation_data")
-        return x if sample_weight is None else (x, None, sample_weight)
+        if sample_weight is not None:
+            return x, y, sample_weight
+        return x if y is None else (x, y)
 
 
 def _for_each(static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
@@ -401,29 +443,3 @@ def _for_each(static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
     dynamic = np.asarray(dynamic, "float32")
     leading = np.broadcast_shapes(np.shape(static)[:-1], dynamic.shape[:-1])
     return np.broadcast_to(dynamic, (*leading, dynamic.shape[-1]))
-
-
-def _without_backend(part: Any) -> Any:
-    """A configuration whose optimizers are Keras's, not PyTorch's own classes."""
-    if isinstance(part, list):
-        return [_without_backend(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    part = {name: _without_backend(item) for name, item in part.items()}
-    if str(part.get("module")).startswith("keras.src.backend.torch.optimizers"):
-        part.update(module="keras.optimizers", registered_name=None)
-    return part
-
-
-def _with_first(added: list[keras.callbacks.Callback], callbacks: Any) -> Any:
-    """Callbacks with those of the model in front."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        for callback in added:
-            callback.set_model(callbacks.model)
-        callbacks.callbacks[:0] = added
-        return callbacks
-    if callbacks is None:
-        callbacks = []
-    elif not isinstance(callbacks, list | tuple):
-        callbacks = [callbacks]
-    return [*added, *callbacks]

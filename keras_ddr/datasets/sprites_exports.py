@@ -199,8 +199,9 @@ def _cells(piece: Piece) -> Iterator[tuple[int, NDArray[np.uint8]]]:
             for column in range(sheet.shape[1] // CELL):
                 places[piece.animation, direction, column] = (row, column)
     else:
-        for *pose, row, column in ALL_POSES if _has_more(piece) else POSES:
-            places[tuple(pose)] = (row, column)
+        poses = ALL_POSES if _has_more(piece) else POSES
+        for animation, direction, frame, row, column in poses:
+            places[animation, direction, frame] = (row, column)
     for pose, (row, column) in places.items():
         top, left = CELL * row, CELL * column
         cell = sheet[top : top + CELL, left : left + CELL]

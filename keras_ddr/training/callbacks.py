@@ -109,3 +109,17 @@ def check_weights(model: keras.Model, epoch: int, step: int) -> None:
         if not np.isfinite(value).all():
             wrong = float(value[~np.isfinite(value)][0])
             raise LossNotFinite(epoch, step, {f"weight {weight.path}": wrong})
+
+
+def with_first(added: list[keras.callbacks.Callback], callbacks: Any) -> Any:
+    """Callbacks with those of the model in front."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        for callback in added:
+            callback.set_model(callbacks.model)
+        callbacks.callbacks[:0] = added
+        return callbacks
+    if callbacks is None:
+        callbacks = []
+    elif not isinstance(callbacks, list | tuple):
+        callbacks = [callbacks]
+    return [*added, *callbacks]

@@ -44,6 +44,7 @@ class TrainStep(keras.Model):
             # Half precision: a loss that isn't scaled has gradients that vanish.
             scaled_loss = self.optimizer.scale_loss(loss * share)
         gradients = tape.gradient(scaled_loss, weights)
+        gradients = _of_one_type(gradients, self.optimizer)
         self.optimizer.apply(_clipped_together(gradients, self.optimizer), weights)
         weight = self.total_weight(x, sample_weight)
         self._loss_tracker.update_state(loss, sample_weight=weight)
@@ -95,6 +96,18 @@ def _share(x: Tensor, sample_weight: Tensor | None) -> Tensor:
     context = tf.distribute.get_replica_context()
     total = context.all_reduce(tf.distribute.ReduceOp.SUM, weight)
     return weight / tf.maximum(total, 1e-7)
+
+
+def _of_one_type(
+    gradients: list[Tensor], optimizer: keras.optimizers.Optimizer
+) -> list[Tensor]:
+    """Gradients in the widest of their types where Keras adds up a norm of all."""
+    # In pure half precision those of the last layer are wider than others.
+    if not getattr(_inner(optimizer), "global_clipnorm", None):
+        return gradients
+    types = {part.dtype for part in gradients if part is not None}
+    widest = max(types, key=lambda dtype: dtype.size)
+    return [None if part is None else tf.cast(part, widest) for part in gradients]
 
 
 def _clipped_together(

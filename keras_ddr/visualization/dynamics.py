@@ -6,16 +6,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from keras_ddr.errors import InputError
 from keras_ddr.events import curve_places, find_events, smooth_curve
 from keras_ddr.visualization.selection import pick_sequences
-from keras_ddr.visualization.style import DPI, FADED, INK, shorten, styled, to_rgb
+from keras_ddr.visualization.style import (
+    DPI,
+    FADED,
+    INK,
+    NotebookFigure,
+    shorten,
+    styled,
+    to_rgb,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore
@@ -77,7 +85,7 @@ def plot_dynamics(
     x, name = _axis(labels, order, places)
     missing = ~np.isin(every, places)
 
-    figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
+    figure = NotebookFigure((_WIDTH, _HEIGHT), dpi=DPI)
     axes = figure.add_axes((0.075, 0.14, 0.91, 0.78))
     raw = np.full(len(every), np.nan)
     raw[places] = values

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_ddr.data.labels import Label
 from keras_ddr.errors import InputError
 from keras_ddr.visualization.selection import pick_shown
-from keras_ddr.visualization.style import DPI, shorten_all, styled
+from keras_ddr.visualization.style import DPI, NotebookFigure, shorten_all, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
@@ -95,7 +95,7 @@ def plot_latent(
             values.append(np.full(len(z), float(classes.index(origins[number]))))
     points, values = np.concatenate(points), np.concatenate(values)
 
-    figure = Figure((_WIDTH, _HEIGHT), dpi=DPI)
+    figure = NotebookFigure((_WIDTH, _HEIGHT), dpi=DPI)
     axes = figure.add_axes((0.15, 0.14, 0.58, 0.8))
     missing = np.isnan(values)
     style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": len(points) > 5000}

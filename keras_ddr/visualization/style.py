@@ -173,12 +173,23 @@ def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold")
     return cut(4 + bisect.bisect_left(more, True, key=lambda n: is_too_wide(cut(n))))
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows without pyplot, half as large as it is saved."""
+
+    @styled
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        drawn = io.BytesIO()
+        self.savefig(drawn, format="png")
+        width, height = (self.get_size_inches() * self.dpi / 2).round().astype(int)
+        return drawn.getvalue(), {"width": int(width), "height": int(height)}
+
+
 class Sheet:
     """A figure in device pixels from the top left; images at whole multiples."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = int(width), int(height)
-        self.figure = Figure((self.width / DPI, self.height / DPI), dpi=DPI)
+        self.figure = NotebookFigure((self.width / DPI, self.height / DPI), dpi=DPI)
 
     def tiles(
         self, left: float, top: float, images: NDArray[Any], scale: int, gap: int

@@ -1,3 +1,5 @@
+import io
+
 import matplotlib
 import numpy as np
 import pytest
@@ -11,10 +13,22 @@ from keras_ddr.data import write_arrays
 from keras_ddr.visualization import (
     plot_manifold,
     plot_reconstruction,
+    plot_store,
     plot_swap,
     save_figure,
 )
 from keras_ddr.visualization.selection import encode_shown
+
+
+def test_a_figure_shows_itself_in_a_notebook(tmp_path):
+    """IPython asks for this where pyplot is not in use, and for the size it has there."""
+    store = write_arrays(tmp_path / "s", np.zeros((3, 4, 16, 16, 3), "uint8"))
+    figure = plot_store(store)
+    content, shown = figure._repr_png_()
+    save_figure(figure, tmp_path / "a.png")
+    saved = Image.open(tmp_path / "a.png")
+    np.testing.assert_array_equal(Image.open(io.BytesIO(content)), saved)
+    assert abs(shown["width"] - saved.width / 2) <= 1
 
 
 def pixels(figure, path):
