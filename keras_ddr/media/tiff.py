@@ -1,0 +1,83 @@
+"""TIFF stacks: plain pages, ImageJ, OME and BigTIFF, in either byte order."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_ddr.errors import InputError
+from keras_ddr.media.blocks import Stack, in_blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def tiff_stacks(path: str, closing: contextlib.ExitStack) -> list[Stack]:
+    """The series of a TIFF; pictures of one size, one after the other, are one."""
+    try:
+        import tifffile
+    except ImportError:
+        raise InputError(
+            f"{path}: needs the package tifffile; pip install tifffile"
+        ) from None
+    # It writes on the terminal where nobody listens.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    file = closing.enter_context(tifffile.TiffFile(path))
+    series = list(file.series)
+    parts = {page.parent.filehandle.path for s in series for page in _some(s.pages)}
+    first = min(parts | {os.path.abspath(path)})
+    if os.path.abspath(path) != first:
+        raise InputError(
+            f"{path}: is a part of {os.path.basename(first)}, with which it is read"
+        )
+    single = [s for s in series if len(s.pages) == 1 and s.axes in ("YX", "YXS")]
+    alike = {(s.shape, s.dtype) for s in single}
+    if len(single) == len(series) > 1 and len(alike) == 1:
+        shape = (len(series), *series[0].shape)
+        pages = [s.pages[0] for s in series]
+        return [_paged("", shape, f"T{series[0].axes}", pages)]
+    several = len(series) > 1
+    return [
+        _stack(path, str(number) if several else "", each)
+        for number, each in enumerate(series)
+    ]
+
+
+def _some(pages: Sequence[Any]) -> list[Any]:
+    """The first and the last page of a series: whose files these are."""
+    return [page for page in (pages[0], pages[-1]) if page is not None]
+
+
+def _stack(path: str, key: str, series: Any) -> Stack:
+    shape, dtype = tuple(series.shape), np.dtype(series.dtype)
+    # One page may stand for all, as in ImageJ's files of more than 4 GB.
+    whole = series.dataoffset is not None and len(series.pages) == 1
+    if whole and math.prod(shape) > math.prod(series.pages[0].shape):
+        typed = dtype.newbyteorder(series.pages[0].parent.byteorder)
+        values = np.memmap(path, typed, "r", series.dataoffset, shape)
+        return Stack(key, shape, dtype, series.axes, lambda at: np.asarray(values[at]))
+    return _paged(key, shape, series.axes, series.pages)
+
+
+def _paged(key: str, shape: tuple[int, ...], axes: str, pages: Sequence[Any]) -> Stack:
+    """A stack that is read page by page."""
+    dtype = np.dtype(pages[0].dtype)
+    depth = len(shape)
+    while depth and math.prod(shape[:depth]) != len(pages):
+        depth -= 1
+    if depth > len(shape) - 2:
+        depth = 0
+
+    def read_block(number: int, size: int) -> NDArray[Any]:
+        page = pages[number]
+        if page is None:
+            raise ValueError(f"its page {number} is not there")
+        return page.asarray()
+
+    return Stack(key, shape, dtype, axes, in_blocks(shape, dtype, depth, read_block))
