@@ -59,16 +59,8 @@ __all__ = ["prepare"]
 OFFER = Offer(
     "Aff-Wild2",
     unused=(
-        "crop",
-        "people",
-        "align",
-        "margin",
-        "fps",
-        "cuts",
-        "persons",
-        "labels",
-        "scale",
-        "scale_of",
+        *("crop", "people", "align", "margin", "scale", "scale_of", "fps", "cuts"),
+        *("persons", "labels"),
     ),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
     key="affwild2",

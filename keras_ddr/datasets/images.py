@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from keras_ddr.data.place import check_target
 from keras_ddr.datasets.folders import find_files, several
@@ -12,15 +16,25 @@ from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import Outcome, Source, Spool, fingerprint
 from keras_ddr.datasets.pipeline import build
 from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan
+from keras_ddr.datasets.scales import Looked, limits_of, look_at_all, settled
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import Face, match
-from keras_ddr.media.pictures import SUFFIXES, read_picture
+from keras_ddr.media.pictures import (
+    DEEP,
+    SUFFIXES,
+    deep_values,
+    is_deep,
+    read_picture,
+)
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from keras_ddr.data.store import FrameStore
+    from keras_ddr.media.scaling import Limits
     from keras_ddr.typing import StrPath
 
 __all__ = ["prepare"]
@@ -58,7 +72,10 @@ def prepare(
     """Make a frame store of folders with pictures.
 
     Every folder that holds pictures is a sequence, in the natural order of their names
-    (2.png before 10.png). Pictures may differ in size, depth and mode. With
+    (2.png before 10.png). Pictures may differ in size and mode. Those of more than 8
+    bits, and floats, are scaled by one pair of limits for a folder
+    (`Cropping(scale=…)`), which the store notes as `scaled_from` in its arguments. A
+    stack or an animation is refused by name. With
     `Cropping(crop="face")` every picture is searched; of several faces the one near
     that of the picture before is taken, else the largest, and pictures without a face
     are left out. Splits go by person where `splits` says who it is, else by folder.
@@ -90,6 +107,7 @@ def prepare(
     check_target(store_path, overwrite)
     folders = find_folders(work.path_for_workers(root))
     plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
+    limits, noted = _scales(folders, cropping, work)
     return build(
         store_path,
         [
@@ -99,6 +117,7 @@ def prepare(
                 fingerprint(os.path.join(path, file) for file in files),
                 person=splits.person_of(f"{name}/"),
                 frames=tuple(files),
+                details=limits.get(name),
             )
             for name, path, files in folders
         ],
@@ -106,7 +125,7 @@ def prepare(
         plan,
         OFFER,
         labels=plan.face_labels,
-        arguments={"root": str(root)},
+        arguments={"root": str(root), **noted},
         splits=splits,
         work=work,
         overwrite=overwrite,
@@ -130,6 +149,38 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
     return [(name or own, path, files) for name, (path, files) in folders.items()]
 
 
+def _scales(
+    folders: list[tuple[str, str, list[str]]], cropping: Cropping, work: Work
+) -> tuple[dict[str, Limits | None], dict[str, Any]]:
+    """The limits of folders with pictures of more than 8 bits, and a note of them."""
+    tasks = {}
+    for name, path, files in folders:
+        may = [f for f in files if os.path.splitext(f)[1].lower() in DEEP]
+        if may and cropping.scale != "range":
+            tasks[name] = path, may, cropping.scale
+    return settled(look_at_all(look_at, tasks, work), cropping, "folder")
+
+
+def look_at(folder: str, files: list[str], scale: str | None) -> Looked:
+    """The limits of the pictures in a folder that have more than 8 bits."""
+    deep = []
+    for file in files:
+        path = os.path.join(folder, file)
+        with contextlib.suppress(InputError):  # told when it is read
+            if is_deep(path):
+                deep.append(path)
+
+    def values(numbers: Sequence[int]) -> Iterator[NDArray[Any]]:
+        for number in numbers:
+            with contextlib.suppress(InputError):
+                found = deep_values(deep[number])
+                if found is not None:
+                    yield found
+
+    limits = limits_of(values, len(deep), np.uint16, scale) if deep else None
+    return Looked(limits, len(deep))
+
+
 def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     """Read one folder of pictures into clips."""
     detector = None
@@ -140,7 +191,8 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     shape: tuple[int, ...] = ()
     for number, file in enumerate(source.frames):
         try:
-            image = read_picture(os.path.join(source.path, file))
+            path = os.path.join(source.path, file)
+            image = read_picture(path, limits=source.details)
         except InputError as error:
             problems.append(str(error))
             continue

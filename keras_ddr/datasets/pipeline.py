@@ -54,10 +54,9 @@ if TYPE_CHECKING:
     _Parts = list[tuple[Source, Outcome]]
 
 _SUFFIXES = video.SUFFIXES | stacks.SUFFIXES | stacks.FOLDERS
-# A sequence of several of a file has "#" and its name after that of the file.
-_ENDS = re.compile(
-    rf"(\.ome)?({'|'.join(map(re.escape, _SUFFIXES))})(?=$|#[^#]*$)", re.I
-)
+_ANY = "|".join(map(re.escape, _SUFFIXES))
+# One sequence of several in a file has "#" and its name after that of the file.
+_ENDS = re.compile(rf"(\.ome)?({_ANY})(?=$|#[^#]*$)", re.IGNORECASE)
 _ONE_OF = re.compile(r"\.\w+#[^#]*$")
 _TRIES = 50  # of a fifth of a second each
 _FRAMES = ("frames_declared", "frames_read", "frames_broken", "frames_found")

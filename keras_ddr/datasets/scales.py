@@ -88,7 +88,7 @@ def settled(
     scaled = [found for name, found in looked.items() if name in known]
     if known and cropping.scale is None:
         name, pairs = next(iter(known.items()))
-        shown = ", ".join(f"{low:.4g}:{high:.4g}" for low, high in pairs)
+        shown = ", ".join(f"{low:.6g}:{high:.6g}" for low, high in pairs)
         each = "all together" if cropping.scale_of == "all" else f"each {what}"
         warnings.warn(
             f"scale: {sum(found.frames for found in scaled)} frames of {len(scaled)} "

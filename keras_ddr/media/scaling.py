@@ -134,6 +134,8 @@ class Sample:
             return float(np.percentile(values, bound.number))
 
         found = value(low), value(high)
+        if self._dtype.kind in "iu":
+            found = math.floor(found[0]), math.ceil(found[1])
         # Little may differ from a ground that fills nearly all.
         if found[0] >= found[1] and low.percent and high.percent:
             found = self._ends[number]

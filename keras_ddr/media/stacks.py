@@ -1,4 +1,4 @@
-"""Files that hold arrays (TIFF, HDF5, Zarr, .npy, .npz), read a few frames at a time."""
+"""Files that hold arrays (TIFF, HDF5, Zarr, .npy, .npz), read a few frames a time."""
 
 from __future__ import annotations
 
