@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +102,8 @@ class _Place:
 
     key: str
     number: int  # along N
+    scaled: bool  # whether the limits of its file are for it
+    interval: float  # seconds between its frames, or NaN
     limits: Limits | None = None
 
 
@@ -126,7 +127,8 @@ def prepare(
     The store notes them as `scaled_from` in its arguments. Files are read a few frames
     at a time.
 
-    Frame labels: `source_frame` (from 0) and `time` (NaN).
+    Frame labels: `source_frame` (from 0) and `time` (seconds, where ImageJ or OME say
+    how many are between frames, else NaN).
 
     Args:
         store_path: Folder to make; beside it the table `NAME.report.csv`.
@@ -198,24 +200,26 @@ def look_at(path: str, plan: StackPlan) -> Looked:
             limits = [_limits(*part, plan.cropping.scale) for part in parts]
     except InputError as error:
         return Looked(problem=str(error))
-    known = [each for each in limits if each is not None]
-    places = [
-        _Place(stack.key, number)
-        for stack, layout in parts
-        for number in range(layout.sequences)
-    ]
-    guesses = {layout.guess: layout for _, layout in parts}
-    return Looked(
-        limits=widest(known) if known else None,
-        frames=sum(layout.sequences * layout.frames for _, layout in parts),
-        about=(places, guesses),
-    )
+    used = [each for each in limits if each is not None]
+    places, frames = [], 0
+    guesses: dict[str, tuple[int, tuple[int, ...]]] = {}
+    for (stack, layout), found in zip(parts, limits, strict=True):
+        scaled = found is not None
+        for number in range(layout.sequences):
+            places.append(_Place(stack.key, number, scaled, stack.interval))
+        number = layout.sequences * layout.frames
+        frames += number * scaled
+        known = guesses.get(layout.guess, (0, layout.shape))
+        guesses[layout.guess] = known[0] + number, known[1]
+    return Looked(widest(used) if used else None, frames, (places, guesses))
 
 
 def _layout(path: str, stack: Stack, plan: StackPlan) -> Layout:
     name = f"{path}: {stack.key}" if stack.key else path
     if stack.dtype.kind not in "biuf":
-        raise InputError(f"{name}: has the type {stack.dtype}, and no numbers")
+        raise InputError(
+            f"{name}: has values of the type {stack.dtype}; give real numbers"
+        )
     channels = plan.cropping.channels
     stacks = plan.stacks
     try:
@@ -228,7 +232,7 @@ def _limits(stack: Stack, layout: Layout, scale: str | None) -> Limits | None:
     def frames(numbers: Sequence[int]) -> Iterator[NDArray[Any]]:
         for number in numbers:
             # Broken frames are told when all are read.
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
+            with contextlib.suppress(Exception):
                 place = layout.place(*divmod(number, layout.frames), 1)
                 yield layout.arranged(stack.read(place))[0]
 
@@ -238,17 +242,17 @@ def _limits(stack: Stack, layout: Layout, scale: str | None) -> Limits | None:
 
 def _tell_guesses(looked: dict[str, Looked]) -> None:
     """Say once how axes were guessed, with the number of frames that it concerns."""
-    files: dict[str, list[str]] = {}
-    frames: Counter[str] = Counter()
+    guessed: dict[str, dict[str, Any]] = {}
     for name, found in looked.items():
-        for guess, layout in found.about[1].items() if found.about else ():
+        for guess, about in found.about[1].items() if found.about else ():
             if guess:
-                files.setdefault(guess, []).append(name)
-                frames[guess] += layout.sequences * layout.frames
-    for guess, names in files.items():
+                guessed.setdefault(guess, {})[name] = about
+    for guess, files in guessed.items():
+        frames = sum(number for number, _ in files.values())
+        shape = "×".join(map(str, next(iter(files.values()))[1]))
         warnings.warn(
-            f"axes: {guess} ({frames[guess]} frames of {several(names)}); --axes says "
-            "it otherwise",
+            f"axes: {several(list(files))}: {frames} frames {guess} ({shape} is the "
+            "shape of the first); --axes says it otherwise",
             stacklevel=3,
         )
 
@@ -264,7 +268,7 @@ def _sources(
         return
     places = looked.about[0]
     for number, place in enumerate(places, start=1):
-        place = replace(place, limits=limits)
+        place = replace(place, limits=limits if place.scaled else None)
         if len(places) == 1:
             yield replace(given, details=place)
         else:
@@ -291,10 +295,12 @@ def read_stack(source: Source, plan: StackPlan, spool: Spool) -> Outcome:
         frames_found=len(track),
         frames_broken=broken,
     )
+    notes = [stack.note] if stack.note else []
     if broken:
-        outcome.notes = f"{broken} of {layout.frames} frames cannot be read ({problem})"
+        notes.append(f"{broken} of {layout.frames} frames cannot be read ({problem})")
+    outcome.notes = "; ".join(notes)
     if not outcome.clips:
-        outcome.skipped, outcome.notes = f"{outcome.notes or short}", ""
+        outcome.skipped, outcome.notes = "; ".join([short, *notes]), ""
     return outcome
 
 
@@ -308,7 +314,8 @@ def _track(
             problem = problem or reason_of(values)
             continue
         image = _rgb(as_8_bits(values, place.limits))
-        track.append(spool.add(plan.cropping.frame(image, None), number))
+        image = plan.cropping.frame(image, None)
+        track.append(spool.add(image, number, number * place.interval))
     if problem and not track:
         raise ValueError(problem)
     return track, problem

@@ -155,30 +155,31 @@ def _scales(
     """The limits of folders with pictures of more than 8 bits, and a note of them."""
     tasks = {}
     for name, path, files in folders:
-        may = [f for f in files if os.path.splitext(f)[1].lower() in DEEP]
+        may = files
+        if cropping.scale is None:
+            may = [f for f in files if os.path.splitext(f)[1].lower() in DEEP]
         if may and cropping.scale != "range":
             tasks[name] = path, may, cropping.scale
     return settled(look_at_all(look_at, tasks, work), cropping, "folder")
 
 
 def look_at(folder: str, files: list[str], scale: str | None) -> Looked:
-    """The limits of the pictures in a folder that have more than 8 bits."""
-    deep = []
+    """The limits of the pictures in a folder; by default those of more than 8 bits."""
+    used = []
     for file in files:
         path = os.path.join(folder, file)
         with contextlib.suppress(InputError):  # told when it is read
-            if is_deep(path):
-                deep.append(path)
+            if scale is not None or is_deep(path):
+                used.append(path)
 
     def values(numbers: Sequence[int]) -> Iterator[NDArray[Any]]:
         for number in numbers:
             with contextlib.suppress(InputError):
-                found = deep_values(deep[number])
-                if found is not None:
-                    yield found
+                found = deep_values(used[number])
+                yield read_picture(used[number]) if found is None else found
 
-    limits = limits_of(values, len(deep), np.uint16, scale) if deep else None
-    return Looked(limits, len(deep))
+    limits = limits_of(values, len(used), np.uint16, scale) if used else None
+    return Looked(limits, len(used))
 
 
 def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
@@ -192,7 +193,9 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     for number, file in enumerate(source.frames):
         try:
             path = os.path.join(source.path, file)
-            image = read_picture(path, limits=source.details)
+            image = read_picture(
+                path, limits=source.details, any_depth=plan.cropping.scale is not None
+            )
         except InputError as error:
             problems.append(str(error))
             continue

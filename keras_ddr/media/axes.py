@@ -195,8 +195,7 @@ def _axes(shape: tuple[int, ...], known: str, given: str) -> tuple[str, str]:
         return _by_file(shape, known.upper())
     choices = _choices(shape)
     if len(choices) == 1:
-        axes = choices[0]
-        return axes, f"{'×'.join(map(str, shape))} was taken for {axes} (--axes)"
+        return choices[0], f"taken for {choices[0]}"
     if not choices:
         raise ValueError(f"is no stack of pictures: its shape is {shape}")
     raise ValueError(
@@ -231,11 +230,19 @@ def _by_file(shape: tuple[int, ...], known: str) -> tuple[str, str]:
     sizes = dict(zip(axes, shape, strict=True))
     if "T" not in sizes and sizes.get("Z", 1) > 1:
         axes = axes.replace("Z", "T")
-        guess = f"its {sizes['Z']} depths (Z) were taken for times"
+        guess = "whose depths (Z) were taken for times"
     fits = set("TYX") <= set(axes) <= set(LETTERS) and len(set(axes)) == len(axes)
     if not fits:
+        if sizes.get("C", 1) > 1 and not {"T", "Z", "S"} & set(axes):
+            raise ValueError(
+                f"has {sizes['C']} channels and no times, by itself; if these are "
+                f"times: --axes {axes.replace('C', 'T')}"
+            )
         if not set(known) - set("YXSCZ"):
-            raise ValueError(f"holds one picture, of shape {shape}")
+            raise ValueError(
+                f"holds one picture, of shape {shape}; for single pictures use "
+                "`ddr preprocess images`"
+            )
         raise ValueError(
             f"has shape {shape} and axes {known}; say what they are: --axes "
             + ("TYX" if len(shape) == 3 else "TZCYX"[-len(shape) :] + ", …")

@@ -29,6 +29,8 @@ class Stack:
         axes: its axes by the file, "" where that does not say.
         read: index -> values; called as long as the file is open.
         chunks: places along each axis that are best read together.
+        interval: seconds from frame to frame by the file, NaN where it does not say.
+        note: what is wrong with the file, in words.
     """
 
     key: str
@@ -37,6 +39,8 @@ class Stack:
     axes: str
     read: Callable[[Index], NDArray[Any]]
     chunks: tuple[int, ...] = ()
+    interval: float = math.nan
+    note: str = ""
 
     def at_once(self, axis: int, bytes_each: int) -> int:
         """How many places along an axis are read together."""

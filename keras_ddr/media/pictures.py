@@ -46,14 +46,17 @@ _TURNS = {  # tag of the rotation -> how the stored picture is turned
 
 
 def read_picture(
-    path: StrPath, background: int = 0, limits: Limits | None = None
+    path: StrPath,
+    background: int = 0,
+    limits: Limits | None = None,
+    any_depth: bool = False,
 ) -> NDArray[np.uint8]:
     """A picture as it is meant to be seen, uint8 (H, W, 3): red, green, blue.
 
     EXIF rotation is applied, palettes and CMYK are turned into colours, and transparent
     pixels show the background (grey level, 0 to 255). Of more than 8 bits, or floats,
     the values between `limits` become 0 to 255; without, all of the 16 bits, of floats
-    0 to 1. A file of several pictures is refused, since only one of them would be seen.
+    0 to 1. `any_depth` has limits used for 8 bits as well. A file of several pictures is refused, since only one of them would be seen.
     """
     with opened(path) as image:
         _refuse_several(path, image)
@@ -65,7 +68,8 @@ def read_picture(
             return seen if seen.ndim == 3 else np.repeat(seen[..., None], 3, axis=2)
         if _has_exif(image):
             ImageOps.exif_transpose(image, in_place=True)
-        return _as_rgb(image, background)
+        seen = _as_rgb(image, background)
+        return as_8_bits(seen, limits) if any_depth else seen
 
 
 def deep_values(path: StrPath) -> NDArray[Any] | None:

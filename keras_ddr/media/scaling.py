@@ -113,11 +113,10 @@ class Sample:
             # An odd distance, so that not always the same columns are seen.
             self._parts[number].append(flat[:: flat.size // _MOST_VALUES | 1].copy())
 
-    def limits(self, low: Bound, high: Bound) -> Limits:
+    def limits(self, low: Bound, high: Bound) -> Limits | None:
         """The limits between two bounds; of values all alike, those of their type."""
-        return tuple(
-            self._between(number, low, high) for number in range(len(self._parts))
-        )
+        found = [self._between(n, low, high) for n in range(len(self._parts))]
+        return tuple(found) or None
 
     def _between(self, number: int, low: Bound, high: Bound) -> tuple[float, float]:
         parts = self._parts[number]

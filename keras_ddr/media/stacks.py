@@ -49,7 +49,7 @@ def kind_of(path: StrPath) -> str:
         return "npy"
     if _HDF5 in (start, later):
         return "hdf5"
-    return "npz" if start.startswith(b"PK\3\4") else ""
+    return "npz" if start.startswith((b"PK\3\4", b"PK\5\6")) else ""
 
 
 @contextlib.contextmanager
@@ -179,7 +179,7 @@ def _zarr(path: str, closing: contextlib.ExitStack) -> _Found:
         ) from None
     root = zarr.open(path, mode="r")
     if not hasattr(root, "members"):
-        return {"": _of_array("", root, _zarr_axes(root))}, False
+        return {"": _of_array("", _safe(path, root), _zarr_axes(root))}, False
     images: dict[str, Stack] = {}
     arrays: dict[str, Stack] = {}
 
@@ -190,19 +190,32 @@ def _zarr(path: str, closing: contextlib.ExitStack) -> _Found:
             axes = "".join(_letter(axis) for axis in scales[0].get("axes", ()))
             array = group[scales[0]["datasets"][0]["path"]]
             axes = axes if len(axes) == len(array.shape) else "TCZYX"[-array.ndim :]
-            images[name] = _of_array(name, array, axes)
+            images[name] = _of_array(name, _safe(path, array), axes)
             return
-        for key, member in group.members():
+        for key, member in sorted(group.members(), key=lambda m: (len(m[0]), m[0])):
             below = f"{name}/{key}" if name else key
             if len(images) + len(arrays) == _MOST_ARRAYS:
                 return
             if not hasattr(member, "members"):
-                arrays[below] = _of_array(below, member, _zarr_axes(member))
+                arrays[below] = _of_array(
+                    below, _safe(path, member), _zarr_axes(member)
+                )
             elif depth < 4 and key != "labels":
                 walk(member, below, depth + 1)
 
     walk(root, "", 0)
     return (images, True) if images else (arrays, False)
+
+
+def _safe(path: str, array: Any) -> Any:
+    """The array, unless unpacking it would unpickle what is in the file."""
+    about = {**array.metadata.to_dict(), "attributes": None}
+    if "pickle" in repr(about).lower():
+        raise InputError(
+            f"{path}: {array.name} is packed as Python objects, which are never "
+            "unpickled; save it anew"
+        )
+    return array
 
 
 def _letter(axis: Any) -> str:

@@ -6,7 +6,9 @@ import contextlib
 import logging
 import math
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
 def tiff_stacks(path: str, closing: contextlib.ExitStack) -> list[Stack]:
     """The series of a TIFF; pictures of one size, one after the other, are one."""
     try:
@@ -26,8 +31,7 @@ def tiff_stacks(path: str, closing: contextlib.ExitStack) -> list[Stack]:
         raise InputError(
             f"{path}: needs the package tifffile; pip install tifffile"
         ) from None
-    # It writes on the terminal where nobody listens.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    said = closing.enter_context(_heard())
     file = closing.enter_context(tifffile.TiffFile(path))
     series = list(file.series)
     parts = {page.parent.filehandle.path for s in series for page in _some(s.pages)}
@@ -41,12 +45,48 @@ def tiff_stacks(path: str, closing: contextlib.ExitStack) -> list[Stack]:
     if len(single) == len(series) > 1 and len(alike) == 1:
         shape = (len(series), *series[0].shape)
         pages = [s.pages[0] for s in series]
-        return [_paged("", shape, f"T{series[0].axes}", pages)]
-    several = len(series) > 1
-    return [
-        _stack(path, str(number) if several else "", each)
-        for number, each in enumerate(series)
-    ]
+        stacks = [_paged("", shape, f"T{series[0].axes}", pages)]
+    else:
+        keys = map(str, range(len(series))) if len(series) > 1 else [""]
+        stacks = [_stack(path, *each) for each in zip(keys, series, strict=True)]
+    cut = any("invalid page offset" in text for text in said)
+    note = f"is truncated; {len(file.pages)} pages of it are left" if cut else ""
+    interval = _interval(file)
+    return [replace(stack, note=note, interval=interval) for stack in stacks]
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What the library says meanwhile; else it would write that on the terminal."""
+    said: list[str] = []
+
+    def hear(record: logging.LogRecord) -> bool:
+        said.append(record.getMessage())
+        return False
+
+    logger = logging.getLogger("tifffile")
+    logger.addFilter(hear)
+    try:
+        yield said
+    finally:
+        logger.removeFilter(hear)
+
+
+def _interval(file: Any) -> float:
+    """Seconds between frames, by ImageJ or OME."""
+    found = (file.imagej_metadata or {}).get("finterval")
+    unit = "s"
+    if file.ome_metadata:
+        start = file.ome_metadata[:100_000]
+        times = re.search(r'\bTimeIncrement="([\d.eE+-]+)"', start)
+        units = re.search(r'\bTimeIncrementUnit="(\w+)"', start)
+        found = times[1] if times else None
+        unit = units[1] if units else "s"
+    try:
+        seconds = float(found) * _SECONDS[unit]  # type: ignore[arg-type]
+    except (TypeError, ValueError, KeyError):
+        return math.nan
+    return seconds if 0 < seconds < math.inf else math.nan
 
 
 def _some(pages: Sequence[Any]) -> list[Any]:
