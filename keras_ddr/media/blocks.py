@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 Index: TypeAlias = tuple[int | slice, ...]
 
-_MOST_BYTES = 1 << 28  # read at a time where a file cannot be read in parts
+_MOST_BYTES = 1 << 28  # of a block
 _AT_ONCE = 1 << 26  # bytes of frames that are read together
 
 
@@ -42,19 +43,55 @@ class Stack:
     interval: float = math.nan
     note: str = ""
 
+    def turned(self) -> Stack:
+        """The same with its axes in the opposite order."""
+
+        def read(index: Index) -> NDArray[Any]:
+            return self.read(index[::-1]).T
+
+        return replace(
+            self, shape=self.shape[::-1], chunks=self.chunks[::-1], read=read
+        )
+
     def at_once(self, axis: int, bytes_each: int) -> int:
         """How many places along an axis are read together."""
         most = max(1, _AT_ONCE // max(1, bytes_each))
         return min(most, self.chunks[axis]) if self.chunks else 1
 
 
-def in_blocks(
+def raw_stack(
+    key: str,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
+    begin: int,
+    read_bytes: Callable[[int, int], bytes],
+    axes: str = "",
+) -> Stack:
+    """An array whose values lie one after the other from the byte `begin`.
+
+    They are read picture by picture, by `read_bytes` (place, size): a memory map would
+    fill the memory with what has been seen.
+    """
+
+    def read_block(number: int, size: int) -> NDArray[Any]:
+        content = read_bytes(begin + number * size, size)
+        if len(content) < size:
+            raise ValueError("it is shorter than its header says")
+        return np.frombuffer(content, dtype)
+
+    picture = 3 if shape and shape[-1] <= 4 else 2
+    return in_blocks(key, shape, dtype, axes, max(0, len(shape) - picture), read_block)
+
+
+def in_blocks(
+    key: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    axes: str,
     depth: int,
     read_block: Callable[[int, int], NDArray[Any]],
-) -> Callable[[Index], NDArray[Any]]:
-    """A function that reads an array by index from blocks of its last axes.
+) -> Stack:
+    """An array that is read in blocks of its last axes.
 
     Each place of the first `depth` axes is a block, which `read_block` (its number, its
     size in bytes) reads; the last one is kept.
@@ -66,29 +103,21 @@ def in_blocks(
     def block(number: int) -> NDArray[Any]:
         if last[0] != number:
             if size > _MOST_BYTES:
-                raise ValueError(
-                    f"its parts have {size} bytes each; save it anew as .npy"
-                )
+                raise ValueError(f"one of its pictures has {size} bytes")
             last[:] = number, read_block(number, size).reshape(inner)
         return last[1]
 
     def read(index: Index) -> NDArray[Any]:
-        places = [
-            range(n)[i] if isinstance(i, slice) else range(n)[i : i + 1]
-            for i, n in zip(index[:depth], outer, strict=True)
+        spans = [
+            range(n)[i] if isinstance(i, slice) else range(i, i + 1)
+            for i, n in zip(index, outer, strict=False)
         ]
-        wanted = [len(p) for p in places]
-        blocks = []
-        for numbers in np.ndindex(*wanted):
-            where = [p[k] for p, k in zip(places, numbers, strict=True)]
-            number = int(np.ravel_multi_index(where, outer)) if outer else 0
-            blocks.append(block(number)[index[depth:]])
-        result = np.stack(blocks) if blocks else np.empty(0, dtype)
         kept = [
-            len(p)
-            for p, i in zip(places, index[:depth], strict=True)
-            if isinstance(i, slice)
+            len(s) for s, i in zip(spans, index, strict=False) if isinstance(i, slice)
         ]
-        return result.reshape(*kept, *blocks[0].shape)
+        wanted = itertools.product(*spans)
+        numbers = [int(np.ravel_multi_index(at, outer)) if at else 0 for at in wanted]
+        found = np.stack([block(number)[index[depth:]] for number in numbers])
+        return found.reshape(*kept, *found.shape[1:])
 
-    return read
+    return Stack(key, shape, dtype, axes, read, (1,) * depth + inner)

@@ -56,7 +56,8 @@ def read_picture(
     EXIF rotation is applied, palettes and CMYK are turned into colours, and transparent
     pixels show the background (grey level, 0 to 255). Of more than 8 bits, or floats,
     the values between `limits` become 0 to 255; without, all of the 16 bits, of floats
-    0 to 1. `any_depth` has limits used for 8 bits as well. A file of several pictures is refused, since only one of them would be seen.
+    0 to 1. `any_depth` has limits used for 8 bits as well. A
+    file of several pictures is refused, since only one of them would be seen.
     """
     with opened(path) as image:
         _refuse_several(path, image)

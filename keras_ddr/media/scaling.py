@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -163,6 +164,20 @@ def as_8_bits(values: NDArray[Any], limits: Limits | None) -> NDArray[np.uint8]:
         if values.dtype == bool:
             return np.where(values, np.uint8(255), np.uint8(0))
         limits = (full_range(values.dtype),)
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 2 and len(limits) == 1:
+        # Each value once, not each pixel.
+        return _table(values.dtype.kind, limits)[values.astype("=u2", copy=False)]
+    return _spread(values, limits)
+
+
+@functools.lru_cache(maxsize=8)
+def _table(kind: str, limits: Limits) -> NDArray[np.uint8]:
+    """What each value of 16 bits becomes."""
+    values = np.arange(1 << 16, dtype=np.uint16).view(f"{kind}2")
+    return _spread(values, limits)
+
+
+def _spread(values: NDArray[Any], limits: Limits) -> NDArray[np.uint8]:
     low, high = np.array(limits, np.float64).T
     if len(limits) == 1:
         low, high = low[0], high[0]

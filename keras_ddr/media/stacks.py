@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import math
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from keras_ddr.errors import InputError, reason_of
-from keras_ddr.media.blocks import Stack, in_blocks
+from keras_ddr.media.blocks import Stack, raw_stack
 from keras_ddr.media.tiff import tiff_stacks
 
 if TYPE_CHECKING:
@@ -65,12 +66,6 @@ def open_stacks(path: StrPath, key: str = "") -> Iterator[list[Stack]]:
         return
     except InputError:
         raise
-    except ValueError as error:
-        reason = reason_of(error)
-        if "memory-mapped" in reason or "pickle" in reason:
-            reason = "it holds Python objects, which are never unpickled"
-        elif "mmap length" in reason:
-            reason = "it is shorter than its header says; fetch it again"
     except MemoryError:
         reason = "it needs more memory than there is"
     # A decoder may raise anything on a broken file.
@@ -93,11 +88,7 @@ def _opened(path: str, key: str, closing: contextlib.ExitStack) -> list[Stack]:
     kind = kind_of(path)
     if kind == "tiff":
         return _chosen(path, key, dict(enumerate(tiff_stacks(path, closing))), True)
-    if kind == "npy":
-        # Never unpickles.
-        values = np.lib.format.open_memmap(path, mode="r")
-        return [_of_array("", values)]
-    readers = {"hdf5": _hdf5, "zarr": _zarr, "npz": _npz}
+    readers = {"hdf5": _hdf5, "zarr": _zarr, "npy": _npy, "npz": _npz}
     if kind not in readers:
         raise InputError(
             f"{path}: is no array by its first bytes (TIFF, HDF5, Zarr, .npy, .npz); "
@@ -146,7 +137,9 @@ def _chosen(
 
 
 def _listed(names: Mapping[str, Stack]) -> str:
-    shown = [f"{name or 'one'} {stack.shape}" for name, stack in names.items()]
+    shown = [
+        f"{name} {stack.shape} {stack.dtype}".strip() for name, stack in names.items()
+    ]
     more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
     return (", ".join(shown[:5]) or "nothing") + more
 
@@ -233,47 +226,52 @@ def _zarr_axes(array: Any) -> str:
     return "".join(letters) if whole else ""
 
 
+def _npy(path: str, closing: contextlib.ExitStack) -> _Found:
+    file = closing.enter_context(open(path, "rb"))
+
+    def read_bytes(place: int, size: int) -> bytes:
+        file.seek(place)
+        return file.read(size)
+
+    return {"": _of_npy("", file, os.path.getsize(path), read_bytes)}, False
+
+
 def _npz(path: str, closing: contextlib.ExitStack) -> _Found:
     archive = closing.enter_context(zipfile.ZipFile(path))
     found = {}
-    for name in archive.namelist()[:_MOST_ARRAYS]:
-        if name.endswith(".npy"):
-            with archive.open(name) as member:
-                stack = _member(archive, name, member)
-            found[stack.key] = stack
+    for about in archive.infolist()[:_MOST_ARRAYS]:
+        if about.filename.endswith(".npy"):
+            key = about.filename.removesuffix(".npy")
+            member = closing.enter_context(archive.open(about))
+
+            def read_bytes(place: int, size: int, member: Any = member) -> bytes:
+                member.seek(place)  # unpacks what lies between
+                return member.read(size)
+
+            found[key] = _of_npy(key, member, about.file_size, read_bytes)
     if not found:
         raise InputError(f"{path}: is a ZIP file without arrays (.npy)")
     return found, False
 
 
-def _member(archive: zipfile.ZipFile, name: str, member: Any) -> Stack:
-    """An array of an .npz file; its bytes are unpacked as far as they are asked for."""
-    version = np.lib.format.read_magic(member)
+def _of_npy(
+    key: str, file: Any, size: int, read_bytes: Callable[[int, int], bytes]
+) -> Stack:
+    """An array in NumPy's format; nothing is ever unpickled."""
+    version = np.lib.format.read_magic(file)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }
     if version not in readers:
-        raise ValueError(f"{name} has the npy version {version}")
-    shape, fortran, dtype = readers[version](member)
-    begin = member.tell()
-    # Columns first is the same as the axes turned round.
-    order = shape[::-1] if fortran else shape
-    key = name.removesuffix(".npy")
-    if dtype.hasobject or dtype.itemsize == 0:
-        return Stack(key, shape, np.dtype(object), "", lambda index: np.empty(0))
-    stream: list[Any] = []
-
-    def read_block(number: int, size: int) -> NDArray[Any]:
-        if not stream:
-            stream.append(archive.open(name))
-        stream[0].seek(begin + number * size)
-        content = stream[0].read(size)
-        if len(content) < size:
-            raise ValueError(f"{name} is shorter than its header says")
-        return np.frombuffer(content, dtype)
-
-    blocks = in_blocks(order, dtype, min(1, len(order) - 2), read_block)
-    if not fortran:
-        return Stack(key, shape, dtype, "", blocks)
-    return Stack(key, shape, dtype, "", lambda index: blocks(index[::-1]).T)
+        raise ValueError(f"npy version {version}")
+    shape, by_columns, dtype = readers[version](file)
+    if dtype.hasobject:
+        return Stack(key, shape, dtype, "", lambda index: np.empty(0))
+    begin = file.tell()
+    if size < begin + math.prod(shape) * dtype.itemsize:
+        raise ValueError("it is shorter than its header says; fetch it again")
+    # By columns is by rows with the axes turned round.
+    order = shape[::-1] if by_columns else shape
+    stack = raw_stack(key, order, dtype, begin, read_bytes)
+    return stack.turned() if by_columns else stack

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.errors import InputError
-from keras_ddr.media.blocks import Stack, in_blocks
+from keras_ddr.media.blocks import Stack, in_blocks, raw_stack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def tiff_stacks(path: str, closing: contextlib.ExitStack) -> list[Stack]:
         stacks = [_paged("", shape, f"T{series[0].axes}", pages)]
     else:
         keys = map(str, range(len(series))) if len(series) > 1 else [""]
-        stacks = [_stack(path, *each) for each in zip(keys, series, strict=True)]
+        stacks = [_stack(*each) for each in zip(keys, series, strict=True)]
     cut = any("invalid page offset" in text for text in said)
     note = f"is truncated; {len(file.pages)} pages of it are left" if cut else ""
     interval = _interval(file)
@@ -94,14 +94,20 @@ def _some(pages: Sequence[Any]) -> list[Any]:
     return [page for page in (pages[0], pages[-1]) if page is not None]
 
 
-def _stack(path: str, key: str, series: Any) -> Stack:
+def _stack(key: str, series: Any) -> Stack:
     shape, dtype = tuple(series.shape), np.dtype(series.dtype)
     # One page may stand for all, as in ImageJ's files of more than 4 GB.
     whole = series.dataoffset is not None and len(series.pages) == 1
     if whole and math.prod(shape) > math.prod(series.pages[0].shape):
         typed = dtype.newbyteorder(series.pages[0].parent.byteorder)
-        values = np.memmap(path, typed, "r", series.dataoffset, shape)
-        return Stack(key, shape, dtype, series.axes, lambda at: np.asarray(values[at]))
+        file = series.pages[0].parent.filehandle
+
+        def read_bytes(place: int, size: int) -> bytes:
+            file.seek(place)
+            return file.read(size)
+
+        begin = series.dataoffset
+        return raw_stack(key, shape, typed, begin, read_bytes, series.axes)
     return _paged(key, shape, series.axes, series.pages)
 
 
@@ -120,4 +126,4 @@ def _paged(key: str, shape: tuple[int, ...], axes: str, pages: Sequence[Any]) ->
             raise ValueError(f"its page {number} is not there")
         return page.asarray()
 
-    return Stack(key, shape, dtype, axes, in_blocks(shape, dtype, depth, read_block))
+    return in_blocks(key, shape, dtype, axes, depth, read_block)
