@@ -189,7 +189,13 @@ def find_stacks(source: StrPath) -> list[tuple[str, str]]:
     if root.is_file() or root.suffix.lower() in FOLDERS or kind_of(root):
         return [(Path(os.path.abspath(root)).name, str(root))]
     advice = "give a folder with stacks, or name the file"
-    return find_files(root, SUFFIXES, "array", advice, FOLDERS)
+    found = find_files(root, SUFFIXES, "array", advice, FOLDERS)
+    # A store made there before is no source.
+    return [each for each in found if not _is_store(Path(each[1]).parent)]
+
+
+def _is_store(folder: Path) -> bool:
+    return (folder / "meta.json").exists() and (folder / "frames.npy").exists()
 
 
 def look_at(path: str, plan: StackPlan) -> Looked:
