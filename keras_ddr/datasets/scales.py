@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from keras_ddr.datasets.reading import Cropping
     from keras_ddr.datasets.work import Work
     from keras_ddr.media.scaling import Limits
+
+
+_FEW = 4  # sources that are looked at before processes would have started
 
 
 @dataclass
@@ -45,6 +48,8 @@ def look_at_all(
     def finished(name: str, looked: Looked | None, problem: str | None) -> None:
         found[name] = looked or Looked(problem=problem or "")
 
+    if work.dask is None and len(tasks) <= _FEW:
+        work = replace(work, workers=0)
     work.run(look, tasks, finished, list)
     return {name: found[name] for name in tasks}
 
