@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_ddr.data.place import check_target
 from keras_ddr.datasets.folders import files_in, find_files, several
+from keras_ddr.datasets.masks import mask_for, open_masks
 from keras_ddr.datasets.option_fields import Offer, Options, option
 from keras_ddr.datasets.parts import Outcome, Source, Spool, fingerprint
 from keras_ddr.datasets.pipeline import build
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.datasets.parts import Crop
+    from keras_ddr.datasets.parts import Clip, Crop
     from keras_ddr.media.blocks import Stack
     from keras_ddr.media.scaling import Limits
     from keras_ddr.typing import StrPath
@@ -83,6 +84,20 @@ class Stacks(Options):
         check=parse_pick,
     )
 
+    masks: StrPath | None = option(
+        None,
+        "Label images (T, Y, X or Y, X), 0 where nothing is: each number is an object, "
+        "cut out by a square around it, and a sequence. A file, or a folder with files "
+        "named as those of the stacks.",
+        unset="whole frames",
+        metavar="FILE|FOLDER",
+    )
+    background: str = option(
+        "keep",
+        "With masks: keep what is around an object, or make it black.",
+        choices=("keep", "black"),
+    )
+
 
 @dataclass(frozen=True)
 class StackPlan(Plan):
@@ -105,6 +120,7 @@ class _Place:
     scaled: bool  # whether the limits of its file are for it
     interval: float  # seconds between its frames, or NaN
     limits: Limits | None = None
+    mask: str = ""  # the file of its label images
 
 
 def prepare(
@@ -161,6 +177,7 @@ def prepare(
     looked = look_at_all(
         look_at, {name: (path, plan) for name, path in files.items()}, work
     )
+    masks = _masks(files, looked, stacks)
     limits, noted = settled(looked, cropping, "file")
     _tell_guesses(looked)
     return build(
@@ -168,7 +185,7 @@ def prepare(
         [
             each
             for name, path in files.items()
-            for each in _sources(name, path, looked[name], limits[name], splits)
+            for each in _sources(name, path, looked[name], limits[name], splits, masks)
         ],
         read_stack,
         plan,
@@ -246,6 +263,24 @@ def _limits(stack: Stack, layout: Layout, scale: str | None) -> Limits | None:
     return limits_of(frames, count, stack.dtype, scale, layout.apart)
 
 
+def _masks(
+    files: dict[str, str], looked: dict[str, Looked], stacks: Stacks
+) -> dict[str, str]:
+    """The file of masks of each file; a file without them has that problem."""
+    if not stacks.masks:
+        return {}
+    given = dict(find_stacks(stacks.masks))
+    if len(files) == len(given) == 1:
+        return dict(zip(files, given.values(), strict=True))
+    found = {name: mask_for(name, given) for name in files}
+    for name, mask in found.items():
+        if not mask:
+            looked[name] = Looked(
+                problem=f"{files[name]}: has no masks of its name in {stacks.masks}"
+            )
+    return found
+
+
 def _tell_guesses(looked: dict[str, Looked]) -> None:
     """Say once how axes were guessed, with the number of frames that it concerns."""
     guessed: dict[str, dict[str, Any]] = {}
@@ -264,17 +299,24 @@ def _tell_guesses(looked: dict[str, Looked]) -> None:
 
 
 def _sources(
-    name: str, path: str, looked: Looked, limits: Limits | None, splits: Splits
+    name: str,
+    path: str,
+    looked: Looked,
+    limits: Limits | None,
+    splits: Splits,
+    masks: dict[str, str],
 ) -> Iterator[Source]:
     """The sequences of a file as sources; one without any gives its problem."""
+    mask = masks.get(name, "")
     about = [path, *files_in(path)] if os.path.isdir(path) else [path]
+    about += [mask] if mask else []
     given = Source(name, path, fingerprint(about), person=splits.person_of(name))
     if looked.about is None:
         yield replace(given, details=looked.problem)
         return
     places = looked.about[0]
     for number, place in enumerate(places, start=1):
-        place = replace(place, limits=limits if place.scaled else None)
+        place = replace(place, limits=limits if place.scaled else None, mask=mask)
         if len(places) == 1:
             yield replace(given, details=place)
         else:
@@ -291,14 +333,24 @@ def read_stack(source: Source, plan: StackPlan, spool: Spool) -> Outcome:
     with open_stacks(source.path, plan.stacks.key) as stacks:
         (stack,) = [stack for stack in stacks if stack.key == place.key]
         layout = _layout(source.path, stack, plan)
-        track, problem = _track(stack, layout, place, plan, spool)
-    broken = layout.frames - len(track)
-    short = plan.lengths.too_short([track])
+        taken = _Taken(stack, layout, place)
+        if place.mask:
+            clips, tracks = _object_clips(taken, plan, spool)
+        else:
+            track = [
+                spool.add(plan.cropping.frame(image, None), number, time)
+                for number, time, image in taken
+            ]
+            clips, tracks = cut_tracks([track], plan.lengths), [track]
+    if not taken.read:
+        raise InputError(f"{source.path}: cannot be read ({taken.problem})")
+    broken, problem = layout.frames - taken.read, taken.problem
+    short = plan.lengths.too_short(tracks)
     outcome = Outcome(
-        cut_tracks([track], plan.lengths),
+        clips,
         frames_declared=layout.frames,
-        frames_read=len(track),
-        frames_found=len(track),
+        frames_read=taken.read,
+        frames_found=len({crop.number for track in tracks for crop in track}),
         frames_broken=broken,
     )
     notes = [stack.note] if stack.note else []
@@ -310,21 +362,59 @@ def read_stack(source: Source, plan: StackPlan, spool: Spool) -> Outcome:
     return outcome
 
 
-def _track(
-    stack: Stack, layout: Layout, place: _Place, plan: StackPlan, spool: Spool
-) -> tuple[list[Crop], str]:
-    """The frames of a sequence in the spool, and why some cannot be read."""
-    track, problem = [], ""
-    for number, values in _frames(stack, layout, place.number):
-        if isinstance(values, Exception):
-            problem = problem or reason_of(values)
-            continue
-        image = _rgb(as_8_bits(values, place.limits))
-        image = plan.cropping.frame(image, None)
-        track.append(spool.add(image, number, number * place.interval))
-    if problem and not track:
-        raise ValueError(problem)
-    return track, problem
+class _Taken:
+    """The frames of a sequence in 8 bits, and how many of them could be read."""
+
+    def __init__(self, stack: Stack, layout: Layout, place: _Place) -> None:
+        self.layout, self.place = layout, place
+        self.read, self.problem = 0, ""
+        self._stack = stack
+
+    def __iter__(self) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+        """Number, time in seconds and frame (H, W, 3)."""
+        for number, values in _frames(self._stack, self.layout, self.place.number):
+            if isinstance(values, Exception):
+                self.problem = self.problem or reason_of(values)
+                if "imagecodecs" in self.problem:
+                    raise values  # which concerns all frames
+                continue
+            self.read += 1
+            image = _rgb(as_8_bits(values, self.place.limits))
+            yield number, number * self.place.interval, image
+
+
+def _object_clips(
+    taken: _Taken, plan: StackPlan, spool: Spool
+) -> tuple[list[Clip], list[list[Crop]]]:
+    """The sequences of all objects that are long enough, and the crops of each."""
+    layout, lengths = taken.layout, plan.lengths
+    if layout.sequences > 1:
+        raise InputError("masks: are for files of one sequence; split the file")
+    shape = layout.frames, layout.size("Y"), layout.size("X")
+    black = plan.stacks.background == "black"
+    with open_masks(taken.place.mask, shape) as masks:
+        objects = {
+            label: found
+            for label, found in masks.objects().items()
+            if len(found.centres) >= lengths.min_length
+        }
+        tracks: dict[int, list[Crop]] = {label: [] for label in objects}
+        for number, time, image in taken:
+            mask = masks.of_frame(number) if black else None
+            for label, found in objects.items():
+                if number in found.centres:
+                    seen = image
+                    if mask is not None:
+                        seen = np.where((mask == label)[..., None], image, np.uint8(0))
+                    crop = found.crop(seen, number, plan.cropping.size)
+                    crop = plan.cropping.frame(crop, None)
+                    tracks[label].append(spool.add(crop, number, time))
+    clips = []
+    for label, track in sorted(tracks.items()):
+        for run in lengths.runs([crop.number for crop in track]):
+            for clip in cut_tracks([track[run]], lengths):
+                clips.append(replace(clip, name=f"object{label}-"))
+    return clips, list(tracks.values())
 
 
 def _frames(

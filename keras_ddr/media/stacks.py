@@ -54,15 +54,15 @@ def kind_of(path: StrPath) -> str:
 
 
 @contextlib.contextmanager
-def open_stacks(path: StrPath, key: str = "") -> Iterator[list[Stack]]:
+def open_stacks(path: StrPath, key: str = "", least: int = 3) -> Iterator[list[Stack]]:
     """The arrays of a file that may be stacks; an error becomes one line.
 
     `key` names one array, or several with `*`. Without it a file must hold one that can
-    be a stack; of a TIFF all are taken.
+    be a stack, of at least so many axes; of a TIFF all are taken.
     """
     try:
         with contextlib.ExitStack() as closing:
-            yield _opened(os.fspath(path), key, closing)
+            yield _opened(os.fspath(path), key, closing, least)
         return
     except InputError:
         raise
@@ -82,12 +82,15 @@ def _fixed(reason: str) -> str:
     return f"cannot be read ({reason})"
 
 
-def _opened(path: str, key: str, closing: contextlib.ExitStack) -> list[Stack]:
+def _opened(
+    path: str, key: str, closing: contextlib.ExitStack, least: int
+) -> list[Stack]:
     if os.path.isfile(path) and not os.path.getsize(path):
         raise InputError(f"{path}: is empty (0 bytes); fetch it again")
     kind = kind_of(path)
     if kind == "tiff":
-        return _chosen(path, key, dict(enumerate(tiff_stacks(path, closing))), True)
+        found = dict(enumerate(tiff_stacks(path, closing)))
+        return _chosen(path, key, found, True, least)
     readers = {"hdf5": _hdf5, "zarr": _zarr, "npy": _npy, "npz": _npz}
     if kind not in readers:
         raise InputError(
@@ -95,7 +98,7 @@ def _opened(path: str, key: str, closing: contextlib.ExitStack) -> list[Stack]:
             "for videos use `ddr preprocess videos`, for pictures `ddr preprocess "
             "images`"
         )
-    return _chosen(path, key, *readers[kind](path, closing))
+    return _chosen(path, key, *readers[kind](path, closing), least)
 
 
 def _of_array(key: str, values: Any, axes: str = "") -> Stack:
@@ -109,7 +112,7 @@ def _of_array(key: str, values: Any, axes: str = "") -> Stack:
 
 
 def _chosen(
-    path: str, key: str, stacks: Mapping[Any, Stack], several: bool = False
+    path: str, key: str, stacks: Mapping[Any, Stack], several: bool, least: int
 ) -> list[Stack]:
     """The stacks that a key names, or those that are the only ones."""
     names = {str(name): stack for name, stack in stacks.items()}
@@ -122,7 +125,9 @@ def _chosen(
                 f"{path}: has no array {key!r} (key); it has {_listed(names)}"
             )
         return found
-    fits = [s for s in names.values() if s.dtype.kind in "biuf" and len(s.shape) > 2]
+    fits = [
+        s for s in names.values() if s.dtype.kind in "biuf" and len(s.shape) >= least
+    ]
     if not fits:
         raise InputError(
             f"{path}: holds no stack of pictures, only {_listed(names)}"

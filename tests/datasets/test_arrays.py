@@ -3,6 +3,7 @@
 import json
 import warnings
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -27,8 +28,9 @@ def deep(rng):
 def prepare(tmp_path):
     """A function from a source and options to the store and what was said."""
 
-    def prepare(source, key="", axes="", pick="", **options):
-        given = {"key": key, "axes": axes, "pick": pick}
+    def prepare(source, **options):
+        names = [name for name in options if name in Stacks.option_fields()]
+        given = {name: options.pop(name) for name in names}
         stacks = Stacks(**{name: value for name, value in given.items() if value})
         options = {"size": 32, "crop": "center", "channels": 1, **options}
         with warnings.catch_warnings(record=True) as said:
@@ -344,6 +346,60 @@ def test_one_line_for_what_cannot_be_read(tmp_path, prepare, deep):
     for key, text in (("", "holds 2 arrays, x .*--key"), ("z", "no array 'z' .* x ")):
         with pytest.raises(InputError, match=text):
             prepare(tmp_path / "a.npz", key=key)
+
+
+def test_objects_of_masks_are_cut_out(tmp_path, prepare, rng):
+    """Two objects, one of which is away for a while; squares of one size."""
+    values = rng.integers(0, 256, (12, 64, 80), np.uint8)
+    masks = np.zeros(values.shape, np.uint16)
+    for t in range(12):
+        masks[t, 20 : 24 + t, 10 + 3 * t : 20 + 3 * t] = 7  # grows to 15 rows
+        if not 2 <= t < 9:
+            masks[t, 50:60, 60:64] = 3
+    np.save(tmp_path / "a.npy", values)
+    np.save(tmp_path / "masks.npy", masks)
+    options = {"axes": "TYX", "masks": tmp_path / "masks.npy", "size": 32}
+    store, said = prepare(tmp_path / "a.npy", **options, min_length=2)
+    assert said == []
+    found = {s.name: s.length for s in store.sequences}
+    assert found == {"a#object3-1": 2, "a#object3-2": 3, "a#object7-1": 12}
+    # 15 rows, and a tenth on both sides: 18 pixels round the centre.
+    (seven,) = [s.index for s in store.sequences if s.length == 12]
+    for t in (0, 5, 11):
+        x, y = 10 + 3 * t + 5, 20 + (4 + t) / 2
+        left, top = round(x - 9), round(y - 9)
+        square = values[t, top : top + 18, left : left + 18]
+        expected = cv2.resize(square, (32, 32), interpolation=cv2.INTER_LINEAR)
+        assert (store.frames(seven)[t, ..., 0] == expected).all()
+    store, _ = prepare(tmp_path / "a.npy", **options, background="black", min_length=12)
+    alone = np.where(masks == 7, values, 0)
+    square = alone[11, round(27.5 - 9) : round(27.5 - 9) + 18, 39:57]
+    expected = cv2.resize(square.astype(np.uint8), (32, 32))
+    assert (store.frames(0)[11, ..., 0] == expected).all()
+
+
+def test_masks_belong_to_files_by_name(tmp_path, prepare, deep):
+    for name in ("a", "b"):
+        (tmp_path / "root").mkdir(exist_ok=True)
+        np.save(tmp_path / "root" / f"{name}.npy", deep)
+    (tmp_path / "masks").mkdir()
+    still = np.zeros(SHAPE[1:], np.uint8)
+    still[4:12, 20:30] = 1
+    tifffile.imwrite(tmp_path / "masks" / "a.tif", still)
+    options = {"axes": "TYX", "masks": tmp_path / "masks"}
+    store, said = prepare(tmp_path / "root", **options)
+    assert [s.name for s in store.sequences] == ["a#object1-1"]
+    assert store.num_frames == 5
+    assert "b.npy: has no masks of its name in" in said[-1]
+    for wrong, text in (
+        (still[:, :-1], "has shape .32, 47., but the frames have .5, 32, 48."),
+        (still.astype(float), "has .* float64; masks are whole numbers"),
+    ):
+        np.save(tmp_path / "wrong.npy", wrong)
+        with pytest.raises(InputError, match=f"wrong.npy: {text}"):
+            prepare(
+                tmp_path / "root" / "a.npy", axes="TYX", masks=tmp_path / "wrong.npy"
+            )
 
 
 def test_processes_give_the_same_store(tmp_path, prepare, deep):

@@ -1729,7 +1729,12 @@ _picture(
 )
 _picture(
     "GIF that moves",
-    _encoded(_gradient("P"), "GIF", save_all=True, append_images=[_gradient("P")] * 9),
+    _encoded(
+        _gradient("P"),
+        "GIF",
+        save_all=True,
+        append_images=[_gradient("P").rotate(90)] * 9,
+    ),
     ".gif",
 )
 _picture(
@@ -2360,6 +2365,17 @@ _stack_file(
 _stack_file(
     "TIFF of channels",
     _written(tifffile.imwrite, _values, imagej=True, metadata={"axes": "CYX"}),
+    "a.tif",
+)
+_stack_file(
+    "TIFF packed in a way that needs another package",
+    _encoded(
+        _gradient(),
+        "TIFF",
+        save_all=True,
+        append_images=[_gradient()] * 4,
+        compression="jpeg",
+    ),
     "a.tif",
 )
 _stack_file("a picture", _png, "a.tif")
