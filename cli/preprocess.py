@@ -8,6 +8,7 @@ from ddr_cli.arguments import Lazy
 _COMMANDS = {
     "affwild": "preprocess_videos",
     "affwild2": "preprocess_videos",
+    "arrays": "preprocess_videos",
     "faces3d": "preprocess_drawn",
     "images": "preprocess_videos",
     "mmnist": "preprocess_drawn",

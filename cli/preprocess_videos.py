@@ -1,4 +1,4 @@
-"""`ddr preprocess affwild|affwild2|videos|images`: sources of many files."""
+"""`ddr preprocess affwild|affwild2|arrays|videos|images`: sources of many files."""
 
 from ddr_cli.preprocess_options import from_files
 
@@ -38,4 +38,14 @@ def affwild2() -> None:
 
     ROOT holds cropped_aligned/VIDEO/00001.jpg and the annotation files. Two people of
     one video (VIDEO_left, VIDEO_right) become sequences of their own in one split.
+    """
+
+
+@from_files("Stacks: TIFF, HDF5, Zarr, .npy and .npz.", "source", "sequences")
+def arrays() -> None:
+    """Read the stacks at SOURCE into STORE.
+
+    SOURCE is a file (TIFF, ImageJ and OME too, HDF5, Zarr, OME-Zarr, .npy or .npz) or a
+    folder that is searched with all its subfolders. A file is a sequence, or as many as
+    it has positions or --axes names with N. Frames of one file are all scaled alike.
     """

@@ -49,7 +49,10 @@ __all__ = ["PAPER_SEQUENCES", "prepare"]
 
 OFFER = Offer(
     "Aff-Wild",
-    unused=("crop", "people", "align", "fps", "cuts", "persons", "labels"),
+    unused=(
+        *("crop", "people", "align", "scale", "scale_of", "fps", "cuts"),
+        *("persons", "labels"),
+    ),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
     key="affwild",
     what="video",

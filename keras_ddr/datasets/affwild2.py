@@ -58,7 +58,10 @@ __all__ = ["prepare"]
 
 OFFER = Offer(
     "Aff-Wild2",
-    unused=("crop", "people", "align", "margin", "fps", "cuts", "persons", "labels"),
+    unused=(
+        *("crop", "people", "align", "margin", "scale", "scale_of", "fps", "cuts"),
+        *("persons", "labels"),
+    ),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},
     key="affwild2",
     what="folder of pictures",

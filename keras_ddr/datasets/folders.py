@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from keras_ddr.errors import InputError
 from keras_ddr.files import natural_key
-from keras_ddr.media import pictures, video
+from keras_ddr.media import pictures, stacks, video
 
 if TYPE_CHECKING:
     from keras_ddr.typing import StrPath
 
-# Suffixes of videos and pictures; no reader reads the last ones.
+# Suffixes of videos, pictures and arrays; no reader reads the last ones.
 _MEDIA = (
     video.SUFFIXES
     | pictures.SUFFIXES
+    | stacks.SUFFIXES
     | frozenset(".arw .avif .braw .cr2 .cr3 .dng .heic .heif .jxl .nef .r3d".split())
 )
 
@@ -54,15 +55,29 @@ def walk_folders(
 
 
 def find_files(
-    root: StrPath, suffixes: Collection[str], what: str, advice: str
+    root: StrPath,
+    suffixes: Collection[str],
+    what: str,
+    advice: str,
+    folders: Collection[str] = (),
 ) -> list[tuple[str, str]]:
     """Files of some suffixes: (path below the root with "/", path), natural order.
 
-    Warns once of other videos and pictures, which are left out.
+    Warns once of other videos and pictures, which are left out. Folders of the suffixes
+    `folders` stand for files.
     """
     found = []
     counts: Counter[str] = Counter()
-    for folder, files in walk_folders(root):
+
+    def is_one(name: str) -> bool:
+        return name.lower().endswith(tuple(folders)) if folders else False
+
+    for folder, files in walk_folders(root, is_one):
+        if folders:
+            inside = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+            for name in filter(is_one, inside):
+                path = os.path.join(folder, name)
+                found.append((os.path.relpath(path, root).replace(os.sep, "/"), path))
         for name in files:
             suffix = os.path.splitext(name)[1].lower()
             if suffix in suffixes:

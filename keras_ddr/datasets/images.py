@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from keras_ddr.data.place import check_target
 from keras_ddr.datasets.folders import find_files, several
@@ -12,16 +16,26 @@ from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import Outcome, Source, Spool, fingerprint
 from keras_ddr.datasets.pipeline import build
 from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan
+from keras_ddr.datasets.scales import Looked, limits_of, look_at_all, settled
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.sprites_layout import is_sheet
 from keras_ddr.datasets.videos import cut_tracks
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import Face, match
-from keras_ddr.media.pictures import SUFFIXES, read_picture
+from keras_ddr.media.pictures import (
+    DEEP,
+    SUFFIXES,
+    deep_values,
+    is_deep,
+    read_picture,
+)
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from keras_ddr.data.store import FrameStore
+    from keras_ddr.media.scaling import Limits
     from keras_ddr.typing import StrPath
 
 __all__ = ["prepare"]
@@ -59,7 +73,10 @@ def prepare(
     """Make a frame store of folders with pictures.
 
     Every folder that holds pictures is a sequence, in the natural order of their names
-    (2.png before 10.png). Pictures may differ in size, depth and mode. With
+    (2.png before 10.png). Pictures may differ in size and mode. Those of more than 8
+    bits, and floats, are scaled by one pair of limits for a folder
+    (`Cropping(scale=…)`), which the store notes as `scaled_from` in its arguments. A
+    stack or an animation is refused by name. With
     `Cropping(crop="face")` every picture is searched; of several faces the one near
     that of the picture before is taken, else the largest, and pictures without a face
     are left out. Splits go by person where `splits` says who it is, else by folder.
@@ -91,6 +108,7 @@ def prepare(
     check_target(store_path, overwrite)
     folders = find_folders(work.path_for_workers(root))
     plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
+    limits, noted = _scales(folders, cropping, work)
     return build(
         store_path,
         [
@@ -100,6 +118,7 @@ def prepare(
                 fingerprint(os.path.join(path, file) for file in files),
                 person=splits.person_of(f"{name}/"),
                 frames=tuple(files),
+                details=limits.get(name),
             )
             for name, path, files in folders
         ],
@@ -107,7 +126,7 @@ def prepare(
         plan,
         OFFER,
         labels=plan.face_labels,
-        arguments={"root": str(root)},
+        arguments={"root": str(root), **noted},
         splits=splits,
         work=work,
         overwrite=overwrite,
@@ -131,6 +150,39 @@ def find_folders(root: StrPath) -> list[tuple[str, str, list[str]]]:
     return [(name or own, path, files) for name, (path, files) in folders.items()]
 
 
+def _scales(
+    folders: list[tuple[str, str, list[str]]], cropping: Cropping, work: Work
+) -> tuple[dict[str, Limits | None], dict[str, Any]]:
+    """The limits of folders with pictures of more than 8 bits, and a note of them."""
+    tasks = {}
+    for name, path, files in folders:
+        may = files
+        if cropping.scale is None:
+            may = [f for f in files if os.path.splitext(f)[1].lower() in DEEP]
+        if may and cropping.scale != "range":
+            tasks[name] = path, may, cropping.scale
+    return settled(look_at_all(look_at, tasks, work), cropping, "folder")
+
+
+def look_at(folder: str, files: list[str], scale: str | None) -> Looked:
+    """The limits of the pictures in a folder; by default those of more than 8 bits."""
+    used = []
+    for file in files:
+        path = os.path.join(folder, file)
+        with contextlib.suppress(InputError):  # told when it is read
+            if scale is not None or is_deep(path):
+                used.append(path)
+
+    def values(numbers: Sequence[int]) -> Iterator[NDArray[Any]]:
+        for number in numbers:
+            with contextlib.suppress(InputError):
+                found = deep_values(used[number])
+                yield read_picture(used[number]) if found is None else found
+
+    limits = limits_of(values, len(used), np.uint16, scale) if used else None
+    return Looked(limits, len(used))
+
+
 def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     """Read one folder of pictures into clips."""
     detector = None
@@ -142,7 +194,10 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     sheets = 0
     for number, file in enumerate(source.frames):
         try:
-            image = read_picture(os.path.join(source.path, file))
+            path = os.path.join(source.path, file)
+            image = read_picture(
+                path, limits=source.details, any_depth=plan.cropping.scale is not None
+            )
         except InputError as error:
             problems.append(str(error))
             continue

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import time
 import warnings
 from collections import Counter
@@ -42,7 +43,7 @@ from keras_ddr.datasets.user_labels import read_labels
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, replacing, write_table
-from keras_ddr.media.video import SUFFIXES
+from keras_ddr.media import stacks, video
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
@@ -52,6 +53,11 @@ if TYPE_CHECKING:
 
     _Parts = list[tuple[Source, Outcome]]
 
+_SUFFIXES = video.SUFFIXES | stacks.SUFFIXES | stacks.FOLDERS
+_ANY = "|".join(map(re.escape, _SUFFIXES))
+# One sequence of several in a file has "#" and its name after that of the file.
+_ENDS = re.compile(rf"(\.ome)?({_ANY})(?=$|#[^#]*$)", re.IGNORECASE)
+_ONE_OF = re.compile(r"\.\w+#[^#]*$")
 _TRIES = 50  # of a fifth of a second each
 _FRAMES = ("frames_declared", "frames_read", "frames_broken", "frames_found")
 _REPORT = ("source", *_FRAMES, "sequences", "frames_kept", "skipped", "notes")
@@ -258,6 +264,7 @@ def _records(
     split_of = _split_of(sources, user_labels, splits)
     titles = _titles([source.name for source in sources])
     for source in sources:
+        title = titles[source.name] + ("-" if _ONE_OF.search(source.name) else "#")
         counts: Counter[str] = Counter()
         for clip, frames in clips_of(paths[source.name]):
             counts[clip.name] += 1
@@ -265,7 +272,7 @@ def _records(
                 source.name, clip.frame_labels["source_frame"]
             )
             yield SequenceRecord(
-                name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
+                name=f"{title}{clip.name}{counts[clip.name]}",
                 frames=frames,
                 split=split_of[source.name],
                 person=clip.person or source.person,
@@ -311,12 +318,8 @@ def _warn_of_frames(user_labels: UserLabels, used: _Parts) -> None:
 
 
 def _titles(names: list[str]) -> dict[str, str]:
-    """Names without a video's suffix, where they stay different."""
-    suffixes = tuple(SUFFIXES)
-    short = {
-        name: os.path.splitext(name)[0] if name.lower().endswith(suffixes) else name
-        for name in names
-    }
+    """Names without a file's suffix, where they stay different."""
+    short = {name: _ENDS.sub("", name) for name in names}
     counts = Counter(short.values())
     titles = {name: s if counts[s] == 1 else name for name, s in short.items()}
     # A name may be what another one is without its suffix.

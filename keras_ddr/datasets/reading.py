@@ -17,6 +17,7 @@ from keras_ddr.errors import InputError
 from keras_ddr.faces.cropping import crop_aligned, crop_square, crop_whole
 from keras_ddr.faces.detector import FaceDetector, detector_model
 from keras_ddr.media import opencv
+from keras_ddr.media.scaling import parse_scale
 from keras_ddr.tracks.track import Points
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def _checked_side(name: str, value: Any) -> str | float:
             "10000"
         )
     return side
+
+
+def _checked_scale(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        value = ":".join(map(repr, map(float, value)))
+    parse_scale(value)
+    return value
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,20 @@ class Cropping(Options):
         check=_checked_size,
     )
     channels: int = option(3, "3 for colour, 1 for grey.", kind=int, choices=(1, 3))
+    scale: str | None = option(
+        None,
+        "Values that become black and white, of more than 8 bits and floats: LOW:HIGH, "
+        "either a percentile where it ends in %; percentile is 0.01%:99.99%, range "
+        "that of the type (floats 0 to 1).",
+        unset="percentile, and 8 bits as they are",
+        metavar="LOW:HIGH",
+        check=_checked_scale,
+    )
+    scale_of: str = option(
+        "file",
+        "One scale for each file or folder of pictures, or the widest of them for all.",
+        choices=("file", "all"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -35,6 +35,7 @@ __all__ = ["prepare"]
 
 OFFER = Offer(
     "videos",
+    unused=("scale", "scale_of"),
     defaults={
         "crop": "face",
         "min_length": 20,

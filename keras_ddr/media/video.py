@@ -26,6 +26,10 @@ SUFFIXES = frozenset(
     ".insv .ivf .m1v .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg .mpv "
     ".mts .mxf .nut .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m".split()
 )
+_ARRAYS = (
+    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),  # TIFF, and that of more than 4 GB
+    *(b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"),
+)
 # A file that is named is tried whatever its suffix.
 
 # Failed reads in a row at the end of a file: more than are damaged at a time, and few
@@ -36,7 +40,7 @@ _FEWEST_MOVING = 10  # frames that are not all the same by chance
 _LISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD")
 _JPEG = b"\xff\xd8\xff"
 _PICTURES = (
-    *(_JPEG, b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
+    *(_JPEG, b"\x89PNG", b"BM", b"\0\0\0\x0cjP  "),
     *(b"P%d%c" % (kind, end) for kind in range(1, 7) for end in b" \n\r"),
 )
 
@@ -130,6 +134,12 @@ class Video:
             raise InputError(
                 f"{self.path}: is a list of other files, which is not followed; give "
                 "the videos themselves"
+            )
+        if start.startswith(_ARRAYS):
+            raise InputError(
+                f"{self.path}: is a picture or a stack of them, and no video; `ddr "
+                "preprocess arrays` reads stacks, `ddr preprocess images` folders of "
+                "pictures"
             )
         webp = start.startswith(b"RIFF") and start[8:12] == b"WEBP"
         # A stream of JPEGs begins as a JPEG does.

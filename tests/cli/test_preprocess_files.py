@@ -8,6 +8,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+import tifffile
 import track_files
 from PIL import Image
 
@@ -37,6 +38,13 @@ def _pictures(folder, number=12):
     folder.mkdir(parents=True)
     for n in range(1, number + 1):
         Image.new("L", (40, 30), n * 20).save(folder / f"{n}.png")
+
+
+def _stacks(folder):
+    folder.mkdir()
+    values = np.arange(12 * 40 * 30, dtype=np.uint16).reshape(12, 40, 30) % 4000
+    for name in ("a", "b", "c"):
+        tifffile.imwrite(folder / f"{name}.tif", values, photometric="minisblack")
 
 
 def _affwild(root):
@@ -72,6 +80,7 @@ def sources(tmp_path_factory):
     for name in ("a", "b", "c"):
         _video(root / "videos" / f"{name}.avi")
         _pictures(root / "images" / name)
+    _stacks(root / "arrays")
     _affwild(root / "affwild")
     _affwild2(root / "affwild2")
     return root
@@ -80,6 +89,7 @@ def sources(tmp_path_factory):
 KINDS = {
     "videos": ["--crop", "none", "--fps", "12.5", "--min-length", "5"],
     "images": ["--channels", "1"],
+    "arrays": ["--channels", "1", "--scale", "0:99.9%"],
     "affwild": ["--margin", "0.1"],
     "affwild2": [],
 }

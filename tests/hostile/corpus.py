@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
+import tifffile
 import track_files
 from click.testing import CliRunner
 from PIL import Image
@@ -30,7 +31,15 @@ from ddr_cli.main import ddr
 from flat_options import flat
 from keras_ddr import InputError, runs
 from keras_ddr.data import FrameStore, write_arrays
-from keras_ddr.datasets import affwild, affwild2, images, moving_mnist, sprites, videos
+from keras_ddr.datasets import (
+    affwild,
+    affwild2,
+    arrays,
+    images,
+    moving_mnist,
+    sprites,
+    videos,
+)
 from keras_ddr.faces.detector import FaceDetector
 from keras_ddr.media import opencv
 
@@ -83,6 +92,14 @@ EACH_KIND = {
     "digits labels of images",
     "digits packed broken",
     "published digits of objects",
+    "stack TIFF half",
+    "stack HDF5 of two stacks",
+    "stack npy with a pickle",
+    "stack npy of four axes",
+    "stack npy of a frame of 4 GiB",
+    "stack npz without arrays",
+    "stack zarr with a pickle",
+    "picture TIFF of three pictures",
     "sprites of text",
     "detector a pickle",
     "command fit, store broken",
@@ -233,6 +250,7 @@ def _prepared(module, **arguments):
 _video_options = {"crop": "none", "size": 16, "min_length": 2, "workers": 0}
 _use_video = _prepared(videos, **_video_options)
 _use_images = _prepared(images, size=16, min_length=2, workers=0)
+_use_arrays = _prepared(arrays, size=16, min_length=2, workers=0)
 _use_affwild = _prepared(affwild, size=16, min_length=2, workers=0)
 _use_affwild2 = _prepared(affwild2, size=16, min_length=2, workers=0)
 _use_digits = _prepared(moving_mnist, sequences=3)
@@ -1632,7 +1650,7 @@ def _png_of_size(width, height, bits=8, colour=2, data=b""):
 
 
 def _picture(name, content, suffix=".png", expected=SURVIVES, said=True):
-    """One picture among four good ones; said: whether it is named in a warning."""
+    """One picture among four good ones; said: whether, or what, a warning names."""
     file = f"bad{suffix}"
 
     def write(folder, originals):
@@ -1643,7 +1661,13 @@ def _picture(name, content, suffix=".png", expected=SURVIVES, said=True):
         made = content(folder) if callable(content) else content
         (given / file).write_bytes(made)
 
-    _add(f"picture {name}", write, _use_images, expected, file if said else "")
+    _add(
+        f"picture {name}",
+        write,
+        _use_images,
+        expected,
+        file if said is True else said or "",
+    )
 
 
 _png = _encoded(_gradient(), "PNG")
@@ -1683,7 +1707,7 @@ _picture(
 _picture(
     "PNG of 6000 × 6000 of 16 bits",
     lambda folder: _png_of_size(6000, 6000, 16, 0, bytes(12_001 * 6000)),
-    said=False,
+    said="scale",
 )
 _picture(
     "PNG of 5000 × 5000 with transparency",
@@ -1694,7 +1718,7 @@ _picture("PNG with a wrong CRC", _png.replace(b"IDAT", b"IDAX"))
 _picture(
     "PNG of 16 bits",
     _encoded(Image.fromarray(np.full((9, 9), 40_000, np.uint16)), "PNG"),
-    said=False,
+    said="scale",
 )
 _picture("PNG with a palette", _encoded(_gradient("P"), "PNG"), said=False)
 _picture("PNG of one bit", _encoded(_gradient("1"), "PNG"), said=False)
@@ -1714,21 +1738,30 @@ _picture(
 )
 _picture(
     "GIF that moves",
-    _encoded(_gradient("P"), "GIF", save_all=True, append_images=[_gradient("P")] * 9),
+    _encoded(
+        _gradient("P"),
+        "GIF",
+        save_all=True,
+        append_images=[_gradient("P").rotate(90)] * 9,
+    ),
     ".gif",
-    said=False,
 )
 _picture(
     "TIFF of floats with NaN",
     _encoded(Image.fromarray(np.full((9, 9), np.nan, np.float32)), "TIFF"),
     ".tif",
-    said=False,
+    said="scale",
 )
 _picture(
     "TIFF of floats with infinity",
     _encoded(Image.fromarray(np.full((9, 9), np.inf, np.float32)), "TIFF"),
     ".tif",
-    said=False,
+    said="scale",
+)
+_picture(
+    "TIFF of three pictures",
+    _encoded(_gradient(), "TIFF", save_all=True, append_images=[_gradient()] * 2),
+    ".tif",
 )
 _picture("TIFF whose tags go in a circle", b"II*\0\x08\0\0\0\x00\x00\x08\0\0\0", ".tif")
 _picture("TIFF with 60000 tags", b"II*\0\x08\0\0\0\x60\xea" + bytes(2000), ".tif")
@@ -2384,6 +2417,134 @@ _sheet(
     lambda path: path.write_bytes(
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 832 1344\n"
     ),
+)
+
+
+# --- stacks ---------------------------------------------------------------------------
+
+
+def _stack_file(name, content, file, expected=REFUSED):
+    """A file of frames, or something that is none, given by itself."""
+
+    def write(folder, originals):
+        (folder / "given").mkdir()
+        made = content(folder / "given" / file) if callable(content) else content
+        if made is not None:
+            (folder / "given" / file).write_bytes(made)
+
+    _add(f"stack {name}", write, _use_arrays, expected, file)
+
+
+_values = np.arange(4 * 20 * 24, dtype=np.uint16).reshape(4, 20, 24)
+
+
+def _written(write, *given, **more):
+    """Bytes of a file that another package writes."""
+    file = io.BytesIO()
+    write(file, *given, **more)
+    return file.getvalue()
+
+
+def _hdf5(path, **arrays):
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file[name] = values
+
+
+def _zarr_of(metadata, chunk=b""):
+    def make(path):
+        path.mkdir()
+        about = {"zarr_format": 2, "shape": [4, 20, 24], "chunks": [4, 20, 24]}
+        about |= {"dtype": "<u2", "order": "C", "fill_value": 0, "filters": None}
+        about |= {"compressor": None, **metadata}
+        (path / ".zarray").write_text(json.dumps(about))
+        made = chunk(path.parent.parent) if callable(chunk) else chunk
+        (path / "0.0.0").write_bytes(made)
+
+    return make
+
+
+def _big_frame(path):
+    path.write_bytes(npy("<u2", (3, 1 << 16, 1 << 15)))
+    os.truncate(path, path.stat().st_size + 3 * (1 << 32))
+
+
+_tiff_stack = _written(
+    tifffile.imwrite, _values, photometric="minisblack", metadata=None
+)
+
+
+def _circle():
+    content = bytearray(_tiff_stack)
+    with tifffile.TiffFile(io.BytesIO(_tiff_stack)) as file:
+        second = file.pages[1].offset
+    entries = struct.unpack_from("<H", content, second)[0]
+    struct.pack_into("<I", content, second + 2 + 12 * entries, 8)
+    return bytes(content)
+
+
+for _name, _content, _file in (
+    ("TIFF", _tiff_stack, "a.tif"),
+    ("npz", _written(np.savez_compressed, x=_values), "a.npz"),
+    ("HDF5", _written(_hdf5, x=_values, t=np.arange(4)), "a.h5"),
+):
+    _stack_file(f"{_name} empty", b"", _file)
+    _stack_file(f"{_name} cut in its header", _content[:20], _file)
+    _stack_file(f"{_name} half", _content[: len(_content) // 2], _file)
+    _stack_file(f"{_name} of text", b"hello world\n" * 9, _file)
+    _stack_file(f"{_name} of NULs", bytes(999), _file)
+    _stack_file(f"{_name} one hole", _hole, _file)
+for _name, _header in {
+    "of objects": {"descr": "|O", "shape": (20,)},
+    "of a huge number": {"shape": (10**12, 64, 64)},
+    "of a negative number": {"shape": (-9, 64, 64)},
+    "of two axes": {"shape": (20, 64), "body": bytes(1280)},
+    "of four axes": {"shape": (2, 3, 16, 16), "body": bytes(1536)},
+    "of records": {"descr": [("a", "<f4")], "shape": (4, 16, 16), "body": bytes(4096)},
+    "of text": {"descr": "<U2", "shape": (4, 16, 16), "body": bytes(8192)},
+    "of no pixel": {"shape": (4, 0, 16)},
+    "of minus signs": {"header": "-" * 9000 + "1"},
+    "of version 9": {"version": (9, 0)},
+    "that is short": {"shape": (4, 16, 16), "body": bytes(99)},
+}.items():
+    _stack_file(f"npy {_name}", npy(**_header), "a.npy")
+_stack_file("npy with a pickle", lambda path: _object_npy(path.parent.parent), "a.npy")
+_stack_file("npy of a frame of 4 GiB", _big_frame, "a.npy")
+_stack_file("npz without arrays", _written(np.savez), "a.npz")
+_stack_file("npz of objects", _written(np.savez, x=np.array([{}, 1], object)), "a.npz")
+_stack_file("npz of two stacks", _written(np.savez, x=_values, y=_values), "a.npz")
+_stack_file("HDF5 of two stacks", _written(_hdf5, x=_values, y=_values), "a.h5")
+_stack_file("HDF5 without arrays", _written(_hdf5), "a.h5")
+_stack_file("TIFF of one page", _tiff, "a.tif")
+_stack_file(
+    "TIFF whose pages go in a circle", lambda path: _circle(), "a.tif", SURVIVES
+)
+_stack_file(
+    "TIFF of channels",
+    _written(tifffile.imwrite, _values, imagej=True, metadata={"axes": "CYX"}),
+    "a.tif",
+)
+_stack_file(
+    "TIFF packed in a way that needs another package",
+    _encoded(
+        _gradient(),
+        "TIFF",
+        save_all=True,
+        append_images=[_gradient()] * 4,
+        compression="jpeg",
+    ),
+    "a.tif",
+)
+_stack_file("a picture", _png, "a.tif")
+_stack_file("zarr of nothing", Path.mkdir, "a.zarr")
+_stack_file("zarr of text", _zarr_of({"shape": "four"}), "a.zarr")
+_stack_file("zarr that is short", _zarr_of({}, b"123"), "a.zarr")
+_unpickle = [{"id": "pickle", "protocol": 5}]
+_stack_file("zarr with a pickle", _zarr_of({"filters": _unpickle}, _pickled), "a.zarr")
+_stack_file(
+    "zarr of objects with a pickle",
+    _zarr_of({"dtype": "|O", "filters": _unpickle}, _pickled),
+    "a.zarr",
 )
 
 

@@ -120,18 +120,20 @@ def test_sixteen_bits_are_scaled(tmp_path, rng):
     # Colours too.
     deep = rng.integers(0, 65536, (20, 30, 3), np.uint16)
     cv2.imwrite(str(tmp_path / "d.png"), deep)
-    read = read_picture(tmp_path / "d.png")
-    assert np.abs(read - deep[..., ::-1] / 257).max() <= 1
+    _check(tmp_path / "d.png", np.rint(deep[..., ::-1] / 257).astype(np.uint8))
+    cv2.imwrite(str(tmp_path / "e.tif"), deep)
+    _check(tmp_path / "e.tif", np.rint(deep[..., ::-1] / 257).astype(np.uint8))
 
 
 def test_floats(tmp_path):
     values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
-    for scale in (1, 255):
-        Image.fromarray(values * scale).save(tmp_path / "a.tif")
+    for limits in (None, ((0.25, 0.75),)):
+        Image.fromarray(values).save(tmp_path / "a.tif")
         assert Image.open(tmp_path / "a.tif").mode == "F"
-        expected = np.rint(values * 255).astype(np.uint8)
-        read = read_picture(tmp_path / "a.tif")
-        assert np.abs(read.astype(int) - _three(expected)).max() <= 1
+        low, high = limits[0] if limits else (0, 1)
+        expected = np.rint(np.clip((values - low) / (high - low), 0, 1) * 255)
+        read = read_picture(tmp_path / "a.tif", limits=limits)
+        assert (read == _three(expected.astype(np.uint8))).all()
     for odd, expected in ((np.nan, 0), (np.inf, 255), (-np.inf, 0), (-3, 0)):
         values[:] = odd
         Image.fromarray(values).save(tmp_path / "a.tif")
@@ -171,14 +173,38 @@ def test_orientation(tmp_path, colours, orientation, suffix):
     assert difference.mean() < 20 if suffix == "jpg" else not difference.any()
 
 
-def test_an_animation_gives_its_first_picture(tmp_path):
+def test_a_file_of_several_pictures_is_refused_with_the_command_for_it(tmp_path):
     images = [Image.new("RGB", (16, 16), (100 * n, 50, 0)) for n in range(3)]
-    for name in ("a.gif", "a.png", "a.webp"):
+    for name, command in {
+        "a.gif": "videos",
+        "a.png": "videos",
+        "a.webp": "videos",
+        "a.tif": "arrays",
+    }.items():
         path = tmp_path / name
         images[0].save(path, save_all=True, append_images=images[1:])
         assert Image.open(path).n_frames == 3
-        read = read_picture(path).astype(int)
-        assert np.abs(read - (0, 50, 0)).max() < 6
+        with pytest.raises(
+            InputError, match=f"{name}: is .*`ddr preprocess {command}`"
+        ):
+            read_picture(path)
+        # One picture is none of them, whatever the format.
+        images[1].save(
+            path, save_all=True, **({"lossless": True} if "w" in name else {})
+        )
+        assert np.abs(read_picture(path).astype(int) - (100, 50, 0)).max() < 6
+
+
+def test_a_reduced_copy_in_a_tiff_is_no_second_picture(tmp_path, grey):
+    tifffile = pytest.importorskip("tifffile")
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(grey)
+        file.write(grey[::2, ::2], subfiletype=1)
+    _check(tmp_path / "a.tif", _three(grey))
+    # ImageJ writes one page for all where there are more than 4 GB.
+    tifffile.imwrite(tmp_path / "b.tif", grey, description="ImageJ=1.53\nimages=9\n")
+    with pytest.raises(InputError, match="is a stack"):
+        read_picture(tmp_path / "b.tif")
 
 
 def _chunk(kind, content):
