@@ -20,6 +20,12 @@ __all__ = ["Label"]
 SCOPES = ("sequence", "frame")
 KINDS = ("categorical", "continuous", "periodic")
 
+MISSING_TEXTS = frozenset(
+    ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "None", "NULL"]
+    + ["null", "NaT"]
+)
+"""Texts that stand for a missing value wherever labels are taken."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Label:

@@ -16,7 +16,6 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
+from keras_ddr.datasets.folders import several
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import (
     Outcome,
@@ -109,19 +109,14 @@ def build(
                 f"{store_path}: no {offer.what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
             )
-        persons = user_labels.persons
-        used = [
-            (replace(source, person=persons.get(source.name, source.person)), outcome)
-            for source, outcome in parts
-            if outcome.lengths
-        ]
-        _warn_of_frames(user_labels, used)
+        used = [(source, outcome) for source, outcome in parts if outcome.lengths]
+        _warn_of_labels(user_labels, used)
         with replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
             store = write_store(
                 store_path,
-                _records([source for source, _ in used], paths, user_labels, splits),
+                _records(used, paths, user_labels, splits),
                 dataset=offer.key,
                 frame_shape=plan.frame_shape,
                 labels={**labels, **user_labels.info},
@@ -242,26 +237,26 @@ def _reasons(parts: _Parts) -> str:
 
 
 def _records(
-    sources: Sequence[Source],
+    used: _Parts,
     paths: Mapping[str, Path],
     user_labels: UserLabels,
     splits: Splits,
 ) -> Iterator[SequenceRecord]:
     """The sequences of the parts, one at a time."""
+    sources = [source for source, _ in used]
     split_of = _split_of(sources, user_labels, splits)
     titles = _titles([source.name for source in sources])
-    for source in sources:
-        counts: Counter[str] = Counter()
-        for clip, frames in clips_of(paths[source.name]):
-            counts[clip.name] += 1
-            labels, more = user_labels.of(
-                source.name, clip.frame_labels["source_frame"]
-            )
+    for source, outcome in used:
+        parts = _part_names(outcome)
+        for part, (clip, frames) in zip(
+            parts, clips_of(paths[source.name]), strict=True
+        ):
+            labels, more = user_labels.of(source.name, part, clip.frame_labels)
             yield SequenceRecord(
-                name=f"{titles[source.name]}#{clip.name}{counts[clip.name]}",
+                name=f"{titles[source.name]}#{part}",
                 frames=frames,
                 split=split_of[source.name],
-                person=source.person,
+                person=user_labels.person(source.name, part) or source.person,
                 source=source.name,
                 labels={**source.labels, **labels},
                 frame_labels={**clip.frame_labels, **more},
@@ -272,35 +267,57 @@ def _split_of(
     sources: Sequence[Source], user_labels: UserLabels, splits: Splits
 ) -> dict[str, str]:
     """The split of each source: that of the table for its group, else dealt out."""
-    names = [source.name for source in sources]
-    persons, groups = [s.person for s in sources], [s.group for s in sources]
-    groups = joined_groups(names, persons, groups)
-    fixed = [user_labels.splits.get(name, "") for name in names]
-    known = {g: split for g, split in zip(groups, fixed, strict=True) if split}
-    free = [group for group in groups if group not in known]
+    # A source has a row for each of its people.
+    people = [
+        (source, person)
+        for source in sources
+        for person in user_labels.people(source.name, source.person)
+    ]
+    groups = joined_groups(
+        [source.name for source, _ in people],
+        [person for _, person in people],
+        [source.group for source, _ in people],
+    )
+    group_of = {s.name: group for (s, _), group in zip(people, groups, strict=True)}
+    fixed = {source.name: user_labels.splits.get(source.name, "") for source in sources}
+    known = {group_of[name]: split for name, split in fixed.items() if split}
+    free = [group for group in group_of.values() if group not in known]
     dealt = assign_splits(free, splits.shares, splits.seed)
     known.update(zip(free, dealt, strict=True))
-    return {
-        name: split or known[group]
-        for name, group, split in zip(names, groups, fixed, strict=True)
-    }
+    return {name: split or known[group_of[name]] for name, split in fixed.items()}
 
 
-def _warn_of_frames(user_labels: UserLabels, used: _Parts) -> None:
-    """Say which labels are for frames that their source has not."""
-    beyond = [
-        f"{source.name!r} has {total} frames and a label for frame {last}"
-        for source, outcome in used
-        if (total := outcome.frames_read + outcome.frames_broken)
-        <= (last := user_labels.last_frame(source.name))
-    ]
+def _warn_of_labels(user_labels: UserLabels, used: _Parts) -> None:
+    """Say which labels are for frames, times and people that are not there."""
+    beyond = []
+    for source, outcome in used:
+        frames = outcome.frames_read + outcome.frames_broken
+        beyond.append(user_labels.beyond(source.name, frames, outcome.last_time))
+    beyond = [said for said in beyond if said]
     if beyond:
         more = f" (and {len(beyond) - 1} more sources)" if len(beyond) > 1 else ""
         warnings.warn(
-            f"labels: {beyond[0]}{more}; frames count from 0, and these labels are not "
-            "used",
+            f"labels: {beyond[0]}{more}; frames and seconds count from 0, and what "
+            "lies behind the end is not used",
             stacklevel=3,
         )
+    parts = {source.name: _part_names(outcome) for source, outcome in used}
+    if missed := user_labels.missed(parts):
+        warnings.warn(
+            f"labels: {several(missed)}: there is no such person or sequence, so these "
+            "labels are not used",
+            stacklevel=3,
+        )
+
+
+def _part_names(outcome: Outcome) -> list[str]:
+    """Names of the sequences of a source, behind the "#"."""
+    counts: Counter[str] = Counter()
+    names = []
+    for name in outcome.names:
+        counts[name] += 1
+        names.append(f"{name}{counts[name]}")
+    return names
 
 
 def _titles(names: list[str]) -> dict[str, str]:

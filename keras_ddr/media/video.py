@@ -85,6 +85,11 @@ class Video:
         finally:
             capture.release()
 
+    @property
+    def last_time(self) -> float:
+        """Seconds of the last frame that was read, or NaN."""
+        return self._time
+
     def summary(self) -> str:
         """Frames that were lost or are missing, in words; "" where there are none."""
         notes = []
