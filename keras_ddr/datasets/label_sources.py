@@ -25,6 +25,12 @@ def targets_of(source: str, part: str) -> Iterator[Target]:
         yield source, part
 
 
+def written(target: Target) -> str:
+    """A target as messages name it."""
+    source, part = target
+    return repr(f"{source}#{part}" if part else source)
+
+
 class Finder:
     """Finds sources by path, or by less of it where that is clear, and frames."""
 

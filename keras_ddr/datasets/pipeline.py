@@ -24,7 +24,6 @@ from keras_ddr.data.labels import FRAME_LABELS, Label
 from keras_ddr.data.place import check_target
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
-from keras_ddr.datasets.folders import several
 from keras_ddr.datasets.option_fields import Offer
 from keras_ddr.datasets.parts import (
     Outcome,
@@ -38,7 +37,7 @@ from keras_ddr.datasets.parts import (
     write_part,
 )
 from keras_ddr.datasets.splits import Splits
-from keras_ddr.datasets.user_labels import read_labels
+from keras_ddr.datasets.user_labels import Extent, read_labels
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, replacing, write_table
@@ -110,7 +109,7 @@ def build(
                 f"{_reasons(parts)}; see {report}"
             )
         used = [(source, outcome) for source, outcome in parts if outcome.lengths]
-        _warn_of_labels(user_labels, used)
+        user_labels.warn_of_unused({s.name: _extent(outcome) for s, outcome in used})
         with replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
@@ -287,27 +286,9 @@ def _split_of(
     return {name: split or known[group_of[name]] for name, split in fixed.items()}
 
 
-def _warn_of_labels(user_labels: UserLabels, used: _Parts) -> None:
-    """Say which labels are for frames, times and people that are not there."""
-    beyond = []
-    for source, outcome in used:
-        frames = outcome.frames_read + outcome.frames_broken
-        beyond.append(user_labels.beyond(source.name, frames, outcome.last_time))
-    beyond = [said for said in beyond if said]
-    if beyond:
-        more = f" (and {len(beyond) - 1} more sources)" if len(beyond) > 1 else ""
-        warnings.warn(
-            f"labels: {beyond[0]}{more}; frames and seconds count from 0, and what "
-            "lies behind the end is not used",
-            stacklevel=3,
-        )
-    parts = {source.name: _part_names(outcome) for source, outcome in used}
-    if missed := user_labels.missed(parts):
-        warnings.warn(
-            f"labels: {several(missed)}: there is no such person or sequence, so these "
-            "labels are not used",
-            stacklevel=3,
-        )
+def _extent(outcome: Outcome) -> Extent:
+    frames = outcome.frames_read + outcome.frames_broken
+    return Extent(frames, outcome.last_time, _part_names(outcome))
 
 
 def _part_names(outcome: Outcome) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -14,8 +14,9 @@ import numpy as np
 from keras_ddr.arguments import check_choice
 from keras_ddr.data.format import SPLITS
 from keras_ddr.data.labels import Label
+from keras_ddr.datasets.folders import several
 from keras_ddr.datasets.label_columns import Row, columns_of, is_known, rows_of
-from keras_ddr.datasets.label_sources import Finder, targets_of
+from keras_ddr.datasets.label_sources import Finder, targets_of, written
 from keras_ddr.datasets.label_times import Span, joined, places
 from keras_ddr.datasets.label_values import values_of
 from keras_ddr.datasets.tables import Table, read_table
@@ -55,6 +56,15 @@ class Values:
             values[place] = value
         for place, frame in enumerate(numbers.tolist()):
             values[place] = self.frames.get(int(frame), values[place])
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a source reaches."""
+
+    frames: int
+    end: float  # seconds
+    parts: Sequence[str]  # names of its sequences, behind the "#"
 
 
 @dataclass
@@ -111,40 +121,59 @@ class UserLabels:
                 of_frames[name] = label.encode(values)
         return of_sequence, of_frames
 
-    def beyond(self, source: str, frames: int, end: float) -> str:
+    def _beyond(self, source: str, extent: Extent) -> str:
         """A label for what comes after the last frame, in words, or ""."""
         found = [
-            v
+            values
             for (known, _), labels in self.values.items()
             if known == source
-            for v in labels.values()
+            for values in labels.values()
         ]
         last = max((n for v in found for n in v.frames if n is not None), default=-1)
-        if last >= frames:
-            return f"{source!r} has {frames} frames and a label for frame {last}"
-        spans = [span for v in found for span in v.spans]
-        late = [span for span in spans if span.start > end or span.end > end + _LATE]
-        if late:
-            span = min(late, key=lambda span: span.line)
+        if last >= extent.frames:
             return (
-                f"{source!r} ends at {end:.2f} s and has a label from {span.start:g} "
-                f"to {span.end:g} s (line {span.line})"
+                f"{source!r} ends at frame {extent.frames - 1} and has a label for "
+                f"frame {last}"
             )
-        return ""
-
-    def missed(self, parts: Mapping[str, Iterable[str]]) -> list[str]:
-        """Names of people and sequences that are not there, of the sources that are."""
-        there = {
-            target
-            for source, names in parts.items()
-            for name in names
-            for target in targets_of(source, name)
-        }
-        return [
-            f"{source}#{part}"
-            for source, part in self.targets
-            if part and source in parts and (source, part) not in there
+        spans = [span for values in found for span in values.spans]
+        late = [
+            span
+            for span in spans
+            if span.start > extent.end or span.end > extent.end + _LATE
         ]
+        if not late:
+            return ""
+        span = min(late, key=lambda span: span.line)
+        return (
+            f"{source!r} ends at {extent.end:.2f} s and has a label from "
+            f"{span.start:g} to {span.end:g} s (line {span.line})"
+        )
+
+    def warn_of_unused(self, there: Mapping[str, Extent]) -> None:
+        """Say which labels are for frames, times and people that are not there."""
+        beyond = [self._beyond(source, extent) for source, extent in there.items()]
+        beyond = [said for said in beyond if said]
+        if beyond:
+            more = f" (and {len(beyond) - 1} more sources)" if len(beyond) > 1 else ""
+            warnings.warn(
+                f"labels: {beyond[0]}{more}; frames and seconds count from 0, and what "
+                "lies behind the end is not used",
+                stacklevel=4,
+            )
+        known = {
+            target
+            for source, extent in there.items()
+            for part in extent.parts
+            for target in targets_of(source, part)
+        }
+        of_sources = [target for target in self.targets if target[0] in there]
+        missed = [written(t) for t in of_sources if t[1] and t not in known]
+        if missed:
+            warnings.warn(
+                f"labels: {several(missed)}: there is no such person or sequence, so "
+                "these labels are not used",
+                stacklevel=4,
+            )
 
 
 def read_labels(
@@ -213,8 +242,9 @@ def _tell_unknown(table: Table, unknown: list[str], rows: int, first: str) -> No
 def _add_person_and_split(
     result: UserLabels, table: Table, row: Row, target: Target
 ) -> None:
-    _once(result.persons, target, row.person, "person", table, row)
-    _once(result.splits, target[0], row.split, "split", table, row)
+    name = written(target)
+    _once(result.persons, target, row.person, f"{name} the person", table, row)
+    _once(result.splits, target[0], row.split, f"{name} the split", table, row)
     if row.split:
         check_choice(SPLITS, **{f"{table.path}: line {row.line}, split": row.split})
 
@@ -226,8 +256,7 @@ def _once(
     if value and known.setdefault(key, value) != value:
         raise table.refuse(
             row.line,
-            f"gives {row.source!r} the {what} {value!r}, an earlier one "
-            f"{known[key]!r}; give it one",
+            f"gives {what} {value!r}, an earlier one {known[key]!r}; give it one",
         )
 
 
@@ -302,7 +331,8 @@ def _put(
             spans[target].append(Span(*row.span, value, row.line))
         elif known.frames.setdefault(frame, value) != value:
             raise table.refuse(
-                row.line, f"gives {name} of {target[0]!r} a second value; give it one"
+                row.line,
+                f"gives {name} of {written(target)} a second value; give it one",
             )
     for target, of_target in spans.items():
         result.values[target][name].spans, clash = joined(of_target)
@@ -310,9 +340,9 @@ def _put(
             before, span = clash
             raise table.refuse(
                 span.line,
-                f"has {span.value!r} for {name} of {target[0]!r} from {span.start:g} "
-                f"s, while {before.value!r} of line {before.line} lasts until "
-                f"{before.end:g} s; give them columns of their own, or name the column "
+                f"has {span.value!r} for {name} of {written(target)} from "
+                f"{span.start:g} s, while {before.value!r} of line {before.line} lasts "
+                f"until {before.end:g} s; give them columns of their own, or name the column "
                 f"{name}:each",
             )
     return of_frames

@@ -263,17 +263,11 @@ def test_persons_and_splits(read, refuse):
         "source,frame,person,split,x\n"
         "clip 1,,ann,val,\nclip 1,0,,,1\nclip 1,1,ann,val,2\nclip 2,,bob,,\n"
     )
-    assert labels.persons.get("a/clip 1.mp4", "") == "ann"
-    assert labels.splits.get("a/clip 1.mp4", "") == "val"
-    assert (
-        labels.persons.get("a/clip 2.mp4", ""),
-        labels.splits.get("a/clip 2.mp4", ""),
-    ) == ("bob", "")
-    assert (
-        labels.persons.get("b/other.avi", "")
-        == labels.splits.get("b/other.avi", "")
-        == ""
-    )
+    found = [
+        (labels.person(source, "1"), labels.splits.get(source, ""))
+        for source in ("a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi")
+    ]
+    assert found == [("ann", "val"), ("bob", ""), ("", "")]
     assert set(labels.info) == {"x"}
     for column, first, second in (("person", "ann", "bob"), ("split", "val", "test")):
         message = refuse(f"source,{column}\nclip 1,{first}\nclip 1,{second}\n")
@@ -363,3 +357,99 @@ def test_no_row_is_of_a_source(refuse):
     assert "as 'a/clip 1.mp4' is" in message
 
 
+# Spreadsheets
+
+
+def test_what_spreadsheets_save(read):
+    german = "source;pain;size\nclip 1;0,5;1.5\nclip 2;-,25;2\n"
+    tabs = german.replace(";", "\t")
+    for text in (
+        german.encode("utf-8-sig"),
+        f"sep=;\r\n{german}".encode(),
+        tabs.encode("utf-16"),
+        tabs.replace("\n", "\t\t\r\n").encode("utf-16-be").join([b"\xfe\xff", b""]),
+        f"sep=\t\n# a remark\n\n{tabs}".encode(),
+    ):
+        labels = read(text)
+        assert {label.kind for label in labels.info.values()} == {"continuous"}
+        assert _sequence(labels, "a/clip 1.mp4") == {"pain": 0.5, "size": 1.5}
+        assert _sequence(labels, "a/clip 2.mp4") == {"pain": -0.25, "size": 2}
+    labels = read("Source,Frame,x,,\nclip 1,1,a;b,,\nclip 2,,c,,\n")
+    assert labels.info["x"].classes == ("a;b", "c")
+    assert _frame(labels, "a/clip 1.mp4", "x") == [-1, 0, -1, -1]
+
+
+@pytest.mark.parametrize(
+    "rows, line, text",
+    [
+        (('"0,5"', '"0,25"'), 2, "0,5"),
+        (("0.5", "50%"), 3, "50%"),
+        (("50 %", "60 %"), 2, "50 %"),
+        (("0.5", "−0.5"), 3, "−0.5"),
+        (("1 000", "x"), 2, "1 000"),
+        (("O.5", "0.5"), 2, "O.5"),
+        (("0..5", "0.5"), 2, "0..5"),
+        (("calm", "1"), 2, "calm"),
+    ],
+)
+def test_what_looks_like_a_number_becomes_no_class(read, refuse, rows, line, text):
+    table = "source,pain\nclip 1,{}\nclip 2,{}\n".format(*rows)
+    message = refuse(table)
+    assert f"line {line} has {text!r} for pain" in message
+    assert "pain:categorical" in message
+    classes = read(table.replace("pain", "pain:categorical")).info["pain"].classes
+    assert text in classes
+
+
+def test_points_and_commas_of_one_column_are_unclear(refuse):
+    # A thousand and a half, or one and a half?
+    message = refuse("source;pain\nclip 1;1,500\nclip 2;2.5\n")
+    assert "line 2 has '1,500' for pain" in message
+
+
+def test_texts_with_digits_are_classes(read):
+    names = ["2024-01-02", "0-5 years", "3a", "12:30", "#1"]
+    table = "".join(f"clip 1,{k},{name}\n" for k, name in enumerate(names))
+    assert set(read(f"source,frame,x\n{table}").info["x"].classes) == set(names)
+
+
+# Paths and parts of sources
+
+
+def test_absolute_paths_of_this_and_of_other_machines(read, refuse):
+    for path in ("/home/me/a/clip 1.mp4", "C:\\study\\a\\clip 1.mp4"):
+        labels = read(f"source,x\n{path},1\nclip 2,2\n")
+        assert _sequence(labels, "a/clip 1.mp4") == {"x": 1}
+    message = refuse("source,x\n/day1/clip 1.mp4,1\n/day2/clip 1.mp4,2\n")
+    assert "line 3" in message and "'/day1/clip 1.mp4'" in message
+
+
+def test_a_single_source_needs_no_name(read, refuse):
+    labels = read("frame,x\n0,1\n2,3\n", ["a.mp4"])
+    assert np.array_equal(_frame(labels, "a.mp4", "x", 3), [1, np.nan, 3], True)
+    assert "has no column `source`" in refuse("frame,x\n0,1\n")
+
+
+def test_one_of_several_people(read, refuse):
+    source = "a/clip 1.mp4"
+    labels = read(
+        "source,frame,mood,age,person\n"
+        "clip 1,,calm,,\nclip 1#person2,,tense,30,ann\n"
+        "clip 1#person2-2,,,,bob\nclip 1.mp4#person2,1,glad,,\n"
+    )
+    frames = {part: _frame(labels, source, "mood", 3, part) for part in _PARTS}
+    assert labels.info["mood"].classes == ("calm", "glad", "tense")
+    assert frames["person1-1"] == [0, 0, 0]
+    assert frames["person2-1"] == frames["person2-2"] == [2, 1, 2]
+    ages = [_sequence(labels, source, part)["age"] for part in _PARTS]
+    assert ages == [None, 30, 30]
+    assert [labels.person(source, part) for part in _PARTS] == ["", "ann", "bob"]
+    assert labels.missed({source: _PARTS}) == []
+    assert labels.missed({source: _PARTS[:1]}) == [
+        f"{source}#person2",
+        f"{source}#person2-2",
+    ]
+    assert "a second value" in refuse("source,x\nclip 1#1,1\nclip 1#1,2\n")
+
+
+_PARTS = ["person1-1", "person2-1", "person2-2"]
