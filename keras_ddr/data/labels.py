@@ -27,6 +27,15 @@ MISSING_TEXTS = frozenset(
 """Texts that stand for a missing value wherever labels are taken."""
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a value is none: also NaN, and NA and NaT of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, str):
+        return value in MISSING_TEXTS
+    return bool(value != value)
+
+
 @dataclasses.dataclass(frozen=True)
 class Label:
     """Meaning of the values of a label.

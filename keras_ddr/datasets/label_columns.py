@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from keras_ddr.data.labels import is_missing
 from keras_ddr.datasets.label_times import seconds
-from keras_ddr.datasets.label_values import is_missing
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:

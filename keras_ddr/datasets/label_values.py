@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from keras_ddr.data.labels import MISSING_TEXTS
-
 if TYPE_CHECKING:
     from keras_ddr.typing import LabelValue
 
@@ -17,11 +15,6 @@ _MISSING_NUMBERS = {"na", "#na", "none", "-"}
 _WITH_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 # A number with separators, a sign or a unit that no program reads for sure.
 _LIKE_NUMBERS = re.compile(r"[+\-−–]?[\d.,'’\s]*\d[\d.,'’\s]*(?:[eE][+-]?\d+)?\s*%?")
-
-
-def is_missing(text: str) -> bool:
-    """Whether a cell says that there is no value, in whatever column."""
-    return text in MISSING_TEXTS
 
 
 def number(text: str) -> float | None:

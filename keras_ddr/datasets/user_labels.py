@@ -342,7 +342,7 @@ def _put(
                 span.line,
                 f"has {span.value!r} for {name} of {written(target)} from "
                 f"{span.start:g} s, while {before.value!r} of line {before.line} lasts "
-                f"until {before.end:g} s; give them columns of their own, or name the column "
-                f"{name}:each",
+                f"until {before.end:g} s; give them columns of their own, or name the "
+                f"column {name}:each",
             )
     return of_frames
