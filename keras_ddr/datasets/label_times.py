@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _ROUNDED = 1e-3
 # A frame whose next one was left out counts for so many usual steps at most.
 _STEPS = 1.5
-_CLOCK = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:[.,]\d*)?|[.,]\d+)")
+# No recording lasts for more digits of seconds.
+_CLOCK = re.compile(r"(?:(?:(\d{1,6}):)?([0-5]?\d):)?(\d{1,9}(?:[.,]\d*)?|[.,]\d+)")
 
 
 def seconds(text: str, decimal_comma: bool) -> float | None:

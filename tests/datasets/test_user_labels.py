@@ -8,7 +8,7 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data.labels import MISSING_TEXTS, Label
-from keras_ddr.datasets.user_labels import read_labels
+from keras_ddr.datasets.user_labels import Extent, read_labels
 
 # With the names of their frames.
 _SOURCES = dict.fromkeys(["a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi", "v1.0"], ())
@@ -444,11 +444,12 @@ def test_one_of_several_people(read, refuse):
     ages = [_sequence(labels, source, part)["age"] for part in _PARTS]
     assert ages == [None, 30, 30]
     assert [labels.person(source, part) for part in _PARTS] == ["", "ann", "bob"]
-    assert labels.missed({source: _PARTS}) == []
-    assert labels.missed({source: _PARTS[:1]}) == [
-        f"{source}#person2",
-        f"{source}#person2-2",
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        labels.warn_of_unused({source: Extent(2, 1.0, _PARTS)})
+    with pytest.warns(UserWarning, match="no such person or sequence") as caught:
+        labels.warn_of_unused({source: Extent(2, 1.0, _PARTS[:1])})
+    assert f"'{source}#person2', '{source}#person2-2': " in str(caught[0].message)
     assert "a second value" in refuse("source,x\nclip 1#1,1\nclip 1#1,2\n")
 
 
