@@ -194,6 +194,15 @@ def test_aggregated_events_of_boris(read, refuse):
     assert _classes(read(_BORIS + two), times, "Behavior") == expected
     message = refuse(_BORIS + two + _boris(*events[:1], subject="cock"))
     assert "about 'cock' and 'hen' in 'a.mp4'" in message
+    # A column of the user's says who is who.
+    header, *rows = (_BORIS + two + _boris(*events[:1], subject="cock")).splitlines()
+    names = ["a", "a", "a#person1", "a#person2"]
+    named = [f"{name}\t{row}\n" for name, row in zip(names, rows, strict=True)]
+    labels = read(f"source\t{header}\n{''.join(named)}")
+    found = _classes(labels, times, "Behavior", part="person2-1")
+    assert found == expected
+    labels = read((_BORIS + two).replace("Behavior\t", "Behavior:each\t"))
+    assert _classes(labels, times, "bite") == ["no"] * 8 + ["yes", "no"]
     # A later version, as commas, with the columns of whole observations first.
     labels = read(
         "Observation id,Source,Media duration (s),Subject,Behavior,Behavior type,"

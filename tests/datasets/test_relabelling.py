@@ -80,7 +80,7 @@ def test_a_person_is_in_one_split(tmp_path, store, label):
     assert sorted(os.listdir(tmp_path)) == ["S", "labels.csv"]
     made = label("source,person,split\na#person1,ann,\nc,ann,test\n")
     assert _column(made, "split") == ["test"] * 3 + ["val", "test"]
-    with pytest.raises(InputError, match="the splits test and train"):
+    with pytest.raises(InputError, match="the splits train and test"):
         label("source,person,split\na,ann,train\nc,ann,test\n", "U")
 
 
