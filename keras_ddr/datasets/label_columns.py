@@ -38,7 +38,7 @@ _NO_SUBJECT = ("", "no focal subject")
 KINDS = ("categorical", "continuous", "each")
 
 
-@dataclass
+@dataclass(slots=True)
 class Row:
     """One row: what it labels, when, and the texts in its columns of labels."""
 
@@ -87,13 +87,15 @@ def columns_of(table: Table) -> tuple[dict[str, str], dict[str, tuple[str, str]]
 
 def rows_of(table: Table, roles: dict[str, str], labels: Iterable[str]) -> list[Row]:
     """The rows, with times in seconds; starts and stops of BORIS become intervals."""
-    rows = [_row(table, roles, labels, line, cells) for line, cells in table.rows]
+    place = {name: k for k, name in enumerate(table.header)}
+    said = {role: place[column] for role, column in roles.items()}
+    own = {column: place[column] for column in labels}
+    rows = [_row(table, said, own, line, cells) for line, cells in table.rows]
     state = _of_boris(table.header)
-    if state and "start" not in roles:
-        states = [cells[state] for _, cells in table.rows]
-        rows = _paired(table, rows, states)
     if state:
         _check_subjects(table, rows)
+    if state and "start" not in roles:
+        rows = _paired(table, rows, table.column(state))
     return rows
 
 
@@ -133,19 +135,19 @@ def _label_columns(header: list[str], roles: dict[str, str]) -> list[str]:
 
 def _row(
     table: Table,
-    roles: dict[str, str],
-    labels: Iterable[str],
+    roles: dict[str, int],
+    labels: dict[str, int],
     line: int,
-    cells: dict[str, str],
+    cells: list[str],
 ) -> Row:
-    def said(role: str) -> str:
-        text = cells.get(roles.get(role, ""), "")
-        return "" if is_missing(text) and role != "source" else text
-
-    if "source" in roles and not said("source"):
+    """A row, with the places of its columns."""
+    said = {role: cells[place] for role, place in roles.items()}
+    # Only a source may be called NA.
+    said = {r: t for r, t in said.items() if t and (r == "source" or not is_missing(t))}
+    if "source" in roles and "source" not in said:
         raise table.refuse(line, "names no source; fill its cell in")
-    times = {role: said(role) for role in ("time", "start", "end") if said(role)}
-    if times and said("frame"):
+    times = [role for role in ("time", "start", "end") if role in said]
+    if times and "frame" in said:
         raise table.refuse(line, "has a frame and a time; leave one of them blank")
     if len(times) > 1 and "time" in times:
         raise table.refuse(line, "has a time and an interval; leave one of them blank")
@@ -153,21 +155,24 @@ def _row(
         raise table.refuse(line, "has only one end of an interval; give both")
     span = None
     if times:
-        ends = [_seconds(table, line, roles[role], times[role]) for role in times]
+        columns = [table.header[roles[role]] for role in times]
+        ends = [
+            _seconds(table, line, column, said[role])
+            for role, column in zip(times, columns, strict=True)
+        ]
         span = ends[0], ends[-1]
     if span and span[1] < span[0]:
         raise table.refuse(
             line, f"ends at {span[1]:g} s, before its start at {span[0]:g} s"
         )
-    texts = {column: cells[column] for column in labels}
     return Row(
         line,
-        said("source"),
-        said("frame"),
+        said.get("source", ""),
+        said.get("frame", ""),
         span,
-        said("person"),
-        said("split"),
-        {column: text for column, text in texts.items() if not is_missing(text)},
+        said.get("person", ""),
+        said.get("split", ""),
+        {c: cells[k] for c, k in labels.items() if not is_missing(cells[k])},
     )
 
 
@@ -211,17 +216,13 @@ def _paired(table: Table, rows: list[Row], states: list[str]) -> list[Row]:
 
 def _subjects(table: Table) -> list[str]:
     column = next((name for name in table.header if name.lower() == "subject"), "")
-    return [cells.get(column, "") for _, cells in table.rows]
+    return table.column(column) if column else [""] * len(table.rows)
 
 
 def _check_subjects(table: Table, rows: list[Row]) -> None:
     """Refuse labels of several subjects of a video that would become one's."""
-    subjects = dict(
-        zip((line for line, _ in table.rows), _subjects(table), strict=True)
-    )
     seen: defaultdict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        subject = subjects[row.line]
+    for row, subject in zip(rows, _subjects(table), strict=True):
         if subject.lower() not in _NO_SUBJECT:
             seen[row.source].add(subject)
         if len(seen[row.source]) > 1:

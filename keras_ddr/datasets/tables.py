@@ -24,8 +24,13 @@ class Table:
 
     path: Path
     header: list[str]
-    rows: list[tuple[int, dict[str, str]]]  # line of the file, column -> cell
+    rows: list[tuple[int, list[str]]]  # line of the file, cells
     decimal_comma: bool  # whether a comma may stand for a decimal point
+
+    def column(self, name: str) -> list[str]:
+        """Cells of a column."""
+        place = self.header.index(name)
+        return [cells[place] for _, cells in self.rows]
 
     def refuse(self, line: int, said: str) -> InputError:
         """The error about a line."""
@@ -91,7 +96,7 @@ def _read(path: Path, file: TextIO, known: Callable[[str], bool]) -> Table:
                 f"has {len(cells)} cells, but the header {len(header)}; quote cells "
                 "that hold commas",
             )
-        table.rows.append((line, dict(zip(header, cells, strict=True))))
+        table.rows.append((line, cells))
     return table
 
 

@@ -1998,6 +1998,24 @@ for _name, _content in {
     "of AUs of 7": "AU1,AU2\n" + "7,7\n" * 6,
 }.items():
     _affwild2(f"annotation {_name}", _content, SURVIVES, "v1")
+_list_header = "image,valence,arousal,expression,AU1,AU2\n"
+for _name, _content in {
+    "with too few cells": _list_header + "v1/00001.jpg,0.1\n",
+    "with a class too high": _list_header + "v1/00001.jpg,0,0,8,0,0\n",
+    "with values past all numbers": _list_header + "v1/00001.jpg,1e999,0,0,0,0\n",
+    "with words": _list_header + "v1/00001.jpg,a,b,c,d,e\n",
+    "with a picture that has no number": _list_header + "v1/x.jpg,0,0,0,0,0\n",
+    "of other videos": _list_header + "../../v1/../v9/00001.jpg,0,0,0,0,0\n",
+    "with binary rows": _list_header.encode() + bytes(range(256)),
+}.items():
+    _affwild2(
+        f"list {_name}",
+        lambda path, pictures, content=_content: path.with_name("list.txt").write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        ),
+        SURVIVES,
+        "" if _name == "with binary rows" else "list.txt",
+    )
 _affwild2("annotation one hole", lambda path, pictures: _hole(path), SURVIVES, "v1")
 _affwild2(
     "picture broken",
