@@ -16,6 +16,7 @@ from ddr_cli.progress import Progress
 # Each is a function in the file of its name.
 _COMMANDS = (
     "preprocess",
+    "label",
     "fit",
     "evaluate",
     "encode",

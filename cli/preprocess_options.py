@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace a store that exists at STORE."
 )
+preview_option = click.option(
+    "--preview",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write a contact sheet of the frames (.png, .pdf or .svg).",
+)
 
 
 def dataset(name: str) -> ModuleType:
@@ -40,13 +46,7 @@ def options_of(source: ModuleType) -> Decorator:
         for name, about, default in _fields(cls)
         if source.OFFER.takes(name, about)
     ]
-    sheet = click.option(
-        "--preview",
-        metavar="FILE",
-        type=click.Path(),
-        help="Write a contact sheet of the frames (.png, .pdf or .svg).",
-    )
-    return joined(*options, sheet, overwrite_option)
+    return joined(*options, preview_option, overwrite_option)
 
 
 def _classes(source: ModuleType) -> dict[str, Any]:

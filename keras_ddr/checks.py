@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_ddr.arguments import check_image_shape as check_image_shape
 from keras_ddr.errors import InputError
+from keras_ddr.host import as_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -117,21 +118,14 @@ def _check_batch(
         )
     if shape[0] == 0:
         raise InputError(f"{argument} is empty; give at least one set of frames")
-    check_values(_as_array(frames), argument)
-
-
-def _as_array(values: Any) -> NDArray[Any]:
-    """NumPy array; one that is one already, also in a file, is not copied."""
-    if not isinstance(values, np.ndarray) and keras.ops.is_tensor(values):
-        values = keras.ops.convert_to_numpy(values)
-    return np.asarray(values)
+    check_values(as_array(frames), argument)
 
 
 def check_sequence(
     frames: ArrayLike, image_shape: ImageShape, number: int, least: int | None = None
 ) -> NDArray[Any]:
     """Check at least `number` frames of a sequence; with another N `least` would do."""
-    frames = _as_array(frames)
+    frames = as_array(frames)
     if frames.ndim != 4 or frames.shape[1:] != tuple(image_shape):
         raise InputError(
             f"frames has shape {frames.shape}; this model takes one sequence "

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ddr.data.labels import Label
+from keras_ddr.data.labels import Label, is_missing
 from keras_ddr.data.splits import assign_splits, joined_groups
 from keras_ddr.data.writer import SequenceRecord, write_store
 from keras_ddr.errors import InputError
+from keras_ddr.host import as_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -27,7 +28,7 @@ def write_arrays(
     *,
     names: Iterable[str] | None = None,
     splits: Iterable[str] | Mapping[str, float] | None = None,
-    labels: Mapping[str, Iterable[Any]] | None = None,
+    labels: Mapping[str, Iterable[Any]] | Any | None = None,
     persons: Iterable[str] | None = None,
     sources: Iterable[str] | None = None,
     seed: int = 0,
@@ -49,8 +50,11 @@ def write_arrays(
         labels: Label name -> S values (a sequence label) or S arrays of T values
             each (a frame label). Strings are classes, and so are integers of a
             frame label; integers of a sequence label are numbers. Floats are
-            continuous. NaN, `None` and "" are missing. A dict from the names of
-            sequences may stand for S values, as for the next two.
+            continuous. NaN, NA, `None`, "" and the words for them ("NA", "nan",
+            "None", …) are missing. A dict from the names of sequences may stand for S
+            values, as for the next two, and so may a pandas Series with these names as
+            index. A DataFrame of pandas or polars with S rows may stand for the dict
+            of labels.
         persons: S names of the person shown.
         sources: S names of the source video.
         seed: Seed of the random split.
@@ -81,9 +85,9 @@ def write_arrays(
     sides = _listed("splits", splits, count)
     described: dict[str, Label] = {}
     columns: dict[str, list[Any]] = {}
-    for name, given in (labels or {}).items():
+    for name, given in _columns(labels).items():
         values = _listed(f"labels: {name}", given, count, names, None)
-        described[name], columns[name] = _described(values)
+        described[name], columns[name] = _described(f"labels: {name}", values)
 
     def values_of(scope: str, number: int) -> dict[str, Any]:
         return {
@@ -109,21 +113,38 @@ def write_arrays(
     )
 
 
-def _described(values: list[Any]) -> tuple[Label, list[Any]]:
+def _columns(labels: Any) -> Mapping[str, Any]:
+    """Label name -> values, also of a table."""
+    if labels is None or isinstance(labels, Mapping):
+        return labels or {}
+    if not hasattr(labels, "columns"):
+        raise InputError(
+            f"labels: is a {type(labels).__name__}; give a dict from the names of "
+            "labels to their values, or a DataFrame"
+        )
+    return {str(name): labels[name] for name in labels.columns}
+
+
+def _described(argument: str, values: list[Any]) -> tuple[Label, list[Any]]:
     """The label of S values, or of S arrays of T values, and what is stored of them."""
     if all(np.ndim(value) == 0 for value in values):
-        known = [_scalar(value) for value in values]
+        known = [_scalar(argument, value) for value in values]
         if not any(isinstance(value, str) for value in known):
             return Label("sequence", "continuous"), known
         texts = [None if value is None else str(value) for value in known]
         return Label("sequence", "categorical"), texts
-    arrays = [np.asarray(value) for value in values]
+    arrays = [as_array(value) for value in values]
     if any(_holds_text(array) for array in arrays):
         return _with_classes(arrays)
-    # Numbers of which some are None.
-    arrays = [a.astype(float) if a.dtype.kind == "O" else a for a in arrays]
+    # Numbers of which some are None or NA.
+    arrays = [_numbers(argument, a) if a.dtype.kind == "O" else a for a in arrays]
     whole = all(array.dtype.kind in "iub" for array in arrays)
     return Label("frame", "categorical" if whole else "continuous"), arrays
+
+
+def _numbers(argument: str, array: NDArray[Any]) -> NDArray[np.float64]:
+    values = [_scalar(argument, value) for value in array.ravel()]
+    return np.array([np.nan if v is None else v for v in values], float)
 
 
 def _holds_text(array: NDArray[Any]) -> bool:
@@ -135,10 +156,7 @@ def _holds_text(array: NDArray[Any]) -> bool:
 def _with_classes(arrays: list[NDArray[Any]]) -> tuple[Label, list[Any]]:
     """The label of texts of frames, and their class numbers."""
     texts = [
-        [
-            None if v is None or v == "" or v != v or v == "nan" else str(v)
-            for v in array.ravel().tolist()
-        ]
+        [None if is_missing(v) else str(v) for v in array.ravel().tolist()]
         for array in arrays
     ]
     classes = sorted({text for part in texts for text in part if text is not None})
@@ -163,6 +181,13 @@ def _listed(
                 "or a dict from the names of sequences"
             )
         return [values.get(name, missing) for name in names]
+    index = getattr(values, "index", None)
+    if names is not None and index is not None and not callable(index):
+        # A Series of pandas: its rows have names, maybe in another order.
+        keys = [str(key) for key in index]
+        if sorted(keys) == sorted(map(str, names)):
+            by_name = dict(zip(keys, values, strict=True))
+            return [by_name[str(name)] for name in names]
     values = list(values)
     if len(values) != count:
         raise InputError(
@@ -171,15 +196,24 @@ def _listed(
     return values
 
 
-def _scalar(value: Any) -> LabelValue:
-    value = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
-    if value is None or value == "" or value != value:
+def _scalar(argument: str, value: Any) -> LabelValue:
+    if not isinstance(value, str | None):
+        value = value.item() if hasattr(value, "item") else value
+    if is_missing(value):
         return None
-    return value if isinstance(value, str) else float(value)
+    if isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{argument}: holds {value!r:.40}, a {type(value).__name__}; give numbers "
+            "or texts"
+        ) from None
 
 
 def _as_uint8(frames: ArrayLike, name: str) -> NDArray[Any]:
-    frames = np.asarray(frames)
+    frames = as_array(frames)
     if frames.dtype.kind in "iu" and frames.dtype != np.uint8:
         if frames.size and (frames.min() < 0 or frames.max() > 255):
             raise InputError(

@@ -20,6 +20,21 @@ __all__ = ["Label"]
 SCOPES = ("sequence", "frame")
 KINDS = ("categorical", "continuous", "periodic")
 
+MISSING_TEXTS = frozenset(
+    ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "None", "NULL"]
+    + ["null", "NaT"]
+)
+"""Texts that stand for a missing value wherever labels are taken."""
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is none: also NaN, and NA and NaT of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, str):
+        return value in MISSING_TEXTS
+    return bool(value != value)
+
 
 @dataclasses.dataclass(frozen=True)
 class Label:

@@ -154,8 +154,7 @@ class StoreWriter:
     def __enter__(self) -> Self:
         try:
             self._place.make()
-            self._file = open(self._place.folder / "frames.npy", "wb")
-            self._file.write(b" " * HEADER_SIZE)
+            self._file = self._begin(self._place.folder / "frames.npy")
         except BaseException as error:
             self._close()
             if refusal := cannot_write(self.path, error):
@@ -198,7 +197,7 @@ class StoreWriter:
         except InputError as error:
             raise InputError(f"sequence {str(record.name)!r}: {error}") from None
         try:
-            self._file.write(frames.data.cast("B"))
+            self._put(self._file, frames)
         except OSError as error:
             self._refuse_full_disk(error)
             raise
@@ -206,6 +205,27 @@ class StoreWriter:
         self._rows.append(row)
         self._frame_labels.append(frame_labels)
         self.num_frames += len(frames)
+
+    def _begin(self, path: Path) -> BinaryIO:
+        """Open the file of frames, with room for its header."""
+        file = open(path, "wb")
+        file.write(b" " * HEADER_SIZE)
+        return file
+
+    def _put(self, file: BinaryIO, frames: NDArray[np.uint8]) -> None:
+        """Write the frames of a sequence."""
+        file.write(frames.data.cast("B"))
+
+    def _end(self, file: BinaryIO, shape: tuple[int, ...]) -> str:
+        """Write the header, close the file and give its sha256."""
+        header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
+        body = header.encode("latin1").ljust(HEADER_SIZE - 11) + b"\n"
+        file.seek(0)
+        file.write(np.lib.format.magic(1, 0))
+        file.write(len(body).to_bytes(2, "little") + body)
+        _sync(file)
+        file.close()
+        return manifest.digest(self._place.folder / "frames.npy")
 
     def _checked_frames(self, record: SequenceRecord) -> NDArray[np.uint8]:
         frames = np.asarray(record.frames)
@@ -298,18 +318,10 @@ class StoreWriter:
             said = "there is no sequence to write, so no store was made"
             raise InputError(f"{self.path}: {said}")
         self._describe_classes()
-        shape = (self.num_frames, *self.frame_shape)
-        header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
-        body = header.encode("latin1").ljust(HEADER_SIZE - 11) + b"\n"
-        self._file.seek(0)
-        self._file.write(np.lib.format.magic(1, 0))
-        self._file.write(len(body).to_bytes(2, "little") + body)
-        _sync(self._file)
-        self._file.close()
         folder = self._place.folder
+        pixels = self._end(self._file, (self.num_frames, *self.frame_shape))
         self._write_frame_labels(folder / "labels.npz")
         self._write_sequences(folder / "sequences.csv")
-        pixels = manifest.digest(folder / "frames.npy")
         write_json(folder / "meta.json", self._meta(pixels))
         manifest.write(folder, FILES, {"frames.npy": pixels})
         # Re-read the new store before it replaces the old one.

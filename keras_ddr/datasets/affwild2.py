@@ -5,9 +5,11 @@ read as it is distributed:
 
     cropped_aligned/<video>[_left|_right]/00001.jpg    faces, frames from 1, with gaps
     <any folder>/<video>[_left|_right].txt             a header, then one row a frame
+    <any folder>/training_set_annotations.txt          or a row a picture, of all videos
 
 The header of a text file names its columns: `valence,arousal`, the names of the
-expressions, or `AU1,AU2,…`. Everything is matched by name, never by order.
+expressions, or `AU1,AU2,…`; that of a list of the multi-task challenge is
+`image,valence,arousal,expression,AU1,…`. Everything is matched by name, never by order.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from keras_ddr.datasets.affwild2_files import (
     match,
     read_annotation,
 )
+from keras_ddr.datasets.affwild2_list import add_lists, find_lists, read_list
 from keras_ddr.datasets.folders import (
     files_in,
     numbered_files,
@@ -118,13 +121,15 @@ def prepare(
     people = find_people(folder)
     annotations, broken = find_annotations(folder, people)
     columns, chosen, told = match(people, annotations)
-    told = [*broken, *told]
+    lists = find_lists(folder)
+    told = [*broken, *told, *add_lists(lists, columns, people)]
+    listed = {key: [x.path for x in lists if key in x.videos] for key in people}
     if not columns:
         told.append(
             f"{folder}: no annotations were found for the pictures (.txt files with a "
             "header), so there are no labels"
         )
-    elif bare := [key for key in people if not chosen[key]]:
+    elif bare := [key for key in people if not chosen[key] and not listed[key]]:
         told.append(f"{several(bare)}: no annotations, so labels are missing")
     for remark in told:
         warnings.warn(remark, stacklevel=2)
@@ -132,8 +137,13 @@ def prepare(
     for key, folders in people.items():
         path, problem = only_one(folders, "folders of pictures", same_files)
         name = os.path.relpath(path, folder).replace(os.sep, "/")
-        details = {"marks": chosen[key], "columns": columns, "problem": problem}
-        stamp = fingerprint([*files_in(path), *chosen[key].values()])
+        details = {
+            "marks": chosen[key],
+            "lists": {"paths": listed[key], "video": key},
+            "columns": columns,
+            "problem": problem,
+        }
+        stamp = fingerprint([*files_in(path), *chosen[key].values(), *listed[key]])
         name, group = key if name == "." else name, split_side(key)[0]
         sources.append(Source(name, path, stamp, group, details=details))
     return build(
@@ -187,8 +197,13 @@ def read_faces(source: Source, plan: Plan, spool: Spool) -> Outcome:
         notes.append(f"{several(strange)}: left out (frames are counted from 1, once)")
     numbers = np.array([crop.number for crop in crops], np.int64)
     labels: dict[str, NDArray[Any]] = {}
+    listed = _listed(about["lists"], about["columns"], notes)
     for kind, names in about["columns"].items():
-        labels.update(_labels(about["marks"].get(kind), kind, names, numbers, notes))
+        table = listed.get(kind, np.empty((0, columns_of(kind, names))))
+        if kind in about["marks"]:
+            path = about["marks"][kind]
+            table = _table(path, kind, names, numbers, notes)
+        labels.update(_labels(table, kind, names, numbers))
     runs = [crops[run] for run in plan.lengths.runs(numbers)]
     clips, why = cut_tracks(runs, plan.lengths), plan.lengths.too_short(runs)
     for clip in clips:
@@ -206,27 +221,47 @@ def read_faces(source: Source, plan: Plan, spool: Spool) -> Outcome:
     )
 
 
-def _labels(
-    path: str | None,
+def _listed(
+    lists: Mapping[str, Any], columns: dict[str, list[str]], notes: list[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Tables by kind, of the first list that has the video."""
+    tables: dict[str, NDArray[np.float64]] = {}
+    for path in lists["paths"]:
+        found, problem = read_list(path, lists["video"], columns)
+        tables = {**found, **tables}
+        if problem:
+            notes.append(problem)
+    return tables
+
+
+def _table(
+    path: str,
     kind: str,
     names: list[str],
     numbers: NDArray[np.integer],
     notes: list[str],
+) -> NDArray[np.float64]:
+    """The annotation of one kind, a row a frame."""
+    try:
+        table, problem = read_annotation(path, kind, names)
+    except InputError as error:
+        notes.append(str(error))
+        return np.empty((0, columns_of(kind, names)))
+    if problem:
+        notes.append(problem)
+    short = int((numbers >= len(table)).sum())
+    if short and len(table):
+        notes.append(f"{path}: {short} frames come after its last row, {len(table)}")
+    return table
+
+
+def _labels(
+    table: NDArray[np.float64],
+    kind: str,
+    names: list[str],
+    numbers: NDArray[np.integer],
 ) -> dict[str, NDArray[Any]]:
-    """Labels of the frames with the given numbers, from the annotation of one kind."""
-    table = np.empty((0, columns_of(kind, names)))
-    if path is not None:
-        try:
-            table, problem = read_annotation(path, kind, names)
-            if problem:
-                notes.append(problem)
-            short = int((numbers >= len(table)).sum())
-            if short and len(table):
-                notes.append(
-                    f"{path}: {short} frames come after its last row, {len(table)}"
-                )
-        except InputError as error:
-            notes.append(str(error))
+    """Labels of the frames with the given numbers."""
     values = np.full((len(numbers), table.shape[1]), np.nan)
     known = numbers < len(table)
     values[known] = table[numbers[known]]

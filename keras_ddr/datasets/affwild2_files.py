@@ -50,7 +50,7 @@ def find_people(root: StrPath) -> dict[str, list[str]]:
         if any(frame_number(name, SUFFIXES) is not None for name in files):
             key = id_of(os.path.basename(os.path.abspath(folder)))
             anywhere[key].append(folder)
-            if any(map(_is_cropped, Path(folder).relative_to(root).parts)):
+            if any(map(is_cropped, Path(folder).relative_to(root).parts)):
                 inside[key].append(folder)
     # The root may be the folder itself, under whatever name.
     people = inside or anywhere
@@ -62,7 +62,8 @@ def find_people(root: StrPath) -> dict[str, list[str]]:
     return {key: people[key] for key in sorted(people, key=natural_key)}
 
 
-def _is_cropped(name: str) -> bool:
+def is_cropped(name: str) -> bool:
+    """Whether a folder is one of cropped pictures, by its name."""
     letters = re.sub(r"[^a-z]", "", name.lower())
     return letters.startswith(("croppedalign", "cropalign"))
 
@@ -75,7 +76,7 @@ def find_annotations(
     broken = []
     known = {*people, *(split_side(key)[0] for key in people)}
     pictures = {os.path.abspath(path) for paths in people.values() for path in paths}
-    for folder, files in walk_folders(root, _is_cropped):
+    for folder, files in walk_folders(root, is_cropped):
         if os.path.abspath(folder) in pictures:
             continue
         for name in files:
@@ -105,7 +106,7 @@ def read_header(path: StrPath) -> tuple[str, list[str]]:
     if sorted(lower) == sorted(_VALENCE_AROUSAL):
         return "va", lower
     if len(set(lower)) == len(lower) > 0:
-        if all(re.fullmatch(r"au\d+", name) for name in lower):
+        if all(map(is_unit, lower)):
             return "au", [name.upper() for name in names]
         if len(lower) > 1 and _EXPRESSIONS.issuperset(lower):
             return "expression", names
@@ -115,6 +116,11 @@ def read_header(path: StrPath) -> tuple[str, list[str]]:
         f"{path}: line 1 holds {line[:40]!r}, which is not the header of valence and "
         "arousal, expressions or AUs"
     )
+
+
+def is_unit(name: str) -> bool:
+    """Whether a column is that of an action unit."""
+    return re.fullmatch(r"au\d+", name.lower()) is not None
 
 
 def match(
@@ -150,12 +156,7 @@ def match(
             wanted = _VALENCE_AROUSAL if kind == "va" else names
             kind_columns = columns.setdefault(kind, list(wanted))
             first.setdefault(kind, path)
-            if not _agree(kind, names, kind_columns):
-                raise InputError(
-                    f"{path}: its header names {', '.join(names)}, but that of "
-                    f"{first[kind]} {', '.join(kind_columns)}; give files with the "
-                    "same classes"
-                )
+            check_agree(path, kind, names, kind_columns, first[kind])
             chosen[owner][kind] = path
     told = {
         "there are no pictures of this name, so this is left out": orphans,
@@ -166,11 +167,20 @@ def match(
     return columns, chosen, [*twice, *remarks(told)]
 
 
-def _agree(kind: str, names: list[str], others: list[str]) -> bool:
+def check_agree(
+    path: str, kind: str, names: list[str], others: list[str], other_path: str
+) -> None:
+    """Refuse a header with other columns than another file of its kind."""
     # Classes are numbered by their order; columns have their names.
     if kind == "expression":
-        return [n.lower() for n in names] == [n.lower() for n in others]
-    return sorted(names) == sorted(others)
+        same = [n.lower() for n in names] == [n.lower() for n in others]
+    else:
+        same = sorted(names) == sorted(others)
+    if not same:
+        raise InputError(
+            f"{path}: its header names {', '.join(names)}, but that of {other_path} "
+            f"{', '.join(others)}; give files with the same classes"
+        )
 
 
 def columns_of(kind: str, names: list[str]) -> int:
@@ -198,7 +208,7 @@ def read_annotation(
             values = [float(text) for text in line.replace(",", " ").split()]
             if len(values) != width:
                 raise ValueError(line)
-            value_of = mark if kind == "va" else lambda value: _class(value, top)
+            value_of = mark if kind == "va" else lambda value: class_number(value, top)
             table[row] = [value_of(values[column]) for column in order]
         except (ValueError, OverflowError):
             bad.append((row + 2, line))
@@ -207,7 +217,8 @@ def read_annotation(
     return table, bad_lines(path, bad)
 
 
-def _class(value: float, top: int) -> float:
+def class_number(value: float, top: int) -> float:
+    """The number of a class below `top`, or NaN for none."""
     if value == MISSING:
         return np.nan
     if value != int(value) or not 0 <= value < top:

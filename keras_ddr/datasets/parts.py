@@ -89,6 +89,7 @@ class Outcome:
     notes: str = ""
     frames_declared: int | None = None  # by the header
     frames_broken: int = 0
+    last_time: float = np.inf  # seconds of the last frame, where it has a time
     # Set by the pipeline: whether the next run tries it again, and of each clip the
     # length, the name and the person.
     failed: bool = False
@@ -107,6 +108,7 @@ class Outcome:
             notes=video.summary(),
             frames_declared=video.declared,
             frames_broken=video.broken,
+            last_time=video.last_time,
         )
 
 

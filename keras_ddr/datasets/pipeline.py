@@ -17,7 +17,6 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ from keras_ddr.datasets.parts import (
     write_part,
 )
 from keras_ddr.datasets.splits import Splits
-from keras_ddr.datasets.user_labels import read_labels
+from keras_ddr.datasets.user_labels import Extent, read_labels
 from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 from keras_ddr.files import NO_SPACE, replacing, write_table
@@ -115,19 +114,14 @@ def build(
                 f"{store_path}: no {offer.what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
             )
-        persons = user_labels.persons
-        used = [
-            (replace(source, person=persons.get(source.name, source.person)), outcome)
-            for source, outcome in parts
-            if outcome.lengths
-        ]
-        _warn_of_frames(user_labels, used)
+        used = [(source, outcome) for source, outcome in parts if outcome.lengths]
+        user_labels.warn_of_unused({s.name: _extent(outcome) for s, outcome in used})
         with replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
             _write_report(temporary, parts)
             store = write_store(
                 store_path,
-                _records([source for source, _ in used], paths, user_labels, splits),
+                _records(used, paths, user_labels, splits),
                 dataset=offer.key,
                 frame_shape=plan.frame_shape,
                 labels={**labels, **user_labels.info},
@@ -255,27 +249,28 @@ def _reasons(parts: _Parts) -> str:
 
 
 def _records(
-    sources: Sequence[Source],
+    used: _Parts,
     paths: Mapping[str, Path],
     user_labels: UserLabels,
     splits: Splits,
 ) -> Iterator[SequenceRecord]:
     """The sequences of the parts, one at a time."""
+    sources = [source for source, _ in used]
     split_of = _split_of(sources, user_labels, splits)
     titles = _titles([source.name for source in sources])
-    for source in sources:
+    for source, outcome in used:
         title = titles[source.name] + ("-" if _ONE_OF.search(source.name) else "#")
-        counts: Counter[str] = Counter()
-        for clip, frames in clips_of(paths[source.name]):
-            counts[clip.name] += 1
-            labels, more = user_labels.of(
-                source.name, clip.frame_labels["source_frame"]
-            )
+        parts = _part_names(outcome)
+        for part, (clip, frames) in zip(
+            parts, clips_of(paths[source.name]), strict=True
+        ):
+            labels, more = user_labels.of(source.name, part, clip.frame_labels)
+            person = user_labels.person(source.name, part)
             yield SequenceRecord(
-                name=f"{title}{clip.name}{counts[clip.name]}",
+                name=f"{title}{part}",
                 frames=frames,
                 split=split_of[source.name],
-                person=clip.person or source.person,
+                person=person or clip.person or source.person,
                 source=source.name,
                 labels={**source.labels, **labels},
                 frame_labels={**clip.frame_labels, **more},
@@ -286,35 +281,39 @@ def _split_of(
     sources: Sequence[Source], user_labels: UserLabels, splits: Splits
 ) -> dict[str, str]:
     """The split of each source: that of the table for its group, else dealt out."""
-    names = [source.name for source in sources]
-    persons, groups = [s.person for s in sources], [s.group for s in sources]
-    groups = joined_groups(names, persons, groups)
-    fixed = [user_labels.splits.get(name, "") for name in names]
-    known = {g: split for g, split in zip(groups, fixed, strict=True) if split}
-    free = [group for group in groups if group not in known]
+    # A source has a row for each of its people.
+    people = [
+        (source, person)
+        for source in sources
+        for person in user_labels.people(source.name, source.person)
+    ]
+    groups = joined_groups(
+        [source.name for source, _ in people],
+        [person for _, person in people],
+        [source.group for source, _ in people],
+    )
+    group_of = {s.name: group for (s, _), group in zip(people, groups, strict=True)}
+    fixed = {source.name: user_labels.splits.get(source.name, "") for source in sources}
+    known = {group_of[name]: split for name, split in fixed.items() if split}
+    free = [group for group in group_of.values() if group not in known]
     dealt = assign_splits(free, splits.shares, splits.seed)
     known.update(zip(free, dealt, strict=True))
-    return {
-        name: split or known[group]
-        for name, group, split in zip(names, groups, fixed, strict=True)
-    }
+    return {name: split or known[group_of[name]] for name, split in fixed.items()}
 
 
-def _warn_of_frames(user_labels: UserLabels, used: _Parts) -> None:
-    """Say which labels are for frames that their source has not."""
-    beyond = [
-        f"{source.name!r} has {total} frames and a label for frame {last}"
-        for source, outcome in used
-        if (total := outcome.frames_read + outcome.frames_broken)
-        <= (last := user_labels.last_frame(source.name))
-    ]
-    if beyond:
-        more = f" (and {len(beyond) - 1} more sources)" if len(beyond) > 1 else ""
-        warnings.warn(
-            f"labels: {beyond[0]}{more}; frames count from 0, and these labels are not "
-            "used",
-            stacklevel=3,
-        )
+def _extent(outcome: Outcome) -> Extent:
+    frames = outcome.frames_read + outcome.frames_broken
+    return Extent(frames, outcome.last_time, _part_names(outcome))
+
+
+def _part_names(outcome: Outcome) -> list[str]:
+    """Names of the sequences of a source, behind the "#"."""
+    counts: Counter[str] = Counter()
+    names = []
+    for name in outcome.names:
+        counts[name] += 1
+        names.append(f"{name}{counts[name]}")
+    return names
 
 
 def _titles(names: list[str]) -> dict[str, str]:

@@ -43,8 +43,8 @@ class Splits(Options):
     )
     labels: StrPath | None = option(
         None,
-        "Your labels: columns source, frame (number from 0, or blank), and any others; "
-        "a column person keeps each person in one split.",
+        "Your labels: columns source, frame (from 0, or blank) or start and end (in "
+        "seconds), and any others; a column person keeps each person in one split.",
         metavar="FILE.csv",
     )
 

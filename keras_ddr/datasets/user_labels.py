@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
-import csv
-import math
-import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from keras_ddr.arguments import check_choice
 from keras_ddr.data.format import SPLITS
 from keras_ddr.data.labels import Label
-from keras_ddr.datasets.folders import id_of
+from keras_ddr.datasets.folders import several
+from keras_ddr.datasets.label_columns import Row, columns_of, is_known, rows_of
+from keras_ddr.datasets.label_sources import Finder, targets_of, written
+from keras_ddr.datasets.label_times import Span, joined, places
+from keras_ddr.datasets.label_values import values_of
+from keras_ddr.datasets.tables import Table, read_table
 from keras_ddr.errors import InputError
-from keras_ddr.files import bounded_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.datasets.label_sources import Target
     from keras_ddr.typing import LabelValue, StrPath
 
-    # Line of the file, source, frame (None for all), and what stands there.
-    _Cell: TypeAlias = tuple[int, str, int | None, str]
+    _Cell: TypeAlias = tuple[Row, Target, int | None]
 
-_RESERVED = ("source", "frame", "person", "split")
-# Words of programs for a missing number.
-_MISSING = ("", "nan", "NaN", "NAN")
-# Further ones, which may also be names of classes.
-_MISSING_NUMBERS = {"na", "n/a", "#n/a", "null", "none", "-"}
+_Key = TypeVar("_Key")
+
+# Seconds by which a span may end after the last frame: clocks of other programs differ.
+_LATE = 1.0
+
+
+@dataclass
+class Values:
+    """Values of one label of one target."""
+
+    frames: dict[int | None, LabelValue] = field(default_factory=dict)  # None: of all
+    spans: list[Span] = field(default_factory=list)
+
+    def fill(
+        self,
+        values: list[LabelValue],
+        numbers: NDArray[np.integer],
+        times: NDArray[np.floating],
+    ) -> None:
+        """Put in the values that are known here."""
+        if None in self.frames:
+            values[:] = [self.frames[None]] * len(values)
+        for place, value in places(self.spans, numbers, times).items():
+            values[place] = value
+        for place, frame in enumerate(numbers.tolist()):
+            values[place] = self.frames.get(int(frame), values[place])
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a source reaches."""
+
+    frames: int
+    end: float  # seconds
+    parts: Sequence[str]  # names of its sequences, behind the "#"
 
 
 @dataclass
@@ -40,254 +72,277 @@ class UserLabels:
     """Content of a table of labels."""
 
     info: dict[str, Label] = field(default_factory=dict)
-    persons: dict[str, str] = field(default_factory=dict)  # by source
+    persons: dict[Target, str] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)  # by source
-    # Source -> label -> frame number, None for the whole source -> value.
-    values: dict[str, dict[str, dict[int | None, LabelValue]]] = field(
-        default_factory=dict
-    )
+    values: dict[Target, dict[str, Values]] = field(default_factory=dict)
+    targets: dict[Target, int] = field(default_factory=dict)  # the first line of each
 
-    def last_frame(self, source: str) -> int:
-        """The highest frame number that has a label, or -1."""
-        labels = self.values.get(source, {}).values()
-        numbers = (n for known in labels for n in known if n is not None)
-        return max(numbers, default=-1)
+    def person(self, source: str, part: str) -> str:
+        """Name of the person of a sequence, or ""."""
+        known = [self.persons.get(target, "") for target in targets_of(source, part)]
+        return next((name for name in reversed(known) if name), "")
+
+    def people(self, source: str, default: str = "") -> list[str]:
+        """Names of all people of a source, with that of those who have no own."""
+        named = {part: n for (s, part), n in self.persons.items() if s == source}
+        return sorted({default, *named.values()} if "" not in named else named.values())
 
     def of(
-        self, source: str, numbers: NDArray[np.integer]
+        self, source: str, part: str, frame_labels: Mapping[str, NDArray[Any]]
     ) -> tuple[dict[str, LabelValue], dict[str, NDArray[Any]]]:
-        """Labels of a sequence of a source, and of its frames with these numbers."""
-        of_sequence, of_frames = {}, {}
+        """Labels of a sequence of a source, and of its frames.
+
+        `part` is the name of the sequence after "#"; `frame_labels` holds
+        `source_frame` and `time`.
+        """
+        numbers, times = frame_labels["source_frame"], frame_labels["time"]
+        layers = [self.values.get(target, {}) for target in targets_of(source, part)]
+        if len(times) and np.isnan(times).any():
+            timed = [v for layer in layers for v in layer.values() if v.spans]
+            if timed:
+                raise InputError(
+                    f"labels: line {timed[0].spans[0].line} gives a time, but the "
+                    f"frames of {source!r} have none; give their numbers in a column "
+                    "`frame`"
+                )
+        of_sequence: dict[str, LabelValue] = {}
+        of_frames = {}
         for name, label in self.info.items():
-            known = self.values.get(source, {}).get(name, {})
-            whole = known.get(None)
-            if label.scope == "sequence":
-                of_sequence[name] = whole
-            else:
-                values = [known.get(int(number), whole) for number in numbers]
+            values: list[LabelValue] = [None] * len(numbers)
+            of_sequence[name] = None
+            for layer in layers:
+                known = layer.get(name, Values())
+                if label.scope == "frame":
+                    known.fill(values, numbers, times)
+                else:
+                    of_sequence[name] = known.frames.get(None, of_sequence[name])
+            if label.scope == "frame":
+                del of_sequence[name]
                 of_frames[name] = label.encode(values)
         return of_sequence, of_frames
 
+    def _beyond(self, source: str, extent: Extent) -> str:
+        """A label for what comes after the last frame, in words, or ""."""
+        found = [
+            values
+            for (known, _), labels in self.values.items()
+            if known == source
+            for values in labels.values()
+        ]
+        last = max((n for v in found for n in v.frames if n is not None), default=-1)
+        if last >= extent.frames:
+            return (
+                f"{source!r} ends at frame {extent.frames - 1} and has a label for "
+                f"frame {last}"
+            )
+        spans = [span for values in found for span in values.spans]
+        late = [
+            span
+            for span in spans
+            if span.start > extent.end or span.end > extent.end + _LATE
+        ]
+        if not late:
+            return ""
+        span = min(late, key=lambda span: span.line)
+        return (
+            f"{source!r} ends at {extent.end:.2f} s and has a label from "
+            f"{span.start:g} to {span.end:g} s (line {span.line})"
+        )
+
+    def warn_of_unused(self, there: Mapping[str, Extent]) -> None:
+        """Say which labels are for frames, times and people that are not there."""
+        beyond = [self._beyond(source, extent) for source, extent in there.items()]
+        beyond = [said for said in beyond if said]
+        if beyond:
+            more = f" (and {len(beyond) - 1} more sources)" if len(beyond) > 1 else ""
+            warnings.warn(
+                f"labels: {beyond[0]}{more}; frames and seconds count from 0, and what "
+                "lies behind the end is not used",
+                stacklevel=4,
+            )
+        known = {
+            target
+            for source, extent in there.items()
+            for part in extent.parts
+            for target in targets_of(source, part)
+        }
+        of_sources = [target for target in self.targets if target[0] in there]
+        missed = [written(t) for t in of_sources if t[1] and t not in known]
+        if missed:
+            warnings.warn(
+                f"labels: {several(missed)}: there is no such person or sequence, so "
+                "these labels are not used",
+                stacklevel=4,
+            )
+
 
 def read_labels(
-    path: StrPath | None, sources: Mapping[str, Sequence[str]]
+    path: StrPath | None,
+    sources: Mapping[str, Sequence[str]],
+    sequences: Mapping[str, Target] | None = None,
 ) -> UserLabels:
-    """Read a table of labels, a CSV file in UTF-8 with a header; without one, none.
+    """Read a table of labels, a CSV file with a header; without one, none.
 
     Its column `source` is the path of a video or a folder below the root, or only its
-    name, or its name without suffix, where that is clear. It may have `frame` (number
-    of the frame in its source, from 0, or a picture's file name, which `sources` has;
-    blank for a label of the whole source), `person` and `split`. Any other column is a
-    label: continuous if it holds numbers, else, or where it is named
-    `NAME:categorical`, categorical. Blank cells and NaN are missing values.
+    name, or its name without suffix, where that is clear; `#person2` behind it means
+    one of the people, `#1` or `#person2-1` one sequence. It may have `frame` (number of
+    the frame in its source, from 0, or a picture's file name, which `sources` has;
+    blank for a label of the whole source), or `time`, or `start` and `end`; `person`
+    and `split`. Any other column is a label: continuous if it holds numbers,
+    categorical if it holds text. `sequences` has targets by names of their own.
     """
     result = UserLabels()
     if path is None:
         return result
-    path = Path(path)
-    header, rows = _rows(path)
-    columns = _columns(path, header)
-    find = _finder(path, sources)
-    unknown = []
-    cells: dict[str, list[_Cell]] = {column: [] for column in columns}
-    numbers = {
-        source: {id_of(name): number for number, name in enumerate(names)}
-        for source, names in sources.items()
-    }
-    for line, row in rows:
-        source = find(row["source"], line)
-        if source is None:
-            unknown.append(row["source"])
-            continue
-        _add_person_and_split(result, path, line, source, row)
-        frame = _frame(row.get("frame", ""), numbers[source], path, line)
-        for column in columns:
-            if row[column] not in _MISSING:
-                cells[column].append((line, source, frame, row[column]))
-    sides: dict[str, str] = {}
-    for source, person in result.persons.items():
-        split = result.splits.get(source)
-        if split and sides.setdefault(person, split) != split:
-            raise InputError(
-                f"{path}: gives {person!r} the splits {sides[person]} and {split}; "
-                "a person must be in one"
-            )
-    for column, (name, kind) in columns.items():
-        _add(result, path, name, kind, cells[column])
-    if rows and len(unknown) == len(rows):
+    table = read_table(Path(path), is_known)
+    roles, columns = columns_of(table)
+    finder = Finder(table, sources, sequences or {})
+    if "source" not in roles and len(sources) != 1:
         raise InputError(
-            f"{path}: no row is for a source that is there ({unknown[0]!r} is first, "
-            f"sources are named as {next(iter(sources), '')!r} is); give paths below "
-            "the folder that is read"
+            f"{table.path}: has no column `source` (found: {', '.join(table.header)}); "
+            "add one with the path of each video or folder"
         )
-    if unknown:
-        warnings.warn(
-            f"{path}: {len(unknown)} rows are for sources that are not there "
-            f"({unknown[0]!r} first); their labels are not used",
-            stacklevel=2,
-        )
+    cells: dict[str, list[tuple[Row, Target, int | None]]] = {c: [] for c in columns}
+    unknown = []
+    rows = rows_of(table, roles, columns)
+    for row in rows:
+        target = finder.find(row.source, row.line) if "source" in roles else None
+        if "source" not in roles:
+            target = next(iter(sources)), ""
+        if target is None:
+            unknown.append(row.source)
+            continue
+        result.targets.setdefault(target, row.line)
+        _add_person_and_split(result, table, row, target)
+        frame = finder.frame(row.frame, target[0], row.line)
+        for column in row.texts:
+            cells[column].append((row, target, frame))
+    _check_splits(result, table)
+    for column, (name, kind) in columns.items():
+        _add(result, table, (column, name, kind), cells[column])
+    _tell_unknown(table, unknown, len(rows), next(iter(sources), ""))
     return result
 
 
-def _add_person_and_split(
-    result: UserLabels, path: Path, line: int, source: str, row: Mapping[str, str]
-) -> None:
-    for known, column in ((result.persons, "person"), (result.splits, "split")):
-        value = row.get(column, "")
-        if value and known.setdefault(source, value) != value:
-            raise InputError(
-                f"{path}: line {line} gives {source!r} the {column} {value!r}, "
-                f"an earlier one {known[source]!r}; give it one"
-            )
-        if value and column == "split":
-            check_choice(SPLITS, **{f"{path}: line {line}, split": value})
-
-
-def _columns(path: Path, header: list[str]) -> dict[str, tuple[str, str]]:
-    """Name and kind (or "") of the label in each column that holds one."""
-    columns, taken = {}, set(_RESERVED)
-    for column in header:
-        name, _, kind = column.partition(":")
-        if kind not in ("", "categorical", "continuous"):
-            raise InputError(
-                f"{path}: column {column!r} asks for the kind {kind!r}; use "
-                "NAME:categorical or NAME:continuous"
-            )
-        if column in _RESERVED:
-            continue
-        if name in taken or name in ("", "file") or "/" in name:
-            raise InputError(
-                f"{path}: column {column!r} cannot be a label: its name is empty or "
-                "taken, or holds a slash; rename it"
-            )
-        taken.add(name)
-        columns[column] = name, kind
-    return columns
-
-
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The header, and (line, column -> cell) for every row that is not blank."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(bounded_lines(file, path))
-            header = [name.strip() for name in next(reader, [])]
-            if "source" not in header:
-                apart = len(header) == 1 and any(sign in header[0] for sign in ";\t")
-                raise InputError(
-                    f"{path}: has no column `source` (found: "
-                    f"{', '.join(header) or 'nothing'}); "
-                    + (
-                        "put commas between the columns"
-                        if apart
-                        else "add one with the path of each video or folder"
-                    )
-                )
-            if len(set(header)) < len(header) or "" in header:
-                raise InputError(
-                    f"{path}: the header names a column twice or not at all; give "
-                    "each its own name (pandas: to_csv(index=False))"
-                )
-            rows = []
-            for cells in reader:
-                cells = [cell.strip() for cell in cells]
-                if not any(cells):
-                    continue
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"{path}: line {reader.line_num} has {len(cells)} cells, but "
-                        f"the header {len(header)}; quote cells that hold commas"
-                    )
-                row = dict(zip(header, cells, strict=True))
-                if not row["source"]:
-                    raise InputError(
-                        f"{path}: line {reader.line_num} names no source; fill its "
-                        "cell in"
-                    )
-                rows.append((reader.line_num, row))
-            return header, rows
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file (--labels)") from None
-    except UnicodeDecodeError as error:
+def _tell_unknown(table: Table, unknown: list[str], rows: int, first: str) -> None:
+    if rows and len(unknown) == rows:
         raise InputError(
-            f"{path}: is not UTF-8 text ({error.reason}); save it as CSV UTF-8"
-        ) from None
-    except (OSError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read as a table ({reason})") from None
+            f"{table.path}: no row is for a source that is there ({unknown[0]!r} is "
+            f"first, sources are named as {first!r} is); give paths below the folder "
+            "that is read"
+        )
+    if unknown:
+        warnings.warn(
+            f"{table.path}: {len(unknown)} rows are for sources that are not there "
+            f"({unknown[0]!r} first); their labels are not used",
+            stacklevel=3,
+        )
 
 
-def _finder(path: Path, sources: Iterable[str]) -> Callable[[str, int], str | None]:
-    """Find sources by path, or by less of it where that is clear."""
-    places: dict[str, list[str]] = {}
-    for source in sources:
-        name = source.rsplit("/", 1)[-1]
-        short = os.path.splitext(source)[0], os.path.splitext(name)[0]
-        for key in {source, name, *short}:
-            places.setdefault(id_of(key), []).append(source)
-    known = {id_of(source): source for source in sources}
+def _add_person_and_split(
+    result: UserLabels, table: Table, row: Row, target: Target
+) -> None:
+    name = written(target)
+    _once(result.persons, target, row.person, f"{name} the person", table, row)
+    _once(result.splits, target[0], row.split, f"{name} the split", table, row)
+    if row.split:
+        check_choice(SPLITS, **{f"{table.path}: line {row.line}, split": row.split})
 
-    def find(text: str, line: int) -> str | None:
-        text = id_of(text.replace("\\", "/").removeprefix("./").rstrip("/"))
-        found = [known[text]] if text in known else places.get(text, [])
-        if len(found) > 1:
+
+def _once(
+    known: dict[_Key, str], key: _Key, value: str, what: str, table: Table, row: Row
+) -> None:
+    """Note a value; a second one is refused."""
+    if value and known.setdefault(key, value) != value:
+        raise table.refuse(
+            row.line,
+            f"gives {what} {value!r}, an earlier one {known[key]!r}; give it one",
+        )
+
+
+def _check_splits(result: UserLabels, table: Table) -> None:
+    sides: dict[str, str] = {}
+    for (source, _), person in result.persons.items():
+        split = result.splits.get(source)
+        if split and sides.setdefault(person, split) != split:
             raise InputError(
-                f"{path}: line {line} says {text!r}, which could be {found[0]!r} or "
-                f"{found[1]!r}; write the whole path"
+                f"{table.path}: gives {person!r} the splits {sides[person]} and "
+                f"{split}; a person must be in one"
             )
-        return found[0] if found else None
-
-    return find
-
-
-def _frame(text: str, names: Mapping[str, int], path: Path, line: int) -> int | None:
-    if not text:
-        return None
-    if id_of(text) in names:
-        return names[id_of(text)]
-    number = _number(text)
-    if number is not None and 0 <= number < 1e9 and number == int(number):
-        return int(number)
-    raise InputError(
-        f"{path}: line {line} has the frame {text[:40]!r}; give its number, from 0"
-        + (", or the name of a picture that is there" if names else "")
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        # Python reads 1_2 as twelve, tables do not.
-        return None if "_" in text else float(text)
-    except ValueError:
-        return None
 
 
 def _add(
-    result: UserLabels, path: Path, name: str, kind: str, cells: list[_Cell]
+    result: UserLabels, table: Table, about: tuple[str, str, str], cells: list[_Cell]
 ) -> None:
-    """Add the label of a column."""
-    pairs = [(cell, _number(cell[3])) for cell in cells]
-    odd = {text.lower() for (*_, text), number in pairs if number is None}
-    numbers = [pair for pair in pairs if pair[1] is not None]
-    if kind != "categorical" and numbers and odd <= _MISSING_NUMBERS:
-        pairs, odd = numbers, set()
-    kind = kind or ("categorical" if odd else "continuous")
-    of_frames = any(frame is not None for (_, _, frame, _), _ in pairs)
-    classes = None
-    if kind == "categorical":
-        classes = sorted({text for (*_, text), _ in pairs})
-    result.info[name] = Label("frame" if of_frames else "sequence", kind, classes)
-    for (line, source, frame, text), number in pairs:
-        value: LabelValue = text
-        if kind == "continuous":
-            if number is None:
-                raise InputError(
-                    f"{path}: line {line} has {text!r} for {name}, which is not a "
-                    "number"
-                )
-            value = number if math.isfinite(number) else None
-        known = result.values.setdefault(source, {}).setdefault(name, {})
-        if known.setdefault(frame, value) != value:
-            raise InputError(
-                f"{path}: line {line} gives {name} of {source!r} a second value; give "
-                "it one"
+    """Add the label of a column (column, name, kind), or of each of its values."""
+    column, name, kind = about
+    texts = [row.texts[column] for row, _, _ in cells]
+    if kind == "each":
+        for value in sorted(set(texts)):
+            own = [c for c, text in zip(cells, texts, strict=True) if text == value]
+            _add_one_of_each(result, table, value, own)
+        return
+    found, values, odd = values_of(texts, kind, table.decimal_comma)
+    if odd is not None:
+        advice = f", or name the column {name}:categorical if these are classes"
+        raise table.refuse(
+            cells[odd][0].line,
+            f"has {texts[odd][:40]!r} for {name}, which is not a number like 0.5; "
+            "correct it" + ("" if kind else advice),
+        )
+    classes = sorted(set(texts)) if found == "categorical" else None
+    of_frames = _put(result, table, name, cells, values)
+    result.info[name] = Label("frame" if of_frames else "sequence", found, classes)
+
+
+def _add_one_of_each(
+    result: UserLabels, table: Table, value: str, cells: list[_Cell]
+) -> None:
+    """Add the label that says whether one value of a column is given."""
+    if value in result.info or "/" in value or is_known(value) or value == "file":
+        raise InputError(
+            f"{table.path}: line {cells[0][0].line} has {value!r}, which cannot be the "
+            "name of a label of its own; rename it"
+        )
+    _put(result, table, value, cells, ["yes"] * len(cells))
+    for source, part in result.targets:
+        if not part or (source, "") not in result.targets:
+            known = result.values.setdefault((source, part), {})
+            known.setdefault(value, Values()).frames.setdefault(None, "no")
+    result.info[value] = Label("frame", "categorical", ["no", "yes"])
+
+
+def _put(
+    result: UserLabels,
+    table: Table,
+    name: str,
+    cells: list[_Cell],
+    values: Sequence[LabelValue],
+) -> bool:
+    """Put values where they belong; whether some are of frames."""
+    spans: defaultdict[Target, list[Span]] = defaultdict(list)
+    of_frames = False
+    for (row, target, frame), value in zip(cells, values, strict=True):
+        if value is None:
+            continue
+        of_frames = of_frames or frame is not None or row.span is not None
+        known = result.values.setdefault(target, {}).setdefault(name, Values())
+        if row.span is not None:
+            spans[target].append(Span(*row.span, value, row.line))
+        elif known.frames.setdefault(frame, value) != value:
+            raise table.refuse(
+                row.line,
+                f"gives {name} of {written(target)} a second value; give it one",
             )
+    for target, of_target in spans.items():
+        result.values[target][name].spans, clash = joined(of_target)
+        if clash:
+            before, span = clash
+            raise table.refuse(
+                span.line,
+                f"has {span.value!r} for {name} of {written(target)} from "
+                f"{span.start:g} s, while {before.value!r} of line {before.line} lasts "
+                f"until {before.end:g} s; give them columns of their own, or name the "
+                f"column {name}:each",
+            )
+    return of_frames

@@ -93,6 +93,11 @@ class Video:
         finally:
             capture.release()
 
+    @property
+    def last_time(self) -> float:
+        """Seconds of the last frame that was read, or NaN."""
+        return self._time
+
     def summary(self) -> str:
         """Oddities, and frames that were lost or are missing, in words, or ""."""
         notes = list(self._oddities)

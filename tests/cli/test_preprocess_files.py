@@ -181,6 +181,34 @@ def test_a_broken_video_is_named_and_the_rest_done(ddr_here, sources, tmp_path):
     assert line.startswith("ddr: warning: skipped: ") and "broken.mp4" in line
 
 
+def test_bouts_and_people_of_videos(ddr_here, sources, tmp_path):
+    """As a user does: bouts by time at first, names of people when all is there."""
+    bouts, people = tmp_path / "bouts.csv", tmp_path / "people.csv"
+    bouts.write_text("source;start;stop;act\na.avi;0,2;0,4;rest\nb;00:00,4;0:01;run\n")
+    store, new = tmp_path / "S", tmp_path / "T"
+    command = ["preprocess", "videos", sources / "videos", store, "--crop", "none"]
+    result = ddr_here(*command, "--labels", bouts, "--splits", 1, 0, 0, "--size", 32)
+    assert result.exit_code == 0 and not result.stderr, result.output
+    made = FrameStore.open(store)
+    found = [made.label_values(name, "act").tolist() for name in ("a#1", "b#1", "c#1")]
+    assert found == [
+        [-1] * 5 + [0] * 5 + [-1] * 14,
+        [-1] * 10 + [1] * 14,
+        [-1] * 24,
+    ]
+    people.write_text("source,person\na#1,ann\nc,ann\n")
+    sheet = tmp_path / "sheet.png"
+    result = ddr_here("label", store, people, new, "--preview", sheet)
+    assert result.exit_code == 0, result.output
+    assert f"{new}: 3 sequences (3 train, 0 val, 0 test)" in result.output
+    assert sheet.stat().st_size > 1000
+    persons = [sequence.person for sequence in FrameStore.open(new).sequences]
+    assert persons == ["ann", "", "ann"]
+    assert ddr_here("verify", new).exit_code == 0
+    assert fails(ddr_here("label", store, people, new), "exists already")
+    assert fails(ddr_here("label", store, sources, new, "--overwrite"), "as a table")
+
+
 @pytest.mark.slow
 def test_without_opencv_it_says_what_to_install(ddr_elsewhere, sources, tmp_path):
     result = ddr_elsewhere(

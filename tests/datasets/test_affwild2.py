@@ -225,6 +225,55 @@ def test_every_kind_of_label(tmp_path, root):
     assert np.isnan(c["arousal"]).all()
 
 
+def test_lists_of_the_multi_task_challenge(tmp_path, root):
+    for seed, key in enumerate(("a", "b_left")):
+        _faces(root / "cropped_aligned", key, range(1, 9), seed)
+    units = ["AU1", "AU2", "AU4"]
+    rows = [
+        "a/00001.jpg,0.5,-0.5,4,0,1,-1",
+        "a/00003.jpg,-5,-5,-1,-1,-1,-1",
+        "cropped_aligned/a/00008.jpg,-1,1,7,1,1,1",
+        "a/00004.jpg,0.5,0.5,8,0,0,0",
+        "nowhere/00001.jpg,0,0,0,0,0,0",
+    ]
+    text = "\n".join([",".join(["image,valence,arousal,expression", *units]), *rows])
+    _write(root / "MTL" / "training_set_annotations.txt", text)
+    more = "\n".join([text.splitlines()[0], "b_left/00002.jpg,0,0,0,1,0,1"])
+    _write(root / "MTL" / "validation_set_annotations.txt", more)
+    # The annotation of a video comes first.
+    _va(root / "VA" / "b_left.txt", [(0.25, 0.75)] * 8)
+    store, messages = _prepare(tmp_path, root)
+    assert len(messages) == 2
+    assert "training_set_annotations.txt: there are no pictures of now" in messages[0]
+    assert "training_set_annotations.txt: line 5 holds 'a/00004.jpg" in messages[1]
+    assert store.labels["expression"].classes == tuple(EXPRESSIONS.split(","))
+    a, b = (store.frame_labels(f"cropped_aligned/{key}#1") for key in ("a", "b_left"))
+    nan = np.nan
+    np.testing.assert_array_equal(a["valence"], [0.5, *[nan] * 6, -1])
+    np.testing.assert_array_equal(a["arousal"], [-0.5, *[nan] * 6, 1])
+    assert a["expression"].tolist() == [4, *[-1] * 6, 7]
+    assert a["AU2"].tolist() == [1, *[-1] * 6, 1]
+    assert a["AU4"].tolist() == [-1] * 7 + [1]
+    assert b["expression"].tolist() == [-1, 0, *[-1] * 6]
+    assert b["AU4"].tolist() == [-1, 1, *[-1] * 6]
+    assert (b["valence"] == 0.25).all()
+
+
+def test_a_list_that_names_its_units_in_one_word(tmp_path, root):
+    _faces(root / "cropped_aligned", "a", range(1, 7))
+    row = f"a/00002.jpg,0,0,0,{','.join('010101010101')}"
+    _write(root / "list.txt", f"image,valence,arousal,expression,aus\n{row}\n")
+    store, messages = _prepare(tmp_path, root)
+    assert not messages
+    units = [name for name in store.labels if name.startswith("AU")]
+    assert units[:4] == ["AU1", "AU2", "AU4", "AU6"] and units[-1] == "AU26"
+    assert [store.label_values(0, unit)[1] for unit in units] == [0, 1] * 6
+    other = "image,valence,arousal,expression,AU1,AU7\na/00001.jpg,0,0,0,1,1\n"
+    _write(root / "more.txt", other)
+    with pytest.raises(InputError, match=r"more.txt: its header names AU1, AU7, but"):
+        _prepare(tmp_path, root, overwrite=True)
+
+
 def test_headers_that_differ(tmp_path, root):
     for key in ("a", "b"):
         _faces(root / "cropped_aligned", key, range(1, 7))

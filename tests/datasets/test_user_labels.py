@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data.labels import Label
-from keras_ddr.datasets.user_labels import read_labels
+from keras_ddr.data.labels import MISSING_TEXTS, Label
+from keras_ddr.datasets.user_labels import Extent, read_labels
 
 # With the names of their frames.
 _SOURCES = dict.fromkeys(["a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi", "v1.0"], ())
@@ -45,12 +45,18 @@ def refuse(read, tmp_path):
     return refuse
 
 
-def _sequence(labels, source):
-    return labels.of(source, [])[0]
+def _of(labels, source, numbers=(), part="", rate=25):
+    numbers = np.array(numbers, np.int64)
+    frames = {"source_frame": numbers, "time": numbers / rate}
+    return labels.of(source, part, frames)
 
 
-def _frame(labels, source, name, count=4):
-    return labels.of(source, np.arange(count))[1][name].tolist()
+def _sequence(labels, source, part=""):
+    return _of(labels, source, part=part)[0]
+
+
+def _frame(labels, source, name, count=4, part=""):
+    return _of(labels, source, range(count), part)[1][name].tolist()
 
 
 # Sources
@@ -127,7 +133,7 @@ def test_a_blank_frame_labels_the_whole_source(read):
     assert labels.info["age"] == Label("sequence", "continuous")
     assert _sequence(labels, "a/clip 1.mp4") == {"mood": "calm", "age": 30}
     assert _sequence(labels, "a/clip 2.mp4") == {"mood": "tense", "age": None}
-    assert labels.of("a/clip 1.mp4", [0, 1])[1] == {}
+    assert _of(labels, "a/clip 1.mp4", [0, 1])[1] == {}
 
 
 def test_frames_have_labels_of_their_own(read):
@@ -136,7 +142,7 @@ def test_frames_have_labels_of_their_own(read):
         "clip 1,0,calm,0.5\nclip 1,2,tense,\nclip 2,1.0,calm,2\n"
     )
     assert labels.info["mood"].scope == labels.info["pain"].scope == "frame"
-    of_sequence, of_frames = labels.of("a/clip 1.mp4", np.array([2, 0, 3, 0]))
+    of_sequence, of_frames = _of(labels, "a/clip 1.mp4", [2, 0, 3, 0])
     assert of_sequence == {}
     # Class numbers, in the order that is asked for.
     assert of_frames["mood"].dtype == np.int32
@@ -163,7 +169,7 @@ def test_frames_by_the_names_of_pictures(read, refuse):
     sources = {**_SOURCES, "v1.0": ("1.png", "2.png", "10.png", "7")}
     labels = read("source,frame,x\nv1.0,10.png,1\nv1.0,1,2\nv1.0,7,3\n", sources)
     assert _frame(labels, "v1.0", "x")[1:] == [2, 1, 3]
-    for frame in ("3.png", "-1", "1.5", "x", "nan", "inf", "1e999"):
+    for frame in ("3.png", "-1", "1.5", "x", "inf", "1e999"):
         message = refuse(f"source,frame,x\nv1.0,{frame},1\n", sources)
         assert "line 2" in message and repr(frame) in message
         assert "or the name of a picture" in message
@@ -176,7 +182,7 @@ def test_frames_by_the_names_of_pictures(read, refuse):
 
 def test_kinds(read, refuse):
     labels = read(
-        "source,number,text,mixed,code:categorical,size:continuous,none\n"
+        "source,number,text,mixed:categorical,code:categorical,size:continuous,none\n"
         "clip 1,1,a,1,1,1.5,\nclip 2,-2.5e3,b,x,10,,\nother,0,a,,2,2,\n"
     )
     kinds = {name: label.kind for name, label in labels.info.items()}
@@ -224,18 +230,19 @@ def test_missing_values(read):
     assert _sequence(labels, "a/clip 1.mp4") == {"x": 3}
 
 
-def test_what_programs_write_for_a_missing_number(read):
-    for text in ("NA", "#N/A", "n/a", "null", "None", "-"):
-        labels = read(
-            f"source,frame,pain,mood\nclip 1,0,0.5,{text}\nclip 1,1,{text},x\n"
-        )
-        assert labels.info["pain"].kind == "continuous"
-        pain = _frame(labels, "a/clip 1.mp4", "pain")
-        assert pain[0] == 0.5 and np.isnan(pain[1:]).all()
-        # Among names it may be one.
-        assert labels.info["mood"].classes == tuple(sorted([text, "x"]))
-    labels = read("source,pain:categorical\nclip 1,1\nclip 2,NA\n")
-    assert labels.info["pain"].classes == ("1", "NA")
+@pytest.mark.parametrize("text", [*sorted(MISSING_TEXTS), "none", "na", "-"])
+def test_what_programs_write_for_a_missing_value(read, text):
+    labels = read(
+        "source,frame,pain,mood,code:categorical\n"
+        f"clip 1,0,0.5,{text},1\nclip 1,1,{text},x,{text}\n"
+    )
+    assert labels.info["pain"].kind == "continuous"
+    pain = _frame(labels, "a/clip 1.mp4", "pain")
+    assert pain[0] == 0.5 and np.isnan(pain[1:]).all()
+    # Three of them may also be names.
+    name = [text] * (text in ("none", "na", "-"))
+    assert labels.info["mood"].classes == tuple(sorted([*name, "x"]))
+    assert labels.info["code"].classes == tuple(sorted([*name, "1"]))
 
 
 def test_a_second_value_is_refused(read, refuse):
@@ -256,17 +263,11 @@ def test_persons_and_splits(read, refuse):
         "source,frame,person,split,x\n"
         "clip 1,,ann,val,\nclip 1,0,,,1\nclip 1,1,ann,val,2\nclip 2,,bob,,\n"
     )
-    assert labels.persons.get("a/clip 1.mp4", "") == "ann"
-    assert labels.splits.get("a/clip 1.mp4", "") == "val"
-    assert (
-        labels.persons.get("a/clip 2.mp4", ""),
-        labels.splits.get("a/clip 2.mp4", ""),
-    ) == ("bob", "")
-    assert (
-        labels.persons.get("b/other.avi", "")
-        == labels.splits.get("b/other.avi", "")
-        == ""
-    )
+    found = [
+        (labels.person(source, "1"), labels.splits.get(source, ""))
+        for source in ("a/clip 1.mp4", "a/clip 2.mp4", "b/other.avi")
+    ]
+    assert found == [("ann", "val"), ("bob", ""), ("", "")]
     assert set(labels.info) == {"x"}
     for column, first, second in (("person", "ann", "bob"), ("split", "val", "test")):
         message = refuse(f"source,{column}\nclip 1,{first}\nclip 1,{second}\n")
@@ -309,10 +310,10 @@ def test_cells_may_hold_commas_quotes_and_lines(read):
     [
         ("", "no column `source` (found: nothing)"),
         ("clip 1,1\n", "no column `source` (found: clip 1, 1)"),
-        ("Source,x\nclip 1,1\n", "no column `source` (found: Source, x)"),
-        ("source;x\nclip 1;1\n", "no column `source` (found: source;x)"),
+        ("Video;x\nclip 1;1\n", "no column `source` (found: Video, x)"),
         ("source,x,x\nclip 1,1,2\n", "names a column twice"),
-        ("source,x,\nclip 1,1,2\n", "names a column twice or not at all"),
+        ("source,,x\nclip 1,1,2\n", "names a column twice or not at all"),
+        ("source,x,\nclip 1,1,2\n", "line 2 has 3 cells, but the header 2"),
         ("source,x,x:categorical\nclip 1,1,2\n", "'x:categorical' cannot be a label"),
         ("source,frame:continuous\nclip 1,1\n", "'frame:continuous' cannot be a label"),
         ("source,:categorical\nclip 1,1\n", "':categorical' cannot be a label"),
@@ -327,7 +328,8 @@ def test_cells_may_hold_commas_quotes_and_lines(read):
         ("source,x\nclip 1\n", "line 2 has 1 cells, but the header 2"),
         ("source,x\nclip 1,1\n,2\n", "line 3 names no source"),
         (b"source,x\nclip \xe9,1\n", "is not UTF-8 text"),
-        ("source,x\nclip 1,1\n".encode("utf-16"), "is not UTF-8 text"),
+        ("source,x\nclip 1,1\n".encode("utf-16-le"), "no column `source`"),
+        ("source,x\nclip 1,1\n".encode("utf-16")[:-1], "is not UTF-8 text"),
         (f"source,x\nclip 1,{'y' * 200_000}\n", "cannot be read as a table"),
     ],
 )
@@ -355,5 +357,100 @@ def test_no_row_is_of_a_source(refuse):
     assert "as 'a/clip 1.mp4' is" in message
 
 
-def test_semicolons(refuse):
-    assert "put commas between" in refuse("source;mood\na/clip 1.mp4;calm\n")
+# Spreadsheets
+
+
+def test_what_spreadsheets_save(read):
+    german = "source;pain;size\nclip 1;0,5;1.5\nclip 2;-,25;2\n"
+    tabs = german.replace(";", "\t")
+    for text in (
+        german.encode("utf-8-sig"),
+        f"sep=;\r\n{german}".encode(),
+        tabs.encode("utf-16"),
+        tabs.replace("\n", "\t\t\r\n").encode("utf-16-be").join([b"\xfe\xff", b""]),
+        f"sep=\t\n# a remark\n\n{tabs}".encode(),
+    ):
+        labels = read(text)
+        assert {label.kind for label in labels.info.values()} == {"continuous"}
+        assert _sequence(labels, "a/clip 1.mp4") == {"pain": 0.5, "size": 1.5}
+        assert _sequence(labels, "a/clip 2.mp4") == {"pain": -0.25, "size": 2}
+    labels = read("Source,Frame,x,,\nclip 1,1,a;b,,\nclip 2,,c,,\n")
+    assert labels.info["x"].classes == ("a;b", "c")
+    assert _frame(labels, "a/clip 1.mp4", "x") == [-1, 0, -1, -1]
+
+
+@pytest.mark.parametrize(
+    "rows, line, text",
+    [
+        (('"0,5"', '"0,25"'), 2, "0,5"),
+        (("0.5", "50%"), 3, "50%"),
+        (("50 %", "60 %"), 2, "50 %"),
+        (("0.5", "−0.5"), 3, "−0.5"),
+        (("1 000", "x"), 2, "1 000"),
+        (("O.5", "0.5"), 2, "O.5"),
+        (("0..5", "0.5"), 2, "0..5"),
+        (("calm", "1"), 2, "calm"),
+    ],
+)
+def test_what_looks_like_a_number_becomes_no_class(read, refuse, rows, line, text):
+    table = "source,pain\nclip 1,{}\nclip 2,{}\n".format(*rows)
+    message = refuse(table)
+    assert f"line {line} has {text!r} for pain" in message
+    assert "pain:categorical" in message
+    classes = read(table.replace("pain", "pain:categorical")).info["pain"].classes
+    assert text in classes
+
+
+def test_points_and_commas_of_one_column_are_unclear(refuse):
+    # A thousand and a half, or one and a half?
+    message = refuse("source;pain\nclip 1;1,500\nclip 2;2.5\n")
+    assert "line 2 has '1,500' for pain" in message
+
+
+def test_texts_with_digits_are_classes(read):
+    names = ["2024-01-02", "0-5 years", "3a", "12:30", "#1"]
+    table = "".join(f"clip 1,{k},{name}\n" for k, name in enumerate(names))
+    assert set(read(f"source,frame,x\n{table}").info["x"].classes) == set(names)
+
+
+# Paths and parts of sources
+
+
+def test_absolute_paths_of_this_and_of_other_machines(read, refuse):
+    for path in ("/home/me/a/clip 1.mp4", "C:\\study\\a\\clip 1.mp4"):
+        labels = read(f"source,x\n{path},1\nclip 2,2\n")
+        assert _sequence(labels, "a/clip 1.mp4") == {"x": 1}
+    message = refuse("source,x\n/day1/clip 1.mp4,1\n/day2/clip 1.mp4,2\n")
+    assert "line 3" in message and "'/day1/clip 1.mp4'" in message
+
+
+def test_a_single_source_needs_no_name(read, refuse):
+    labels = read("frame,x\n0,1\n2,3\n", ["a.mp4"])
+    assert np.array_equal(_frame(labels, "a.mp4", "x", 3), [1, np.nan, 3], True)
+    assert "has no column `source`" in refuse("frame,x\n0,1\n")
+
+
+def test_one_of_several_people(read, refuse):
+    source = "a/clip 1.mp4"
+    labels = read(
+        "source,frame,mood,age,person\n"
+        "clip 1,,calm,,\nclip 1#person2,,tense,30,ann\n"
+        "clip 1#person2-2,,,,bob\nclip 1.mp4#person2,1,glad,,\n"
+    )
+    frames = {part: _frame(labels, source, "mood", 3, part) for part in _PARTS}
+    assert labels.info["mood"].classes == ("calm", "glad", "tense")
+    assert frames["person1-1"] == [0, 0, 0]
+    assert frames["person2-1"] == frames["person2-2"] == [2, 1, 2]
+    ages = [_sequence(labels, source, part)["age"] for part in _PARTS]
+    assert ages == [None, 30, 30]
+    assert [labels.person(source, part) for part in _PARTS] == ["", "ann", "bob"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        labels.warn_of_unused({source: Extent(2, 1.0, _PARTS)})
+    with pytest.warns(UserWarning, match="no such person or sequence") as caught:
+        labels.warn_of_unused({source: Extent(2, 1.0, _PARTS[:1])})
+    assert f"'{source}#person2', '{source}#person2-2': " in str(caught[0].message)
+    assert "a second value" in refuse("source,x\nclip 1#1,1\nclip 1#1,2\n")
+
+
+_PARTS = ["person1-1", "person2-1", "person2-2"]

@@ -485,8 +485,8 @@ def test_labels_and_persons_of_the_user(tmp_path, prepare):
     assert by_source["v9.avi"].labels == {"mood": None}
     pain = store.frame_labels(by_source["v0.avi"].index)["pain"]
     assert pain[3:5].tolist() == [0.5, 1] and np.isnan(np.delete(pain, [3, 4])).all()
-    (tmp_path / "labels.csv").write_text("source,time\nv0,3\n")
-    with pytest.raises(InputError, match="'time' has the name of a label"):
+    (tmp_path / "labels.csv").write_text("source,source_frame\nv0,3\n")
+    with pytest.raises(InputError, match="'source_frame' has the name of a label"):
         prepare(root, labels=tmp_path / "labels.csv")
 
 

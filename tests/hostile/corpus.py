@@ -88,6 +88,9 @@ EACH_KIND = {
     "tracks with a pickle",
     "tracks of SLEAP, of terabytes",
     "user labels binary",
+    "user labels with a decimal comma",
+    "user labels with intervals that overlap",
+    "user labels for times after the end",
     "digits images cut",
     "digits labels of images",
     "digits packed broken",
@@ -2038,6 +2041,24 @@ for _name, _content in {
     "of AUs of 7": "AU1,AU2\n" + "7,7\n" * 6,
 }.items():
     _affwild2(f"annotation {_name}", _content, SURVIVES, "v1")
+_list_header = "image,valence,arousal,expression,AU1,AU2\n"
+for _name, _content in {
+    "with too few cells": _list_header + "v1/00001.jpg,0.1\n",
+    "with a class too high": _list_header + "v1/00001.jpg,0,0,8,0,0\n",
+    "with values past all numbers": _list_header + "v1/00001.jpg,1e999,0,0,0,0\n",
+    "with words": _list_header + "v1/00001.jpg,a,b,c,d,e\n",
+    "with a picture that has no number": _list_header + "v1/x.jpg,0,0,0,0,0\n",
+    "of other videos": _list_header + "../../v1/../v9/00001.jpg,0,0,0,0,0\n",
+    "with binary rows": _list_header.encode() + bytes(range(256)),
+}.items():
+    _affwild2(
+        f"list {_name}",
+        lambda path, pictures, content=_content: path.with_name("list.txt").write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        ),
+        SURVIVES,
+        "" if _name == "with binary rows" else "list.txt",
+    )
 _affwild2("annotation one hole", lambda path, pictures: _hole(path), SURVIVES, "v1")
 _affwild2(
     "picture broken",
@@ -2227,14 +2248,12 @@ for _name, _content in {
     "empty": "",
     "blank": "\n\n\n",
     "binary": bytes(range(256)),
-    "in UTF-16": "source,x\na,1\n".encode("utf-16"),
     "in Latin-1": b"source,x\na,caf\xe9\n",
     "without source": "video,x\na,1\n",
     "with a column twice": "source,x,x\na,1,2\n",
     "with a column without a name": "source,,x\na,1,2\n",
     "with a column of a path": "source,../../canary\na,1\n",
     "with a column called file": "source,file\na,1\n",
-    "with a column called time": "source,time\na,1\n",
     "with an unknown kind": "source,x:y\na,1\n",
     "with a row too short": "source,x,y\na,1\n",
     "with a row too long": "source,x\na,1,2\n",
@@ -2247,16 +2266,45 @@ for _name, _content in {
     "with a negative frame": "source,frame,x\na,-1,1\n",
     "with half a frame": "source,frame,x\na,1.5,1\n",
     "with a frame of infinity": "source,frame,x\na,inf,1\n",
-    "with a frame of NaN": "source,frame,x\na,nan,1\n",
     "with a frame of words": "source,frame,x\na,first,1\n",
     "with a frame past all numbers": "source,frame,x\na,1e300,1\n",
     "with an open quote": 'source,x\n"a,1\n',
     "with a huge cell": "source,x\na," + "x" * 200_000 + "\n",
     "with a line of 50 MB": "source,x\n" + "x" * 50_000_000,
-    "with semicolons": "source;x\na;1\n",
     "with NULs": "source,x\0\na\0,1\n".replace("source", "so\0urce"),
+    "in half of UTF-16": "source,x\na,1\n".encode("utf-16")[:-1],
+    "in UTF-16 without a mark": "source,x\na,1\n".encode("utf-16-le"),
+    "with a decimal comma": 'source,x\na,"0,5"\nb,"0,25"\n',
+    "with a comma for thousands": "source;x\na;1,500\nb;2.5\n",
+    "with per cent": "source,x\na,50%\nb,60%\n",
+    "with a typo in a number": "source,frame,x\na,0,0.5\na,1,O.5\n",
+    "with a negative time": "source,time,x\na,-1,1\n",
+    "with a time of words": "source,time,x\na,soon,1\n",
+    "with a time of NaN and a frame": "source,frame,time,x\na,1,2,1\n",
+    "with a time past all numbers": f"source,time,x\na,{'9' * 400},1\n",
+    "with an end before the start": "source,start,end,x\na,2,1,p\n",
+    "with a start alone": "source,start,x\na,1,p\n",
+    "with half an interval": "source,start,end,x\na,1,,p\n",
+    "with intervals that overlap": "source,start,end,x\na,0,.3,p\na,.1,.2,q\n",
+    "with a value that cannot be a label": "source,start,end,x:each\na,0,1,../x\n",
+    "of BORIS, two subjects": (
+        "Subject,Behavior,Behavior type,Start (s),Stop (s),Media file name\n"
+        "hen,rest,STATE,0,0.1,a.avi\ncock,rest,STATE,0.2,0.3,a.avi\n"
+    ),
+    "of BORIS, no end": "Time,Media file path,Behavior,Status\n0,a.avi,rest,START\n",
 }.items():
     _user_table(_name, _content)
+for _name, _content in {
+    "in UTF-16": "source\tx\na\t1\n".encode("utf-16"),
+    "with semicolons": "sep=;\nsource;x\na;0,5\n",
+    "with a column called time": "source,time\na,0.1\n",
+    "with a frame of NaN": "source,frame,x\na,nan,1\n",
+    "with intervals one in another": "source,start,end,x\na,0,.3,p\na,.1,.2,p\n",
+}.items():
+    _user_table(_name, _content, SURVIVES, said=False)
+_user_table("for times after the end", "source,time,x\na,90,1\n", SURVIVES)
+_user_table("for an end after the end", "source,start,end,x\na,0,9,1\n", SURVIVES)
+_user_table("for people who are not there", "source,x\na#person9,1\n", SURVIVES)
 _user_table("one hole", _hole)
 _user_table("a folder", Path.mkdir)
 _user_table("missing", lambda path: None)
@@ -2267,7 +2315,7 @@ _user_table("for paths above", "source,x\n../../../etc/passwd,1\na,2\n", SURVIVE
 _user_table("for frames after the last", "source,frame,x\na,900,1\n", SURVIVES)
 _user_table("of infinity", "source,x\na,inf\nb,-inf\nc,nan\n", SURVIVES, said=False)
 _user_table("with a person above", "source,person\na,../x\n", SURVIVES, said=False)
-_user_table("with a formula", "source,x\na,=1+1\nb,+2\nc,@a\n", SURVIVES, said=False)
+_user_table("with a formula", "source,x\na,=1+1\nb,-a\nc,@a\n", SURVIVES, said=False)
 
 
 # --- digits ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import math
 import shutil
 import warnings
 
+import numpy as np
 import pytest
 from hostile.corpus import STORE_FILES, read_store
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +25,10 @@ limits = settings(
 POINTS = b"version: 1\nn_points: 4\n{\n10 10\n10 30\n30 30\n30 10\n}\n"
 LINES = b"valence\n0.25\n-0.5\n-5\n1\n"
 ROWS = b"valence,arousal\n0.1,0.2\n-5,-5\n0.5,-1\n"
-TABLE = b"source,frame,person,split,mood\na.avi,0,ann,train,glad\nb.avi,,bob,val,sad\n"
+TABLE = (
+    b"source,frame,start,end,person,split,mood\n"
+    b"a.avi,0,,,ann,train,glad\nb.avi#person1,,0.1,0.2,bob,val,sad\n"
+)
 
 
 @st.composite
@@ -185,5 +189,6 @@ def test_a_damaged_table_of_labels(tmp_path_factory, content):
     labels = _refused_or(read_labels, path, {"a.avi": (), "b.avi": ()})
     if labels is not None:
         for source in ("a.avi", "b.avi"):
-            _, of_frames = labels.of(source, range(3))
+            frames = {"source_frame": np.arange(3), "time": np.arange(3) / 25}
+            _, of_frames = labels.of(source, "person1-1", frames)
             assert all(len(values) == 3 for values in of_frames.values())

@@ -356,6 +356,46 @@ def test_a_user_script_of_ten_lines(store):
     assert np.isfinite(history.history["val_loss"]).all()
 
 
+# --- other arrays ---
+
+
+def _halves(sets):
+    """Frames in bfloat16 as a tensor of the backend, and the same as an array."""
+    floats = keras.ops.convert_to_tensor(sets.astype("float32") / 255)
+    halves = keras.ops.cast(floats, "bfloat16")
+    return halves, keras.ops.convert_to_numpy(keras.ops.cast(halves, "float32"))
+
+
+def test_bfloat16_and_tensors_of_the_backend(small, sets, tmp_path):
+    halves, rounded = _halves(sets)
+    model = small()
+    assert checks.check_sets(halves, (16, 16, 3), 3, "x") is halves
+    np.testing.assert_array_equal(
+        model.encode(halves[0]).static.mean, model.encode(rounded[0]).static.mean
+    )
+    store = write_arrays(tmp_path / "store", halves)
+    np.testing.assert_array_equal(store.frames(2), np.rint(rounded[2] * 255))
+
+
+def test_tensors_with_a_gradient(tmp_path):
+    torch = pytest.importorskip("torch")
+    frames = torch.rand((2, 3, 16, 16, 1), requires_grad=True)
+    store = write_arrays(tmp_path / "store", frames)
+    expected = np.rint(frames.detach().numpy() * 255)
+    np.testing.assert_array_equal(store.frames(1), expected[1])
+
+
+@pytest.mark.slow
+def test_a_model_is_fitted_to_bfloat16(small, sets):
+    halves, rounded = _halves(sets)
+    losses = []
+    for x in (halves, rounded):
+        model = small()
+        model.compile(keras.optimizers.SGD(0.0))
+        losses.append(model.fit(x, batch_size=4, verbose=0).history["loss"][0])
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
 # --- bad input ---
 
 
