@@ -21,7 +21,7 @@ from keras_ddr.visualization.selection import encode_shown
 
 
 def test_a_figure_shows_itself_in_a_notebook(tmp_path):
-    """IPython asks for this where pyplot is not in use, and for the size it has there."""
+    """IPython asks for this, with the size on the page, where pyplot is not in use."""
     store = write_arrays(tmp_path / "s", np.zeros((3, 4, 16, 16, 3), "uint8"))
     figure = plot_store(store)
     content, shown = figure._repr_png_()
