@@ -94,7 +94,7 @@ class FileCounter(Counter):
             super().__call__(done, total)
 
     def frames(self, done: int, total: int) -> None:
-        """Show how many frames are done, how fast, and how long the others will take."""
+        """Show how many frames are done, how fast, and how long it will still take."""
         now = time.monotonic()
         if self._begin is None:
             self._begin = done, now
