@@ -81,8 +81,8 @@ class FileCounter(Counter):
 
     def __init__(self, counted: str) -> None:
         super().__init__(counted)
-        self._progress.said += FIRST - PLAIN
-        self._files = counted
+        self._progress.said -= max(0.0, PLAIN - FIRST)
+        self._files = ""
         self._ended = False
         self._begin: tuple[int, float] | None = None  # frames of earlier runs, and when
 
@@ -94,19 +94,23 @@ class FileCounter(Counter):
             super().__call__(done, total)
 
     def frames(self, done: int, total: int) -> None:
-        """Show how many frames are done, how fast, and how long it will still take."""
+        """Show how many frames are done, how fast, and how long it will still take.
+
+        `total` is 0 while it is not known.
+        """
         now = time.monotonic()
         if self._begin is None:
             self._begin = done, now
         if self._ended or not self._progress.due():
             return
-        text = f"{self._files}: {done} of {total} frames"
+        text = f"{done} of {total} frames" if total else f"{done} frames"
         before, began = self._begin
         if done > before:
             rate = (done - before) / (now - began)
-            left = duration((total - done) / rate)
-            text += f", {rate:.0f} a second, {left} left"
-        self._progress.show(done, total, text)
+            text += f", {rate:.0f} a second"
+            text += f", {duration((total - done) / rate)} left" if total else ""
+        text += f" ({self._files})" if self._files else ""
+        self._progress.show(done if total else 0, total or 1, text)
 
 
 def duration(seconds: float) -> str:

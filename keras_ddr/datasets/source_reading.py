@@ -201,7 +201,7 @@ class Reading:
         usual = sum(known) // len(known) if known else 0
         total = sum(max(t.frames or usual, t.read) for t in tasks.values())
         if read:
-            self._work.frames(read, total)
+            self._work.frames(read, total if known else 0)
 
 
 def _appears(part: Path) -> bool:

@@ -44,8 +44,9 @@ class Work(Options):
     """Where the work is done, and who hears of it.
 
     A script that asks for processes needs the guard `if __name__ == "__main__":`.
-    `progress` is called as progress(done, total) with numbers of sources; `frames`
-    twice a second with numbers of frames of videos, as headers declare them.
+    `progress` is called as progress(done, total) with numbers of sources, `frames`
+    about twice a second with numbers of frames: those that are read, and those of all
+    sources by what headers declare, 0 while nothing is known.
     """
 
     workers: int = option(

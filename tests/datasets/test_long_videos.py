@@ -95,6 +95,7 @@ def test_borders_leave_no_trace(tmp_path, prepare, prepare_whole, cuts, blanks):
     assert not (tmp_path / ".S.parts").exists()
 
 
+@SLOW
 def test_lower_rates_go_on(tmp_path, prepare, prepare_whole):
     path = _write(tmp_path / "a.mp4", _film())
     store = prepare("S", path, fps=0.8)

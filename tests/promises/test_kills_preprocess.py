@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from ddr_cli.main import ddr
 from keras_ddr import DDR
 from keras_ddr.data import FrameStore, write_arrays
+from keras_ddr.datasets import Cropping, Lengths, videos
 from keras_ddr.errors import InputError
 
 pytestmark = [
@@ -107,7 +108,7 @@ def test_a_long_video_goes_on_by_segments(tmp_path, workers):
     picture = np.random.default_rng(0).integers(60, 180, (48, 48, 3))
     path = str(tmp_path / "film.mp4")
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 5.0, (48, 48))
-    for n in range(5 * 500):  # five segments
+    for n in range(5 * 500):  # four segments
         writer.write((picture + abs(n % 40 - 20)).astype(np.uint8))
     writer.release()
     command = ["preprocess", "videos", path, "S", "--crop", "none", "--min-length", 1]
@@ -122,8 +123,12 @@ def test_a_long_video_goes_on_by_segments(tmp_path, workers):
     assert {p: p.stat().st_mtime_ns for p in done} == done
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    command[3] = "T"
-    _, errors = start(tmp_path, *command).communicate()
+    videos.prepare(
+        tmp_path / "T",
+        path,
+        cropping=Cropping(crop="none", size=128),
+        lengths=Lengths(min_length=1),
+    )
     for name in ("frames.npy", "sequences.csv"):
         assert filecmp.cmp(tmp_path / "S" / name, tmp_path / "T" / name, shallow=False)
     assert FrameStore.open(tmp_path / "S").num_frames == 2500
