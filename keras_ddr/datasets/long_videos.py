@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     _Ends = dict[int, list[float]]
 
-# A video of `_LONG` seconds is divided. Seeking costs about two seconds a segment, and
-# what a kill costs is at most a segment of each worker.
-_SECONDS, _LONG = 120.0, 300.0
+# A video of `_LONG` seconds is divided. Seeking costs some seconds of decoding a segment,
+# a kill at most a segment of each worker. Headers may promise years.
+_SECONDS, _LONG, _MOST = 120.0, 300.0, 300
 _NOWHERE = np.full((5, 2), np.nan)
 
 
@@ -51,7 +51,8 @@ def divide(source: Source) -> tuple[int, list[tuple[Source, int]]]:
     frames, length = video.declared or 0, video.length or 0.0
     if length < _LONG:
         return frames, []
-    begins = [_SECONDS * k for k in range(int(length / _SECONDS))]
+    seconds = max(_SECONDS, length / _MOST)
+    begins = [seconds * k for k in range(int(length / seconds))]
     ends = [*begins[1:], None]
     return frames, [
         (
