@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     _Ends = dict[int, list[float]]
 
-# A video of `_LONG` seconds is divided. A segment costs a few hundred frames of decoding
-# before it, a kill at most a segment of each worker. Headers may promise years.
+# A video of `_LONG` seconds is divided. A segment costs a few hundred frames that are
+# decoded before it, a kill at most a segment of each worker. Headers may promise years.
 _SECONDS, _LONG, _MOST = 120.0, 300.0, 300
 _NOWHERE = np.full((5, 2), np.nan)
 
