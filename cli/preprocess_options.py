@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from ddr_cli.arguments import Decorator, joined
 from ddr_cli.backend import select_backend, without_backend
 from ddr_cli.errors import Interrupted
-from ddr_cli.progress import Counter
+from ddr_cli.progress import FileCounter
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
@@ -107,7 +107,9 @@ def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, An
             cores = os.cpu_count() or 1
             if hasattr(os, "sched_getaffinity"):  # those that this process may use
                 cores = len(os.sched_getaffinity(0))
-            values = {"workers": cores, **values, "progress": given["progress"]}
+            shown = given["progress"]
+            told = {"progress": shown, "frames": shown.frames}
+            values = {"workers": cores, **values, **told}
         arguments[argument] = cls(**values)
     return arguments
 
@@ -192,7 +194,7 @@ def _make(
     sheet = given["preview"]
     if sheet is not None:
         check_figure_path(sheet)  # before the work
-    given["progress"] = Counter(f"{counted} read")
+    given["progress"] = FileCounter(f"{counted} read")
     try:
         made = source.prepare(
             store,

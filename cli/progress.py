@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import click
 
 REDRAW, PLAIN = 0.1, 10.0  # seconds between drawings, and between plain lines
+FIRST = 2.0  # seconds up to the first plain line on long files
 
 
 class Progress:
@@ -73,6 +74,43 @@ class Counter:
             click.echo(f"{text}  {duration(time.monotonic() - self._progress.began)}")
         elif self._progress.due():
             self._progress.show(done, total, text)
+
+
+class FileCounter(Counter):
+    """Progress of files; `frames` is called with those of the frames in them."""
+
+    def __init__(self, counted: str) -> None:
+        super().__init__(counted)
+        self._progress.said -= max(0.0, PLAIN - FIRST)
+        self._files = ""
+        self._ended = False
+        self._begin: tuple[int, float] | None = None  # frames of earlier runs, and when
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` files are done."""
+        self._ended = done >= total
+        self._files = f"{done} of {total} {self._counted}"
+        if self._ended or self._begin is None:
+            super().__call__(done, total)
+
+    def frames(self, done: int, total: int) -> None:
+        """Show how many frames are done, how fast, and how long it will still take.
+
+        `total` is 0 while it is not known.
+        """
+        now = time.monotonic()
+        if self._begin is None:
+            self._begin = done, now
+        if self._ended or not self._progress.due():
+            return
+        text = f"{done} of {total} frames" if total else f"{done} frames"
+        before, began = self._begin
+        if done > before:
+            rate = (done - before) / (now - began)
+            text += f", {rate:.0f} a second"
+            text += f", {duration((total - done) / rate)} left" if total else ""
+        text += f" ({self._files})" if self._files else ""
+        self._progress.show(done if total else 0, total or 1, text)
 
 
 def duration(seconds: float) -> str:

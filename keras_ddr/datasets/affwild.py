@@ -33,10 +33,11 @@ from keras_ddr.datasets.people import on_side, one_at_a_time
 from keras_ddr.datasets.pipeline import build
 from keras_ddr.datasets.reading import FACE_LABELS, Cropping, Detection, Lengths, Plan
 from keras_ddr.datasets.splits import Splits
-from keras_ddr.datasets.videos import crop_faces, cut_tracks
+from keras_ddr.datasets.videos import crop_tracks, cut_tracks, sightings
 from keras_ddr.datasets.work import Work, decoding_threads
 from keras_ddr.errors import InputError
 from keras_ddr.faces.boxes import Face, box_of_points, is_usable, read_pts
+from keras_ddr.media.shots import find_shots
 from keras_ddr.media.video import Video
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
         found, missing = len(track), "no box could be used"
     else:
         how = replace(plan, detection=about["detection"])
-        people, found = crop_faces(video, how, spool)
+        shots = spool.counted(find_shots(video, lengths.cuts))
+        people, found = crop_tracks(sightings(shots, how), how.cropping, spool)
         if about["side"]:
             people = on_side(people, about["side"], video.width)
             found = len({crop.number for track in people.values() for crop in track})
@@ -173,7 +175,7 @@ def _read_boxed(
     """Crop the boxed frames; also the frame numbers with a file, and with a box."""
     boxes, numbers, problems = _read_boxes(folder)
     track, last = [], -1
-    for frame in video:
+    for frame in spool.counted(video):
         last = frame.number
         box = boxes.get(frame.number)
         if box is None:

@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from keras_ddr.typing import LabelValue, StrPath
 
     Reader: TypeAlias = "Callable[[Source, Any, Spool], Outcome]"
+
+FRAMES, READ = "frames.bin", "read.txt"  # files of a part
+_PAUSE = 0.5  # seconds between notes of how many frames were read
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ class Outcome:
     lengths: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     persons: list[str] = field(default_factory=list)
+    # Of a segment of a source, see `long_videos`: what its neighbours have to know.
+    segment: dict[str, Any] | None = None
 
     @classmethod
     def of_video(cls, video: Video, clips: list[Clip], found: int, why: str) -> Self:
@@ -108,16 +115,22 @@ class Outcome:
             notes=video.summary(),
             frames_declared=video.declared,
             frames_broken=video.broken,
-            last_time=video.last_time,
+            last_time=video.time,
         )
 
 
 class Spool:
-    """Frames on their way to the disk, so that a source may be longer than memory."""
+    """Frames on their way to the disk, so that a source may be longer than memory.
 
-    def __init__(self, file: BinaryIO) -> None:
+    `tick` is called when the file `READ` in the folder has another number of frames.
+    """
+
+    def __init__(self, folder: Path, tick: Callable[[], object] | None = None) -> None:
         self.failed = False
-        self._file = file
+        self._folder = folder
+        self._tick = tick
+        self._told = time.monotonic()
+        self._file = open(folder / FRAMES, "wb")
         self._shape: tuple[int, ...] = (1, 1, 1)
         self._count = 0
 
@@ -138,10 +151,38 @@ class Spool:
         self._count += 1
         return Crop(self._count - 1, number, time, face)
 
+    def counted(self, frames: Iterable[_T]) -> Iterator[_T]:
+        """Pass on the frames of the source, and note now and then how many came."""
+        for number, frame in enumerate(frames, start=1):
+            yield frame
+            if time.monotonic() - self._told > _PAUSE:
+                self._told = time.monotonic()
+                (self._folder / READ).write_text(str(number))
+                if self._tick is not None:
+                    self._tick()
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(T, H, W, C) of the frames that were written."""
         return (self._count, *self._shape)
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class LongReader:
+    """How sources are read that may be long: whole, or in segments that are joined.
+
+    `divide` gives the frames that a source seems to have (0: not known), and segments
+    of it with theirs. `join` gives None where the segments do not fit together.
+    """
+
+    read: Reader
+    divide: Callable[[Source], tuple[int, list[tuple[Source, int]]]]
+    read_segment: Reader
+    join: Callable[[Source, Any, list[Path]], Outcome | None]
 
 
 def fingerprint(paths: Iterable[StrPath]) -> str:
@@ -195,33 +236,38 @@ def _plain(value: Any) -> Any:
 
 
 def write_part(
-    reader: Reader, source: Source, plan: Any, folder: StrPath
+    reader: Reader,
+    source: Source,
+    plan: Any,
+    folder: StrPath,
+    tick: Callable[[], object] | None = None,
 ) -> Outcome | None:
     """Read one source into a part; gives the outcome of one to be tried again."""
-    folder = Path(folder)
-    temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.mkdir(parents=True)
-        with open(temporary / "frames.bin", "wb") as file:
-            spool = Spool(file)
+    with _appearing(Path(folder)) as temporary:
+        with contextlib.closing(Spool(temporary, tick)) as spool:
             outcome = _read(reader, source, plan, spool)
         if outcome.failed:
             return outcome
-        clips = outcome.clips
-        labels = clips[0].frame_labels if clips else {}
-        arrays: dict[str, Any] = {
-            f"label/{name}": np.concatenate([c.frame_labels[name] for c in clips])
-            for name in labels
-        }
-        arrays["rows"] = np.concatenate([[], *(c.rows for c in clips)]).astype(np.int64)
-        np.savez(temporary / "clips.npz", **arrays)
-        notes = " ".join(outcome.notes.split())  # names may hold line ends
-        about = asdict(replace(outcome, clips=[], notes=notes))
-        about["lengths"] = [len(clip.rows) for clip in clips]
-        about["names"] = [clip.name for clip in clips]
-        about["persons"] = [clip.person for clip in clips]
-        about["shape"] = spool.shape
-        (temporary / "part.json").write_text(json.dumps(about), encoding="utf-8")
+        _save(temporary, outcome, {".": spool.shape})
+    return None
+
+
+def join_parts(folder: Path, outcome: Outcome, parts: Iterable[Path]) -> None:
+    """Make a part whose frames are those of others beside it, one after the other."""
+    spools = {part.name: _about(part)["spools"]["."] for part in parts}
+    with _appearing(folder) as temporary:
+        _save(temporary, outcome, {f"../{name}": spools[name] for name in spools})
+
+
+@contextlib.contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A folder to write in, which appears when it is whole; empty ones are removed."""
+    temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if not (temporary / "part.json").exists():
+            return
         for path in temporary.iterdir():
             # Later runs trust a part unseen, also after a power cut.
             with open(path, "rb+") as written:
@@ -232,9 +278,28 @@ def write_part(
             # Another worker that was taken for lost was faster.
             if not folder.is_dir():
                 raise
-        return None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _save(
+    folder: Path, outcome: Outcome, spools: Mapping[str, tuple[int, ...]]
+) -> None:
+    clips = outcome.clips
+    labels = clips[0].frame_labels if clips else {}
+    arrays: dict[str, Any] = {
+        f"label/{name}": np.concatenate([c.frame_labels[name] for c in clips])
+        for name in labels
+    }
+    arrays["rows"] = np.concatenate([[], *(c.rows for c in clips)]).astype(np.int64)
+    np.savez(folder / "clips.npz", **arrays)
+    notes = " ".join(outcome.notes.split())  # names may hold line ends
+    about = asdict(replace(outcome, clips=[], notes=notes))
+    about["lengths"] = [len(clip.rows) for clip in clips]
+    about["names"] = [clip.name for clip in clips]
+    about["persons"] = [clip.person for clip in clips]
+    about["spools"] = spools
+    (folder / "part.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def _read(reader: Reader, source: Source, plan: Plan, spool: Spool) -> Outcome:
@@ -282,28 +347,52 @@ def remove_begun(folder: Path) -> set[str]:
 def outcome_of(folder: Path) -> Outcome:
     """The outcome of a part, its clips left on the disk."""
     about = _about(folder)
-    del about["shape"]
+    del about["spools"]
     return Outcome(**about)
+
+
+def found_in(folder: Path) -> tuple[list[Clip], int]:
+    """The clips of a part without their frames, and how many frames it has."""
+    about = _about(folder)
+    with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
+        labels = {key[6:]: arrays[key] for key in arrays.files if key != "rows"}
+        rows = arrays["rows"]
+    ends = np.cumsum(about["lengths"], dtype=np.int64)
+    clips = [
+        Clip(
+            rows[end - length : end],
+            {key: values[end - length : end] for key, values in labels.items()},
+            name,
+            person,
+        )
+        for name, person, length, end in zip(
+            about["names"], about["persons"], about["lengths"], ends, strict=True
+        )
+    ]
+    return clips, sum(count for count, *_ in about["spools"].values())
 
 
 def clips_of(folder: Path) -> Iterator[tuple[Clip, NDArray[np.uint8]]]:
     """The clips of a part and their frames (T, H, W, C), one after the other."""
-    about = _about(folder)
-    pixels = np.memmap(folder / "frames.bin", np.uint8, "r", shape=(*about["shape"],))
-    with np.load(folder / "clips.npz", allow_pickle=False) as arrays:
-        labels = {key[6:]: arrays[key] for key in arrays.files if key != "rows"}
-        all_rows = arrays["rows"]
-    start = 0
-    each = zip(about["names"], about["persons"], about["lengths"], strict=True)
-    for name, person, length in each:
-        part = slice(start, start + length)
-        rows = all_rows[part]
-        # A slice of the map, where that is possible, is read from the disk only once.
-        whole = length == rows[-1] - rows[0] + 1
-        frames = pixels[rows[0] : rows[-1] + 1] if whole else pixels[rows]
-        of_clip = {key: all_[part] for key, all_ in labels.items()}
-        yield Clip(rows, of_clip, name, person), frames
-        start += length
+    spools = [
+        np.memmap(folder / name / FRAMES, np.uint8, "r", shape=(*shape,))
+        for name, shape in _about(folder)["spools"].items()
+        if shape[0]
+    ]
+    ends = np.cumsum([len(spool) for spool in spools])
+    for clip in found_in(folder)[0]:
+        places = np.searchsorted(ends, clip.rows, side="right")
+        taken = [
+            _taken(spools[k], clip.rows[places == k] - ends[k] + len(spools[k]))
+            for k in np.unique(places)
+        ]
+        yield clip, taken[0] if len(taken) == 1 else np.concatenate(taken)
+
+
+def _taken(pixels: NDArray[np.uint8], rows: NDArray[Any]) -> NDArray[np.uint8]:
+    # A slice of the map, where that is possible, is read from the disk only once.
+    whole = len(rows) == rows[-1] - rows[0] + 1
+    return pixels[rows[0] : rows[-1] + 1] if whole else pixels[rows]
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -13,10 +13,9 @@ import contextlib
 import itertools
 import os
 import re
-import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -30,13 +29,10 @@ from keras_ddr.datasets.parts import (
     Outcome,
     Source,
     clips_of,
-    key_of,
-    outcome_of,
     parts_folder,
-    remove_begun,
     remove_parts,
-    write_part,
 )
+from keras_ddr.datasets.source_reading import Reading
 from keras_ddr.datasets.splits import Splits
 from keras_ddr.datasets.user_labels import Extent, read_labels
 from keras_ddr.datasets.work import Work
@@ -46,7 +42,7 @@ from keras_ddr.media import stacks, video
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.datasets.parts import Reader
+    from keras_ddr.datasets.parts import LongReader, Reader
     from keras_ddr.datasets.user_labels import UserLabels
     from keras_ddr.typing import StrPath
 
@@ -57,7 +53,6 @@ _ANY = "|".join(map(re.escape, _SUFFIXES))
 # One sequence of several in a file has "#" and its name after that of the file.
 _ENDS = re.compile(rf"(\.ome)?({_ANY})(?=$|#[^#]*$)", re.IGNORECASE)
 _ONE_OF = re.compile(r"\.\w+#[^#]*$")
-_TRIES = 50  # of a fifth of a second each
 _FRAMES = ("frames_declared", "frames_read", "frames_broken", "frames_found")
 _REPORT = ("source", *_FRAMES, "sequences", "frames_kept", "skipped", "notes")
 
@@ -71,7 +66,7 @@ def report_path(store_path: StrPath) -> Path:
 def build(
     store_path: StrPath,
     sources: Sequence[Source],
-    reader: Reader,
+    reader: Reader | LongReader,
     plan: Any,
     offer: Offer,
     *,
@@ -84,10 +79,11 @@ def build(
     """Read all sources and join their parts to a store.
 
     `reader` (source, plan, spool) -> `Outcome` can be imported by workers; what it
-    raises costs its source only. A plan has a `frame_shape` and `options` to note.
-    Parts that were made by another plan are not used again; parts that are done stay
-    for the next run where this one fails. `labels` and `arguments` are those of the
-    store, without the user's labels and the options.
+    raises costs its source only. A `LongReader` reads long sources in segments. A plan
+    has a `frame_shape` and `options` to note. Parts that were made by another plan are
+    not used again; parts that are done stay for the next run where this one fails.
+    `labels` and `arguments` are those of the store, without the user's labels and the
+    options.
     """
     store_path = Path(store_path)
     user_labels = read_labels(splits.labels, {s.name: s.frames for s in sources})
@@ -100,8 +96,8 @@ def build(
     report = _checked_report_path(store_path)
     with parts_folder(store_path) as folder, _one_line(store_path):
         check_target(store_path, overwrite)
-        paths = {s.name: folder / key_of(s, reader, plan) for s in sources}
-        parts = _read_all(sources, paths, reader, plan, work)
+        reading = Reading(folder, sources, reader, plan, work)
+        parts = reading.run()
         _tell(parts)
         if not any(outcome.lengths for _, outcome in parts):
             if os.path.lexists(store_path):
@@ -121,7 +117,7 @@ def build(
             _write_report(temporary, parts)
             store = write_store(
                 store_path,
-                _records(used, paths, user_labels, splits),
+                _records(used, reading.paths, user_labels, splits),
                 dataset=offer.key,
                 frame_shape=plan.frame_shape,
                 labels={**labels, **user_labels.info},
@@ -132,58 +128,6 @@ def build(
             )
         remove_parts(folder)
     return store
-
-
-def _read_all(
-    sources: Sequence[Source],
-    paths: Mapping[str, Path],
-    reader: Reader,
-    plan: Any,
-    work: Work,
-) -> _Parts:
-    """Read the sources that have no part yet; returns (source, outcome) for all."""
-    skipped = {}
-    todo = [source for source in sources if not paths[source.name].is_dir()]
-    done = len(sources) - len(todo)
-    if done and work.progress is not None:
-        work.progress(done, len(sources))
-
-    def finished(name: str, outcome: Outcome | None, problem: str | None) -> None:
-        nonlocal done
-        done += 1
-        if problem is not None:
-            outcome = Outcome(skipped=problem)
-        elif outcome is None and not _appears(paths[name]):
-            raise InputError(
-                f"dask: its workers wrote no part into {paths[name].parent}, so they "
-                "do not see the folder of the store; give the store a place that all "
-                "share"
-            )
-        if outcome is not None:
-            skipped[name] = outcome
-        if work.progress is not None:
-            work.progress(done, len(sources))
-
-    def begun(names: Iterable[str]) -> list[str]:
-        names = list(names)
-        found = remove_begun(paths[names[0]].parent) if names else set()
-        return [name for name in names if paths[name].name in found]
-
-    tasks = {
-        s.name: (reader, s, plan, work.path_for_workers(paths[s.name])) for s in todo
-    }
-    work.run(write_part, tasks, finished, begun)
-    return [(s, skipped.get(s.name) or outcome_of(paths[s.name])) for s in sources]
-
-
-def _appears(part: Path) -> bool:
-    """Whether a part is there, or comes: NFS shows it seconds later."""
-    for _ in range(_TRIES):
-        if part.is_dir():
-            return True
-        os.listdir(part.parent)  # makes NFS look again
-        time.sleep(0.2)
-    return False
 
 
 def _checked_report_path(store_path: Path) -> Path:

@@ -95,7 +95,11 @@ def _crop_animals(
     """Crop all animals in the frames of a video; counts of places, and its end."""
     counts: dict[str, float] = defaultdict(int)
     shot = 0
-    for frame in find_shots(video, plan.lengths.cuts):
+    for frame in spool.counted(find_shots(video, plan.lengths.cuts)):
+        if not counts and video.stretch != (1.0, 1.0):
+            for animal in animals:
+                animal.track = animal.track.stretched(*video.stretch)
+                animal.sides = _sides(str(video.path), animal.track, plan)
         shot += frame.first
         counts["width"], counts["height"] = frame.image.shape[1::-1]
         counts["end"] = frame.time

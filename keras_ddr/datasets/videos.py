@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_ddr.data.place import check_target
 from keras_ddr.datasets.folders import find_files
+from keras_ddr.datasets.long_videos import Ends, divide, joined, outcome_of_segment
 from keras_ddr.datasets.option_fields import Offer
-from keras_ddr.datasets.parts import Clip, Crop, Outcome, Source, Spool, fingerprint
+from keras_ddr.datasets.parts import (
+    Clip,
+    Crop,
+    LongReader,
+    Outcome,
+    Source,
+    Spool,
+    fingerprint,
+)
 from keras_ddr.datasets.people import one_at_a_time
 from keras_ddr.datasets.pipeline import build
 from keras_ddr.datasets.reading import Cropping, Detection, Lengths, Plan
@@ -20,14 +30,14 @@ from keras_ddr.datasets.tracked_files import find_tracks
 from keras_ddr.datasets.work import Work, decoding_threads
 from keras_ddr.errors import InputError
 from keras_ddr.faces.sparse import detect_faces
-from keras_ddr.faces.tracking import follow
+from keras_ddr.faces.tracking import Sighting, follow
 from keras_ddr.files import read_text
+from keras_ddr.media.segment import Segment
 from keras_ddr.media.shots import find_shots
 from keras_ddr.media.video import SUFFIXES, Video
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
-    from keras_ddr.faces.boxes import Face
     from keras_ddr.media.video import Frame
     from keras_ddr.typing import StrPath
 
@@ -90,7 +100,7 @@ def prepare(
         lengths: Lengths of the sequences, by default 20 to 450 frames.
         detection: How faces are found.
         splits: Shares of train, val and test, and who is who.
-        work: Where the work is done; its progress counts videos.
+        work: Where the work is done; its progress counts videos and their frames.
         overwrite: Whether to replace a store that exists.
 
     Raises:
@@ -119,6 +129,7 @@ def prepare(
     tracked = cropping.tracks is not None
     tracks = find_tracks(found, cropping.tracks, work.path_for_workers)
     given = [source] if isinstance(source, str | os.PathLike) else source
+    long_reader = LongReader(read_video, divide, read_segment, join_segments)
     return build(
         store_path,
         [
@@ -131,7 +142,7 @@ def prepare(
             )
             for name, path in found
         ],
-        read_tracked if tracked else read_video,
+        read_tracked if tracked else long_reader,
         plan,
         OFFER,
         labels={**plan.face_labels, **plan.animal_labels},
@@ -199,9 +210,36 @@ def _named(paths: list[str]) -> list[tuple[str, str]]:
 
 def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
     """Read one video into clips."""
+    video = Video(source.path, plan.lengths.fps, decoding_threads())
+    shots = spool.counted(find_shots(video, plan.lengths.cuts))
+    tracks, found = crop_tracks(sightings(shots, plan), plan.cropping, spool)
+    return outcome_of_tracks(video, tracks, found, plan)
+
+
+def read_segment(source: Source, plan: Plan, spool: Spool) -> Outcome:
+    """Read a segment of a long video into tracks."""
+    video = Video(source.path, plan.lengths.fps, decoding_threads())
+    segment, ends = Segment(video, *source.details), Ends()
+    shots = spool.counted(find_shots(segment, plan.lengths.cuts))
+    seen = ends.with_people(sightings(ends.with_cuts(shots), plan))
+    tracks, found = crop_tracks(seen, plan.cropping, spool)
+    return outcome_of_segment(segment, ends, tracks, found)
+
+
+def join_segments(source: Source, plan: Plan, parts: list[Path]) -> Outcome | None:
+    """The clips of a long video, None where its segments do not fit together."""
+    whole = joined(source.path, parts, plan.lengths.max_gap)
+    if whole is None:
+        return None
+    outcome = outcome_of_tracks(whole.video, whole.tracks, whole.found, plan)
+    return replace(outcome, clips=[whole.clip(clip) for clip in outcome.clips])
+
+
+def outcome_of_tracks(
+    video: Video, tracks: dict[int, list[Crop]], found: int, plan: Plan
+) -> Outcome:
+    """Choose among the people, or shots, of a video, and cut clips."""
     cropping, lengths = plan.cropping, plan.lengths
-    video = Video(source.path, lengths.fps, decoding_threads())
-    tracks, found = _read_tracks(video, plan, spool)
     chosen = list(tracks.values())
     if cropping.of_faces and cropping.people == "largest":
         chosen = one_at_a_time(tracks, lengths.min_length)
@@ -215,46 +253,37 @@ def read_video(source: Source, plan: Plan, spool: Spool) -> Outcome:
     return Outcome.of_video(video, cut_tracks(chosen, lengths, several), found, why)
 
 
-def _read_tracks(
-    video: Iterable[Frame], plan: Plan, spool: Spool
-) -> tuple[dict[int, list[Crop]], int]:
-    """Tracks of people or, where no faces are cropped, of shots; see `crop_faces`."""
-    if plan.cropping.of_faces:
-        return crop_faces(video, plan, spool)
-    tracks: dict[int, list[Crop]] = {}
-    shot = found = 0
-    for frame in find_shots(video, plan.lengths.cuts):
+def sightings(shots: Iterable[Frame], plan: Plan) -> Iterator[Sighting]:
+    """Who is where in the frames of `find_shots`.
+
+    Where no faces are cropped, every shot counts as a person who fills the picture.
+    """
+    if plan.detection is not None:
+        detector = plan.detection.detector(refine=plan.cropping.align == "eyes")
+        found = detect_faces(shots, detector, plan.detection.detect_every)
+        yield from follow(found, plan.lengths.max_gap)
+        return
+    shot = 0
+    for frame in shots:
         shot += frame.first
-        if not frame.blank and frame.kept:
-            image = plan.cropping.frame(frame.image, None)
-            crop = spool.add(image, frame.number, frame.time)
-            tracks.setdefault(shot, []).append(crop)
-            found += 1
-    return tracks, found
+        if not frame.blank:
+            yield Sighting(shot, frame, None)
 
 
-def crop_faces(
-    video: Iterable[Frame], plan: Plan, spool: Spool
+def crop_tracks(
+    seen: Iterable[Sighting], cropping: Cropping, spool: Spool
 ) -> tuple[dict[int, list[Crop]], int]:
-    """Crop everyone: person -> crops, and the number of frames with a face."""
-    detection = plan.detection or Detection()
-    detector = detection.detector(refine=plan.cropping.align == "eyes")
-    shots = find_shots(video, plan.lengths.cuts)
+    """Crop everyone: person -> crops, and the number of frames that show someone."""
     tracks: dict[int, list[Crop]] = {}
-    found = 0
-
-    def counted() -> Iterator[tuple[Frame, list[Face]]]:
-        nonlocal found
-        for frame, faces in detect_faces(shots, detector, detection.detect_every):
-            found += bool(faces)
-            yield frame, faces
-
-    for person, frame, face in follow(counted(), plan.lengths.max_gap):
+    found = set()
+    for person, frame, face in seen:
         if frame.kept:
-            image = plan.cropping.frame(frame.image, face)
+            image = cropping.frame(frame.image, face)
             crop = spool.add(image, frame.number, frame.time, face)
             tracks.setdefault(person, []).append(crop)
-    return tracks, found
+        if frame.kept or face is not None:
+            found.add(frame.number)
+    return tracks, len(found)
 
 
 def cut_tracks(

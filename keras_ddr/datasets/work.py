@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -10,11 +11,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import (
+    FIRST_COMPLETED,
     CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
-    as_completed,
+    wait,
 )
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ _Tasks: TypeAlias = Mapping[str, tuple[Any, ...]]
 _Begun: TypeAlias = Callable[[Iterable[str]], list[str]]
 
 _MOST_WORKERS = 61  # that Windows can wait for
+_PAUSE = 0.5  # seconds between two ticks
 _PATIENCE = 60  # seconds for the first worker of a cluster to come
 
 
@@ -41,7 +44,9 @@ class Work(Options):
     """Where the work is done, and who hears of it.
 
     A script that asks for processes needs the guard `if __name__ == "__main__":`.
-    `progress` is called as progress(done, total) with numbers of sources.
+    `progress` is called as progress(done, total) with numbers of sources, `frames`
+    about twice a second with numbers of frames: those that are read, and those of all
+    sources by what headers declare, 0 while nothing is known.
     """
 
     workers: int = option(
@@ -54,6 +59,7 @@ class Work(Options):
         metavar="ADDRESS",
     )
     progress: Progress | None = None
+    frames: Progress | None = None
 
     def path_for_workers(self, path: StrPath) -> str:
         """A path as workers find it: absolute for a cluster, which runs elsewhere."""
@@ -65,31 +71,37 @@ class Work(Options):
         tasks: _Tasks,
         finished: _Finished,
         begun: _Begun,
+        tick: Callable[[], object] | None = None,
     ) -> None:
         """Do all tasks, name -> arguments of `task`, whatever becomes of one of them.
 
         An `OSError` of a task ends the run, other exceptions become its problem.
         `begun` is asked before tasks are given to processes and after one has died; it
         removes the leftovers of tasks that were begun and not finished, and names them.
+        `tick` is called now and then; a task that runs here does it by its own `tick`.
         """
         if not tasks:
             return
         if self.dask is not None:
             with _dask(self.dask) as executor:
-                _collect(executor, task, tasks, finished)
+                _collect(executor, task, tasks, finished, tick)
             return
         if not self.workers:
+            here = task if tick is None else functools.partial(task, tick=tick)
             for name, arguments in tasks.items():
                 # One after the other, so that progress and Ctrl-C come between them.
-                _collect(_Here(), task, {name: arguments}, finished)
+                _collect(_Here(), here, {name: arguments}, finished, tick)
             return
+        in_processes = functools.partial(
+            _in_processes, task, finished=finished, begun=begun, tick=tick
+        )
         while tasks:
-            suspects, tasks = _in_processes(task, tasks, finished, begun, self.workers)
+            suspects, tasks = in_processes(tasks, workers=self.workers)
             # A process that dies takes the futures of all others along. Unfinished
             # tasks are tried alone; a task that dies alone is to blame.
             for name, arguments in suspects.items():
                 alone = {name: arguments}
-                if any(_in_processes(task, alone, finished, begun, 1)):
+                if any(in_processes(alone, workers=1)):
                     finished(
                         name,
                         None,
@@ -121,8 +133,10 @@ class _Here(Executor):
 def _in_processes(
     task: Callable[..., Any],
     tasks: _Tasks,
+    *,
     finished: _Finished,
     begun: _Begun,
+    tick: Callable[[], object] | None,
     workers: int,
 ) -> tuple[_Tasks, _Tasks]:
     """Work with processes; returns tasks that died with one, and those not begun."""
@@ -135,7 +149,7 @@ def _in_processes(
             initializer=_begin_worker,
         )
         try:
-            left = _collect(executor, task, tasks, finished)
+            left = _collect(executor, task, tasks, finished, tick)
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             for process in set(multiprocessing.active_children()) - others:
@@ -152,7 +166,11 @@ def _in_processes(
 
 
 def _collect(
-    executor: Executor, task: Callable[..., Any], tasks: _Tasks, finished: _Finished
+    executor: Executor,
+    task: Callable[..., Any],
+    tasks: _Tasks,
+    finished: _Finished,
+    tick: Callable[[], object] | None,
 ) -> list[str]:
     """Submit all tasks and wait; returns those whose process died."""
     left, futures = [], {}
@@ -161,7 +179,7 @@ def _collect(
             futures[executor.submit(task, *arguments)] = name
         except BrokenProcessPool:
             left.append(name)
-    for future in as_completed(futures):
+    for future in _as_completed(futures, tick):
         name = futures.pop(future)
         try:
             result = future.result()
@@ -182,6 +200,17 @@ def _collect(
         else:
             finished(name, result, None)
     return left
+
+
+def _as_completed(
+    futures: Iterable[Future[Any]], tick: Callable[[], object] | None
+) -> Iterator[Future[Any]]:
+    left = set(futures)
+    while left:
+        done, left = wait(left, _PAUSE, FIRST_COMPLETED)
+        yield from done
+        if tick is not None:
+            tick()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from keras_ddr.media.video import Frame
 
 # A face that moved by more than this share of its width since it was last seen is
 # someone else.
-_REACH = 0.45
+REACH = 0.45
 # Weights of light smoothing over two sightings on either side: detection jitters by
 # less than a percent of the width, quick motion must not lag.
 _WEIGHTS = (3, 2, 1)
@@ -22,7 +22,7 @@ class Sighting(NamedTuple):
 
     person: int  # someone who was lost and found again gets another number
     frame: Frame
-    face: Face
+    face: Face | None  # None where no faces are looked for
 
 
 class _Track:
@@ -84,7 +84,7 @@ def follow(
                 yield from track.ready(ended=True)
             tracks = []
         known = [track.sightings[-1][1].box for track in tracks]
-        found = dict(match(known, [face.box for face in faces], _REACH))
+        found = dict(match(known, [face.box for face in faces], REACH))
         kept = []
         for i, track in enumerate(tracks):
             if i in found:

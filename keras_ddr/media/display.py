@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from keras_ddr.media.combs import CombFinder
 from keras_ddr.media.orientation import read_turn
-from keras_ddr.media.sizes import size_changes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,14 +25,20 @@ _LEAST = 1.01  # ratios below come from rounding, and nobody sees them
 class Display:
     """Turns what a decoder gives into what is seen, and notes what is odd about it."""
 
-    def __init__(self, cv2: ModuleType, capture: Any, path: StrPath) -> None:
+    def __init__(
+        self,
+        cv2: ModuleType,
+        capture: Any,
+        path: StrPath,
+        changes: Mapping[int, tuple[int, int]],
+    ) -> None:
         self._cv2 = cv2
         # Some versions of OpenCV turn frames the wrong way, and none mirrors them.
         self._turn = read_turn(path)
         if self._turn and not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
             self._turn = None
         self._ratio = _ratio(cv2, capture)
-        self._changes = size_changes(cv2, path)
+        self._changes = changes  # of its size, by `size_changes`
         self._due = sorted(self._changes.items(), reverse=True)
         self._size: tuple[int, int] | None = None  # where OpenCV stretches it
         self._combs = CombFinder()

@@ -27,7 +27,8 @@ def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[Frame]:
 
     A cut is a difference to the frame before that is large, and large beside those
     around it, so that quick motion is none. A blank frame and another size of the
-    picture end a shot in any case.
+    picture end a shot in any case. Frames that are `beside` are judged by and not
+    given.
     """
     cv2 = opencv.load()
     held: deque[tuple[Frame, float]] = deque()  # with the difference to the one before
@@ -62,7 +63,8 @@ def find_shots(frames: Iterable[Frame], cuts: bool = True) -> Iterator[Frame]:
             spread = np.ptp(areas.astype(np.float32), axis=(0, 1))
             frame.blank = float(spread.max()) < _SOMETHING
         held.append((frame, difference))
-        if len(held) > _AFTER:
-            yield decide()
+        if len(held) > _AFTER and not (decided := decide()).beside:
+            yield decided
     while held:
-        yield decide()
+        if not (decided := decide()).beside:
+            yield decided

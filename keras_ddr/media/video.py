@@ -15,6 +15,7 @@ import numpy as np
 from keras_ddr.errors import InputError, reason_of
 from keras_ddr.media import opencv
 from keras_ddr.media.display import Display
+from keras_ddr.media.sizes import size_changes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,9 @@ _ARRAYS = (
 # enough to take milliseconds.
 _MOST_FAILURES = 1000
 _FEWEST_MOVING = 10  # frames that are not all the same by chance
+# Seconds before a time at which frames are sought that are followed by this time: what
+# is judged from the frames before needs some, and a decoder needs a key frame.
+_BEFORE = (2, 8, 32, 128)
 # Begins of lists of files, which a decoder would open, on the network too.
 _LISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD")
 _JPEG = b"\xff\xd8\xff"
@@ -55,15 +59,16 @@ class Frame:
     kept: bool = True  # False where a lower frame rate leaves it out
     first: bool = False  # whether another shot begins here, by `find_shots`
     blank: bool = False  # whether nothing is to be seen, by `find_shots`
+    beside: bool = False  # whether it only helps to judge those that are meant
 
 
 class Video:
     """A video file, read from its beginning to its end.
 
-    Frames come in the order of decoding and are never sought: frame counts in headers
-    and seeking by number are both unreliable. Frames that a lower rate `fps` leaves out
-    come along unmarked as kept, since cuts and motion can only be judged from one frame
-    to the next.
+    Frames come in the order of decoding and are not sought: frame counts in headers and
+    seeking are both unreliable, and `Segment` has to prove its frames. Frames that a
+    lower rate `fps` leaves out come along unmarked as kept, since cuts and motion can
+    only be judged from one frame to the next.
     """
 
     def __init__(
@@ -78,29 +83,44 @@ class Video:
         self.read = 0  # frames decoded so far
         self.broken = 0  # frames between them that could not be decoded
         self.declared: int | None = None  # frames by the header, which may be wrong
-        self._time = 0.0
-        self._length: float | None = None
-        self._oddities: list[str] = []
+        self.length: float | None = None  # seconds by the header
+        self.time = 0.0  # of the last frame, seconds
+        self.oddities: list[str] = []
+        self.still = True  # whether all frames so far are one and the same
+        self._rate: float | None = None  # frames a second by the header
         self._check()
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.starting(0)
+
+    def starting(self, seconds: float) -> Iterator[Frame]:
+        """The frames from somewhere before a time on, none where it is not reached.
+
+        Numbers then count from somewhere, and frames before this time are not kept.
+        """
         cv2 = opencv.load()
         capture = self._open(cv2)
+        self._read_header(cv2, capture)
         self.read = self.broken = 0
-        self._time = 0.0
+        self.time = 0.0
         try:
-            yield from self._frames(cv2, capture)
+            if not seconds:
+                yield from self._frames(cv2, capture)
+            elif (begin := self._seek(cv2, capture, seconds)) is not None:
+                yield from self._frames(cv2, capture, begin, seconds)
         finally:
             capture.release()
 
-    @property
-    def last_time(self) -> float:
-        """Seconds of the last frame that was read, or NaN."""
-        return self._time
+    def look(self) -> None:
+        """Read the header alone: `declared` and `length`."""
+        cv2 = opencv.load()
+        capture = self._open(cv2)
+        self._read_header(cv2, capture)
+        capture.release()
 
     def summary(self) -> str:
         """Oddities, and frames that were lost or are missing, in words, or ""."""
-        notes = list(self._oddities)
+        notes = list(self.oddities)
         if self.read == 1:
             notes.append(
                 "its first track has one picture, perhaps a cover; ffmpeg -i FILE -map "
@@ -113,7 +133,7 @@ class Video:
                 f"the header promises {self.declared} frames, {self.read} could be read"
             )
             # Some headers have a length only, and the count is taken from it.
-            if self._length and self._time > self._length * 0.9:
+            if self.length and self.time > self.length * 0.9:
                 note += (
                     " (its frame rate varies, or frames are lost between others and "
                     "the numbers of later ones too low)"
@@ -177,53 +197,87 @@ class Video:
                 f"{self.path}: cannot be read as a video (truncated, without pictures, "
                 "or not a video); fetch it again, or convert it"
             )
-        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.declared = int(count) if 0 < count < 1e9 else None
         return capture
 
-    def _frames(self, cv2: ModuleType, capture: Any) -> Iterator[Frame]:
+    def _read_header(self, cv2: ModuleType, capture: Any) -> None:
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.declared = int(count) if 0 < count < 1e9 else None
         rate = capture.get(cv2.CAP_PROP_FPS)
-        rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
-        if self.declared and rate:
-            self._length = self.declared / rate
-        display = Display(cv2, capture, self.path)
-        number, failures = -1, 0
-        begin = known = None  # known: the last time stamp that was above those before
-        due = 0.0
-        while failures < _MOST_FAILURES:
-            if not capture.grab():
-                failures += 1
-                continue
-            # A broken frame keeps its number, so that labels stay with their frames.
-            position = number + 1 + failures
-            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if known is None or stamp > known[0]:
-                known = stamp, position
-            else:
-                # The stamp is missing, stands still or jumps back: use the frame rate.
-                stamp = known[0] + (position - known[1]) / rate if rate else math.nan
-            if begin is None:
-                begin = stamp - (position / rate if rate else 0.0)
-            time = stamp - begin
-            kept = not self.fps or math.isnan(time) or time + 1e-3 >= due
-            decoded, image = capture.retrieve()
-            if not decoded or image is None:
-                failures += 1
-                continue
-            self.broken += failures
-            self.read += 1
-            self._time = time
-            number, failures = position, 0
-            if kept and self.fps and not math.isnan(time):
-                # After a gap the count of time starts anew.
-                due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
-            image = display.show(image, number)
-            self.width, self.stretch = image.shape[1], display.stretch
-            yield Frame(number, time, image, kept)
-        self._oddities = display.notes()
-        self._refuse_unread(cv2, display)
+        self._rate = rate if math.isfinite(rate) and 0 < rate < 1000 else None
+        if self.declared and self._rate:
+            self.length = self.declared / self._rate
 
-    def _refuse_unread(self, cv2: ModuleType, display: Display) -> None:
+    def _seek(self, cv2: ModuleType, capture: Any, seconds: float) -> float | None:
+        """Go before a time; returns the stamp of the first frame of all."""
+        failures = 0
+        while not capture.grab():
+            failures += 1
+            if failures == _MOST_FAILURES:
+                return None
+        begin = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        begin -= failures / self._rate if self._rate else 0.0
+        for before in _BEFORE:
+            sought = max(0.0, begin + seconds - before)
+            capture.set(cv2.CAP_PROP_POS_MSEC, 1000 * sought)
+            if capture.grab():
+                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                if stamp - begin <= seconds:
+                    return begin
+        return None
+
+    def _frames(
+        self,
+        cv2: ModuleType,
+        capture: Any,
+        begin: float | None = None,
+        due: float = 0.0,
+    ) -> Iterator[Frame]:
+        """All further frames; `begin` is time 0, and none is kept before `due`."""
+        rate = self._rate
+        sought = due > 0
+        # Numbers of frames are known from the beginning only.
+        changes = {} if sought else size_changes(cv2, self.path)
+        display = Display(cv2, capture, self.path, changes)
+        number, failures = -1, 0
+        known = None  # the last time stamp that was above those before
+        try:
+            while failures < _MOST_FAILURES:
+                if not capture.grab():
+                    failures += 1
+                    continue
+                # A broken frame keeps its number, so labels stay with their frames.
+                position = number + 1 + failures
+                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                if known is None or stamp > known[0]:
+                    known = stamp, position
+                else:
+                    # The stamp is missing, stands still or jumps back: by the rate.
+                    since = (position - known[1]) / rate if rate else math.nan
+                    stamp = known[0] + since
+                if begin is None:
+                    begin = stamp - (position / rate if rate else 0.0)
+                time = stamp - begin
+                kept = not self.fps or math.isnan(time) or time + 1e-3 >= due
+                decoded, image = capture.retrieve()
+                if not decoded or image is None:
+                    failures += 1
+                    continue
+                self.broken += failures
+                self.read += 1
+                self.time = time
+                number, failures = position, 0
+                if kept and self.fps and not math.isnan(time):
+                    # After a gap the count of time starts anew.
+                    due = (due if time < due + 1 / self.fps else time) + 1 / self.fps
+                image = display.show(image, number)
+                self.width, self.stretch = image.shape[1], display.stretch
+                yield Frame(number, time, image, kept)
+        finally:  # a segment ends early
+            self.oddities, self.still = display.notes(), display.still
+        if not sought:
+            self._refuse_unread(cv2)
+
+    def _refuse_unread(self, cv2: ModuleType) -> None:
         """Refuse a file without a frame, and one that OpenCV could not decode."""
         if not self.read:
             raise InputError(
@@ -232,7 +286,7 @@ class Video:
             )
         # Since FFmpeg 8, OpenCV gives what happens to lie in memory for each frame that
         # is marked as interlaced, and says nothing.
-        if self.read >= _FEWEST_MOVING and display.still:
+        if self.read >= _FEWEST_MOVING and self.still:
             raise InputError(
                 f"{self.path}: all {self.read} frames are the same picture; if they "
                 f"move in a player, they are interlaced, and OpenCV {cv2.__version__} "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -82,6 +82,20 @@ class Track:
         keys, rows = keys[known], rows[known]
         name = " ".join(name.split())
         return cls(name, keys, rows[:, :2], rows[:, 2], rows[:, 3], reach)
+
+    def stretched(self, across: float, down: float) -> Self:
+        """The same in a picture whose pixels were made wider or higher."""
+        turn = np.radians(np.nan_to_num(self.angle, nan=45.0))
+        ahead = np.stack([across * np.cos(turn), down * np.sin(turn)])
+        angle = np.where(
+            np.isnan(self.angle), np.nan, np.degrees(np.arctan2(ahead[1], ahead[0]))
+        )
+        return replace(
+            self,
+            centre=(self.centre + 0.5) * (across, down) - 0.5,
+            angle=angle,
+            length=self.length * np.hypot(*ahead),
+        )
 
     def row(self, number: int, time: float) -> int | None:
         """The row of a frame, by its number or by its time."""

@@ -1,6 +1,7 @@
 """`ddr preprocess` for what is read from files, and `ddr fit` on what it makes."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -12,6 +13,7 @@ import tifffile
 import track_files
 from PIL import Image
 
+from ddr_cli import progress
 from keras_ddr.data import FrameStore
 
 
@@ -295,3 +297,25 @@ def test_animals_are_cut_out_by_their_tracks(ddr_here, tmp_path):
     ):
         result = ddr_here(*command, *options)
         assert result.exit_code == 2 and message in result.stderr, result.output
+
+
+def test_frames_their_rate_and_the_time_left(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PLAIN", -1.0)
+    counter = progress.FileCounter("videos read")
+    counter.frames(500, 0)
+    counter.frames(500, 1500)
+    time.sleep(0.1)
+    counter.frames(700, 1500)
+    counter(1, 2)
+    counter.frames(900, 1500)
+    counter(2, 2)
+    counter.frames(1500, 1500)
+    first, second, third, fourth, last = capsys.readouterr().out.splitlines()
+    assert (first, second) == ("500 frames", "500 of 1500 frames")
+    # An earlier run read the first 500.
+    found = re.fullmatch(r"700 of 1500 frames, (\d+) a second, ([\d.]+) s left", third)
+    rate, left = map(float, found.groups())
+    assert rate < 2000 and abs(rate * left - 800) < 0.1 * 800
+    assert fourth.startswith("900 of 1500 frames, ")
+    assert fourth.endswith(" left (1 of 2 videos read)")
+    assert last.startswith("2 of 2 videos read  ")

@@ -1,5 +1,6 @@
 """Killed while making stores and tables; what was there stays, and nothing is half."""
 
+import filecmp
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 from ddr_cli.main import ddr
 from keras_ddr import DDR
 from keras_ddr.data import FrameStore, write_arrays
+from keras_ddr.datasets import Cropping, Lengths, videos
 from keras_ddr.errors import InputError
 
 pytestmark = [
@@ -97,6 +100,39 @@ def test_one_writer_of_a_store_at_a_time(tmp_path):
     assert third.returncode == 0, errors
     assert names(tmp_path) == ["S"]
     assert len(FrameStore.open(tmp_path / "S")) == 300
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=SLOW)])
+def test_a_long_video_goes_on_by_segments(tmp_path, workers):
+    """It loses no more than the segments that were being read."""
+    picture = np.random.default_rng(0).integers(60, 180, (48, 48, 3))
+    path = str(tmp_path / "film.mp4")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 5.0, (48, 48))
+    for n in range(5 * 500):  # four segments
+        writer.write((picture + abs(n % 40 - 20)).astype(np.uint8))
+    writer.release()
+    command = ["preprocess", "videos", path, "S", "--crop", "none", "--min-length", 1]
+    command += ["--size", 128, "--workers", workers]
+    process = start(tmp_path, *command)
+    wait_for(process, tmp_path, ".S.parts/*.1")
+    kill(process)
+    done = {p: p.stat().st_mtime_ns for p in tmp_path.glob(".S.parts/*.?")}
+    assert len(done) < 4
+    process = start(tmp_path, *command)
+    wait_for(process, tmp_path, ".S.parts/*.[23]")
+    assert {p: p.stat().st_mtime_ns for p in done} == done
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    videos.prepare(
+        tmp_path / "T",
+        path,
+        cropping=Cropping(crop="none", size=128),
+        lengths=Lengths(min_length=1),
+    )
+    for name in ("frames.npy", "sequences.csv"):
+        assert filecmp.cmp(tmp_path / "S" / name, tmp_path / "T" / name, shallow=False)
+    assert FrameStore.open(tmp_path / "S").num_frames == 2500
+    assert names(tmp_path) == ["S", "S.report.csv", "T", "T.report.csv", "film.mp4"]
 
 
 @pytest.mark.slow
