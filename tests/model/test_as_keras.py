@@ -34,6 +34,7 @@ class Labelled(DDR):
 
 
 def test_a_subclass_adds_parts_and_learns_from_labels(sets, tmp_path):
+    keras.utils.set_random_seed(1)
     model = Labelled((16, 16, 3), **_SIZES)
     y = np.full(12, 3.0, "float32")
     model.compile(keras.optimizers.Adam(0.01))
