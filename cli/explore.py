@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 @writing_command(
-    "A page to play with: z, identities and sequences.",
+    "A page to play with: one's looks, another's motion.",
     "keras_ddr.visualization.explorer",
     sequences_options(8),
     whole_option(
         "--frames", 150, "Most frames of each sequence, evenly spread.", least=2
     ),
+    whole_option("--drawn", 2, "Identities that the model makes up.", least=0),
     split_option(),
     seed_option("Of the random choice of sequences."),
 )

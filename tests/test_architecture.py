@@ -104,6 +104,8 @@ _MAY_IMPORT = {
         "errors",
         "events",
         "files",
+        "gaussian",
+        "mixture",
     },
 }
 

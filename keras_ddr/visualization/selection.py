@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_ddr.arguments import check_seed, check_whole
+from keras_ddr.codes import Codes
 from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
+from keras_ddr.gaussian import DiagonalGaussian
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,9 +30,22 @@ class Shown:
     sequence: Sequence
     positions: NDArray[np.integer]  # (T,) in the sequence
     frames: NDArray[np.uint8]  # (T, H, W, C)
-    static: NDArray[np.float32]  # f, (static_dim,)
-    dynamic: NDArray[np.float32]  # z, (T, dynamic_dim)
-    standardized: NDArray[np.float32]  # z̃
+    codes: Codes
+
+    @property
+    def static(self) -> NDArray[np.float32]:
+        """f, `(static_dim,)`."""
+        return self.codes.static.mean
+
+    @property
+    def dynamic(self) -> NDArray[np.float32]:
+        """z, `(T, dynamic_dim)`."""
+        return self.codes.dynamic.mean
+
+    @property
+    def standardized(self) -> NDArray[np.float32]:
+        """z̃, `(T, dynamic_dim)`."""
+        return self.codes.standardized
 
 
 def pick_sequences(
@@ -100,9 +115,9 @@ def encode_shown(
     for (sequence, positions), (_, used) in zip(wanted, parts, strict=True):
         frames, codes = next(encoded)
         rows = np.searchsorted(used, positions)
-        z, scores = codes.dynamic.mean[rows], codes.standardized[rows]
-        places, f = np.asarray(positions), codes.static.mean
-        shown.append(Shown(sequence, places, frames[rows], f, z, scores))
+        parts_of_z = codes.dynamic.mean[rows], codes.dynamic.log_variance[rows]
+        of_these = Codes(codes.static, DiagonalGaussian(*parts_of_z), codes.prior)
+        shown.append(Shown(sequence, np.asarray(positions), frames[rows], of_these))
     return shown
 
 
