@@ -6,7 +6,7 @@ const cell = 46;  // pixels of a picture behind the dots, about
 function scales(w, h) {
   const { low, high } = plane();
   const x = (v) => edge.left + (v - low[0]) / (high[0] - low[0]) * (w - edge.left - edge.right);
-  const y = (v) => v === undefined ? (h - edge.bottom + edge.top) / 2
+  const y = (v) => flat() ? (h - edge.bottom + edge.top) / 2
     : h - edge.bottom - (v - low[1]) / (high[1] - low[1]) * (h - edge.top - edge.bottom);
   return [x, y];
 }
