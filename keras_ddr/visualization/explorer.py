@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from keras_ddr.data import FrameStore, Label, Sequence
     from keras_ddr.sequence_model import SequenceModel
-    from keras_ddr.typing import StrPath
+    from keras_ddr.typing import Progress, StrPath
     from keras_ddr.visualization.explorer_plane import Plane
     from keras_ddr.visualization.selection import Shown
 
@@ -47,7 +47,7 @@ _OF_MOTIONS = 5000
 _USUAL = 64 * 64
 _FEWEST = 8  # frames of a motion that is worth playing
 _QUALITIES = (88, 78, 65, 50, 35)
-_THUMB = 290  # pixels that a short name takes, at the resolution of figures
+_THUMB = 270  # pixels that a short name takes, at the resolution of figures
 _FOLDER = Path(__file__).with_name("explorer_page")
 _SCRIPTS = ("state", "pictures", "map", "timeline", "saving", "controls")
 
@@ -61,6 +61,7 @@ def explorer_page(
     drawn: int = 2,
     split: str | None = None,
     seed: int | None = None,
+    progress: Progress | None = None,
 ) -> str:
     """Make a page on which looks and motion of sequences are put together anew.
 
@@ -78,6 +79,7 @@ def explorer_page(
             model's fitted density; none where the model has no densities.
         split: Likewise.
         seed: Likewise; and of the drawn identities.
+        progress: Called with (identities decoded, all).
 
     Returns:
         HTML as text, at most 10 MB for 8 sequences of 64x64 frames.
@@ -97,7 +99,7 @@ def explorer_page(
     static = _identities(model, encoded, drawn, seed)
     planes = _planes(model, encoded, static, columns * (_SIDE // side))
     kept = _kept(model, encoded, len(static))
-    pictures = _decode(model, encoded, static, planes, kept)
+    pictures = _decode(model, encoded, static, planes, kept, progress)
     data: dict[str, Any] = {
         "size": list(model.image_shape[:2]),
         "components": model.dynamic_dim,
@@ -202,6 +204,7 @@ def _decode(
     static: list[NDArray[np.float32]],
     planes: list[Plane],
     kept: list[int],
+    progress: Progress | None,
 ) -> dict[str, list[Any]]:
     """All pictures of the page as bytes, by what they show.
 
@@ -226,12 +229,13 @@ def _decode(
             else None
         )
 
-    identities, sequences = range(len(static)), range(len(encoded))
-    return {
-        "filmed": [to_rgb(shown.frames) for shown in encoded],
-        "planes": [[decoded(f, plane.scores) for plane in planes] for f in static],
-        "motions": [[motion(k, i) for i in sequences] for k in identities],
-    }
+    pictures: dict[str, list[Any]] = {"planes": [], "motions": []}
+    for k, f in enumerate(static):
+        pictures["planes"].append([decoded(f, plane.scores) for plane in planes])
+        pictures["motions"].append([motion(k, i) for i in range(len(encoded))])
+        if progress is not None:
+            progress(k + 1, len(static))
+    return {**pictures, "filmed": [to_rgb(shown.frames) for shown in encoded]}
 
 
 def _compressed(pictures: Any, columns: int, quality: int) -> Any:

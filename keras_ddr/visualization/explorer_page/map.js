@@ -39,22 +39,25 @@ function drawShade(context, w, h) {
   context.drawImage(small, edge.left, edge.top, w - edge.left - edge.right,
     h - edge.top - edge.bottom);
 }
+// Pictures of the chosen looks, side by side, fainter where frames are fewer.
 function drawBackdrop(context, w, h) {
   const { low, high } = plane(), across = w - edge.left - edge.right;
   const down = h - edge.top - edge.bottom, tall = cell * height / width;
   const columns = Math.max(1, Math.round(across / cell));
   const rows = flat() ? 1 : Math.max(1, Math.round(down / tall));
-  const high_ = down / rows, wide = across / columns, fit = Math.min(wide, high_ * width / height);
-  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) {
-    const point = [low[0] + (column + .5) / columns * (high[0] - low[0])];
-    if (!flat()) point.push(high[1] - (row + .5) / rows * (high[1] - low[1]));
-    const share = level(point);
-    if (share < .03) continue;
+  const pointAtCell = (column, row) => [
+    low[0] + column / columns * (high[0] - low[0]),
+    ...(flat() ? [] : [high[1] - row / rows * (high[1] - low[1])])];
+  const wide = Math.min(across / columns, down / rows * width / height) - 3;
+  const size = [wide, wide * height / width];
+  for (let row = .5; row < rows; row++) for (let column = .5; column < columns; column++) {
+    const around = [[0, 0], [.3, .3], [.3, -.3], [-.3, .3], [-.3, -.3]];
+    const share = Math.max(...around.map(([x, y]) => level(pointAtCell(column + x, row + y))));
+    if (share < .02) continue;
     context.globalAlpha = .45 + .55 * Math.sqrt(share);
-    const pixels = fit - 3, tallness = pixels * height / width;
-    copy(context, posed(state.looks, point),
-      edge.left + (column + .5) * wide - pixels / 2,
-      edge.top + (row + .5) * high_ - tallness / 2, pixels, tallness);
+    copy(context, posed(state.looks, pointAtCell(column, row)),
+      edge.left + column / columns * across - size[0] / 2,
+      edge.top + row / rows * down - size[1] / 2, ...size);
   }
   context.globalAlpha = 1;
 }
@@ -191,7 +194,8 @@ function press(event) {
 function whereText() {
   if (!state.point) return `The ring is ${clip().name}, ${when(clip(), state.frame)}.`;
   if (level(state.point) < .02) return "Hardly any picture lies here: the nearest known pose is shown.";
+  const passing = passed && passed.point !== state.point;
   const values = plane().axes.map((axis, k) => (
     `${called(axis)}: ${signed(state.point[k].toFixed(2))}`));
-  return `Everyone takes this pose (${values.join(", ")}). Click to keep it.`;
+  return `Everyone takes this pose (${values.join(", ")}).${passing ? " Click to keep it." : ""}`;
 }

@@ -1,4 +1,4 @@
-const wanted = 240;  // pixels of a saved picture's side, about
+const wanted = 192;  // pixels of a saved picture's side, about
 const rim = 8, caption = 26;
 
 function stillOf(canvas, left, right) {
@@ -75,11 +75,11 @@ function paletteOf(counts) {
 // Codes of variable length, as in the specification of GIF89a, appendix F.
 const table = new Int16Array(4096 * 256);
 function lzw(pixels) {
-  const bytes = [];
-  let bits = 0, held = 0, size = 9, next = 258, prefix = pixels[0];
+  const bytes = new Uint8Array(2 * pixels.length + 8);  // a code has 12 bits at most
+  let bits = 0, held = 0, size = 9, next = 258, prefix = pixels[0], length = 0;
   const put = (code) => {
     held |= code << bits; bits += size;
-    for (; bits >= 8; bits -= 8) { bytes.push(held & 255); held >>>= 8; }
+    for (; bits >= 8; bits -= 8) { bytes[length++] = held & 255; held >>>= 8; }
   };
   table.fill(0); put(256);
   for (let k = 1; k < pixels.length; k++) {
@@ -94,15 +94,14 @@ function lzw(pixels) {
     }
   }
   put(prefix); put(257);
-  if (bits) bytes.push(held & 255);
-  return bytes;
+  if (bits) bytes[length++] = held & 255;
+  return bytes.slice(0, length);
 }
 const two = (value) => [value & 255, value >> 8];
 function gifFrame(pixels, w, h, hundredths) {
   const bytes = lzw(pixels), blocks = [];
   for (let k = 0; k < bytes.length; k += 255) {
-    const part = bytes.slice(k, k + 255);
-    blocks.push(Uint8Array.from([part.length, ...part]));
+    blocks.push(Uint8Array.of(Math.min(255, bytes.length - k)), bytes.subarray(k, k + 255));
   }
   const head = [0x21, 0xf9, 4, 4, ...two(hundredths), 0, 0,
     0x2c, 0, 0, 0, 0, ...two(w), ...two(h), 0, 8];
@@ -115,8 +114,11 @@ function gifOf(frames, w, h, delays) {
   const text = (word) => [...word].map((letter) => letter.charCodeAt(0));
   const head = [...text("GIF89a"), ...two(w), ...two(h), 0xf7, 0, 0, ...colours,
     0x21, 0xff, 11, ...text("NETSCAPE2.0"), 3, 1, 0, 0, 0];
-  const parts = frames.flatMap((pixels, k) => gifFrame(
-    Uint8Array.from(pixels, (value) => numbers[value]), w, h, delays[k]));
+  const parts = frames.flatMap((pixels, k) => {
+    const colour = new Uint8Array(pixels.length);
+    for (let p = 0; p < pixels.length; p++) colour[p] = numbers[pixels[p]];
+    return gifFrame(colour, w, h, delays[k]);
+  });
   return new Blob([Uint8Array.from(head), ...parts, Uint8Array.of(0x3b)], { type: "image/gif" });
 }
 // Milliseconds that a picture stays: as recorded, or a twelfth of a second.
@@ -129,6 +131,15 @@ async function ready(pictures_) {
   await Promise.all(pictures_.map(([source]) => { sheet(source); return sheets.get(source).decode(); }));
   await new Promise((done) => setTimeout(done, 50));
 }
+// Pixels of a canvas in 15 bits.
+function pixelsOf(context) {
+  const { width: w, height: h } = context.canvas, { data: bytes } = context.getImageData(0, 0, w, h);
+  const pixels = new Uint16Array(w * h);
+  for (let k = 0, b = 0; k < pixels.length; k++, b += 4) {
+    pixels[k] = bytes[b] >> 3 << 10 | bytes[b + 1] >> 3 << 5 | bytes[b + 2] >> 3;
+  }
+  return pixels;
+}
 async function saveGif() {
   $("save-gif").disabled = true;
   say("Making the GIF …");
@@ -137,9 +148,7 @@ async function saveGif() {
   const canvas = document.createElement("canvas");
   for (let frame = 0; frame < of.frames; frame++) {
     const context = stillOf(canvas, recorded(k, frame), moved(identity, k, frame));
-    const bytes = context.getImageData(0, 0, canvas.width, canvas.height).data;
-    frames.push(Uint16Array.from({ length: bytes.length / 4 }, (_, p) => (
-      bytes[4 * p] >> 3 << 10 | bytes[4 * p + 1] >> 3 << 5 | bytes[4 * p + 2] >> 3)));
+    frames.push(pixelsOf(context));
     delays.push(Math.max(2, Math.round(pause(of, frame) / 10)));
   }
   handOver(gifOf(frames, canvas.width, canvas.height, delays), fileName(".gif"));
