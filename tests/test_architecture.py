@@ -104,7 +104,6 @@ _MAY_IMPORT = {
         "errors",
         "events",
         "files",
-        "gaussian",
         "mixture",
     },
 }

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_ddr.arguments import check_seed, check_whole
-from keras_ddr.codes import Codes
 from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
-from keras_ddr.gaussian import DiagonalGaussian
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from keras_ddr.codes import Codes
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.sequence_model import SequenceModel
 
@@ -115,8 +114,9 @@ def encode_shown(
     for (sequence, positions), (_, used) in zip(wanted, parts, strict=True):
         frames, codes = next(encoded)
         rows = np.searchsorted(used, positions)
-        parts_of_z = codes.dynamic.mean[rows], codes.dynamic.log_variance[rows]
-        of_these = Codes(codes.static, DiagonalGaussian(*parts_of_z), codes.prior)
+        z = codes.dynamic
+        of_rows = type(z)(z.mean[rows], z.log_variance[rows])
+        of_these = dataclasses.replace(codes, dynamic=of_rows)
         shown.append(Shown(sequence, np.asarray(positions), frames[rows], of_these))
     return shown
 

@@ -122,7 +122,9 @@ function colouring() {
   const name = state.colour.replace(/^label:/, ""), label = data.labels[name];
   if (!label) return { of: (k) => style(k === state.clip ? "--accent" : "--faded"), legend: [] };
   const valueOf = (k, frame) => clips[k].labels[name]?.[frame];
-  const all = clips.flatMap((c) => c.labels[name] ?? []).filter((v) => v !== null);
+  const shown = label.kind === "categorical" || state.everyone ? clips : [clip()];
+  const all = shown.flatMap((c) => c.labels[name] ?? []).filter((v) => v !== null);
+  if (!all.length) return { of: () => style("--faded"), legend: [[style("--faded"), "no value"]] };
   if (label.kind === "categorical") return byClass(valueOf, [...new Set(all)].sort(natural));
   const low = all.reduce((a, b) => Math.min(a, b), Infinity);
   const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
