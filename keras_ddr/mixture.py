@@ -218,21 +218,32 @@ class GaussianMixture:
         the likeliest component there. With one axis there is one row.
         """
         shares = np.asarray(shares, "float64")
-        others = [axis for axis in range(self.dim) if axis not in axes]
-        ordered = self.marginal([*axes, *others])
-        rows = len(shares) if len(axes) == 2 else 1
+        plane = self.marginal(axes)
+        first, rows = plane.marginal([0]), len(shares) if len(axes) == 2 else 1
         grid = np.zeros((rows, len(shares), self.dim), "float32")
-        for column, x in enumerate(ordered.marginal([0]).quantiles(shares)):
+        for column, x in enumerate(first.quantiles(shares)):
             places = np.array([[x]])
             if rows > 1:
-                y = ordered.marginal([0, 1]).given([x]).quantiles(shares)[::-1]
+                y = plane.given([x]).quantiles(shares)[::-1]
                 places = np.stack([np.full_like(y, x), y], axis=1)
-            for row, place in enumerate(places):
-                grid[row, column, list(axes)] = place
-                if others:
-                    rest = ordered.given(place)
-                    grid[row, column, others] = rest.means[rest.weights.argmax()]
+            grid[:, column] = self.completed(places, axes)
         return grid
+
+    def completed(self, places: ArrayLike, axes: Sequence[int]) -> NDArray[np.float32]:
+        """Vectors `(n, D)` with these values `(n, len(axes))` of some dimensions.
+
+        The others have the mean of the component that is likeliest there.
+        """
+        places = np.asarray(places, "float64")
+        others = [axis for axis in range(self.dim) if axis not in axes]
+        vectors = np.zeros((len(places), self.dim), "float32")
+        vectors[:, list(axes)] = places
+        if others:
+            ordered = self.marginal([*axes, *others])
+            for vector, place in zip(vectors, places, strict=True):
+                rest = ordered.given(place)
+                vector[others] = rest.means[rest.weights.argmax()]
+        return vectors
 
 
 class Densities(NamedTuple):

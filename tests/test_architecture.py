@@ -115,6 +115,7 @@ _MAY_IMPORT = {
         "errors",
         "events",
         "files",
+        "mixture",
     },
 }
 

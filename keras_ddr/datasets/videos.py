@@ -38,6 +38,7 @@ from keras_ddr.media.video import SUFFIXES, Video
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
+    from keras_ddr.datasets.parts import Reader
     from keras_ddr.media.video import Frame
     from keras_ddr.typing import StrPath
 
@@ -88,9 +89,9 @@ def prepare(
 
     With `Cropping(tracks=…)` every animal of the tracks is a sequence, or several where
     it is missing for more than `max_gap` frames. Frame labels then hold where it was
-    cut out (`animal_x`, `animal_y`, `crop_side`, in pixels of the video, `animal_angle`
-    in degrees) and its `animal_length` in pixels. Animals of one video are persons of
-    their own, all in one split.
+    cut out (`animal_x`, `animal_y`, `crop_side`, `animal_length`, in pixels of the
+    video, `animal_angle` in degrees). Animals of one video are persons of their own,
+    all in one split.
 
     Args:
         store_path: Folder to make; beside it the table `NAME.report.csv`.
@@ -120,16 +121,13 @@ def prepare(
     splits = OFFER.settle(splits)
     check_target(store_path, overwrite)
     found = find_videos(source)
-    if splits.persons == "folder" and not any("/" in name for name, _ in found):
-        raise InputError(
-            "persons='folder': no video lies in a folder below the one that is read; "
-            "give the folder that holds a folder for each person"
-        )
+    _check_persons(splits, found)
     plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
-    tracked = cropping.tracks is not None
     tracks = find_tracks(found, cropping.tracks, work.path_for_workers)
     given = [source] if isinstance(source, str | os.PathLike) else source
-    long_reader = LongReader(read_video, divide, read_segment, join_segments)
+    reader: Reader | LongReader = read_tracked
+    if cropping.tracks is None:
+        reader = LongReader(read_video, divide, read_segment, join_segments)
     return build(
         store_path,
         [
@@ -142,7 +140,7 @@ def prepare(
             )
             for name, path in found
         ],
-        read_tracked if tracked else long_reader,
+        reader,
         plan,
         OFFER,
         labels={**plan.face_labels, **plan.animal_labels},
@@ -151,6 +149,14 @@ def prepare(
         work=work,
         overwrite=overwrite,
     )
+
+
+def _check_persons(splits: Splits, found: list[tuple[str, str]]) -> None:
+    if splits.persons == "folder" and not any("/" in name for name, _ in found):
+        raise InputError(
+            "persons='folder': no video lies in a folder below the one that is read; "
+            "give the folder that holds a folder for each person"
+        )
 
 
 def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from keras_ddr.codes import Codes
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.sequence_model import SequenceModel
 
@@ -28,9 +29,22 @@ class Shown:
     sequence: Sequence
     positions: NDArray[np.integer]  # (T,) in the sequence
     frames: NDArray[np.uint8]  # (T, H, W, C)
-    static: NDArray[np.float32]  # f, (static_dim,)
-    dynamic: NDArray[np.float32]  # z, (T, dynamic_dim)
-    standardized: NDArray[np.float32]  # z̃
+    codes: Codes
+
+    @property
+    def static(self) -> NDArray[np.float32]:
+        """f, `(static_dim,)`."""
+        return self.codes.static.mean
+
+    @property
+    def dynamic(self) -> NDArray[np.float32]:
+        """z, `(T, dynamic_dim)`."""
+        return self.codes.dynamic.mean
+
+    @property
+    def standardized(self) -> NDArray[np.float32]:
+        """z̃, `(T, dynamic_dim)`."""
+        return self.codes.standardized
 
 
 def pick_sequences(
@@ -100,9 +114,10 @@ def encode_shown(
     for (sequence, positions), (_, used) in zip(wanted, parts, strict=True):
         frames, codes = next(encoded)
         rows = np.searchsorted(used, positions)
-        z, scores = codes.dynamic.mean[rows], codes.standardized[rows]
-        places, f = np.asarray(positions), codes.static.mean
-        shown.append(Shown(sequence, places, frames[rows], f, z, scores))
+        z = codes.dynamic
+        of_rows = type(z)(z.mean[rows], z.log_variance[rows])
+        of_these = dataclasses.replace(codes, dynamic=of_rows)
+        shown.append(Shown(sequence, np.asarray(positions), frames[rows], of_these))
     return shown
 
 

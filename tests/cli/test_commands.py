@@ -209,7 +209,8 @@ def test_explore(ddr_here, run_folder, puppets, tmp_path):
     options = ["--sequences", 2, "--frames", 5]
     result = ddr_here("explore", run_folder, puppets, out, *options)
     assert result.exit_code == 0, result.output
-    assert result.output.strip() == str(out)
+    said = result.output.splitlines()
+    assert "4 of 4 identities decoded" in said[0] and said[-1] == str(out)
     before = out.read_bytes()
     assert before.startswith(b"<!doctype html>")
     bad = ddr_here("explore", run_folder, puppets, out, "--sequence", "me")

@@ -167,7 +167,8 @@ def test_gaps(mice, prepare, tmp_path):
 @pytest.mark.parametrize("fps", [24000 / 1001, 25, 30])
 def test_rows_with_times_come_to_their_frames(fps, prepare, tmp_path):
     ground = np.random.default_rng(0).integers(50, 200, (48, 96, 3), np.uint8)
-    video = _write(tmp_path / "a.avi", [ground] * 40, fps)
+    frames = [np.roll(ground, n, axis=0) for n in range(40)]
+    video = _write(tmp_path / "a.avi", frames, fps)
     tracks = tmp_path / "t.csv"
     lines = [f"{n / fps:.3f},{20 + n},24" for n in range(40)]
     tracks.write_text("\n".join(["time,x,y", *lines]))

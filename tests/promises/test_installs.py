@@ -101,7 +101,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tree, wheel):
         for path in _files(tree / folder)
     }
     assert package == wanted
-    assert Path("keras_ddr/visualization/explorer.html") in package
+    assert Path("keras_ddr/visualization/explorer_page/page.html") in package
     assert {path.parts[0] for path in about} == {
         "-".join(wheel.name.split("-")[:2]) + ".dist-info"
     }

@@ -8,7 +8,7 @@ import track_files
 
 from keras_ddr import InputError
 from keras_ddr.tracks.files import read_tracks
-from keras_ddr.tracks.track import Points
+from keras_ddr.tracks.track import Points, Track
 
 PARTS = ["nose", "leftear", "tailbase"]
 BOTH = Points(("nose",), ("tailbase",))
@@ -156,3 +156,14 @@ def test_a_part_that_is_not_there_is_named(points, tmp_path):
         path = str(write(tmp_path / f"{kind} {name}", points, PARTS, ("m1", "m2")))
         with pytest.raises(InputError, match="has no body part 'snout' .front.; its"):
             read_tracks(path, Points(("snout",), ("tailbase",)))
+
+
+def test_pixels_that_are_shown_wider():
+    """A track where each stored pixel is shown two wide, and one by hand."""
+    rows = [[10, 20, 45, 8], [0, 0, 90, 4], [3, 1, np.nan, 5]]
+    track = Track.of_rows("t.csv", "m", range(3), rows, False).stretched(2, 1)
+    np.testing.assert_allclose(track.centre, [[20.5, 20], [0.5, 0], [6.5, 1]])
+    angle = np.degrees(np.arctan2(1, 2))
+    np.testing.assert_allclose(track.angle, [angle, 90, np.nan])
+    long = np.sqrt(2.5)
+    np.testing.assert_allclose(track.length, [8 * long, 4, 5 * long])
