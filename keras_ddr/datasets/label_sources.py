@@ -13,6 +13,8 @@ from keras_ddr.datasets.tables import Table
 
 # A source, and one of its people ("person2") or sequences ("person2-1"), or "" for all.
 Target: TypeAlias = tuple[str, str]
+# Of a file with several sequences each is a source: `mice.npy#3`.
+_ONE_OF_FILE = re.compile(r"(.*\.\w+)#[^#]*")
 
 
 def targets_of(source: str, part: str) -> Iterator[Target]:
@@ -45,7 +47,10 @@ class Finder:
         self._sequences = {id_of(name): target for name, target in sequences.items()}
         self._places: dict[str, list[str]] = {}
         self._absolute: dict[str, str] = {}
+        self._files: dict[str, list[Target]] = {}
         for source in sources:
+            if match := _ONE_OF_FILE.fullmatch(source):
+                self._files.setdefault(id_of(match[1]), []).append((source, ""))
             name = source.rsplit("/", 1)[-1]
             short = os.path.splitext(source)[0], os.path.splitext(name)[0]
             for key in {source, name, *short}:
@@ -55,16 +60,16 @@ class Finder:
             for source, names in sources.items()
         }
 
-    def find(self, text: str, line: int) -> Target | None:
-        """The source or part of one that a cell names."""
+    def find(self, text: str, line: int) -> list[Target]:
+        """The source or part of one that a cell names, or all sources of a file."""
         text = id_of(text.replace("\\", "/").removeprefix("./").rstrip("/"))
         if text in self._sequences and text not in self._known:
-            return self._sequences[text]
+            return [self._sequences[text]]
         if source := self._source(text, line):
-            return source, ""
+            return [(source, "")]
         base, mark, part = text.rpartition("#")
         source = self._source(base, line) if mark and part else None
-        return (source, part) if source else None
+        return [(source, part)] if source else self._files.get(text, [])
 
     def _source(self, text: str, line: int) -> str | None:
         found = [self._known[text]] if text in self._known else self._places.get(text)

@@ -76,6 +76,7 @@ class UserLabels:
     splits: dict[str, str] = field(default_factory=dict)  # by source
     values: dict[Target, dict[str, Values]] = field(default_factory=dict)
     targets: dict[Target, int] = field(default_factory=dict)  # the first line of each
+    path: StrPath = "labels"  # of the table, for messages
 
     def person(self, source: str, part: str) -> str:
         """Name of the person of a sequence, or ""."""
@@ -101,7 +102,7 @@ class UserLabels:
             timed = [v for layer in layers for v in layer.values() if v.spans]
             if timed:
                 raise InputError(
-                    f"labels: line {timed[0].spans[0].line} gives a time, but the "
+                    f"{self.path}: line {timed[0].spans[0].line} gives a time, but the "
                     f"frames of {source!r} have none; give their numbers in a column "
                     "`frame`"
                 )
@@ -156,8 +157,8 @@ class UserLabels:
         if beyond:
             more = f" (and {len(beyond) - 1} more sources)" if len(beyond) > 1 else ""
             warnings.warn(
-                f"labels: {beyond[0]}{more}; frames and seconds count from 0, and what "
-                "lies behind the end is not used",
+                f"{self.path}: {beyond[0]}{more}; frames and seconds count from 0, and "
+                "what lies behind the end is not used",
                 stacklevel=4,
             )
         known = {
@@ -170,8 +171,8 @@ class UserLabels:
         missed = [written(t) for t in of_sources if t[1] and t not in known]
         if missed:
             warnings.warn(
-                f"labels: {several(missed)}: there is no such person or sequence, so "
-                "these labels are not used",
+                f"{self.path}: {several(missed)}: there is no such person or sequence, "
+                "so these labels are not used",
                 stacklevel=4,
             )
 
@@ -195,6 +196,7 @@ def read_labels(
     if path is None:
         return result
     table = read_table(Path(path), is_known)
+    result.path = table.path
     roles, columns = columns_of(table)
     finder = Finder(table, sources, sequences or {})
     if "source" not in roles and len(sources) != 1:
@@ -206,17 +208,17 @@ def read_labels(
     unknown = []
     rows = rows_of(table, roles, columns)
     for row in rows:
-        target = finder.find(row.source, row.line) if "source" in roles else None
+        targets = finder.find(row.source, row.line) if "source" in roles else None
         if "source" not in roles:
-            target = next(iter(sources)), ""
-        if target is None:
+            targets = [(next(iter(sources)), "")]
+        if not targets:
             unknown.append(row.source)
-            continue
-        result.targets.setdefault(target, row.line)
-        _add_person_and_split(result, table, row, target)
-        frame = finder.frame(row.frame, target[0], row.line)
-        for column in row.texts:
-            cells[column].append((row, target, frame))
+        for target in targets or ():
+            result.targets.setdefault(target, row.line)
+            _add_person_and_split(result, table, row, target)
+            frame = finder.frame(row.frame, target[0], row.line)
+            for column in row.texts:
+                cells[column].append((row, target, frame))
     _check_splits(result, table)
     for column, (name, kind) in columns.items():
         _add(result, table, (column, name, kind), cells[column])

@@ -6,7 +6,6 @@ import shutil
 import signal
 import time
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -15,6 +14,9 @@ from PIL import Image
 
 from ddr_cli import progress
 from keras_ddr.data import FrameStore
+from keras_ddr.media import opencv
+
+cv2 = opencv.load()
 
 
 def fails(result, message):

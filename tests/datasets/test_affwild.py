@@ -6,7 +6,6 @@ import random
 import shutil
 import warnings
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,8 +13,11 @@ from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.datasets import affwild, annotations, folders
 from keras_ddr.datasets.pipeline import report_path
+from keras_ddr.media import opencv
 from keras_ddr.media.video import Video
 from pixel_shapes import shaped
+
+cv2 = opencv.load()
 
 HEIGHT, WIDTH = 96, 128
 BOXES = "aff_wild_annotations_bboxes_landmarks_new/bboxes/train"

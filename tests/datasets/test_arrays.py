@@ -242,6 +242,11 @@ def test_several_sequences_of_a_file(tmp_path, prepare, rng):
     store, _ = prepare(tmp_path, key="*", labels=tmp_path / "labels.csv")
     kinds = {s.name: s.labels["kind"] for s in store.sequences}
     assert kinds == {"b#1-1": None, "b#2-1": "two", "c#x-1": "one", "c#y-1": None}
+    # The name of a file means all of its sequences.
+    (tmp_path / "labels.csv").write_text("source,kind\nc.npz,one\nb.ome.tif#2,two\n")
+    kinds = {"b#1-1": None, "b#2-1": "two", "c#x-1": "one", "c#y-1": "one"}
+    store, _ = prepare(tmp_path, key="*", labels=tmp_path / "labels.csv")
+    assert kinds == {s.name: s.labels["kind"] for s in store.sequences}
     # Of a file with both, 8 bits stay as they are all the same.
     (x,) = [s.index for s in store.sequences if s.name == "c#x-1"]
     assert (store.frames(x)[..., 0] == values[0, ..., 8:40]).all()

@@ -2,13 +2,15 @@
 
 import math
 
-import cv2
 import numpy as np
 import pytest
 
 from flat_options import flat
 from keras_ddr.datasets import long_videos, videos
+from keras_ddr.media import opencv
 from keras_ddr.media.segment import Border
+
+cv2 = opencv.load()
 
 _FITS = Border.fits
 FPS = 4.0

@@ -1,6 +1,5 @@
 """Animals that are cut out of drawn videos by their tracks."""
 
-import cv2
 import numpy as np
 import pytest
 import track_files
@@ -9,6 +8,9 @@ from scipy import ndimage
 from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.datasets import Cropping, videos
+from keras_ddr.media import opencv
+
+cv2 = opencv.load()
 
 WIDTH, HEIGHT = 160, 120
 

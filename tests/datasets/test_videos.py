@@ -4,15 +4,17 @@ import shutil
 import signal
 import warnings
 
-import cv2
 import numpy as np
 import pytest
 
 from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.datasets import Detection, Lengths, Work, videos
+from keras_ddr.media import opencv
 from keras_ddr.media.video import Video
 from pixel_shapes import shaped
+
+cv2 = opencv.load()
 
 
 def _write(path, frames, fps=25.0):

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 import tifffile
@@ -42,6 +41,8 @@ from keras_ddr.datasets import (
 )
 from keras_ddr.faces.detector import FaceDetector
 from keras_ddr.media import opencv
+
+cv2 = opencv.load()  # keeps FFmpeg quiet from its first video on
 
 REFUSED, SURVIVES = "refused", "survives"
 STORE_FILES = ("frames.npy", "sequences.csv", "labels.npz", "meta.json")
@@ -297,7 +298,6 @@ class Originals:
         self.run = folder / "run"
         self._make_store()
         self._make_run()
-        opencv.load()  # before the first video, so that FFmpeg is quiet
         self.video = self._make_video(folder / "video.avi")
         self.sheets = folder / "sheets"
 

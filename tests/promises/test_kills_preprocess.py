@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import cv2
 import keras
 import numpy as np
 import pytest
@@ -20,6 +19,9 @@ from keras_ddr import DDR
 from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.datasets import Cropping, Lengths, videos
 from keras_ddr.errors import InputError
+from keras_ddr.media import opencv
+
+cv2 = opencv.load()
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="signals"),
