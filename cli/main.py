@@ -4,6 +4,7 @@ import difflib
 import io
 import os
 import sys
+import tempfile
 import warnings
 from typing import Any
 
@@ -121,6 +122,9 @@ def ddr(debug: bool, modules: tuple[str, ...]) -> None:
     """  # noqa: D301
     # Commands draw into files; a notebook names a backend that may not be installed.
     os.environ["MPLBACKEND"] = "agg"
+    # A container's bare user number has no home, and libraries of Keras ask for one.
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = tempfile.gettempdir()
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 import pathlib
+import pwd
 import subprocess
 import sys
 
@@ -162,6 +163,18 @@ def test_a_module_that_cannot_be_imported_is_named(ddr_here, tmp_path, monkeypat
         result = ddr_here("--import", module, "info")
         assert result.exit_code == 1
         assert one_line(result.stderr) == f"ddr: error: --import {module}: {reason}\n"
+
+
+def test_a_user_without_a_name_and_a_home(ddr_here, monkeypatch):
+    def unknown(number):
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(RuntimeError):
+        pathlib.Path.home()
+    assert ddr_here("preprocess", "videos", "--help").exit_code == 0
+    assert pathlib.Path.home().is_dir()
 
 
 @pytest.mark.slow
