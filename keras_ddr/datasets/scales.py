@@ -95,9 +95,10 @@ def settled(
         name, pairs = next(iter(known.items()))
         shown = ", ".join(f"{low:.6g}:{high:.6g}" for low, high in pairs)
         each = "all together" if cropping.scale_of == "all" else f"each {what}"
+        some = f"{len(scaled)} {what}" + "s" * (len(scaled) != 1)
         warnings.warn(
-            f"scale: {sum(found.frames for found in scaled)} frames of {len(scaled)} "
-            f"{what}s have more than 8 bits; values from the percentile 0.01% to "
+            f"scale: {sum(found.frames for found in scaled)} frames of {some} "
+            "have more than 8 bits; values from the percentile 0.01% to "
             f"99.99% of {each} ({shown} in {name}) became 0 to 255; --scale LOW:HIGH "
             "sets them",
             stacklevel=3,

@@ -112,7 +112,7 @@ def test_tiff(tmp_path, prepare, deep, layout, order):
     store, (said,) = prepare(tmp_path / name, pick="Z=0,C=0")
     assert store.sequences[0].name == "a#1" and store.sequences[0].source == name
     _check(store, deep, name)
-    assert "scale: 5 frames of 1 files have more than 8 bits" in said
+    assert "scale: 5 frames of 1 file have more than 8 bits" in said
     times = store.frame_labels(0)["time"]
     if layout in ("imagej", "hyperstack", "ome"):
         assert times.tolist() == [0, 0.5, 1, 1.5, 2]
