@@ -270,14 +270,14 @@ def _masks(
     if not stacks.masks:
         return {}
     given = dict(find_stacks(stacks.masks))
-    if len(files) == len(given) == 1:
-        return dict(zip(files, given.values(), strict=True))
-    found = {name: mask_for(name, given) for name in files}
+    alone = len(files) == len(given) == 1
+    found = {name: mask_for(name, given, alone) for name in files}
     for name, mask in found.items():
-        if not mask:
-            looked[name] = Looked(
-                problem=f"{files[name]}: has no masks of its name in {stacks.masks}"
-            )
+        problem = "" if mask else f"has no masks of its name in {stacks.masks}"
+        if mask and os.path.samefile(mask, files[name]):
+            problem = "is its own file of masks; give masks a folder of their own"
+        if problem:
+            looked[name] = Looked(problem=f"{files[name]}: {problem}")
     return found
 
 

@@ -60,11 +60,12 @@ def find_files(
     what: str,
     advice: str,
     folders: Collection[str] = (),
+    beside: Collection[str] = (),
 ) -> list[tuple[str, str]]:
     """Files of some suffixes: (path below the root with "/", path), natural order.
 
     Warns once of other videos and pictures, which are left out. Folders of the suffixes
-    `folders` stand for files.
+    `folders` stand for files. Those of the suffixes `beside` may lie there too.
     """
     found = []
     counts: Counter[str] = Counter()
@@ -86,7 +87,7 @@ def find_files(
                 if os.path.isfile(path) or not os.path.exists(path):
                     below = os.path.relpath(path, root).replace(os.sep, "/")
                     found.append((below, path))
-            elif suffix in _MEDIA:
+            elif suffix in _MEDIA and suffix not in beside:
                 counts[suffix] += 1
     others = ", ".join(f"{n} {suffix}" for suffix, n in sorted(counts.items()))
     if not found:

@@ -7,6 +7,7 @@ own, by which their exports are known.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ _NAMES = {
     "split": ("split",),
 }
 _BY_NAME = {name: role for role, names in _NAMES.items() for name in names}
-_OF_ELAN = ("begin time - ", "end time - ", "duration - ")
+# Times as ELAN heads them, whatever its language.
+_OF_ELAN = re.compile(r" - (hh:mm:ss|ss\.msec|msec)")
 _NO_SUBJECT = ("", "no focal subject")
 KINDS = ("categorical", "continuous", "each")
 
@@ -127,9 +129,9 @@ def _label_columns(header: list[str], roles: dict[str, str]) -> list[str]:
     if _of_boris(header):
         names = [(name, name.lower().partition(":")[0]) for name in left]
         return [n for n, x in names if x == "behavior" or x.startswith("modifier")]
-    if any(name.lower().startswith(_OF_ELAN) for name in header):
-        own = (*_OF_ELAN, "file name", "file path")
-        return [name for name in left if not name.lower().startswith(own)]
+    left = [name for name in left if not _OF_ELAN.search(name)]
+    if any(map(_OF_ELAN.search, header)):
+        return [x for x in left if x.lower() not in ("file name", "file path")]
     return left
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
+from urllib.parse import unquote
 
 from keras_ddr.datasets.folders import id_of
 from keras_ddr.datasets.label_values import number
@@ -62,6 +63,9 @@ class Finder:
 
     def find(self, text: str, line: int) -> list[Target]:
         """The source or part of one that a cell names, or all sources of a file."""
+        if text.startswith("file:/"):
+            text = re.sub("^file:/+(?=[A-Za-z]:/)|^file:/+", "", unquote(text))
+            text = text if text[1:2] == ":" else f"/{text}"
         text = id_of(text.replace("\\", "/").removeprefix("./").rstrip("/"))
         if text in self._sequences and text not in self._known:
             return [self._sequences[text]]

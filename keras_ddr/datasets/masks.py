@@ -112,8 +112,13 @@ def open_masks(path: str, shape: tuple[int, int, int]) -> Iterator[Masks]:
         yield Masks(path, stacks[0], shape)
 
 
-def mask_for(name: str, masks: Mapping[str, str]) -> str:
-    """The file of masks for a file, by its name without suffix, or "" for none."""
+def mask_for(name: str, masks: Mapping[str, str], alone: bool) -> str:
+    """The file of masks for a file, by its name without suffix, or "" for none.
+
+    `alone`: there is one of each, whatever their names.
+    """
+    if alone:
+        return next(iter(masks.values()))
     stems = {_stem(other): path for other, path in masks.items()}
     return stems.get(_stem(name), "")
 

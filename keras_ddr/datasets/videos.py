@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,7 +120,7 @@ def prepare(
     cropping, lengths = OFFER.settle(cropping), OFFER.settle(lengths)
     splits = OFFER.settle(splits)
     check_target(store_path, overwrite)
-    found = find_videos(source)
+    found = find_videos(source, beside=() if cropping.tracks is None else (".h5",))
     _check_persons(splits, found)
     plan = Plan(cropping, lengths, detection.fetched() if cropping.of_faces else None)
     tracks = find_tracks(found, cropping.tracks, work.path_for_workers)
@@ -159,17 +159,21 @@ def _check_persons(splits: Splits, found: list[tuple[str, str]]) -> None:
         )
 
 
-def find_videos(source: StrPath | Sequence[StrPath]) -> list[tuple[str, str]]:
-    """The videos of a source: (path below it with "/", path), natural order."""
+def find_videos(
+    source: StrPath | Sequence[StrPath], beside: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """The videos of a source: (path below it with "/", path), natural order.
+
+    Other files are told of, but for those of the suffixes `beside`.
+    """
     if not isinstance(source, str | os.PathLike):
         return _named([os.fspath(path) for path in source])
     if not os.fspath(source):
         raise InputError("source: is empty; give a video, a folder or a list")
     root = Path(source)
     if root.is_dir():
-        return find_files(
-            root, SUFFIXES, "video", "give a folder with videos, or name the files"
-        )
+        advice = "give a folder with videos, or name the files"
+        return find_files(root, SUFFIXES, "video", advice, beside=beside)
     if not root.exists():
         raise InputError(f"{root}: no such file or folder")
     if root.suffix.lower() == ".txt":

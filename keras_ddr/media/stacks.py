@@ -78,6 +78,7 @@ def _fixed(reason: str) -> str:
     """A reason as the end of a line."""
     if "imagecodecs" in reason:
         compression = reason.split("'")[0].split("requires")[0].strip()
+        compression = compression.removeprefix("<COMPRESSION.").partition(":")[0]
         return f"is compressed ({compression}); pip install imagecodecs, and again"
     return f"cannot be read ({reason})"
 

@@ -277,6 +277,7 @@ def _about(store: FrameStore, shown: Shown) -> dict[str, Any]:
     return {
         "name": sequence.name,
         "source": sequence.source,
+        "who": sequence.person or sequence.source or sequence.name,
         "frames": len(positions),
         "z": np.round(shown.standardized.astype(float), 4).tolist(),
         "number": known["source_frame"].tolist(),

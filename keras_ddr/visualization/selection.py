@@ -53,13 +53,19 @@ def pick_sequences(
     split: str | None = None,
     min_length: int = 1,
     seed: int | None = None,
+    *,
+    apart: bool = True,
 ) -> list[Sequence]:
-    """At most so many sequences of a split, evenly spread without a seed, or a list."""
+    """At most so many sequences of a split, evenly spread without a seed, or a list.
+
+    `apart`: of different people (or videos), where there are enough of them.
+    """
     if not isinstance(sequences, int | np.integer):
         return [_find(store, item, min_length) for item in sequences]
     found = store.require(split, min_length)
     check_whole(sequences=sequences)
     number = min(int(sequences), len(found))
+    found = _one_of_each(found, number) if apart else found
     if seed is None:
         chosen = _spread(len(found), number)
     else:
@@ -119,6 +125,18 @@ def encode_shown(
         of_these = dataclasses.replace(codes, dynamic=of_rows)
         shown.append(Shown(sequence, np.asarray(positions), frames[rows], of_these))
     return shown
+
+
+def _one_of_each(found: list[Sequence], least: int) -> list[Sequence]:
+    """The longest sequence of each person or video, or all if these are too few."""
+    longest: dict[str, Sequence] = {}
+    for sequence in found:
+        who = sequence.person or sequence.source or sequence.name
+        if who not in longest or sequence.length > longest[who].length:
+            longest[who] = sequence
+    if len(longest) < least:
+        return found
+    return sorted(longest.values(), key=lambda sequence: sequence.index)
 
 
 def _spread(length: int, number: int) -> NDArray[np.integer]:

@@ -30,7 +30,7 @@ def plot_store(
     Sequences and frames are chosen as by `plot_reconstruction`; their name, split and
     length stand over them.
     """
-    shown = pick_sequences(store, sequences, split, 1, seed)
+    shown = pick_sequences(store, sequences, split, 1, seed, apart=False)
     rows = [store.frames(s.index, pick_frames(s, frames)) for s in shown]
     shape = store.frame_shape
     scale = whole_scale(max(shape[:2]), 0.42)

@@ -10,6 +10,7 @@ import bisect
 import functools
 import io
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -140,12 +141,25 @@ def shorten_all(
 ) -> list[str]:
     """Cut texts as `shorten` does, so that different ones look different."""
     cut = [shorten(text, pixels, points, weight) for text in texts]
-    if len(set(cut)) == len(set(texts)):
-        return cut
-    head = len(os.path.commonprefix(list(texts)))
-    tail = len(os.path.commonprefix([text[:head:-1] for text in texts]))
-    parts = [f"…{text[head : len(text) - tail]}…" for text in texts]
-    return [shorten(part.replace("……", "…"), pixels, points, weight) for part in parts]
+    alike: dict[str, set[str]] = {}
+    for text, short in zip(texts, cut, strict=True):
+        alike.setdefault(short, set()).add(text)
+    return [
+        shorten(_difference(text, alike[short]), pixels, points, weight)
+        if len(alike[short]) > 1
+        else short
+        for text, short in zip(texts, cut, strict=True)
+    ]
+
+
+def _difference(text: str, others: set[str]) -> str:
+    """A text without the whole words that all others begin and end with too."""
+    words = {each: re.findall(r"[^\W_]+|[\W_]", each) for each in others}
+    # One word at least is left.
+    head = len(os.path.commonprefix([each[:-1] for each in words.values()]))
+    tail = len(os.path.commonprefix([each[:head:-1] for each in words.values()]))
+    own = words[text][head : len(words[text]) - tail]
+    return ("…" if head else "") + "".join(own) + ("…" if tail else "")
 
 
 def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold") -> str:

@@ -396,6 +396,8 @@ def test_masks_belong_to_files_by_name(tmp_path, prepare, deep):
     assert [s.name for s in store.sequences] == ["a#object1-1"]
     assert store.num_frames == 5
     assert "b.npy: has no masks of its name in" in said[-1]
+    with pytest.raises(InputError, match="a.npy: is its own file of masks; give"):
+        prepare(tmp_path / "root", axes="TYX", masks=tmp_path / "root")
     for wrong, text in (
         (still[:, :-1], "has shape .32, 47., but the frames have .5, 32, 48."),
         (still.astype(float), "has .* float64; masks are whole numbers"),

@@ -248,6 +248,17 @@ def test_tab_delimited_text_of_elan(read, unit, ends):
     assert _classes(labels, times, "speech") == [""] * 8
 
 
+def test_elan_in_another_language_and_with_addresses(read):
+    labels = read(
+        "Anfangszeit - hh:mm:ss.ms\tstart\tEndzeit - hh:mm:ss.ms\tend\t"
+        "Dauer - ss.msec\tgaze\tsource\n"
+        "00:00:00.200\t0.2\t00:00:00.600\t0.6\t0.4\taway\tfile:///D:/my%20study/a.eaf\n"
+    )
+    expected = [""] * 2 + ["away"] * 4 + [""] * 2
+    assert list(labels.info) == ["gaze"]
+    assert _classes(labels, np.arange(8) / 10, "gaze") == expected
+
+
 # Videos
 
 

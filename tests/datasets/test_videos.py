@@ -211,6 +211,12 @@ def test_what_else_is_in_a_folder_is_told(tmp_path):
     assert str(warning.message) == (
         f"{tmp_path}: left out, since by its name it is no video: 1 .heic, 2 .jpg"
     )
+    for name in ("a.mp4", "aDLC_1.h5"):
+        path = tmp_path / "tracked" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    found = videos.find_videos(tmp_path / "tracked", beside=[".h5"])  # warns of nothing
+    assert [name for name, _ in found] == ["a.mp4"]
     with pytest.raises(InputError, match="holds no video .*; found 1 .heic, 1 .jpg"):
         videos.find_videos(tmp_path / "below")
 

@@ -129,6 +129,17 @@ def test_numbers_in_names_count(model, store, tmp_path):
     assert [clip["name"] for clip in shown] == ["a", "Clip 9", "clip 10"]
 
 
+def test_sequences_of_different_people_are_taken_first(model, store, tmp_path):
+    frames = store.frames(0)
+    clips = [frames[:6], frames, frames, frames[:6], frames]
+    names, persons = ["a#1", "a#2", "b#1", "c#1", "c#2"], ["a", "a", "b", "c", "c"]
+    other = write_arrays(tmp_path / "S", clips, names=names, persons=persons)
+    for number, expected in ((3, ["a#2", "b#1", "c#2"]), (5, names)):
+        for seed in (None, 0):
+            page = explorer_page(model, other, number, seed=seed)
+            assert [clip["name"] for clip in _json(page)["clips"]] == expected
+
+
 def test_pairs_of_components_and_a_single_one(make_model, store):
     for dim, pairs in ((1, [[0]]), (3, [[0, 1], [0, 2], [1, 2]])):
         model = make_model(dynamic_dim=dim)

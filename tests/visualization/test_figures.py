@@ -18,6 +18,7 @@ from keras_ddr.visualization import (
     save_figure,
 )
 from keras_ddr.visualization.selection import encode_shown
+from keras_ddr.visualization.style import shorten_all
 
 
 def test_a_figure_shows_itself_in_a_notebook(tmp_path):
@@ -118,6 +119,11 @@ def test_titles_of_different_identities_differ(model, store):
     texts = {text.get_text() for text in figure.findobj(matplotlib.text.Text)}
     titles = [text for text in texts if "…" in text]
     assert sorted(title.strip("…") for title in titles) == ["blue", "gold"]
+
+
+def test_names_that_are_cut_alike_keep_the_words_that_differ():
+    names = ["portrait_d6#person1-1", "portrait_d6#person1-3", "portrait_d18#person1-1"]
+    assert shorten_all([*names, "a#1"], 150) == ["…d6…", "port…1-3", "…d18…", "a#1"]
 
 
 def test_swap_combines_the_f_of_rows_with_the_z_of_columns(model, store, tmp_path):

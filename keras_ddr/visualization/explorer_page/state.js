@@ -10,7 +10,9 @@ const looks = [
 ];
 
 // A link holds all of the state that differs from this.
-const usual = { clip: 0, looks: clips.length > 1 ? 1 : 0, plane: 0, frame: 0,
+const other = clips.findIndex(({ who }) => who !== clips[0].who);
+const usual = { clip: 0, looks: other > 0 ? other : Math.min(1, clips.length - 1),
+  plane: 0, frame: 0,
   point: null, colour: "one", everyone: false, backdrop: true, beside: null };
 const state = { ...usual, playing: false };
 
