@@ -2140,7 +2140,7 @@ def _header(content):
     return edit
 
 
-def _hole(name, shape, kind=np.float64):
+def _empty_array(name, shape, kind=np.float64):
     """A data set of terabytes that takes no place on the disk."""
 
     def edit(file, path):
@@ -2207,17 +2207,20 @@ for _name, (_writer, _edit) in {
     ),
     "with values of terabytes": (
         track_files.dlc_fixed,
-        _hole("df_with_missing/axis1", (1 << 40,), np.int64),
+        _empty_array("df_with_missing/axis1", (1 << 40,), np.int64),
     ),
     "of SLEAP, of terabytes": (
         track_files.sleap_h5,
-        _hole("tracks", (1, 2, 2, 1 << 40)),
+        _empty_array("tracks", (1, 2, 2, 1 << 40)),
     ),
     "of SLEAP, with names of terabytes": (
         track_files.sleap_h5,
-        _hole("node_names", (1 << 40,), "S20"),
+        _empty_array("node_names", (1 << 40,), "S20"),
     ),
-    "of SLEAP, of another shape": (track_files.sleap_h5, _hole("tracks", (3, 2, 2048))),
+    "of SLEAP, of another shape": (
+        track_files.sleap_h5,
+        _empty_array("tracks", (3, 2, 2048)),
+    ),
     "of SLEAP, with a strange order": (
         track_files.sleap_h5,
         lambda file, path: file["tracks"].attrs.update({"dims": "[1, {}, null]"}),
@@ -2493,7 +2496,7 @@ def _written(write, *given, **more):
     return file.getvalue()
 
 
-def _hdf5(path, **arrays):
+def _hdf5_arrays(path, **arrays):
     with h5py.File(path, "w") as file:
         for name, values in arrays.items():
             file[name] = values
@@ -2534,7 +2537,7 @@ def _circle():
 for _name, _content, _file in (
     ("TIFF", _tiff_stack, "a.tif"),
     ("npz", _written(np.savez_compressed, x=_values), "a.npz"),
-    ("HDF5", _written(_hdf5, x=_values, t=np.arange(4)), "a.h5"),
+    ("HDF5", _written(_hdf5_arrays, x=_values, t=np.arange(4)), "a.h5"),
 ):
     _stack_file(f"{_name} empty", b"", _file)
     _stack_file(f"{_name} cut in its header", _content[:20], _file)
@@ -2561,8 +2564,8 @@ _stack_file("npy of a frame of 4 GiB", _big_frame, "a.npy")
 _stack_file("npz without arrays", _written(np.savez), "a.npz")
 _stack_file("npz of objects", _written(np.savez, x=np.array([{}, 1], object)), "a.npz")
 _stack_file("npz of two stacks", _written(np.savez, x=_values, y=_values), "a.npz")
-_stack_file("HDF5 of two stacks", _written(_hdf5, x=_values, y=_values), "a.h5")
-_stack_file("HDF5 without arrays", _written(_hdf5), "a.h5")
+_stack_file("HDF5 of two stacks", _written(_hdf5_arrays, x=_values, y=_values), "a.h5")
+_stack_file("HDF5 without arrays", _written(_hdf5_arrays), "a.h5")
 _stack_file("TIFF of one page", _tiff, "a.tif")
 _stack_file(
     "TIFF whose pages go in a circle", lambda path: _circle(), "a.tif", SURVIVES
