@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -189,6 +191,7 @@ def _make(
     refuse_unused(source, given)
     if _crop_of(given) == "face" and given.get("detector_model", "") is None:
         select_backend()  # Keras keeps, and downloads, the detector's file
+    from keras_ddr.datasets.pipeline import report_path
     from keras_ddr.visualization.style import check_figure_path
 
     sheet = given["preview"]
@@ -207,9 +210,7 @@ def _make(
             "interrupted; run the same command again to go on from here"
         ) from None
     report(made)
-    from keras_ddr.datasets.pipeline import report_path
-
-    click.echo(f"sources: {report_path(made.path)}")
+    click.echo(_sources(report_path(made.path)))
     if name == "affwild":
         click.echo(
             f"the paper reports {source.PAPER_SEQUENCES} sequences; here are "
@@ -217,6 +218,14 @@ def _make(
         )
     if sheet is not None:
         draw(made, sheet)
+
+
+def _sources(report: Path) -> str:
+    """Where the report of the sources is, and how many of them gave nothing."""
+    with open(report, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        skipped = [bool(row["skipped"]) for row in csv.DictReader(file)]
+    more = f" ({sum(skipped)} of {len(skipped)} skipped)" if any(skipped) else ""
+    return f"sources: {report}{more}"
 
 
 def draw(store: FrameStore, path: str) -> None:

@@ -110,7 +110,7 @@ def test_each_kind_of_store_is_made_and_shown(ddr_here, sources, tmp_path, kind)
     opened = FrameStore.open(store)
     assert len(opened) == 3 and opened.dataset == kind
     assert f"{store}: 3 sequences (" in result.output
-    assert f"sources: {tmp_path / 'S.report.csv'}" in result.output
+    assert f"sources: {tmp_path / 'S.report.csv'}\n" in result.output
     assert ("252" in result.output) == (kind == "affwild")
     assert sheet.stat().st_size > 1000
     assert sorted(p.name for p in tmp_path.iterdir()) == [
@@ -183,6 +183,7 @@ def test_a_broken_video_is_named_and_the_rest_done(ddr_here, sources, tmp_path):
     assert len(FrameStore.open(tmp_path / "S")) == 3
     [line] = result.stderr.splitlines()
     assert line.startswith("ddr: warning: skipped: ") and "broken.mp4" in line
+    assert result.output.endswith("S.report.csv (1 of 4 skipped)\n")
 
 
 def test_bouts_and_people_of_videos(ddr_here, sources, tmp_path):
