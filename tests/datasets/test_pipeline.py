@@ -19,7 +19,7 @@ from flat_options import flat
 from keras_ddr import InputError
 from keras_ddr.data import FrameStore
 from keras_ddr.data.labels import Label
-from keras_ddr.datasets import images, parts, pipeline, work
+from keras_ddr.datasets import images, parts, pipeline, source_reading, work
 from keras_ddr.datasets.option_fields import Offer
 from readers import ScriptPlan, read_script
 
@@ -373,7 +373,7 @@ def test_a_cluster_does_the_same_work(tmp_path, write, monkeypatch):
         assert _content(tmp_path / "far") == _content(tmp_path / "near")
         assert not list((tmp_path / "elsewhere").iterdir())
         # Workers that have a disk of their own under the same name.
-        monkeypatch.setattr(pipeline, "_TRIES", 2)
+        monkeypatch.setattr(source_reading, "_TRIES", 2)
         monkeypatch.setattr(
             work.Work, "path_for_workers", lambda *_: str(tmp_path / "elsewhere")
         )

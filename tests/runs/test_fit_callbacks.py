@@ -40,7 +40,7 @@ def test_a_callback_that_stops(create, whole, epoch):
     run = create()
     runs.fit(run, verbose=0, report=said.append, callbacks=callbacks)
     assert run.step() == 2 * epoch and seen.events[-1] == "end"
-    assert said[-1] == f"a callback ended the training at step {2 * epoch}"
+    assert f"a callback ended the training at step {2 * epoch}" in said
     assert [row["epoch"] for row in run.history()] == list(range(1, epoch + 1))
     # And it goes on as if nothing had been.
     runs.fit(run.path, **fit_arguments)
