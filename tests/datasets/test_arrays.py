@@ -278,7 +278,7 @@ def test_scales(tmp_path, prepare, deep):
             assert (store.frames(number)[..., 0] == _cut(values, low, high)).all()
     # One for all holds that of each.
     store, (said,) = prepare(root, scale_of="all", axes="TYX")
-    assert "scale: 10 frames of 2 files" in said and "all together" in said
+    assert "scale: 10 frames in 2 files" in said and "all together" in said
     ((low, high),) = _scale(store, "a.npy")
     assert _scale(store, "b.npy") == [[low, high]]
     assert low < deep.min() < deep.max() <= high + 1
