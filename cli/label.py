@@ -21,8 +21,9 @@ def label(
     TABLE is a CSV file as for ddr preprocess --labels: a column source (a video, a
     person or a sequence: clip.mp4, clip#person2, clip#1), frame, time, or start and
     end, and any labels. A column person names people, so that two who are one become
-    one; split moves them. All else stays. The frames are shared, not copied, where the
-    file system allows that. With --overwrite NEW may be STORE.
+    one; split moves them, and none leaves them out. All else stays. The frames are
+    shared, not copied, where the file system allows that. With --overwrite NEW may be
+    STORE.
     """
     without_backend()
     from keras_ddr.datasets.relabelling import relabel

@@ -25,11 +25,15 @@ class SharingWriter(StoreWriter):
 
     Both have one file of frames (a hard link) where the file system allows that, since
     no store is ever changed; elsewhere it is copied. All sequences of the other store
-    have to be appended, in the order of their frames.
+    have to be appended, in the order of their frames, unless it is not `whole`: then
+    frames are written anew.
     """
 
-    def __init__(self, path: StrPath, store: FrameStore, **options: Any) -> None:
+    def __init__(
+        self, path: StrPath, store: FrameStore, *, whole: bool, **options: Any
+    ) -> None:
         super().__init__(path, frame_shape=store.frame_shape, **options)
+        self._whole = whole
         self._source = store.path / "frames.npy"
         self._pixels = np.load(self._source, mmap_mode="r")
         self._sha256: str = store.meta["sha256"]
@@ -51,6 +55,8 @@ class SharingWriter(StoreWriter):
         )
 
     def _begin(self, path: Path) -> BinaryIO:
+        if not self._whole:
+            return super()._begin(path)
         try:
             os.link(self._source, path)
         except OSError:
@@ -58,8 +64,11 @@ class SharingWriter(StoreWriter):
         return open(path, "rb")
 
     def _put(self, file: BinaryIO, frames: NDArray[np.uint8]) -> None:
-        pass
+        if not self._whole:
+            super()._put(file, frames)
 
     def _end(self, file: BinaryIO, shape: tuple[int, ...]) -> str:
+        if not self._whole:
+            return super()._end(file, shape)
         file.close()
         return self._sha256

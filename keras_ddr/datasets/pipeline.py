@@ -110,7 +110,16 @@ def build(
                 f"{store_path}: no {offer.what} gave a sequence, so no store was made; "
                 f"{_reasons(parts)}; see {report}"
             )
-        used = [(source, outcome) for source, outcome in parts if outcome.lengths]
+        used = [
+            (source, outcome)
+            for source, outcome in parts
+            if not all(
+                user_labels.leaves_out(source.name, part)
+                for part in _part_names(outcome)
+            )
+        ]
+        if not used:
+            raise InputError(f"{user_labels.path}: leaves every sequence out; keep one")
         user_labels.warn_of_unused({s.name: _extent(outcome) for s, outcome in used})
         with replacing(report) as temporary:
             # Report first: if it does not fit, publish nothing.
@@ -208,6 +217,8 @@ def _records(
         for part, (clip, frames) in zip(
             parts, clips_of(paths[source.name]), strict=True
         ):
+            if user_labels.leaves_out(source.name, part):
+                continue
             labels, more = user_labels.of(source.name, part, clip.frame_labels)
             person = user_labels.person(source.name, part)
             yield SequenceRecord(

@@ -43,7 +43,8 @@ def relabel(
     room, and none of the work is done again.
 
     Splits stay as they are, unless a column `split` says otherwise: who gets a name
-    that someone in another split has must get a split as well.
+    that someone in another split has must get a split as well. "none" leaves out a
+    sequence, a person or a source, and frames are then written anew.
 
     Args:
         store_path: Store, not a folder of stores.
@@ -79,7 +80,10 @@ def relabel(
     named = [
         replace(row, person=labels.person(*targets[row.name]) or row.person)
         for row in rows
+        if not labels.leaves_out(*targets[row.name])
     ]
+    if not named:
+        raise InputError(f"{table}: leaves every sequence out; keep one")
     splits = _splits(named, labels, table)
     kept = {
         name: about for name, about in store.labels.items() if name not in labels.info
@@ -87,6 +91,7 @@ def relabel(
     with SharingWriter(
         new_path,
         store,
+        whole=len(named) == len(rows),
         dataset=store.dataset,
         labels={**kept, **labels.info},
         arguments={**(store.meta.get("arguments") or {}), "labels": str(table)},

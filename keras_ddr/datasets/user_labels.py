@@ -34,6 +34,7 @@ _Key = TypeVar("_Key")
 
 # Seconds by which a span may end after the last frame: clocks of other programs differ.
 _LATE = 1.0
+_NONE = "none"  # the split of what is left out
 
 
 @dataclass
@@ -74,6 +75,7 @@ class UserLabels:
     info: dict[str, Label] = field(default_factory=dict)
     persons: dict[Target, str] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)  # by source
+    left_out: set[Target] = field(default_factory=set)
     values: dict[Target, dict[str, Values]] = field(default_factory=dict)
     targets: dict[Target, int] = field(default_factory=dict)  # the first line of each
     path: StrPath = "labels"  # of the table, for messages
@@ -82,6 +84,10 @@ class UserLabels:
         """Name of the person of a sequence, or ""."""
         known = [self.persons.get(target, "") for target in targets_of(source, part)]
         return next((name for name in reversed(known) if name), "")
+
+    def leaves_out(self, source: str, part: str) -> bool:
+        """Whether the split of a sequence, its person or its source is "none"."""
+        return not self.left_out.isdisjoint(targets_of(source, part))
 
     def people(self, source: str, default: str = "") -> list[str]:
         """Names of all people of a source, with that of those who have no own."""
@@ -189,8 +195,9 @@ def read_labels(
     one of the people, `#1` or `#person2-1` one sequence. It may have `frame` (number of
     the frame in its source, from 0, or a picture's file name, which `sources` has;
     blank for a label of the whole source), or `time`, or `start` and `end`; `person`
-    and `split`. Any other column is a label: continuous if it holds numbers,
-    categorical if it holds text. `sequences` has targets by names of their own.
+    and `split`, "none" for what is left out. Any other column is a label: continuous if
+    it holds numbers, categorical if it holds text. `sequences` has targets by names of
+    their own.
     """
     result = UserLabels()
     if path is None:
@@ -246,9 +253,13 @@ def _add_person_and_split(
 ) -> None:
     name = written(target)
     _once(result.persons, target, row.person, f"{name} the person", table, row)
+    if row.split == _NONE:
+        result.left_out.add(target)
+        return
     _once(result.splits, target[0], row.split, f"{name} the split", table, row)
     if row.split:
-        check_choice(SPLITS, **{f"{table.path}: line {row.line}, split": row.split})
+        said = f"{table.path}: line {row.line}, split"
+        check_choice((*SPLITS, _NONE), **{said: row.split})
 
 
 def _once(

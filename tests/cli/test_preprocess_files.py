@@ -212,6 +212,10 @@ def test_bouts_and_people_of_videos(ddr_here, sources, tmp_path):
     assert ddr_here("verify", new).exit_code == 0
     assert fails(ddr_here("label", store, people, new), "exists already")
     assert fails(ddr_here("label", store, sources, new, "--overwrite"), "as a table")
+    people.write_text("source,split\nb,none\n")
+    result = ddr_here(*command, "--labels", people, "--splits", 1, 0, 0, "--overwrite")
+    assert result.exit_code == 0, result.output
+    assert [s.name for s in FrameStore.open(store).sequences] == ["a#1", "c#1"]
 
 
 @pytest.mark.slow

@@ -108,6 +108,18 @@ def test_where_links_are_not_made_frames_are_copied(store, label, monkeypatch):
     assert verify_store(made.path) == []
 
 
+def test_what_is_left_out(store, label):
+    made = label("source,split,mood\na#person2-1,none,\nc.mp4,none,\nb,,sad\n")
+    assert _column(made, "name") == ["a#person1-1", "a#person2-2", "b#1"]
+    assert _column(made, "split") == ["train", "train", "val"]
+    for sequence in made.sequences:
+        frames = made.frames(sequence.index)
+        np.testing.assert_array_equal(frames, store.frames(sequence.name))
+    assert made.sequences[2].labels["mood"] == "sad" and not verify_store(made.path)
+    with pytest.raises(InputError, match="leaves every sequence out; keep one"):
+        label("source,split\na,none\nb,none\nc,none\n", "U")
+
+
 def test_sequences_without_sources_are_named(tmp_path):
     frames = np.zeros((2, 3, 16, 16, 1), np.uint8)
     write_arrays(tmp_path / "S", frames, names=["trial 1", "trial#2"])
