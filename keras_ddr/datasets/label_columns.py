@@ -102,7 +102,7 @@ def rows_of(table: Table, roles: dict[str, str], labels: Iterable[str]) -> list[
 
 
 def _roles(header: list[str]) -> dict[str, str]:
-    """What is said -> the column that says it."""
+    """Columns by the role that they have."""
     lower = {name.lower(): name for name in header}
     lower.update({name: name for name in header if name in _BY_NAME})
     found = {

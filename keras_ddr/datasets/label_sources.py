@@ -14,7 +14,7 @@ from keras_ddr.datasets.tables import Table
 
 # A source, and one of its people ("person2") or sequences ("person2-1"), or "" for all.
 Target: TypeAlias = tuple[str, str]
-# Of a file with several sequences each is a source: `mice.npy#3`.
+# Each of several sequences in a file is a source: `mice.npy#3`.
 _ONE_OF_FILE = re.compile(r"(.*\.\w+)#[^#]*")
 
 

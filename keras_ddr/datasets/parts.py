@@ -101,7 +101,7 @@ class Outcome:
     lengths: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     persons: list[str] = field(default_factory=list)
-    # Of a segment of a source, see `long_videos`: what its neighbours have to know.
+    # All that the neighbours of a segment have to know, see `long_videos`.
     segment: dict[str, Any] | None = None
 
     @classmethod

@@ -197,7 +197,7 @@ class Reading:
                 continue
         read = sum(task.read for task in tasks.values())
         known = [task.frames for task in tasks.values() if task.frames]
-        # Those of unknown length are taken for as long as the others.
+        # A source of unknown length counts as long as the others.
         usual = sum(known) // len(known) if known else 0
         total = sum(max(t.frames or usual, t.read) for t in tasks.values())
         if read:

@@ -116,7 +116,7 @@ def prepare(
 ) -> FrameStore:
     """Make a frame store of LPC sprites, composed or exported.
 
-    Of a clone of the sheets every identity is one sequence of 178 frames (64, 64, 3),
+    A clone of the sheets gives every identity as a sequence of 178 frames (64, 64, 3),
     and person of its own. 900 identities are for training, 100 for validation and 296
     for testing, or shares like these of fewer. Frame labels: `pose` (178 classes such
     as "walk-left-3"), `pose_distinct` (158 classes: poses that look alike on at least

@@ -93,7 +93,7 @@ def find_exports(root: StrPath) -> dict[str, list[Piece]]:
 
 
 def _piece(folders: list[str], path: str) -> tuple[Piece | None, list[str]]:
-    """What a file shows by its name, and the path of its character."""
+    """The animation or frame that a file shows, and the path of its character."""
     stem = os.path.splitext(os.path.basename(path))[0].lower()
     stem = _ALIASES.get(stem, stem)
     lower = [_ALIASES.get(name.lower(), name.lower()) for name in folders]

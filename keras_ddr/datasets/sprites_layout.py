@@ -20,7 +20,7 @@ _ROWS: _Rows = {
     "shoot": (16, 13, DIRECTIONS),
     "hurt": (20, 6, ("down",)),
 }
-# Those that the character generator has below.
+# The character generator has these below.
 _MORE_ROWS: _Rows = {
     "climb": (21, 6, ("up",)),
     "idle": (22, 2, DIRECTIONS),

@@ -112,7 +112,7 @@ def _stem(name: str) -> str:
 
 
 def _video_of(file: str, stems: Iterable[str]) -> str:
-    """Of these videos the one that a file is named after, or ""."""
+    """The video that a file is named after, or ""."""
     name = id_of(os.path.splitext(file)[0])
     if name.endswith("_skeleton"):  # lengths of bones
         return ""
