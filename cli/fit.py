@@ -34,7 +34,9 @@ PRESET_NAMES = (
     *("mmnist", "sprites", "affwild", "recommended", "small", "tiny"),
     *("puppets", "faces"),
 )
+MODEL_NAMES = ("ddr",)
 _WIDE = 10_000_000  # weights that are slow without a GPU
+_UNCHANGED = {"model_class": "ddr", "given": {}}  # where nothing was given
 _WHOLE, _NUMBER = click.IntRange(1), click.FloatRange(0)
 _ABOVE_0 = click.FloatRange(0, min_open=True)
 
@@ -195,6 +197,22 @@ _settings = joined(
 )
 
 
+def _pairs(
+    ctx: click.Context, option: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, Any]:
+    """Names and values of --set; a value that is no JSON is a text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", ctx, option)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
 @click.command(cls=_Fit, short_help="Train a model on a frame store.")
 @click.argument("store", required=False, type=STORE)
 @click.option("--out", "out", metavar="RUN", help="Folder of the new run.")
@@ -209,16 +227,18 @@ _settings = joined(
 @click.option(
     "--model",
     "model_class",
-    metavar="MODULE:CLASS",
-    help="Train a model class of your own, a keras_ddr.SequenceModel.  [default: DDR]",
+    metavar=f"[{'|'.join(MODEL_NAMES)}|MODULE:CLASS]",
+    default="ddr",
+    show_default=True,
+    help="Train another model, or a class of your own, a keras_ddr.SequenceModel.",
 )
 @click.option(
     "--config",
     "preset",
     metavar=f"[{'|'.join(PRESET_NAMES)}]",
     help="Architecture and training settings: the paper's for mmnist, sprites and "
-    "affwild; small and tiny suit a CPU, recommended a GPU. A class of your own has "
-    "its own.  [default: small, or that of --init]",
+    "affwild; small and tiny suit a CPU, recommended a GPU. Other models have their "
+    "own.  [default: small, or that of --init]",
 )
 @click.option(
     "--init",
@@ -229,6 +249,15 @@ _settings = joined(
     "random weights]",
 )
 @_settings
+@click.option(
+    "--set",
+    "given",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help='Another argument of the model\'s class, such as seed=1 or name="text"; may '
+    "be repeated.",
+)
 @seed_option("Of initial weights, frame sets and draws.  [default: 0]", default=None)
 @click.option(
     "--distribute",
@@ -266,7 +295,7 @@ def fit(
     elif out is not None and resume is None:
         if store is None:
             raise click.UsageError("give the STORE to train on")
-        if options["model_class"] is None and options["preset"] is not None:
+        if options["model_class"] == "ddr" and options["preset"] is not None:
             click.Choice(PRESET_NAMES).convert(options["preset"], None, None)
         select_backend(backend)
         run = _create(out, store, distribute, options)
@@ -337,7 +366,8 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
     precision = given["model"]["dtype"] or "none"
     given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
     model_class, init = _model_class(options["model_class"]), options["init"]
-    _refuse_unknown(model_class, given["model"])
+    _refuse_unknown(model_class, given["model"], options["given"])
+    given["model"].update(options["given"])
     preset = options["preset"] or _preset_of(init)
     chosen = {k: v for k, v in given["training"].items() if v is not None}
     defaults = find_preset(model_class.presets, preset).training
@@ -369,12 +399,18 @@ def _preset_of(init: str | None) -> str:
     return "small"
 
 
-def _model_class(name: str | None) -> type[SequenceModel]:
+def _model_class(name: str) -> type[SequenceModel]:
     """The class that --model names."""
-    from keras_ddr import DDR, SequenceModel
+    from keras_ddr import SequenceModel
+    from keras_ddr.models import MODELS
 
-    if name is None:
-        return DDR
+    if name in MODELS:
+        return MODELS[name]
+    if ":" not in name:
+        raise click.UsageError(
+            f"--model {name}: is not known; use {', '.join(MODELS)}, or MODULE:CLASS "
+            "for a class of your own"
+        )
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
@@ -388,23 +424,26 @@ def _model_class(name: str | None) -> type[SequenceModel]:
     return found
 
 
-def _refuse_unknown(model_class: type[SequenceModel], given: dict[str, Any]) -> None:
+def _refuse_unknown(
+    model_class: type[SequenceModel], given: dict[str, Any], pairs: dict[str, Any]
+) -> None:
     """Refuse options that the constructor of a class does not take."""
     parameters = inspect.signature(model_class).parameters
-    for setting in SETTINGS["model"]:
-        known = setting.key in parameters or setting.key == "dtype"
-        if given[setting.key] is not None and not known:
+    options = {s.key: s.option for s in SETTINGS["model"] if given[s.key] is not None}
+    options |= {name: f"--set {name}" for name in pairs}
+    for name, option in options.items():
+        if name not in parameters and name != "dtype":
             raise click.UsageError(
-                f"{setting.option}: {model_class.__name__} has no such setting; leave "
-                "it out"
+                f"{option}: {model_class.__name__} has no such setting; leave it out"
             )
 
 
 def _refuse_changes(options: dict[str, Any]) -> None:
     """Refuse what cannot change when a run goes on."""
     names = {name: setting.option for name, setting in _BY_NAME.items()}
-    names |= {"model_class": "--model", "preset": "--config"}
+    names |= {"model_class": "--model", "preset": "--config", "given": "--set"}
     values = {n: v for n, v in options.items() if v is not None and v is not False}
+    values = {n: v for n, v in values.items() if v != _UNCHANGED.get(n)}
     given = [names.get(name, f"--{name}") for name in values]
     if given:
         raise click.UsageError(
