@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,7 @@ from ddr_cli.arguments import (
 )
 from ddr_cli.backend import devices, seed_everything, select_backend
 from ddr_cli.errors import Interrupted
+from ddr_cli.fit_settings import SETTINGS
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
@@ -37,138 +38,6 @@ PRESET_NAMES = (
 MODEL_NAMES = ("ddr",)
 _WIDE = 10_000_000  # weights that are slow without a GPU
 _UNCHANGED = {"model_class": "ddr", "given": {}}  # where nothing was given
-_WHOLE, _NUMBER = click.IntRange(1), click.FloatRange(0)
-_ABOVE_0 = click.FloatRange(0, min_open=True)
-
-
-class _Setting(NamedTuple):
-    """An option that replaces a value of the preset, by the name that Python knows."""
-
-    option: str
-    type: Any
-    help: str
-    name: str = ""
-
-    @property
-    def key(self) -> str:
-        """Argument of `Training`, the objective or the class."""
-        return self.name or self.option.strip("-").replace("-", "_")
-
-
-SETTINGS = {
-    "training": (
-        _Setting(
-            "--steps",
-            _WHOLE,
-            "Training steps in all. With --resume, another number is possible only "
-            "where the schedule is constant: a cosine decay depends on its last step.",
-        ),
-        _Setting("--batch-size", _WHOLE, "Sequences in a batch."),
-        _Setting("--lr", _ABOVE_0, "Learning rate of Adam.", "learning_rate"),
-        _Setting(
-            "--schedule",
-            click.Choice(["constant", "cosine"]),
-            "Learning rate over time: constant, or cosine decay to 0.",
-        ),
-        _Setting(
-            "--clipnorm",
-            _NUMBER,
-            "Largest norm of the gradient of all weights together; 0 for any.",
-        ),
-        _Setting(
-            "--accumulate",
-            _WHOLE,
-            "Steps whose gradients are averaged before the weights change: batches "
-            "larger than memory allows.",
-        ),
-        _Setting(
-            "--save-every",
-            _WHOLE,
-            "Steps between checkpoints; each comes with a validation, a row of "
-            "history.csv and a picture.",
-        ),
-    ),
-    "model": (
-        _Setting("--static-dim", _WHOLE, "Dimensions of f."),
-        _Setting("--dynamic-dim", _WHOLE, "Dimensions of z."),
-        _Setting(
-            "--frames-per-set",
-            _WHOLE,
-            "N, frames drawn from each sequence; 1 with --aggregation pooled only.",
-        ),
-        _Setting("--filters", _WHOLE, "Channels of the frame encoder and decoder."),
-        _Setting("--pair-filters", _WHOLE, "Channels of the convolutions over pairs."),
-        _Setting("--hidden-units", _WHOLE, "Units of dense layers."),
-        _Setting(
-            "--aggregation",
-            click.Choice(["concat", "mean", "pooled"]),
-            "How frames are joined for f: pairs with concat (the paper) or mean, which "
-            "does not depend on the order of the frames; single frames with pooled.",
-        ),
-        _Setting(
-            "--dynamic-frames",
-            click.Choice(["shared", "distinct"]),
-            "Decode the frames from which f comes (shared, the paper), or N others.",
-        ),
-        _Setting(
-            "--dynamic-prior",
-            click.Choice(["conditional", "standard"]),
-            "p(z | f): learned (conditional, the paper) or a standard normal.",
-        ),
-        _Setting(
-            "--decoder",
-            click.Choice(["direct", "warping"]),
-            "How frames are decoded: from f and z at once (direct, the paper), or as a "
-            "picture of f that z moves (warping), for faces.",
-        ),
-        _Setting(
-            "--likelihood",
-            click.Choice(["bernoulli", "continuous_bernoulli", "normal"]),
-            "p(x | f, z) of a frame; bernoulli is the paper's.",
-        ),
-        _Setting(
-            "--mixed-precision",
-            click.Choice(["none", "bfloat16", "float16"]),
-            "Compute in half precision, with weights and losses in float32: for recent "
-            "GPUs.",
-            "dtype",
-        ),
-    ),
-    "objective": (
-        _Setting("--kl-weight", _NUMBER, "Factor on both KL terms; 1 is the ELBO."),
-        _Setting(
-            "--static-kl-weight",
-            _NUMBER,
-            "Further factor on the KL of f: N frames pay for one f; of a sequence of T "
-            "frames they would pay N / T of it.",
-        ),
-        _Setting(
-            "--kl-warmup",
-            click.IntRange(0),
-            "Steps in which --kl-weight rises from 0, against a posterior that "
-            "collapses early.",
-        ),
-        _Setting(
-            "--free-bits",
-            _NUMBER,
-            "Nats that each dimension of f and of z may take for nothing, against a "
-            "posterior that collapses.",
-        ),
-        _Setting(
-            "--independence-weight",
-            _NUMBER,
-            "Nats a frame for each unit of distance between the codes of one sequence "
-            "and those of all; about 10 helps to find all of the dynamics.",
-        ),
-        _Setting(
-            "--motion-weight",
-            _NUMBER,
-            "Further weight of the squared error of what moves within a set; about 10 "
-            "for small motions, as those of faces.",
-        ),
-    ),
-}
-"""Options by the argument of `Run.create` that takes their values."""
 
 
 class _Fit(click.Command):

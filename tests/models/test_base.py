@@ -78,8 +78,9 @@ def test_one_adam_is_as_two(rng):
     model.fit(x, batch_size=6, shuffle=False, verbose=0)
     for place, weight in enumerate(model.trainable_weights):
         gradient = found["judge" if "judge" in weight.path else "coder"][place]
+        # A bias in front of a normalisation has none.
         sure = np.abs(gradient) > 1e-4
-        assert sure.any()
+        assert sure.any() or weight.path.endswith("coder/bias")
         moved = ops.convert_to_numpy(weight) - before[place]
         expected = -1e-2 * np.sign(gradient)
         np.testing.assert_allclose(moved[sure], expected[sure], atol=2e-6)
