@@ -163,7 +163,7 @@ def make_row(plan, bench, key, steps, split, judged):
         part = plan["data"][data]
         metrics = run.with_suffix(f".{split}.json")
         only = [word for name in part["measures"] for word in ("--only", name)]
-        words = ["--split", split, *only, *judged, "--out", metrics, "--overwrite"]
+        words = ["--split", split, *only, *judged, "--out", metrics]
         ddr("evaluate", run, store, *words, log=log)
     except RuntimeError as error:
         said = re.sub(re.escape(str(bench)) + "/?", "", str(error))

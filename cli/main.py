@@ -20,6 +20,7 @@ _COMMANDS = (
     "label",
     "fit",
     "evaluate",
+    "compare",
     "encode",
     "plot",
     "events",
