@@ -8,11 +8,18 @@ import click
 
 from ddr_cli.arguments import Decorator, seed_option
 from ddr_cli.backend import select_backend
-from ddr_cli.preprocess_options import dataset, from_files, overwrite_option, report
+from ddr_cli.preprocess_options import (
+    dataset,
+    from_files,
+    overwrite_option,
+    report,
+    was_given,
+)
 from ddr_cli.progress import Counter
 
-_puppets, _mmnist = dataset("puppets"), dataset("moving_mnist")
+_puppets, _moving = dataset("puppets"), dataset("puppets_motion")
 _sprites, _sprites9 = dataset("sprites"), dataset("sprites9")
+_mmnist = dataset("moving_mnist")
 
 
 def _number(
@@ -42,11 +49,27 @@ def _make(source: ModuleType, counted: str, *paths: str, **given: Any) -> None:
 @click.argument("store", type=click.Path())
 @_number(_puppets, "--identities", "Number of puppets; each is drawn in every pose.", 3)
 @_number(_puppets, "--size", "Height and width in pixels, a multiple of 16.", 16)
+@click.option("--motion", is_flag=True, help="Puppets that move, 25 frames a second.")
+@_number(_moving, "--length", "Frames of a sequence, with --motion.", 1)
+@_number(_moving, "--clips", "Sequences of each puppet, with --motion.", 1)
 @seed_option()
 @overwrite_option
-def puppets(store: str, **given: Any) -> None:
-    """Draw puppets into STORE: four colours a puppet, poses by arm and leg angle."""
-    _make(_puppets, "puppets drawn", store, **given)
+def puppets(store: str, motion: bool, length: int, clips: int, **given: Any) -> None:
+    """Draw puppets into STORE: four colours a puppet, poses by arm and leg angle.
+
+    Every puppet is drawn in every pose of a grid, in no order in time; with --motion
+    arms and legs follow smooth paths instead, other ones in each sequence.
+    """
+    if motion:
+        about = {"length": length, "clips": clips, **given}
+        return _make(_moving, "sequences drawn", store, **about)
+    for name in ("length", "clips"):
+        if was_given(name):
+            raise click.UsageError(
+                f"--{name}: changes nothing without --motion; add it, or leave "
+                f"--{name} out"
+            )
+    return _make(_puppets, "puppets drawn", store, **given)
 
 
 @click.command(short_help="Sprites: LPC sheets, or exports of the LPC generator.")

@@ -176,6 +176,7 @@ def prepare(
         },
         seed=seed,
         licence=LICENCE,
+        ordered=False,
         overwrite=overwrite,
     )
 

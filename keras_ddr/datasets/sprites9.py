@@ -141,9 +141,7 @@ def prepare(
     check_choice(("clips", "characters"), sequences=sequences)
     check_whole(3, _CHARACTERS, identities=identities)
     check_whole(0, _TRAIN - 1, val=val)
-    sheets, boots = _read_sheets(find_root(lpc_root))
-    records: Iterable[SequenceRecord]
-    records, number = _characters(sheets, boots, choose(identities, val)), identities
+    records, number = characters(lpc_root, choose(identities, val)), identities
     if sequences == "clips":
         records, number = _clips(records), len(ACTIONS) * identities
     return write_store(
@@ -221,10 +219,11 @@ def _read_sheets(root: Path) -> tuple[Sheets, NDArray[np.uint8]]:
     return {key: sheets[path] for path, key in worn.items()}, sheets[_BOOTS]
 
 
-def _characters(
-    sheets: Sheets, boots: NDArray[np.uint8], chosen: Iterable[Identity]
+def characters(
+    lpc_root: StrPath, chosen: Iterable[Identity]
 ) -> Iterator[SequenceRecord]:
     """Each character as a sequence of 72 frames."""
+    sheets, boots = _read_sheets(find_root(lpc_root))
     numbers = np.arange(len(_CELLS))
     poses = _pose_names()
     known = list(dict.fromkeys(poses))
