@@ -176,11 +176,14 @@ class FrameSets(keras.utils.PyDataset):
             names = ", ".join(f"{s.name} ({s.length})" for s in short[:5])
             more = f" and {len(short) - 5} more" if len(short) > 5 else ""
             of_what = "set" if self.order == "random" else "window"
+            advice = "use fewer frames a set (--frames-per-set)"
+            if len(short) < len(chosen):
+                leave = f"(ddr preprocess … --min-length {self.span})"
+                advice = f"leave them out of the store {leave}, or {advice}"
             raise InputError(
                 f"{self.store.path}: {len(short)} of {len(chosen)} sequences have "
                 f"fewer frames than the {self.span} of a {of_what}: {names}{more}; "
-                "leave them out of the store (ddr preprocess … --min-length "
-                f"{self.span}), or use fewer frames a set (--frames-per-set)"
+                f"{advice}"
             )
         self._sequences = np.array([s.index for s in chosen])
         self._lengths = np.array([s.length for s in chosen])
