@@ -87,7 +87,8 @@ class FrameSets(keras.utils.PyDataset):
             `use_multiprocessing` must be False.
 
     Raises:
-        InputError: The split has no sequence, or sequences are too short.
+        InputError: The split has no sequence, sequences are too short, or windows are
+            asked for of a store whose frames have no order in time.
 
     Example:
     >>> import tempfile
@@ -143,12 +144,7 @@ class FrameSets(keras.utils.PyDataset):
         self.fixed = bool(fixed)
         self.order = "random" if order is None else order
         self.stride = 1 if stride is None else int(stride)
-        check_choice(ORDERS, order=self.order)
-        if self.order == "random" and self.stride > 1:
-            raise InputError(
-                f"stride={stride}: sets in random order have none; leave it out or set "
-                "order='ordered'"
-            )
+        self._check_order()
         self.pad = bool(options.pad)
         self.shard = _check_shard(options.shard, self.batch_size)
         self.first = int(options.first)
@@ -157,6 +153,21 @@ class FrameSets(keras.utils.PyDataset):
         self._reader = _Reader(*self._read_ahead)
         self._plan: tuple[int, _Plan] | None = None
         self._choose_sequences()
+
+    def _check_order(self) -> None:
+        check_choice(ORDERS, order=self.order)
+        if self.order == "random" and self.stride > 1:
+            raise InputError(
+                f"stride={self.stride}: sets in random order have none; leave it out "
+                "or set order='ordered'"
+            )
+        if self.order == "ordered" and not self.store.ordered:
+            raise InputError(
+                f"{self.store.path}: its frames are in no order in time, but the model "
+                "(or order='ordered') takes frames in order; choose a model of "
+                "unordered frames, or make the store of frames in order (pictures of "
+                "a recording: ddr preprocess images --frame-rate)"
+            )
 
     def _choose_sequences(self) -> None:
         chosen = self.store.require(self.split)
