@@ -44,7 +44,7 @@ _SHORT = {
     "batch_size": 16,
     "learning_rate": 1e-3,
     "schedule": "cosine",
-    "steps": 3_000,
+    "steps": 4_500,
 }
 
 
@@ -99,7 +99,7 @@ class DSVAE(PublishedModel):
             training=_LONG,
         ),
         "full": Preset(
-            "As published, with the paper's full posterior and bound, and its 512 "
+            "As published, with the paper's full posterior and prior, and its 512 "
             "units, rate and batch.",
             {**_PAPER, "posterior": "full"},
             training={**_LONG, "batch_size": 25, "learning_rate": 2e-4},
