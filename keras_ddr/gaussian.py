@@ -65,6 +65,12 @@ class DiagonalGaussian(Generic[ArrayT]):
         """Standard score of `x`, `(x - mean) / stddev`, shape of `x`."""
         return (x - self.mean) / self.stddev
 
+    def mixture(self) -> DiagonalGaussian[ArrayT]:
+        """One with the moments of the equal mixture over the first axis."""
+        m = self._math
+        variance = m.mean(self.variance, axis=0) + m.var(self.mean, axis=0)
+        return DiagonalGaussian(m.mean(self.mean, axis=0), m.log(variance))
+
     def kl_divergence(self, other: DiagonalGaussian[ArrayT] | None = None) -> ArrayT:
         """KL(self || other) in nats, `(...)`; to the standard normal where `None`."""
         return self._math.sum(self.kl_terms(other), axis=-1)

@@ -211,7 +211,8 @@ class SequenceModel(keras.Model):
             seed: Of all draws.
             density: "fitted" draws f and z̃ from `densities`, "prior" f ~ p(f) and
                 z ~ p(z | f), which has places where no sequence is and the decoder has
-                learned nothing; "auto" is "fitted" where there are densities.
+                learned nothing; "auto" is "fitted" where there are densities. The z of
+                a model of ordered frames always comes from its prior: it moves.
 
         Returns:
             Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
@@ -224,18 +225,18 @@ class SequenceModel(keras.Model):
         check_choice(("auto", "fitted", "prior"), density=density)
         generator = np.random.default_rng(seed)
         fitted = None if density == "prior" else self.densities
-        if fitted is not None:
-            static = fitted.static.sample(sequences, generator)
-            drawn = fitted.dynamic.sample(sequences * frames, generator)
-            drawn = drawn.reshape(sequences, frames, -1)
-            return self.decode(static, self.unstandardize(static[:, None], drawn))
-        if density == "fitted":
+        if fitted is None and density == "fitted":
             raise InputError(
                 "density='fitted', but this model has no densities; fit them with "
                 "keras_ddr.densities.fit_densities(model, store), or give "
                 "density='prior'"
             )
-        static = self.draw_static(sequences, generator)
+        draw_static = self.draw_static if fitted is None else fitted.static.sample
+        static = draw_static(sequences, generator)
+        if fitted is not None and self.frame_order == "random":
+            drawn = fitted.dynamic.sample(sequences * frames, generator)
+            drawn = drawn.reshape(sequences, frames, -1)
+            return self.decode(static, self.unstandardize(static[:, None], drawn))
         repeated = np.broadcast_to(static, (frames, *static.shape))
         dynamic = self.draw_dynamic(repeated, generator)
         return self.decode(static, np.swapaxes(dynamic, 0, 1))

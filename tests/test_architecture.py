@@ -21,7 +21,7 @@ _MAY_IMPORT = {
     "signals": set(),
     "manifest": {"errors", "files"},
     "checks": {"arguments", "errors", "host"},
-    "codes": {"gaussian"},
+    "codes": {"checks", "gaussian"},
     "gaussian": set(),
     "mixture": {"errors"},
     "densities": {"arguments", "encoding", "mixture"},

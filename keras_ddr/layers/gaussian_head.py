@@ -15,6 +15,14 @@ __all__ = ["GaussianHead"]
 _LOG_VARIANCE_BOUND = 7.0
 
 
+def halves(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and bounded log-variance from the two halves of the last axis."""
+    dim = outputs.shape[-1] // 2
+    raw = outputs[..., dim:]
+    log_variance = _LOG_VARIANCE_BOUND * ops.tanh(raw / _LOG_VARIANCE_BOUND)
+    return outputs[..., :dim], log_variance
+
+
 class Part(keras.layers.Layer):
     """A layer whose arguments are attributes of the same names."""
 
@@ -63,10 +71,7 @@ class GaussianHead(Part):
 
     def call(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tuple (mean, log-variance), each `(..., dim)` float32."""
-        outputs = self.dense(inputs)
-        raw = outputs[..., self.dim :]
-        log_variance = _LOG_VARIANCE_BOUND * ops.tanh(raw / _LOG_VARIANCE_BOUND)
-        return outputs[..., : self.dim], log_variance
+        return halves(self.dense(inputs))
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of the mean and the log-variance."""

@@ -5,9 +5,13 @@
 
 from keras_ddr.model import DDR
 from keras_ddr.models.base import PublishedModel
+from keras_ddr.models.dsvae import DSVAE
 from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["MODELS", "PublishedModel"]
+__all__ = ["DSVAE", "MODELS", "PublishedModel"]
 
-MODELS: dict[str, type[SequenceModel]] = {"ddr": DDR}
+MODELS: dict[str, type[SequenceModel]] = {
+    "ddr": DDR,
+    "dsvae": DSVAE,
+}
 """Dict from a name to the class of a model."""
