@@ -5,9 +5,15 @@
 
 from keras_ddr.model import DDR
 from keras_ddr.models.base import PublishedModel
+from keras_ddr.models.drnet import DrNet
+from keras_ddr.models.drnet_prediction import DrNetPrediction
 from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["MODELS", "PublishedModel"]
+__all__ = ["MODELS", "DrNet", "DrNetPrediction", "PublishedModel"]
 
-MODELS: dict[str, type[SequenceModel]] = {"ddr": DDR}
+MODELS: dict[str, type[SequenceModel]] = {
+    "ddr": DDR,
+    "drnet": DrNet,
+    "drnet_prediction": DrNetPrediction,
+}
 """Dict from a name to the class of a model."""
