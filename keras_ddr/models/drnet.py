@@ -151,12 +151,12 @@ class DrNet(ContentAndPose):
     presets = {
         "small": Preset(
             "For two CPU cores: about half an hour of training.",
-            {"static_dim": 64, "filters": 24, "hidden_units": 256},
+            {"static_dim": 64, "filters": 32, "hidden_units": 256},
             training={
                 "batch_size": 32,
                 "learning_rate": 2e-3,
                 "schedule": "cosine",
-                "steps": 5_000,
+                "steps": 6_000,
             },
         ),
         "published": Preset(

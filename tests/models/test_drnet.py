@@ -18,7 +18,7 @@ TINY = {
     "filters": 2,
     "hidden_units": 4,
 }
-# Tracing takes most of the time on TensorFlow; the commands' tests trace.
+# Tracing takes most of the time on TensorFlow; the tests of commands trace.
 EAGER = {"run_eagerly": keras.backend.backend() == "tensorflow"}
 CODERS = {"content_encoder", "pose_encoder", "decoder"}
 
@@ -149,10 +149,15 @@ def test_the_second_content_and_pose_are_targets(model, frames):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def _same_weights(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_the_history_and_a_file(model, rng, tmp_path):
-    """The loss is without the discriminator's; a file brings codes and pairs back."""
+    """The loss is without the discriminator's; a file has the stream of pairs."""
     x = rng.integers(0, 256, (6, 4, 16, 16, 1), "uint8")
-    history = model.fit(x, batch_size=3, verbose=0, validation_data=x).history
+    history = model.fit(x, batch_size=6, verbose=0, validation_data=x).history
     for start in ("", "val_"):
         named = {k: history[f"{start}{k}"][0] for k in ("loss", *model.loss_parts)}
         whole = named["reconstruction_loss"] + named["similarity_loss"]
@@ -161,9 +166,7 @@ def test_the_history_and_a_file(model, rng, tmp_path):
     model.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     assert loaded.get_config() == model.get_config()
-    one, other = model.encode(x[0]), loaded.encode(x[0])
-    np.testing.assert_array_equal(one.static.mean, other.static.mean)
-    np.testing.assert_array_equal(one.dynamic.mean, other.dynamic.mean)
+    _same_weights(model, loaded)
     x = ops.convert_to_tensor(x)
     for _ in range(2):  # the stream of pairs goes on
         one, other = (m._partners(x, True) for m in (model, loaded))
@@ -215,18 +218,14 @@ def later(model):
 
 
 def test_the_second_stage_leaves_the_codes_as_they_are(model, later, rng, tmp_path):
-    x = rng.integers(0, 256, (6, 5, 16, 16, 1), "uint8")
-    before = model.encode(x[0])
-    history = later.fit(x, batch_size=3, epochs=6, verbose=0).history
+    x = rng.integers(0, 256, (4, 5, 16, 16, 1), "uint8")
+    history = later.fit(x, batch_size=4, epochs=4, verbose=0).history
     assert history["prediction_loss"][-1] < history["prediction_loss"][0]
     later.save(tmp_path / "m.keras")
-    for found in (later, keras.saving.load_model(tmp_path / "m.keras")):
-        codes = found.encode(x[0])
-        np.testing.assert_array_equal(codes.static.mean, before.static.mean)
-        np.testing.assert_array_equal(codes.dynamic.mean, before.dynamic.mean)
-        np.testing.assert_allclose(
-            found.predict_frames(x[0], 3), later.predict_frames(x[0], 3), atol=1e-6
-        )
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    _same_weights(later, loaded)
+    for name in CODERS:
+        _same_weights(getattr(model, name), getattr(later, name))
 
 
 def _lstm(weights, xs):

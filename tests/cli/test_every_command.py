@@ -1,0 +1,154 @@
+"""Every published model goes through every command, as DDR does."""
+
+import time
+
+import keras
+import pytest
+from click.testing import CliRunner
+
+from ddr_cli.main import ddr
+
+# Options of `ddr fit` by name, for a training of seconds; with the model of `--init`.
+_SMALL = {
+    "drnet": (
+        "--static-dim 3 --dynamic-dim 2 --filters 2 --hidden-units 4",
+        None,
+    ),
+    "drnet_prediction": ("--hidden-units 4 --set window=5", "drnet"),
+}
+_NAMES = sorted(_SMALL)
+_OF_ALL = "--steps 4 --save-every 2 --batch-size 4".split()
+
+
+def _fit(name, begun):
+    options, init = _SMALL[name]
+    options = ["--model", name, *options.split(), *_OF_ALL]
+    return [*options, "--init", str(begun(init))] if init else options
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """Puppets of 16×16 pixels."""
+    path = tmp_path_factory.mktemp("stores") / "puppets"
+    arguments = ["preprocess", "puppets", str(path), "--identities", "20", "--size"]
+    result = CliRunner().invoke(ddr, [*arguments, "16"])
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(store, tmp_path_factory):
+    """A function from a name to a run of that model."""
+    runs = {}
+
+    def train(name):
+        if name not in runs:
+            run = tmp_path_factory.mktemp("runs") / name
+            arguments = ["fit", str(store), *_fit(name, train), "--out", str(run)]
+            result = CliRunner().invoke(ddr, arguments)
+            assert result.exit_code == 0, result.output
+            runs[name] = run
+        return runs[name]
+
+    return train
+
+
+def _commands(run, store, folder):
+    """Every command on a run, but for `ddr fit`."""
+    only = [part for name in ("reconstruction", "probes") for part in ("--only", name)]
+    yield ["evaluate", run, store, "--sequences", "6", *only]
+    for figure in ("reconstruction", "manifold", "dynamics", "swap", "latent"):
+        yield ["plot", figure, run, store, folder / f"{figure}.png"]
+    yield ["plot", "samples", run, store, folder / "samples.png"]
+    yield ["explore", run, store, folder / "page.html"]
+    yield ["encode", run, store, folder / "codes.csv"]
+    yield ["events", run, store, folder / "events.csv"]
+    yield ["verify", run]
+    yield ["info", run]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_training_keeps_its_parts(trained, name):
+    from keras_ddr.models import MODELS
+
+    header, *rows = (trained(name) / "history.csv").read_text().splitlines()
+    assert len(rows) == 2
+    assert set(MODELS[name].loss_parts) <= set(header.split(","))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_command_takes_it(ddr_here, trained, store, tmp_path, name):
+    for arguments in _commands(trained(name), store, tmp_path):
+        result = ddr_here(*arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+
+
+def _rows(run):
+    """history.csv without its last column, the seconds."""
+    return [line.rsplit(",", 1)[0] for line in (run / "history.csv").open()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _NAMES)
+def test_it_is_killed_and_resumed(ddr_elsewhere, trained, store, tmp_path, name):
+    """The weights and the history are those of a training that was never stopped."""
+    from keras_ddr.runs import load_model
+
+    options = [*_fit(name, trained), "--steps", "24"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    backend = {"KERAS_BACKEND": keras.backend.backend()}
+    result = ddr_elsewhere("fit", store, *options, "--out", whole, **backend)
+    assert result.returncode == 0, result.stderr
+    process = ddr_elsewhere.start("fit", store, *options, "--out", run, **backend)
+    while not list(run.glob("checkpoint/epoch-00000[2-9].keras")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    result = ddr_elsewhere("fit", "--resume", run, **backend)
+    assert result.returncode == 0 and "going on after epoch" in result.stdout
+    assert _rows(run) == _rows(whole)
+    one, other = (load_model(path).get_weights() for path in (run, whole))
+    assert all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _NAMES)
+def test_its_file_is_read_on_every_backend(ddr_elsewhere, trained, store, name):
+    """Codes are the same wherever the model is read."""
+    import numpy as np
+
+    found = []
+    for backend in ("tensorflow", "jax", "torch"):
+        pytest.importorskip(backend)
+        file = trained(name).parent / f"{backend}.npz"
+        result = ddr_elsewhere(
+            "encode", trained(name), store, file, KERAS_BACKEND=backend
+        )
+        assert result.returncode == 0, result.stderr
+        with np.load(file) as arrays:
+            found.append({key: arrays[key] for key in arrays.files})
+    for other in found[1:]:
+        for key, values in found[0].items():
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(other[key], values, atol=1e-4)
+            else:
+                np.testing.assert_array_equal(other[key], values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _NAMES)
+def test_half_precision_gives_a_finite_loss(ddr_here, trained, store, tmp_path, name):
+    options = [*_fit(name, trained), "--mixed-precision", "bfloat16"]
+    result = ddr_here("fit", store, *options, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_second_stage_without_a_first_is_refused(ddr_here, store, tmp_path):
+    arguments = ["fit", store, "--model", "drnet_prediction", "--out", tmp_path / "run"]
+    result = ddr_here(*arguments)
+    assert result.exit_code == 1
+    assert "DrNetPrediction goes on from a trained DrNet; give its run" in result.output
+    assert not (tmp_path / "run").exists()
