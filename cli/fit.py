@@ -36,8 +36,8 @@ PRESET_NAMES = (
     *("puppets", "faces"),
 )
 MODEL_NAMES = (
-    "ddr",
-    "dsvae",
+    *("ddr", "neural_statistician", "dsvae", "fhvae", "drnet", "drnet_prediction"),
+    *("mocogan", "svg"),
 )
 _WIDE = 10_000_000  # weights that are slow without a GPU
 _UNCHANGED = {"model_class": "ddr", "given": {}}  # where nothing was given

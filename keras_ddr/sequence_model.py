@@ -47,10 +47,10 @@ class SequenceModel(keras.Model):
         presets: Dict from a name to a `keras_ddr.presets.Preset`.
         objective_class: Class of the object that `compile` takes as `objective`, or
             `None`.
+        begun_with: Makes a model of what `init` may be of another class, or `None`.
         lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
-        densities: `keras_ddr.mixture.Densities` of f and z̃ that `fit_densities` fitted
-            after the training, or `None`. They are saved with the weights; `fit`
-            forgets them.
+        densities: `keras_ddr.mixture.Densities` of f and z̃, fitted after the training
+            and saved with the weights, or `None`; `fit` forgets them.
     """
 
     image_shape: ImageShape
@@ -61,6 +61,7 @@ class SequenceModel(keras.Model):
     frame_stride: int = 1
     presets: ClassVar[dict[str, Preset]] = {"small": OWN}
     objective_class: ClassVar[Callable[..., Any] | None] = None
+    begun_with: ClassVar[Callable[..., Any] | None] = None
     lacks_codes: str = ""
     densities: Densities | None = None
     built: bool

@@ -344,7 +344,10 @@ def _begun(
     preset: str,
     arguments: Mapping[str, Any],
 ) -> SequenceModel:
-    """A trained model, with the objective of the preset."""
+    """A trained model, with the objective of the preset, or what is made out of it."""
+    if model_class.begun_with is not None and not isinstance(model, model_class):
+        begun: SequenceModel = model_class.begun_with(model, preset, **arguments)
+        return begun
     if arguments:
         raise InputError(
             f"{', '.join(arguments)}: a run that begins with a trained model has its "

@@ -15,6 +15,11 @@ _SMALL = {
         "--hidden-units 4 --set feature_dim=5",
         None,
     ),
+    "drnet": (
+        "--static-dim 3 --dynamic-dim 2 --filters 2 --hidden-units 4",
+        None,
+    ),
+    "drnet_prediction": ("--hidden-units 4 --set window=5", "drnet"),
 }
 _NAMES = sorted(_SMALL)
 _OF_ALL = "--steps 4 --save-every 2 --batch-size 4".split()
@@ -144,3 +149,11 @@ def test_half_precision_gives_a_finite_loss(ddr_here, trained, store, tmp_path, 
     options = [*_fit(name, trained), "--mixed-precision", "bfloat16"]
     result = ddr_here("fit", store, *options, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
+
+
+def test_a_second_stage_without_a_first_is_refused(ddr_here, store, tmp_path):
+    arguments = ["fit", store, "--model", "drnet_prediction", "--out", tmp_path / "run"]
+    result = ddr_here(*arguments)
+    assert result.exit_code == 1
+    assert "DrNetPrediction goes on from a trained DrNet; give its run" in result.output
+    assert not (tmp_path / "run").exists()
