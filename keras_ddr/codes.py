@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import zlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.checks import intensities
 from keras_ddr.gaussian import DiagonalGaussian
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Codes"]
+
+_ROWS = 64  # frames of a checksum at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,3 +47,28 @@ class Codes:
         z sees f: statements about z should hold for z̃.
         """
         return self.prior.standardize(self.dynamic.mean)
+
+
+def with_noise(
+    dynamic: DiagonalGaussian[NDArray[np.float32]],
+    frames: NDArray[Any],
+    noise: float,
+    seed: int,
+) -> DiagonalGaussian[NDArray[np.float32]]:
+    """The z of checked frames, each mean with `noise` standard deviations of noise."""
+    if not noise:
+        return dynamic
+    # Seeded by the frames: no two sequences get the same noise.
+    generator = np.random.default_rng([seed, _checksum(frames)])
+    drawn = generator.standard_normal(dynamic.mean.shape, "float32")
+    mean = dynamic.sample(np.float32(noise) * drawn)
+    return DiagonalGaussian(mean, dynamic.log_variance)
+
+
+def _checksum(frames: NDArray[Any]) -> int:
+    """The same for integers and for the intensities that they stand for."""
+    checksum = 0
+    for start in range(0, len(frames), _ROWS):
+        chunk = intensities(frames[start : start + _ROWS])
+        checksum = zlib.crc32(chunk.tobytes(), checksum)
+    return checksum

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy.special import logsumexp
 
 from keras_ddr import checks
 from keras_ddr.arguments import check_choice, check_number, check_seed, check_whole
-from keras_ddr.codes import Codes
+from keras_ddr.codes import Codes, with_noise
 from keras_ddr.errors import InputError
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.programs import CHUNK
@@ -102,13 +101,7 @@ class Inference(SequenceModel):
         inputs = [np.repeat(static.mean[None], len(frames), axis=0), features[:, None]]
         parts = self._programs("dynamic", self.dynamic_encoder, inputs)
         dynamic = DiagonalGaussian(*(part[:, 0] for part in parts))
-        if noise:
-            # Seeded by the frames: no two sequences get the same noise.
-            generator = np.random.default_rng([seed, _checksum(frames)])
-            drawn = generator.standard_normal(dynamic.mean.shape, "float32")
-            dynamic = DiagonalGaussian(
-                dynamic.sample(np.float32(noise) * drawn), dynamic.log_variance
-            )
+        dynamic = with_noise(dynamic, frames, noise, seed)
         return Codes(static, dynamic, self.prior_of(static.mean))
 
     def _number(self, frames_per_set: int | None) -> int:
@@ -277,15 +270,6 @@ def _drawing(generator: np.random.Generator) -> Any:
         return DiagonalGaussian(mean, log_variance).sample(noise)
 
     return draw
-
-
-def _checksum(frames: NDArray[Any]) -> int:
-    """The same for integers and for the intensities that they stand for."""
-    checksum = 0
-    for start in range(0, len(frames), CHUNK):
-        chunk = checks.intensities(frames[start : start + CHUNK])
-        checksum = zlib.crc32(chunk.tobytes(), checksum)
-    return checksum
 
 
 def _choose_sets(

@@ -19,17 +19,19 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.data.format import Sequence
     from keras_ddr.typing import StrPath
 
     # Arrays for a model; sequences (D,) and frames (D, N) of an epoch.
     _Batch: TypeAlias = tuple[NDArray[Any], ...]
     _Plan: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
 
-__all__ = ["FrameSets"]
+__all__ = ["FrameSets", "training_numbers"]
 
 # Purposes of the random streams of an epoch.
 _SOURCES, _FRAMES = 1, 2
 ORDERS = ("random", "ordered")  # of the frames of a set
+NUMBERED = ("sequences", "persons")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,8 @@ class _Options:  # of `FrameSets`, that few need
     workers: int = 1
     max_queue_size: int = 4
     use_multiprocessing: bool = False
+    numbered: str | None = None
+    numbers: int | None = None
 
 
 class FrameSets(keras.utils.PyDataset):
@@ -84,10 +88,15 @@ class FrameSets(keras.utils.PyDataset):
             each batch for one of `count` hosts that train together; `batch_size` and
             the epoch are those of all together. `workers`: threads that read ahead
             (default 1; 0 for none). `max_queue_size`: batches kept ready (default 4).
-            `use_multiprocessing` must be False.
+            `use_multiprocessing` must be False. `numbered`: "sequences" or "persons",
+            to give `(x, y)` with y int32 `(B, 2)`: which one of train it is, by
+            `training_numbers`, or -1 for one that is not in train, and the number of
+            its frames there, or else of the sequence's; `None` for what the model
+            wants, and "" for none. `numbers`: how many of them train must have.
 
     Raises:
-        InputError: The split has no sequence, or sequences are too short.
+        InputError: The split has no sequence, sequences are too short, or their number
+            is not `numbers`.
 
     Example:
     >>> import tempfile
@@ -157,6 +166,26 @@ class FrameSets(keras.utils.PyDataset):
         self._reader = _Reader(*self._read_ahead)
         self._plan: tuple[int, _Plan] | None = None
         self._choose_sequences()
+        self._numbers = None
+        if options.numbered:
+            self._numbers = self._count(options.numbered, options.numbers)
+
+    def _count(self, numbered: str, numbers: int | None) -> NDArray[np.int32]:
+        """Number and frames of what each sequence of the store belongs to."""
+        known = training_numbers(self.store, numbered)
+        if numbers is not None and len(known) != numbers:
+            raise InputError(
+                f"{self.store.path}: the split train has {len(known)} {numbered}, but "
+                f"the table of this model is one of {numbers}; train it on its own "
+                "store, or start with a new model"
+            )
+        return np.array(
+            [
+                known.get(_name(s, numbered), (-1, s.length))
+                for s in self.store.sequences
+            ],
+            np.int32,
+        )
 
     def _choose_sequences(self) -> None:
         chosen = self.store.require(self.split)
@@ -187,8 +216,8 @@ class FrameSets(keras.utils.PyDataset):
     @property
     def adapts(self) -> bool:
         """Whether N, order or stride are left to the model."""
-        names = ("frames_per_set", "order", "stride")
-        return any(self._given[name] is None for name in names)
+        names = ("frames_per_set", "order", "stride", "numbered")
+        return any(self._given.get(name) is None for name in names)
 
     @property
     def epoch(self) -> int:
@@ -204,13 +233,19 @@ class FrameSets(keras.utils.PyDataset):
         return self._like(steps=steps)
 
     def for_model(
-        self, frames_per_set: int, order: str = "random", stride: int = 1
+        self,
+        frames_per_set: int,
+        order: str = "random",
+        stride: int = 1,
+        numbered: str = "",
+        numbers: int | None = None,
     ) -> FrameSets:
         """Return sets like these in which the model's values replace what is open."""
+        model = {k: v for k, v in locals().items() if k != "self"}
         if self.order == "random" and self._given["order"] is not None:
-            stride = 1
-        model = {"frames_per_set": frames_per_set, "order": order, "stride": stride}
-        return self._like(**{k: v for k, v in model.items() if self._given[k] is None})
+            model["stride"] = 1
+        given = self._given
+        return self._like(**{k: v for k, v in model.items() if given.get(k) is None})
 
     def _like(self, **changes: Any) -> FrameSets:
         sets = FrameSets(**{**self._given, **changes})
@@ -231,8 +266,8 @@ class FrameSets(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return batch `index` of the present epoch.
 
-        It is (x,) with x uint8 (B, N, H, W, C); with `pad` (x, zeros, sample_weight),
-        float32 (B,): Keras wants something between the two, and no model uses it.
+        It is (x,) with x uint8 (B, N, H, W, C); (x, y) with `numbered`; and with `pad`
+        (x, y or zeros, sample_weight), float32 (B,): Keras wants something between.
         """
         index = int(index)
         if not 0 <= index < len(self):
@@ -258,6 +293,9 @@ class FrameSets(keras.utils.PyDataset):
         weights = (rows < number).astype("float32")
         rows = rows % number
         x = self.store.gather(sequences[rows], frames[rows])
+        if self._numbers is not None:
+            y = self._numbers[sequences[rows]]
+            return (x, y, weights) if self.pad else (x, y)
         return (x, np.zeros_like(weights), weights) if self.pad else (x,)
 
     def _epoch_plan(self, epoch: int) -> _Plan:
@@ -292,6 +330,41 @@ class FrameSets(keras.utils.PyDataset):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._reader = _Reader(*self._read_ahead)
+
+
+def training_numbers(store: FrameStore, numbered: str) -> dict[str, tuple[int, int]]:
+    """Number the sequences or persons of train, in the order of the store.
+
+    Args:
+        store: A `FrameStore`.
+        numbered: "sequences" or "persons".
+
+    Returns:
+        Dict from the name of each to its number, from 0, and its frames in train.
+
+    Raises:
+        InputError: There are fewer than two, or a sequence of train has no person.
+    """
+    check_choice(NUMBERED, numbered=numbered)
+    frames: dict[str, int] = {}
+    for sequence in store.require("train"):
+        name = _name(sequence, numbered)
+        frames[name] = frames.get(name, 0) + sequence.length
+    if "" in frames:
+        raise InputError(
+            f"{store.path}: not all sequences of train have a person, so that persons "
+            "cannot be numbered; name them with ddr label, or number the sequences"
+        )
+    if len(frames) < 2:
+        raise InputError(
+            f"{store.path}: the split train has one of the {numbered} alone, and this "
+            "model compares them; give it at least two"
+        )
+    return {name: (k, frames[name]) for k, name in enumerate(frames)}
+
+
+def _name(sequence: Sequence, numbered: str) -> str:
+    return sequence.person if numbered == "persons" else sequence.name
 
 
 def _check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
