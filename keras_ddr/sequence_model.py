@@ -44,8 +44,8 @@ class SequenceModel(keras.Model):
         frame_order: Training sets hold "random" frames of a sequence in no order, or
             "ordered" ones, a window.
         frame_stride: Distance of the frames of a window.
-        numbered: "sequences" or "persons" where `y` of a training set is to say which
-            of train's it shows, see `FrameSets`, of which there are `table_size`.
+        table: "sequences" or "persons" where training sets come with their rows in a
+            table of them, see `FrameSets`; arguments of the class like `table_size`.
         presets: Dict from a name to a `keras_ddr.presets.Preset`.
         objective_class: Class of the object that `compile` takes as `objective`, or
             `None`.
@@ -61,7 +61,7 @@ class SequenceModel(keras.Model):
     frames_per_set: int = 1
     frame_order: str = "random"
     frame_stride: int = 1
-    numbered: str = ""
+    table: str = ""
     table_size: int | None = None
     presets: ClassVar[dict[str, Preset]] = {"small": OWN}
     objective_class: ClassVar[Callable[..., Any] | None] = None
@@ -431,7 +431,7 @@ class SequenceModel(keras.Model):
             )
         if getattr(x, "adapts", False):
             order = self.frame_order, self.frame_stride
-            x = x.for_model(self.set_size, *order, self.numbered, self.table_size)
+            x = x.for_model(self.set_size, *order, self.table, self.table_size)
         least, exact = self.set_limits()
         return checks.check_sets(x, self.image_shape, exact, argument, least)
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     _Batch: TypeAlias = tuple[NDArray[Any], ...]
     _Plan: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
 
-__all__ = ["FrameSets", "training_numbers"]
+__all__ = ["FrameSets", "table_rows"]
 
 # Purposes of the random streams of an epoch.
 _SOURCES, _FRAMES = 1, 2
 ORDERS = ("random", "ordered")  # of the frames of a set
-NUMBERED = ("sequences", "persons")
+TABLES = ("sequences", "persons")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +42,8 @@ class _Options:  # of `FrameSets`, that few need
     workers: int = 1
     max_queue_size: int = 4
     use_multiprocessing: bool = False
-    numbered: str | None = None
-    numbers: int | None = None
+    table: str | None = None
+    table_size: int | None = None
 
 
 class FrameSets(keras.utils.PyDataset):
@@ -88,15 +88,15 @@ class FrameSets(keras.utils.PyDataset):
             each batch for one of `count` hosts that train together; `batch_size` and
             the epoch are those of all together. `workers`: threads that read ahead
             (default 1; 0 for none). `max_queue_size`: batches kept ready (default 4).
-            `use_multiprocessing` must be False. `numbered`: "sequences" or "persons",
-            to give `(x, y)` with y int32 `(B, 2)`: which one of train it is, by
-            `training_numbers`, or -1 for one that is not in train, and the number of
-            its frames there, or else of the sequence's; `None` for what the model
-            wants, and "" for none. `numbers`: how many of them train must have.
+            `use_multiprocessing` must be False. `table`: "sequences" or "persons", to
+            give `(x, y)` with y int32 `(B, 2)`: the row of a set's sequence or person
+            in `table_rows`, -1 where it is not in train, and the number of frames that
+            the row stands for; `None` for the model's table, "" for none. `table_size`:
+            rows that the table must have.
 
     Raises:
-        InputError: The split has no sequence, sequences are too short, or their number
-            is not `numbers`.
+        InputError: The split has no sequence, sequences are too short, or the table
+            cannot be made.
 
     Example:
     >>> import tempfile
@@ -166,26 +166,22 @@ class FrameSets(keras.utils.PyDataset):
         self._reader = _Reader(*self._read_ahead)
         self._plan: tuple[int, _Plan] | None = None
         self._choose_sequences()
-        self._numbers = None
-        if options.numbered:
-            self._numbers = self._count(options.numbered, options.numbers)
+        self._rows = None
+        if options.table:
+            self._rows = self._find_rows(options.table, options.table_size)
 
-    def _count(self, numbered: str, numbers: int | None) -> NDArray[np.int32]:
-        """Number and frames of what each sequence of the store belongs to."""
-        known = training_numbers(self.store, numbered)
-        if numbers is not None and len(known) != numbers:
+    def _find_rows(self, table: str, size: int | None) -> NDArray[np.int32]:
+        """Row and frames of every sequence of the store."""
+        rows = table_rows(self.store, table)
+        if size is not None and len(rows) != size:
             raise InputError(
-                f"{self.store.path}: the split train has {len(known)} {numbered}, but "
-                f"the table of this model is one of {numbers}; train it on its own "
-                "store, or start with a new model"
+                f"{self.store.path}: the split train has {len(rows)} {table}, but the "
+                f"model has a table of {size}; give the store that it was made for, or "
+                "start with a new model"
             )
-        return np.array(
-            [
-                known.get(_name(s, numbered), (-1, s.length))
-                for s in self.store.sequences
-            ],
-            np.int32,
-        )
+        sequences = self.store.sequences
+        found = [rows.get(_row_of(s, table), (-1, s.length)) for s in sequences]
+        return np.array(found, np.int32)
 
     def _choose_sequences(self) -> None:
         chosen = self.store.require(self.split)
@@ -215,8 +211,8 @@ class FrameSets(keras.utils.PyDataset):
 
     @property
     def adapts(self) -> bool:
-        """Whether N, order or stride are left to the model."""
-        names = ("frames_per_set", "order", "stride", "numbered")
+        """Whether N, order, stride or table are left to the model."""
+        names = ("frames_per_set", "order", "stride", "table")
         return any(self._given.get(name) is None for name in names)
 
     @property
@@ -237,8 +233,8 @@ class FrameSets(keras.utils.PyDataset):
         frames_per_set: int,
         order: str = "random",
         stride: int = 1,
-        numbered: str = "",
-        numbers: int | None = None,
+        table: str = "",
+        table_size: int | None = None,
     ) -> FrameSets:
         """Return sets like these in which the model's values replace what is open."""
         model = {k: v for k, v in locals().items() if k != "self"}
@@ -266,7 +262,7 @@ class FrameSets(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return batch `index` of the present epoch.
 
-        It is (x,) with x uint8 (B, N, H, W, C); (x, y) with `numbered`; and with `pad`
+        It is (x,) with x uint8 (B, N, H, W, C); (x, y) with `table`; and with `pad`
         (x, y or zeros, sample_weight), float32 (B,): Keras wants something between.
         """
         index = int(index)
@@ -293,10 +289,10 @@ class FrameSets(keras.utils.PyDataset):
         weights = (rows < number).astype("float32")
         rows = rows % number
         x = self.store.gather(sequences[rows], frames[rows])
-        if self._numbers is not None:
-            y = self._numbers[sequences[rows]]
-            return (x, y, weights) if self.pad else (x, y)
-        return (x, np.zeros_like(weights), weights) if self.pad else (x,)
+        if self._rows is None:
+            return (x, np.zeros_like(weights), weights) if self.pad else (x,)
+        y = self._rows[sequences[rows]]
+        return (x, y, weights) if self.pad else (x, y)
 
     def _epoch_plan(self, epoch: int) -> _Plan:
         plan = self._plan
@@ -332,39 +328,39 @@ class FrameSets(keras.utils.PyDataset):
         self._reader = _Reader(*self._read_ahead)
 
 
-def training_numbers(store: FrameStore, numbered: str) -> dict[str, tuple[int, int]]:
-    """Number the sequences or persons of train, in the order of the store.
+def table_rows(store: FrameStore, table: str) -> dict[str, tuple[int, int]]:
+    """Rows of a table of what the split train shows, in the order of the store.
 
     Args:
         store: A `FrameStore`.
-        numbered: "sequences" or "persons".
+        table: "sequences" or "persons".
 
     Returns:
-        Dict from the name of each to its number, from 0, and its frames in train.
+        Dict from the name of each to its row, from 0, and its number of frames.
 
     Raises:
         InputError: There are fewer than two, or a sequence of train has no person.
     """
-    check_choice(NUMBERED, numbered=numbered)
+    check_choice(TABLES, table=table)
     frames: dict[str, int] = {}
     for sequence in store.require("train"):
-        name = _name(sequence, numbered)
+        name = _row_of(sequence, table)
         frames[name] = frames.get(name, 0) + sequence.length
     if "" in frames:
         raise InputError(
-            f"{store.path}: not all sequences of train have a person, so that persons "
-            "cannot be numbered; name them with ddr label, or number the sequences"
+            f"{store.path}: table='persons', and a sequence of the split train has no "
+            "person; name them all with ddr label, or take table='sequences'"
         )
     if len(frames) < 2:
         raise InputError(
-            f"{store.path}: the split train has one of the {numbered} alone, and this "
-            "model compares them; give it at least two"
+            f"{store.path}: the split train has one of the {table} alone, and this "
+            "model tells them apart; give it two or more"
         )
-    return {name: (k, frames[name]) for k, name in enumerate(frames)}
+    return {name: (row, frames[name]) for row, name in enumerate(frames)}
 
 
-def _name(sequence: Sequence, numbered: str) -> str:
-    return sequence.person if numbered == "persons" else sequence.name
+def _row_of(sequence: Sequence, table: str) -> str:
+    return sequence.person if table == "persons" else sequence.name
 
 
 def _check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:

@@ -139,7 +139,6 @@ class FHVAE(PublishedModel):
         check_choice(_TABLES, table=table)
         super().__init__(image_shape, seed, sizes, **kwargs)
         self.alpha, self.stddev, self.table = float(alpha), float(stddev), table
-        self.numbered = table
         self.part_weights = {"discriminative_loss": self.alpha}
         policy = {"dtype": self.dtype_policy}
         self.encoder = DCGANEncoder(128, filters, name="encoder", **policy)
@@ -148,9 +147,7 @@ class FHVAE(PublishedModel):
         self.sequence_head = GaussianHead(static_dim, name="sequence_head")
         self.dynamic_hidden = keras.layers.Dense(name="dynamic_hidden", **hidden)
         self.dynamic_head = GaussianHead(dynamic_dim, name="dynamic_head")
-        self.decoder = DCGANDecoder(
-            self.image_shape, filters, name="decoder", **policy
-        )
+        self.decoder = DCGANDecoder(self.image_shape, filters, name="decoder", **policy)
         self.means = self.add_weight(
             shape=(self.table_size, self.static_dim),
             initializer=keras.initializers.RandomNormal(0.0, 1.0),

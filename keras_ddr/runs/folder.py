@@ -18,7 +18,7 @@ import numpy as np
 from keras_ddr import manifest
 from keras_ddr.arguments import check_choice
 from keras_ddr.checkpoints import Checkpoints, Progress, is_leftover, position
-from keras_ddr.data.sets import FrameSets, training_numbers
+from keras_ddr.data.sets import FrameSets, table_rows
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_expanded, locked, read_json, this_process
 from keras_ddr.model import DDR
@@ -273,8 +273,8 @@ class Run:
             frames_per_set=model.set_size,
             order=model.frame_order,
             stride=model.frame_stride,
-            numbered=model.numbered,
-            numbers=model.table_size,
+            table=model.table,
+            table_size=model.table_size,
             split=split,
             seed=self.training.seed,
             steps=steps,
@@ -374,12 +374,13 @@ def _new(
     found: dict[str, Any] = {"image_shape": store.frame_shape, **arguments}
     if "seed" in parameters:
         found["seed"] = seed
-    if "table_size" in parameters:
+    if {"table", "table_size"} <= set(parameters):
         if "table_size" in arguments:
             raise InputError("table_size: the store says how large it is; leave it out")
-        of_class = {"table": parameters["table"].default}
-        table = {**of_class, **find_preset(model_class.presets, preset).model, **found}
-        found["table_size"] = len(training_numbers(store, table["table"]))
+        defaults = {"table": parameters["table"].default}
+        defaults |= find_preset(model_class.presets, preset).model
+        table = {**defaults, **arguments}["table"]
+        found["table_size"] = len(table_rows(store, table))
     return model_class.from_preset(preset, weights=False, **found)
 
 
