@@ -31,7 +31,15 @@ PAGES = {
             "keras_ddr.mixture",
         ],
     ),
-    "models": ("Other models", ["keras_ddr.models", "keras_ddr.models.base"]),
+    "models": (
+        "Other models",
+        [
+            "keras_ddr.models",
+            "keras_ddr.models.base",
+            "keras_ddr.models.neural_statistician",
+            "keras_ddr.models.fhvae",
+        ],
+    ),
     "layers": ("Layers", ["keras_ddr.layers"]),
     "likelihoods": ("Likelihoods", ["keras_ddr.likelihoods"]),
     "presets": ("Presets", ["keras_ddr.presets"]),

@@ -73,11 +73,13 @@ class WholeGaussian(keras.layers.Layer):
         )
 
     def build(self, input_shape: Shape) -> None:
+        """Create all weights."""
         self.dense.build(input_shape)
         self.norm.build((None, 1))
         self.built = True
 
     def call(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tuple (mean, log-variance), each `(..., dim)` float32."""
         x = self.dense(inputs)
         shape = (-1, *x.shape[1:])
         x = ops.reshape(self.norm(ops.reshape(x, (-1, 1))), shape)
@@ -98,12 +100,14 @@ class StatisticNetwork(keras.layers.Layer):
         self.head = WholeGaussian(static_dim)
 
     def build(self, features_shape: Shape) -> None:
+        """Create all weights."""
         self.of_frame.build((None, math.prod(features_shape[2:])))
         self.of_set.build((None, self.units))
         self.head.build((None, self.units))
         self.built = True
 
     def call(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tuple (mean, log-variance) of q(f | x_S), `(B, static_dim)`."""
         number, *maps = features.shape[1:]
         x = self.of_frame(ops.reshape(features, (-1, math.prod(maps))))
         x = ops.mean(ops.reshape(x, (-1, number, self.units)), axis=1)
@@ -119,12 +123,14 @@ class Joined(keras.layers.Layer):
         self.of_frame = _dense(units, "of_frame", dtype)
 
     def build(self, static_shape: Shape, frames_shape: Shape | None = None) -> None:
+        """Create all weights."""
         self.of_static.build(static_shape)
         if frames_shape is not None:
             self.of_frame.build(frames_shape)
         self.built = True
 
     def call(self, static: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Return `(B, N, units)`, or `(B, units)` without frames."""
         x = self.of_static(static)
         return ops.elu(x if frames is None else x[:, None] + self.of_frame(frames))
 
@@ -141,6 +147,7 @@ class ConditionalGaussian(keras.layers.Layer):
         self.head = WholeGaussian(dynamic_dim)
 
     def build(self, static_shape: Shape, features_shape: Shape | None = None) -> None:
+        """Create all weights."""
         hidden: Shape = (None, self.units)
         shapes = [static_shape]
         if features_shape is not None:
@@ -154,6 +161,7 @@ class ConditionalGaussian(keras.layers.Layer):
     def call(
         self, static: Tensor, features: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
+        """Return the tuple (mean, log-variance) of z."""
         if features is None:
             x = self.joined(static)
         else:
@@ -188,6 +196,7 @@ class StatisticianDecoder(keras.layers.Layer):
         self.last = _convolution(keras.layers.Conv2D, channels, 1, dtype="float32")
 
     def build(self, static_shape: Shape, dynamic_shape: Shape) -> None:
+        """Create all weights."""
         self.joined.build(static_shape, dynamic_shape)
         self.hidden.build((None, self.units))
         self.dense.build((None, self.units))
@@ -196,6 +205,7 @@ class StatisticianDecoder(keras.layers.Layer):
         self.built = True
 
     def call(self, static: Tensor, dynamic: Tensor) -> Tensor:
+        """Return outputs (logits) `(B, N, H, W, C)`."""
         x = ops.reshape(self.joined(static, dynamic), (-1, self.units))
         x = self.dense(ops.elu(self.hidden(x)))
         x = self.last(self.convolutions(ops.reshape(x, (-1, *self.start))))
