@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import pathlib
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -127,8 +128,8 @@ def _pairs(
     metavar="NAME=VALUE",
     multiple=True,
     callback=_pairs,
-    help='Another argument of the model\'s class, such as seed=1 or name="text"; may '
-    "be repeated.",
+    help="Another argument of the model's class or of its objective, such as seed=1 or "
+    'name="text"; may be repeated.',
 )
 @seed_option("Of initial weights, frame sets and draws.  [default: 0]", default=None)
 @click.option(
@@ -239,7 +240,9 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
     given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
     model_class, init = _model_class(options["model_class"]), options["init"]
     _refuse_unknown(model_class, given["model"], options["given"])
-    given["model"].update(options["given"])
+    for name, value in options["given"].items():
+        group = "model" if name in _parameters(model_class) else "objective"
+        given[group][name] = value
     preset = options["preset"] or _preset_of(init)
     chosen = {k: v for k, v in given["training"].items() if v is not None}
     defaults = find_preset(model_class.presets, preset).training
@@ -300,14 +303,21 @@ def _refuse_unknown(
     model_class: type[SequenceModel], given: dict[str, Any], pairs: dict[str, Any]
 ) -> None:
     """Refuse options that the constructor of a class does not take."""
-    parameters = inspect.signature(model_class).parameters
+    known = {*_parameters(model_class), "dtype"}
     options = {s.key: s.option for s in SETTINGS["model"] if given[s.key] is not None}
+    if objective := model_class.objective_class:
+        pairs = {n: v for n, v in pairs.items() if n not in _parameters(objective)}
     options |= {name: f"--set {name}" for name in pairs}
     for name, option in options.items():
-        if name not in parameters and name != "dtype":
+        if name not in known:
             raise click.UsageError(
                 f"{option}: {model_class.__name__} has no such setting; leave it out"
             )
+
+
+def _parameters(function: Callable[..., Any]) -> Iterable[str]:
+    """Names of the arguments of a class."""
+    return inspect.signature(function).parameters
 
 
 def _refuse_changes(options: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ class ObjectiveLoss(LossOfParts):
     def _make_trackers(self) -> None:
         """Make all variables of the loss; Keras takes none after the model is built."""
         super()._make_trackers()
-        # Counted with a warm-up alone; saved, so that a resumed training goes on.
+        # Counted where the objective asks; saved, so that a resumed training goes on.
         self._step = self.add_weight(
             shape=(),
             initializer="zeros",
@@ -110,7 +110,7 @@ class ObjectiveLoss(LossOfParts):
             aggregation="only_first_replica",
             name="step",
         )
-        self._objective = ELBO()
+        self._objective = type(self).objective_class()
         self._has_added_losses = False
 
     def compile(
@@ -183,7 +183,7 @@ class ObjectiveLoss(LossOfParts):
         weights, weight = self.shares(x, sample_weight)
         step = None
         if training:
-            if self.objective.kl_warmup:
+            if self.objective.counts_steps:
                 self._step.assign_add(1.0)
             step = ops.convert_to_tensor(self._step)
         _, frames = self.roles(ops.cast(self.intensities(x), "float32"))

@@ -26,8 +26,8 @@ class ELBO:
 
     The history shows reconstruction + kl_weight · (KL z + static_kl_weight · KL f)
     whatever the other settings are, so that epochs and runs can be compared. A subclass
-    with other posteriors or priors overrides `kl_terms`; one with another loss,
-    `__call__`.
+    with other posteriors or priors overrides `kl_terms`; one whose weights change with
+    the step, `factors` and `counts_steps`; one with another loss, `__call__`.
 
     Args:
         kl_weight: Factor on both KL terms; 1 is the ELBO.
@@ -79,6 +79,18 @@ class ELBO:
     def from_config(cls, config: dict[str, Any]) -> ELBO:
         """Make the objective that `get_config` has described."""
         return cls(**config)
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether the loss depends on the number of the training step."""
+        return bool(self.kl_warmup)
+
+    def factors(self, step: Tensor | None) -> tuple[Any, Any]:
+        """Factors on the reconstruction and on both KL terms; `step` as for a call."""
+        kl_weight: Any = self.kl_weight
+        if step is not None and self.kl_warmup:
+            kl_weight *= ops.minimum(step / self.kl_warmup, 1.0)
+        return 1.0, kl_weight
 
     def kl_terms(self, outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """KL of each dimension in float32 nats, for the dict of `DDR.call`.
@@ -145,14 +157,12 @@ class ELBO:
             "kl_static": ops.sum(static),
             "kl_dynamic": ops.sum(dynamic),
         }
-        kl_weight: Any = self.kl_weight
+        of_reconstruction, kl_weight = self.factors(step)
         if step is not None and self.free_bits:
             dynamic = ops.maximum(dynamic, self.free_bits * number)
             static = ops.maximum(static, self.free_bits)
-        if step is not None and self.kl_warmup:
-            kl_weight *= ops.minimum(step / self.kl_warmup, 1.0)
         kl = ops.sum(dynamic) + self.static_kl_weight * ops.sum(static)
-        loss = reconstruction + kl_weight * kl
+        loss = of_reconstruction * reconstruction + kl_weight * kl
         if step is not None and self.independence_weight:
             _, z, prior = _distributions(outputs)
             distance = dependence(prior.standardize(z.mean), weights)

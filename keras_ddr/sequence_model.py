@@ -44,6 +44,8 @@ class SequenceModel(keras.Model):
         frame_order: Training sets hold "random" frames of a sequence in no order, or
             "ordered" ones, a window.
         frame_stride: Distance of the frames of a window.
+        table: "sequences" or "persons" where training sets come with their rows in a
+            table of them, see `FrameSets`; arguments of the class like `table_size`.
         presets: Dict from a name to a `keras_ddr.presets.Preset`.
         objective_class: Class of the object that `compile` takes as `objective`, or
             `None`.
@@ -59,6 +61,8 @@ class SequenceModel(keras.Model):
     frames_per_set: int = 1
     frame_order: str = "random"
     frame_stride: int = 1
+    table: str = ""
+    table_size: int | None = None
     presets: ClassVar[dict[str, Preset]] = {"small": OWN}
     objective_class: ClassVar[Callable[..., Any] | None] = None
     begun_with: ClassVar[Callable[..., Any] | None] = None
@@ -302,13 +306,11 @@ class SequenceModel(keras.Model):
         for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
             if kwargs.get(name) is not None:
                 raise InputError(
-                    f"{type(self).__name__} has its own loss and no labels to compare "
-                    f"with; leave out {name}= and measure in a callback, or with "
-                    "keras_ddr.evaluation"
+                    f"{type(self).__name__} has its own loss; leave out {name}= and "
+                    "measure in a callback, or with keras_ddr.evaluation"
                 )
-        if optimizer is None:
-            optimizer = keras.optimizers.Adam(1e-4)
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        adam = optimizer or keras.optimizers.Adam(1e-4)
+        super().compile(optimizer=adam, jit_compile=jit_compile, **kwargs)
         self._requested_jit_compile = jit_compile
         # Keras's follows floatx, and half precision holds no loss. Set without Keras,
         # which would count it twice.
@@ -430,7 +432,8 @@ class SequenceModel(keras.Model):
                 "width, channels))"
             )
         if getattr(x, "adapts", False):
-            x = x.for_model(self.set_size, self.frame_order, self.frame_stride)
+            order = self.frame_order, self.frame_stride
+            x = x.for_model(self.set_size, *order, self.table, self.table_size)
         least, exact = self.set_limits()
         return checks.check_sets(x, self.image_shape, exact, argument, least)
 
@@ -439,9 +442,7 @@ class SequenceModel(keras.Model):
             data = (data,)  # sets, as for x; Keras takes a list for a tuple
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x = self._checked(x, y, "validation_data")
-        if sample_weight is not None:
-            return x, y, sample_weight
-        return x if y is None else (x, y)
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
 
 def _for_each(static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:

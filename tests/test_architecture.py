@@ -67,6 +67,7 @@ _MAY_IMPORT = {
         "codes",
         "errors",
         "gaussian",
+        "host",
         "layers",
         "likelihoods",
         "loss",

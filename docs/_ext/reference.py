@@ -36,8 +36,13 @@ PAGES = {
         [
             "keras_ddr.models",
             "keras_ddr.models.base",
+            "keras_ddr.models.neural_statistician",
+            "keras_ddr.models.dsvae",
+            "keras_ddr.models.fhvae",
             "keras_ddr.models.drnet",
             "keras_ddr.models.drnet_prediction",
+            "keras_ddr.models.mocogan",
+            "keras_ddr.models.svg",
         ],
     ),
     "layers": ("Layers", ["keras_ddr.layers"]),

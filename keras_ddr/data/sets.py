@@ -19,17 +19,19 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.data.format import Sequence
     from keras_ddr.typing import StrPath
 
     # Arrays for a model; sequences (D,) and frames (D, N) of an epoch.
     _Batch: TypeAlias = tuple[NDArray[Any], ...]
     _Plan: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
 
-__all__ = ["FrameSets"]
+__all__ = ["FrameSets", "table_rows"]
 
 # Purposes of the random streams of an epoch.
 _SOURCES, _FRAMES = 1, 2
 ORDERS = ("random", "ordered")  # of the frames of a set
+TABLES = ("sequences", "persons")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,8 @@ class _Options:  # of `FrameSets`, that few need
     workers: int = 1
     max_queue_size: int = 4
     use_multiprocessing: bool = False
+    table: str | None = None
+    table_size: int | None = None
 
 
 class FrameSets(keras.utils.PyDataset):
@@ -84,11 +88,16 @@ class FrameSets(keras.utils.PyDataset):
             each batch for one of `count` hosts that train together; `batch_size` and
             the epoch are those of all together. `workers`: threads that read ahead
             (default 1; 0 for none). `max_queue_size`: batches kept ready (default 4).
-            `use_multiprocessing` must be False.
+            `use_multiprocessing` must be False. `table`: "sequences" or "persons", to
+            give `(x, y)` with y int32 `(B, 2)`: the row of a set's sequence or person
+            in `table_rows`, -1 where it is not in train, and the number of frames that
+            the row stands for; `None` for the model's table, "" for none. `table_size`:
+            rows that the table must have.
 
     Raises:
-        InputError: The split has no sequence, sequences are too short, or windows are
-            asked for of a store whose frames have no order in time.
+        InputError: The split has no sequence, sequences are too short, windows are
+            asked for of a store whose frames have no order in time, or the table cannot
+            be made.
 
     Example:
     >>> import tempfile
@@ -153,6 +162,22 @@ class FrameSets(keras.utils.PyDataset):
         self._reader = _Reader(*self._read_ahead)
         self._plan: tuple[int, _Plan] | None = None
         self._choose_sequences()
+        self._rows = None
+        if options.table:
+            self._rows = self._find_rows(options.table, options.table_size)
+
+    def _find_rows(self, table: str, size: int | None) -> NDArray[np.int32]:
+        """Row and frames of every sequence of the store."""
+        rows = table_rows(self.store, table)
+        if size is not None and len(rows) != size:
+            raise InputError(
+                f"{self.store.path}: the split train has {len(rows)} {table}, but the "
+                f"model has a table of {size}; give the store that it was made for, or "
+                "start with a new model"
+            )
+        sequences = self.store.sequences
+        found = [rows.get(_row_of(s, table), (-1, s.length)) for s in sequences]
+        return np.array(found, np.int32)
 
     def _check_order(self) -> None:
         check_choice(ORDERS, order=self.order)
@@ -200,9 +225,9 @@ class FrameSets(keras.utils.PyDataset):
 
     @property
     def adapts(self) -> bool:
-        """Whether N, order or stride are left to the model."""
-        names = ("frames_per_set", "order", "stride")
-        return any(self._given[name] is None for name in names)
+        """Whether N, order, stride or table are left to the model."""
+        names = ("frames_per_set", "order", "stride", "table")
+        return any(self._given.get(name) is None for name in names)
 
     @property
     def epoch(self) -> int:
@@ -218,13 +243,19 @@ class FrameSets(keras.utils.PyDataset):
         return self._like(steps=steps)
 
     def for_model(
-        self, frames_per_set: int, order: str = "random", stride: int = 1
+        self,
+        frames_per_set: int,
+        order: str = "random",
+        stride: int = 1,
+        table: str = "",
+        table_size: int | None = None,
     ) -> FrameSets:
         """Return sets like these in which the model's values replace what is open."""
+        model = {k: v for k, v in locals().items() if k != "self"}
         if self.order == "random" and self._given["order"] is not None:
-            stride = 1
-        model = {"frames_per_set": frames_per_set, "order": order, "stride": stride}
-        return self._like(**{k: v for k, v in model.items() if self._given[k] is None})
+            model["stride"] = 1
+        given = self._given
+        return self._like(**{k: v for k, v in model.items() if given.get(k) is None})
 
     def _like(self, **changes: Any) -> FrameSets:
         sets = FrameSets(**{**self._given, **changes})
@@ -245,8 +276,8 @@ class FrameSets(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return batch `index` of the present epoch.
 
-        It is (x,) with x uint8 (B, N, H, W, C); with `pad` (x, zeros, sample_weight),
-        float32 (B,): Keras wants something between the two, and no model uses it.
+        It is (x,) with x uint8 (B, N, H, W, C); (x, y) with `table`; and with `pad`
+        (x, y or zeros, sample_weight), float32 (B,): Keras wants something between.
         """
         index = int(index)
         if not 0 <= index < len(self):
@@ -272,7 +303,10 @@ class FrameSets(keras.utils.PyDataset):
         weights = (rows < number).astype("float32")
         rows = rows % number
         x = self.store.gather(sequences[rows], frames[rows])
-        return (x, np.zeros_like(weights), weights) if self.pad else (x,)
+        if self._rows is None:
+            return (x, np.zeros_like(weights), weights) if self.pad else (x,)
+        y = self._rows[sequences[rows]]
+        return (x, y, weights) if self.pad else (x, y)
 
     def _epoch_plan(self, epoch: int) -> _Plan:
         plan = self._plan
@@ -306,6 +340,41 @@ class FrameSets(keras.utils.PyDataset):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._reader = _Reader(*self._read_ahead)
+
+
+def table_rows(store: FrameStore, table: str) -> dict[str, tuple[int, int]]:
+    """Rows of a table of what the split train shows, in the order of the store.
+
+    Args:
+        store: A `FrameStore`.
+        table: "sequences" or "persons".
+
+    Returns:
+        Dict from the name of each to its row, from 0, and its number of frames.
+
+    Raises:
+        InputError: There are fewer than two, or a sequence of train has no person.
+    """
+    check_choice(TABLES, table=table)
+    frames: dict[str, int] = {}
+    for sequence in store.require("train"):
+        name = _row_of(sequence, table)
+        frames[name] = frames.get(name, 0) + sequence.length
+    if "" in frames:
+        raise InputError(
+            f"{store.path}: table='persons', and a sequence of the split train has no "
+            "person; name them all with ddr label, or take table='sequences'"
+        )
+    if len(frames) < 2:
+        raise InputError(
+            f"{store.path}: the split train has one of the {table} alone, and this "
+            "model tells them apart; give it two or more"
+        )
+    return {name: (row, frames[name]) for row, name in enumerate(frames)}
+
+
+def _row_of(sequence: Sequence, table: str) -> str:
+    return sequence.person if table == "persons" else sequence.name
 
 
 def _check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:

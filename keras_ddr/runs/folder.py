@@ -18,7 +18,7 @@ import numpy as np
 from keras_ddr import manifest
 from keras_ddr.arguments import check_choice
 from keras_ddr.checkpoints import Checkpoints, Progress, is_leftover, position
-from keras_ddr.data.sets import FrameSets
+from keras_ddr.data.sets import FrameSets, table_rows
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_expanded, locked, read_json, this_process
 from keras_ddr.model import DDR
@@ -120,8 +120,7 @@ class Run:
             if init is not None:
                 network = _begun(init, model_class, preset, given(model))
             else:
-                arguments = {"image_shape": store.frame_shape, **given(model)}
-                network = _new(model_class, preset, arguments, seed)
+                network = _new(model_class, preset, store, given(model), seed)
             network.compile(settled.optimizer(), **_objective(network, objective))
         if tuple(network.image_shape) != tuple(store.frame_shape):
             raise InputError(
@@ -274,6 +273,8 @@ class Run:
             frames_per_set=model.set_size,
             order=model.frame_order,
             stride=model.frame_stride,
+            table=model.table,
+            table_size=model.table_size,
             split=split,
             seed=self.training.seed,
             steps=steps,
@@ -365,12 +366,25 @@ def _begun(
 
 
 def _new(
-    model_class: type[SequenceModel], preset: str, arguments: dict[str, Any], seed: int
+    model_class: type[SequenceModel],
+    preset: str,
+    store: FrameStore,
+    arguments: Mapping[str, Any],
+    seed: int,
 ) -> SequenceModel:
-    """A model with random weights."""
-    if "seed" in inspect.signature(model_class).parameters:
-        arguments["seed"] = seed
-    return model_class.from_preset(preset, weights=False, **arguments)
+    """A model with random weights, for the sequences of a store."""
+    parameters = inspect.signature(model_class).parameters
+    found: dict[str, Any] = {"image_shape": store.frame_shape, **arguments}
+    if "seed" in parameters:
+        found["seed"] = seed
+    if {"table", "table_size"} <= set(parameters):
+        if "table_size" in arguments:
+            raise InputError("table_size: the store says how large it is; leave it out")
+        defaults = {"table": parameters["table"].default}
+        defaults |= find_preset(model_class.presets, preset).model
+        table = {**defaults, **arguments}["table"]
+        found["table_size"] = len(table_rows(store, table))
+    return model_class.from_preset(preset, weights=False, **found)
 
 
 def _objective(

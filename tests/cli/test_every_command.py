@@ -10,6 +10,8 @@ from ddr_cli.main import ddr
 
 # Options of `ddr fit` by name, for a training of seconds; with the model of `--init`.
 _SMALL = {
+    "neural_statistician": ("--static-dim 4 --filters 2 --hidden-units 8", None),
+    "fhvae": ("--static-dim 4 --dynamic-dim 2 --filters 2 --hidden-units 8", None),
     "dsvae": (
         "--static-dim 3 --dynamic-dim 2 --frames-per-set 4 --filters 2 "
         "--hidden-units 4 --set feature_dim=5",

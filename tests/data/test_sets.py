@@ -10,6 +10,7 @@ import pytest
 
 from keras_ddr import InputError
 from keras_ddr.data import FrameSets, SequenceRecord, write_arrays, write_store
+from keras_ddr.data.sets import table_rows
 
 pytestmark = pytest.mark.backend
 
@@ -378,3 +379,32 @@ def test_with_steps_in_place_of_steps_per_epoch(store, workers):
     for epoch, loss in seen.items():
         expected = np.mean(_expected(store, epoch, 2, steps=2))
         np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pad", [False, True])
+def test_sets_come_with_their_rows_in_a_table(tmp_path, pad):
+    splits = ["val", "train", "train", "val", "train", "train", "val"]
+    persons = ["Cy", "Ann", "Bob", "Cy", "Ann", "Bob", ""]
+    given = {"splits": splits, "persons": persons}
+    store = _store(tmp_path / "store", [5, 9, 3, 20, 7, 4, 6], **given)
+    assert table_rows(store, "persons") == {"Ann": (0, 16), "Bob": (1, 7)}
+    rows = {1: (0, 9), 2: (1, 3), 4: (2, 7), 5: (3, 4)}
+    others = {0: (-1, 5), 3: (-1, 20), 6: (-1, 6)}
+    for table, split, expected in (
+        ("sequences", "train", rows),
+        ("persons", "train", {1: (0, 16), 2: (1, 7), 4: (0, 16), 5: (1, 7)}),
+        ("sequences", "val", others),
+        ("persons", "val", others),
+    ):
+        sets = FrameSets(store, 2, 3, split=split, table=table, pad=pad)
+        seen = {}
+        for x, y, *weights in sets:
+            assert y.dtype == np.int32 and y.shape == (len(x), 2)
+            assert len(weights) == pad
+            numbers = _read(x)[0][:, 0]
+            seen |= {n: tuple(row) for n, row in zip(numbers, y, strict=True)}
+        assert seen == expected
+    # Left open, the table is the model's.
+    adapted = FrameSets(store, batch_size=3).for_model(2, table="persons", table_size=2)
+    assert len(adapted[0]) == 2
+    assert len(FrameSets(store, 2, 3, table="").for_model(2, table="persons")[0]) == 1
