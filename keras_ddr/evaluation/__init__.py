@@ -16,6 +16,7 @@ from keras_ddr.evaluation.measure import Material, Measure, Skipped
 from keras_ddr.evaluation.measures import METRICS
 from keras_ddr.evaluation.mig_dci import Axis
 from keras_ddr.evaluation.motion import Motion, motion_explained
+from keras_ddr.evaluation.prediction import Prediction
 from keras_ddr.evaluation.probes import Probes
 from keras_ddr.evaluation.reconstruction import Reconstruction
 from keras_ddr.evaluation.report import EvaluationReport, evaluate
@@ -32,6 +33,7 @@ __all__ = [
     "Material",
     "Measure",
     "Motion",
+    "Prediction",
     "ProbeScore",
     "Probes",
     "Reconstruction",

@@ -5,9 +5,17 @@
 
 from keras_ddr.model import DDR
 from keras_ddr.models.base import PublishedModel
+from keras_ddr.models.svg import SVG
 from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["MODELS", "PublishedModel"]
+__all__ = [
+    "MODELS",
+    "SVG",
+    "PublishedModel",
+]
 
-MODELS: dict[str, type[SequenceModel]] = {"ddr": DDR}
+MODELS: dict[str, type[SequenceModel]] = {
+    "ddr": DDR,
+    "svg": SVG,
+}
 """Dict from a name to the class of a model."""
