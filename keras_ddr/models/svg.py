@@ -338,7 +338,8 @@ class SVG(PublishedModel):
             shapes = [(draws, part.layers, 2, part.units) for part in layers]
             return [np.zeros(shape, "float32") for shape in shapes]
         repeated = np.repeat(codes[None], draws, axis=0)
-        return self._programs("read", self._read_given, [repeated, noise], draws)
+        found = self._programs("read", self._read_given, [repeated, noise], draws)
+        return [found] if isinstance(found, np.ndarray) else list(found)
 
     def _read_given(self, codes: Tensor, noise: Tensor) -> list[Tensor]:
         """As `_read`, of tensors."""
