@@ -107,7 +107,10 @@ class Prediction(Measure):
             )
         mean = mean_image(material.store, material.fit.sequences, seed=seed)
         generator = np.random.default_rng([seed, 7])
-        found: dict[str, list[dict[str, NDArray[np.float64]]]] = {"psnr": [], "ssim": []}
+        found: dict[str, list[dict[str, NDArray[np.float64]]]] = {
+            "psnr": [],
+            "ssim": [],
+        }
         for done, sequence in enumerate(chosen, start=1):
             frames = test.store.frames(sequence.index, np.arange(length))
             past, truth = frames[: self.past], frames[self.past :] / 255.0

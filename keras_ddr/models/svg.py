@@ -155,9 +155,7 @@ class SVG(PublishedModel):
     loss_parts = ("prediction_loss", "kl_dynamic")
     frame_order = "ordered"
     static_dim = 0
-    lacks_codes = (
-        "predicts frames and has no static code: see ddr plot prediction"
-    )
+    lacks_codes = "predicts frames and has no static code: see ddr plot prediction"
     presets = {
         "small": Preset(
             "For two CPU cores: about thirty minutes of training.",
