@@ -106,6 +106,28 @@ def reconstruction(model: SequenceModel, store: FrameStore, **options: Any) -> F
     return plot_reconstruction(model, store, **options)
 
 
+def _number(flag: str, help: str, default: int) -> Decorator:
+    """A whole number that the model knows."""
+    about = f"{help}  [default: those of its training, or {default}]"
+    return click.option(flag, type=click.IntRange(1), help=about)
+
+
+@_figure(
+    "True frames over those predicted from the first.",
+    sequences_options(3, " for the blocks of rows"),
+    _number("--past", "Frames that are given.", 5),
+    _number("--future", "Frames that are predicted.", 10),
+    whole_option("--best-of", 20, "Predictions; the best and two others are shown."),
+)
+def prediction(
+    model: SequenceModel, store: FrameStore, *, best_of: int, **options: Any
+) -> Figure:
+    """Draw true frames over predicted ones, for a model that predicts, into OUT."""
+    from keras_ddr.visualization import plot_prediction
+
+    return plot_prediction(model, store, draws=best_of, **options)
+
+
 @_figure(
     "The plane of z, decoded for several identities.",
     sequences_options(4, " for the identities"),

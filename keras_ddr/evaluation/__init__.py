@@ -17,6 +17,7 @@ from keras_ddr.evaluation.measure import Headline, Material, Measure, Skipped
 from keras_ddr.evaluation.measures import METRICS
 from keras_ddr.evaluation.mig_dci import Axis
 from keras_ddr.evaluation.motion import Motion, motion_explained
+from keras_ddr.evaluation.prediction import Prediction
 from keras_ddr.evaluation.probes import Probes
 from keras_ddr.evaluation.reconstruction import Reconstruction
 from keras_ddr.evaluation.report import EvaluationReport, evaluate
@@ -35,6 +36,7 @@ __all__ = [
     "Material",
     "Measure",
     "Motion",
+    "Prediction",
     "ProbeScore",
     "Probes",
     "Reconstruction",

@@ -12,6 +12,7 @@ from keras_ddr.evaluation.judge import Judge
 from keras_ddr.evaluation.likelihood import Likelihood
 from keras_ddr.evaluation.mig_dci import Axis
 from keras_ddr.evaluation.motion import Motion
+from keras_ddr.evaluation.prediction import Prediction
 from keras_ddr.evaluation.probes import Probes
 from keras_ddr.evaluation.reconstruction import Reconstruction
 from keras_ddr.evaluation.swap import Swap
@@ -26,6 +27,7 @@ METRICS: dict[str, type[Measure]] = {
     for measure in (
         Likelihood,
         Reconstruction,
+        Prediction,
         Motion,
         Probes,
         Swap,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
-_SAMPLE_SEQUENCES, _SAMPLE_FRAMES = 4, 8
+_SAMPLE_SEQUENCES, _SAMPLE_FRAMES, _SAMPLE_DRAWS = 4, 8, 3
 
 
 def fit(
@@ -129,7 +129,7 @@ def _finish(run: Run, store: FrameStore, report: Callable[[str], object]) -> Non
     if not run.history():
         return
     model = run.model()
-    if model.densities is not None:
+    if model.densities is not None or model.lacks_codes:
         return
     report("fitting densities to the codes, to draw new ones from")
     try:
@@ -261,15 +261,22 @@ class _Recorder(SaveAndResume):
             raise Stopped(self.request.signal, self.steps_done())
 
     def _picture(self) -> None:
-        from keras_ddr.visualization import plot_reconstruction, save_figure
+        from keras_ddr.visualization import (
+            plot_prediction,
+            plot_reconstruction,
+            save_figure,
+        )
         from keras_ddr.visualization.selection import pick_sequences
 
-        store, number = self.store, self.trained.frames_per_set
+        model, store, number = self.trained, self.store, self.trained.set_size
         if self._shown is None:
             split = "val" if store.select("val", number) else "train"
             self._shown = pick_sequences(
                 store, _SAMPLE_SEQUENCES, split, min_length=number
             )
-        figure = plot_reconstruction(self.trained, store, self._shown, _SAMPLE_FRAMES)
+        if model.lacks_codes and hasattr(model, "predict_frames"):
+            figure = plot_prediction(model, store, self._shown, draws=_SAMPLE_DRAWS)
+        else:
+            figure = plot_reconstruction(model, store, self._shown, _SAMPLE_FRAMES)
         name = f"step-{self.steps_done():06d}.png"
         save_figure(figure, self.run.path / "samples" / name)

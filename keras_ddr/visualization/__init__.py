@@ -5,6 +5,7 @@ from keras_ddr.visualization.dynamics import plot_dynamics
 from keras_ddr.visualization.events import plot_events
 from keras_ddr.visualization.latent import plot_latent
 from keras_ddr.visualization.manifold import plot_manifold
+from keras_ddr.visualization.prediction import plot_prediction
 from keras_ddr.visualization.reconstruction import plot_reconstruction
 from keras_ddr.visualization.samples import plot_samples
 from keras_ddr.visualization.store import plot_store
@@ -17,6 +18,7 @@ __all__ = [
     "plot_events",
     "plot_latent",
     "plot_manifold",
+    "plot_prediction",
     "plot_reconstruction",
     "plot_samples",
     "plot_store",

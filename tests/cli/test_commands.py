@@ -170,6 +170,12 @@ def test_plots(ddr_here, run_folder, puppets, tmp_path, kind, options):
     assert Image.open(out).size[0] > 100
 
 
+def test_a_model_that_predicts_nothing(ddr_here, run_folder, puppets, tmp_path):
+    out = tmp_path / "a.png"
+    result = ddr_here("plot", "prediction", run_folder, puppets, out)
+    assert fails(result, "DDR has no predict_frames; take a model that predicts frames")
+
+
 def test_plots_of_named_sequences(ddr_here, run_folder, puppets, tmp_path):
     names = [sequence.name for sequence in FrameStore.open(puppets).sequences[:2]]
     chosen = [option for name in names for option in ("--sequence", name)]

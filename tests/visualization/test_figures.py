@@ -12,6 +12,7 @@ from keras_ddr import InputError
 from keras_ddr.data import write_arrays
 from keras_ddr.visualization import (
     plot_manifold,
+    plot_prediction,
     plot_reconstruction,
     plot_store,
     plot_swap,
@@ -72,6 +73,37 @@ def test_reconstruction_shows_the_pixels_as_they_are(model, store, tmp_path):
             column
         ].astype(int)
         assert abs(difference).max() <= 1
+
+
+class Fading(Plain):
+    """Draws fade from the last frame, each faster than the one before."""
+
+    def predict_frames(self, frames, number, draws=1, seed=0):
+        left = 0.9 ** np.arange(draws)[::-1, None] ** np.arange(1, number + 1)
+        return left[..., None, None, None] * (frames[-1] / 255)
+
+
+def test_prediction_shows_true_frames_and_the_best_draw(store, tmp_path):
+    figure = plot_prediction(Fading((32, 32, 3)), store, [4], past=2, future=2, draws=4)
+    image = pixels(figure, tmp_path / "a.png")
+    true, drawn = block(figure, image, 0), block(figure, image, 1)
+    scale = (true.shape[1] - 3 * 6) // (4 * 32)
+    frames = store.frames(4)[:4]
+    for column, frame in enumerate(frames):
+        found = tile(true, 0, column, 32, scale, 6)
+        np.testing.assert_array_equal(found, frame)
+    draws = Fading((32, 32, 3)).predict_frames(frames[:2], 2, 4)
+    errors = np.square(draws - frames[2:] / 255).mean(axis=(1, 2, 3, 4))
+    best = int(errors.argmin())
+    others = [k for k in range(4) if k != best]
+    for row, k in enumerate([best, *others[:2]]):
+        for column in (0, 1):
+            found = tile(drawn, row, column, 32, scale, 6).astype(int)
+            assert abs(found - as_bytes(draws[k, column])).max() <= 1
+    [bar] = figure.lines  # over the given frames
+    axes = figure.axes
+    ends = axes[0].get_position().x0, axes[1].get_position().x0 - 6 / figure.bbox.width
+    np.testing.assert_allclose(bar.get_xdata(), ends, atol=1e-3)
 
 
 def test_manifold_spans_quantiles_of_the_prior(model, store, tmp_path):

@@ -1,0 +1,107 @@
+"""A model that has no codes goes through every command, and says so in one line."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+_FIT = (
+    "--model svg --set past=2 --set future=3 --filters 2 --hidden-units 4 "
+    "--dynamic-dim 2 --set code_dim=4 --batch-size 4 --save-every 2 --out"
+).split()
+_LINE = "SVG predicts frames and has no static code: see ddr plot prediction"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, puppets):
+    from click.testing import CliRunner
+
+    from ddr_cli.main import ddr
+
+    path = tmp_path_factory.mktemp("runs") / "run"
+    arguments = ["fit", puppets, "--steps", 4, *_FIT, path]
+    result = CliRunner().invoke(ddr, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    assert "densities" not in result.output
+    header = (path / "history.csv").read_text().splitlines()[0]
+    assert "prediction_loss" in header and "val_kl_dynamic" in header
+    # Predicted frames beneath true ones.
+    assert Image.open(path / "samples" / "step-000004.png").size[1] > 1000
+    return path
+
+
+def test_what_needs_codes_ends_in_one_line(ddr_here, run, puppets, tmp_path):
+    out = tmp_path / "a"
+    commands = [
+        *(["plot", k, run, puppets, f"{out}.png"] for k in _PLOTS),
+        ["plot", "samples", run, puppets, f"{out}.png", "--density", "prior"],
+        ["explore", run, puppets, f"{out}.html"],
+        ["encode", run, puppets, f"{out}.csv"],
+        ["encode", run, puppets, f"{out}.npz"],
+        ["events", run, puppets, f"{out}.csv"],
+    ]
+    for arguments in commands:
+        result = ddr_here(*arguments)
+        assert result.exit_code == 1, arguments
+        assert result.output.strip() == f"Error: {_LINE}", arguments
+    assert list(tmp_path.iterdir()) == []
+
+
+_PLOTS = ("reconstruction", "manifold", "dynamics", "swap", "samples", "latent")
+
+
+def test_what_needs_none_works(ddr_here, run, puppets, tmp_path):
+    result = ddr_here("plot", "prediction", run, puppets, tmp_path / "a.png")
+    assert result.exit_code == 0, result.output
+    options = ["--past", 2, "--future", 3, "--best-of", 2]
+    result = ddr_here("evaluate", run, puppets, *options, "--sequences", 3)
+    assert result.exit_code == 0, result.output
+    assert "Prediction of 3 frames from the first 2" in result.output
+    assert f"probes: {_LINE}" in result.output
+    assert ddr_here("verify", run).exit_code == 0
+    assert ddr_here("info", run).exit_code == 0
+
+
+def test_sequences_that_are_too_short(ddr_here, puppets, tmp_path):
+    options = [*_FIT, tmp_path / "run", "--set", "future=200"]
+    result = ddr_here("fit", puppets, *options)
+    assert result.exit_code == 1
+    assert "sequences have fewer frames than the 202 of a window" in result.output
+
+
+def test_it_is_killed_and_resumed(ddr_elsewhere, puppets, tmp_path):
+    from keras_ddr.runs import load_model
+
+    backend = {"KERAS_BACKEND": keras.backend.backend()}
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    options = ["--steps", "24", *_FIT]
+    result = ddr_elsewhere("fit", puppets, *options, whole, **backend)
+    assert result.returncode == 0, result.stderr
+    process = ddr_elsewhere.start("fit", puppets, *options, run, **backend)
+    while not list(run.glob("checkpoint/epoch-00000[2-9].keras")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    result = ddr_elsewhere("fit", "--resume", run, **backend)
+    assert result.returncode == 0 and "going on after epoch" in result.stdout
+    weights = [load_model(path).get_weights() for path in (whole, run)]
+    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_other_backends_predict_the_same(ddr_elsewhere, run, puppets, tmp_path):
+    found = []
+    for backend in ("tensorflow", "jax", "torch"):
+        pytest.importorskip(backend)
+        out = tmp_path / f"{backend}.png"
+        result = ddr_elsewhere(
+            "plot", "prediction", run, puppets, out, KERAS_BACKEND=backend
+        )
+        assert result.returncode == 0, result.stderr
+        found.append(np.asarray(Image.open(out), "int"))
+    for other in found[1:]:
+        assert np.abs(other - found[0]).max() <= 2
