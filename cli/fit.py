@@ -35,7 +35,7 @@ PRESET_NAMES = (
     *("mmnist", "sprites", "affwild", "recommended", "small", "tiny"),
     *("puppets", "faces"),
 )
-MODEL_NAMES = ("ddr",)
+MODEL_NAMES = ("ddr", "mocogan")
 _WIDE = 10_000_000  # weights that are slow without a GPU
 _UNCHANGED = {"model_class": "ddr", "given": {}}  # where nothing was given
 

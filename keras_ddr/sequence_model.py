@@ -48,6 +48,9 @@ class SequenceModel(keras.Model):
         objective_class: Class of the object that `compile` takes as `objective`, or
             `None`.
         lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
+        comparable_loss: Whether a smaller loss on val means a better model. The last
+            model of a run is kept where it does not.
+        sampled_from: "fitted" or "prior": `density` of `sample` where it is "auto".
         densities: `keras_ddr.mixture.Densities` of f and z̃ that `fit_densities` fitted
             after the training, or `None`. They are saved with the weights; `fit`
             forgets them.
@@ -62,6 +65,8 @@ class SequenceModel(keras.Model):
     presets: ClassVar[dict[str, Preset]] = {"small": OWN}
     objective_class: ClassVar[Callable[..., Any] | None] = None
     lacks_codes: str = ""
+    comparable_loss: bool = True
+    sampled_from: str = "fitted"
     densities: Densities | None = None
     built: bool
 
@@ -211,7 +216,7 @@ class SequenceModel(keras.Model):
             seed: Of all draws.
             density: "fitted" draws f and z̃ from `densities`, "prior" f ~ p(f) and
                 z ~ p(z | f), which has places where no sequence is and the decoder has
-                learned nothing; "auto" is "fitted" where there are densities.
+                learned nothing; "auto" is `sampled_from`, without densities "prior".
 
         Returns:
             Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
@@ -223,6 +228,8 @@ class SequenceModel(keras.Model):
         check_seed(seed=seed)
         check_choice(("auto", "fitted", "prior"), density=density)
         generator = np.random.default_rng(seed)
+        if density == "auto" and self.sampled_from == "prior":
+            density = "prior"
         fitted = None if density == "prior" else self.densities
         if fitted is not None:
             static = fitted.static.sample(sequences, generator)

@@ -5,9 +5,13 @@
 
 from keras_ddr.model import DDR
 from keras_ddr.models.base import PublishedModel
+from keras_ddr.models.mocogan import MoCoGAN
 from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["MODELS", "PublishedModel"]
+__all__ = ["MODELS", "MoCoGAN", "PublishedModel"]
 
-MODELS: dict[str, type[SequenceModel]] = {"ddr": DDR}
+MODELS: dict[str, type[SequenceModel]] = {
+    "ddr": DDR,
+    "mocogan": MoCoGAN,
+}
 """Dict from a name to the class of a model."""

@@ -20,6 +20,8 @@ from keras_ddr.signals import Stopped, StopRequest
 from keras_ddr.training.devices import on_devices
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.runs.settings import Training
     from keras_ddr.typing import StrPath
@@ -129,7 +131,7 @@ def _finish(run: Run, store: FrameStore, report: Callable[[str], object]) -> Non
     if not run.history():
         return
     model = run.model()
-    if model.densities is not None:
+    if model.densities is not None or model.lacks_codes:
         return
     report("fitting densities to the codes, to draw new ones from")
     try:
@@ -154,7 +156,12 @@ def _notes(recorder: _Recorder, validated: bool) -> Iterator[str]:
             f"note: this run was started on {run.config.get('backend')} and goes on on "
             f"{keras.backend.backend()}; it draws other random numbers from here"
         )
-    if not validated:
+    if not recorder.trained.comparable_loss:
+        yield (
+            f"note: the loss of {type(recorder.trained).__name__} does not say which "
+            "model is better; model.keras will be the last model"
+        )
+    elif not validated:
         yield (
             f"note: {recorder.store.path} has no sequences for validation (split val, "
             f"at least {recorder.trained.set_size} frames); model.keras will be the "
@@ -261,7 +268,17 @@ class _Recorder(SaveAndResume):
             raise Stopped(self.request.signal, self.steps_done())
 
     def _picture(self) -> None:
-        from keras_ddr.visualization import plot_reconstruction, save_figure
+        from keras_ddr.visualization import plot_samples, save_figure
+
+        if self.trained.lacks_codes:
+            figure = plot_samples(self.trained, _SAMPLE_SEQUENCES, _SAMPLE_FRAMES)
+        else:
+            figure = self._reconstructions()
+        name = f"step-{self.steps_done():06d}.png"
+        save_figure(figure, self.run.path / "samples" / name)
+
+    def _reconstructions(self) -> Figure:
+        from keras_ddr.visualization import plot_reconstruction
         from keras_ddr.visualization.selection import pick_sequences
 
         store, number = self.store, self.trained.frames_per_set
@@ -270,6 +287,4 @@ class _Recorder(SaveAndResume):
             self._shown = pick_sequences(
                 store, _SAMPLE_SEQUENCES, split, min_length=number
             )
-        figure = plot_reconstruction(self.trained, store, self._shown, _SAMPLE_FRAMES)
-        name = f"step-{self.steps_done():06d}.png"
-        save_figure(figure, self.run.path / "samples" / name)
+        return plot_reconstruction(self.trained, store, self._shown, _SAMPLE_FRAMES)
