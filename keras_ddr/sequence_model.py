@@ -45,15 +45,12 @@ class SequenceModel(keras.Model):
             "ordered" ones, a window.
         frame_stride: Distance of the frames of a window.
         presets: Dict from a name to a `keras_ddr.presets.Preset`.
-        objective_class: Class of the object that `compile` takes as `objective`, or
-            `None`.
+        objective_class: Class of `objective` as `compile` takes it, or `None`.
         lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
-        comparable_loss: Whether a smaller loss on val means a better model. The last
-            model of a run is kept where it does not.
+        comparable_loss: Whether a smaller loss on val means a better model.
         sampled_from: "fitted" or "prior": `density` of `sample` where it is "auto".
-        densities: `keras_ddr.mixture.Densities` of f and z̃ that `fit_densities` fitted
-            after the training, or `None`. They are saved with the weights; `fit`
-            forgets them.
+        densities: `keras_ddr.mixture.Densities` of f and z̃ that `fit_densities` fitted,
+            or `None`; saved with the weights, and forgotten by `fit`.
     """
 
     image_shape: ImageShape
@@ -228,24 +225,22 @@ class SequenceModel(keras.Model):
         check_seed(seed=seed)
         check_choice(("auto", "fitted", "prior"), density=density)
         generator = np.random.default_rng(seed)
-        if density == "auto" and self.sampled_from == "prior":
-            density = "prior"
-        fitted = None if density == "prior" else self.densities
-        if fitted is not None:
-            static = fitted.static.sample(sequences, generator)
-            drawn = fitted.dynamic.sample(sequences * frames, generator)
-            drawn = drawn.reshape(sequences, frames, -1)
-            return self.decode(static, self.unstandardize(static[:, None], drawn))
-        if density == "fitted":
+        if density == "auto":
+            density = "prior" if self.densities is None else self.sampled_from
+        if density == "prior":
+            static = self.draw_static(sequences, generator)
+            repeated = np.broadcast_to(static, (frames, *static.shape))
+            dynamic = self.draw_dynamic(repeated, generator)
+            return self.decode(static, np.swapaxes(dynamic, 0, 1))
+        if self.densities is None:
             raise InputError(
                 "density='fitted', but this model has no densities; fit them with "
-                "keras_ddr.densities.fit_densities(model, store), or give "
-                "density='prior'"
+                "keras_ddr.densities.fit_densities, or give density='prior'"
             )
-        static = self.draw_static(sequences, generator)
-        repeated = np.broadcast_to(static, (frames, *static.shape))
-        dynamic = self.draw_dynamic(repeated, generator)
-        return self.decode(static, np.swapaxes(dynamic, 0, 1))
+        static = self.densities.static.sample(sequences, generator)
+        drawn = self.densities.dynamic.sample(sequences * frames, generator)
+        drawn = drawn.reshape(sequences, frames, -1)
+        return self.decode(static, self.unstandardize(static[:, None], drawn))
 
     def swap(
         self,
@@ -342,8 +337,7 @@ class SequenceModel(keras.Model):
     ) -> None:
         """Write the forward pass for serving; arguments as for `keras.Model.export`.
 
-        Without `input_signature` it takes sets of frames as stores hold them: uint8
-        `(B, N, H, W, C)`, with N = `set_size`.
+        Without `input_signature` it takes sets of uint8 `(B, set_size, H, W, C)`.
         """
         self._call_once()  # Keras wants one, which a file or JAX does not make
         shape = (None, self.set_size, *self.image_shape)

@@ -50,7 +50,6 @@ class MoCoGAN(PublishedModel):
         frame_stride: Distance of the frames of a window.
         images_per_set: Frames of a window that the discriminator of images sees.
         filters: Channels of the largest map of each network.
-        patches: Whether the discriminator of images judges patches, or whole frames.
         encoder: Whether to train an encoder on the generator's own draws. It is this
             package's, not the paper's.
         seed: Non-negative integer that starts the random draws of training.
@@ -95,7 +94,7 @@ class MoCoGAN(PublishedModel):
     }
     _arguments = (
         *("static_dim", "dynamic_dim", "categories", "frames_per_set"),
-        *("frame_stride", "images_per_set", "filters", "patches", "encoder"),
+        *("frame_stride", "images_per_set", "filters", "encoder"),
     )
 
     def __init__(
@@ -108,7 +107,6 @@ class MoCoGAN(PublishedModel):
         frame_stride: int = 2,
         images_per_set: int = 1,
         filters: int = 64,
-        patches: bool = True,
         encoder: bool = False,
         seed: int = 0,
         **kwargs: Any,
@@ -125,7 +123,7 @@ class MoCoGAN(PublishedModel):
         check_whole(0, self.dynamic_dim - 1, categories=categories)
         check_whole(1, self.frames_per_set, images_per_set=images_per_set)
         self.categories = int(categories)
-        self.patches, self.encoder = bool(patches), bool(encoder)
+        self.encoder = bool(encoder)
         self.loss_parts = (
             *("generator_loss", "image_discriminator_loss"),
             *("video_discriminator_loss",),
@@ -162,7 +160,7 @@ class MoCoGAN(PublishedModel):
         )
         self.generator.build((None, self.static_dim + self.dynamic_dim))
         self.image_discriminator = _discriminator(
-            self.image_shape, self.filters, 1, policy, patches=self.patches
+            self.image_shape, self.filters, 1, policy
         )
         video = (self.frames_per_set, *self.image_shape)
         self.video_discriminator = _discriminator(
@@ -349,28 +347,20 @@ class MoCoGAN(PublishedModel):
 
 
 def _discriminator(
-    shape: tuple[int, ...],
-    filters: int,
-    logits: int,
-    policy: Any,
-    patches: bool = False,
+    shape: tuple[int, ...], filters: int, logits: int, policy: Any
 ) -> keras.Sequential:
-    """Convolutions that halve frames, of images or videos, down to logits.
-
-    With `patches` the last one halves them as well and says a number for each patch.
-    """
+    """Convolutions with stride 2: a logit a patch of an image, some a video."""
     *times, height, width, _ = shape
     convolution = keras.layers.Conv3D if times else keras.layers.Conv2D
     pad = keras.layers.ZeroPadding3D if times else keras.layers.ZeroPadding2D
     normal = {"momentum": 0.9, "epsilon": 1e-5}
-    depth = _DEPTH - patches
-    kernels = [(t,) for t in _kernels_in_time(times[0])] if times else [()] * depth
-    one = (1,) * len(times)
+    kernels = [(t,) for t in _kernels_in_time(times[0])] if times else [()] * 4
+    step = (1,) * len(times)
     layers: list[keras.layers.Layer] = []
     for k, kernel in enumerate(kernels):
-        last = k + 1 == depth
+        last = k + 1 == len(kernels)
         size, stride = (_KERNEL, _KERNEL), (2, 2)
-        if last and not patches:
+        if k == 4:  # over all that is left
             size, stride = (height // 16, width // 16), (1, 1)
         else:
             layers.append(pad((*(0 for _ in times), 1, 1), dtype=policy))
@@ -378,7 +368,7 @@ def _discriminator(
             convolution(
                 logits if last else filters * 2**k,
                 (*kernel, *size),
-                (*one, *stride),
+                (*step, *stride),
                 use_bias=False,
                 kernel_initializer=initializer("uniform"),
                 dtype=policy,
@@ -388,9 +378,8 @@ def _discriminator(
             layers.append(keras.layers.BatchNormalization(dtype=policy, **normal))
         if not last:
             layers.append(keras.layers.LeakyReLU(0.2, dtype=policy))
-    network = keras.Sequential(
-        layers, name=f"{'video' if times else 'image'}_discriminator"
-    )
+    name = "video_discriminator" if times else "image_discriminator"
+    network = keras.Sequential(layers, name=name)
     network.build((None, *shape))
     return network
 
