@@ -218,7 +218,7 @@ def swap(
         "--density",
         type=click.Choice(["fitted", "prior"]),
         help="Draw f and z from where codes of train are, or from p(f) and p(z|f).  "
-        "[default: fitted; prior for models that draw videos in order]",
+        "[default: fitted, where the model finds codes]",
     ),
     split=False,
 )
@@ -228,7 +228,7 @@ def samples(
     """Draw new identities and their frames into OUT."""
     from keras_ddr.visualization import plot_samples
 
-    density = density or model.sampled_from
+    density = density or ("prior" if model.lacks_codes else "fitted")
     if density == "fitted" and model.densities is None:
         from keras_ddr.densities import fit_densities
 

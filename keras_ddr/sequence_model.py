@@ -48,9 +48,8 @@ class SequenceModel(keras.Model):
         objective_class: Class of `objective` as `compile` takes it, or `None`.
         lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
         comparable_loss: Whether a smaller loss on val means a better model.
-        sampled_from: "fitted" or "prior": `density` of `sample` where it is "auto".
-        densities: `keras_ddr.mixture.Densities` of f and z̃ that `fit_densities` fitted,
-            or `None`; saved with the weights, and forgotten by `fit`.
+        densities: `keras_ddr.mixture.Densities` of f and z̃, fitted after the training
+            and saved with the weights, or `None`; `fit` forgets them.
     """
 
     image_shape: ImageShape
@@ -63,7 +62,6 @@ class SequenceModel(keras.Model):
     objective_class: ClassVar[Callable[..., Any] | None] = None
     lacks_codes: str = ""
     comparable_loss: bool = True
-    sampled_from: str = "fitted"
     densities: Densities | None = None
     built: bool
 
@@ -213,7 +211,8 @@ class SequenceModel(keras.Model):
             seed: Of all draws.
             density: "fitted" draws f and z̃ from `densities`, "prior" f ~ p(f) and
                 z ~ p(z | f), which has places where no sequence is and the decoder has
-                learned nothing; "auto" is `sampled_from`, without densities "prior".
+                learned nothing; "auto" is "fitted" where there are densities. The z of
+                a model of ordered frames always comes from its prior: it moves.
 
         Returns:
             Expected intensities, `(sequences, frames, H, W, C)` float32 in [0, 1].
@@ -225,22 +224,22 @@ class SequenceModel(keras.Model):
         check_seed(seed=seed)
         check_choice(("auto", "fitted", "prior"), density=density)
         generator = np.random.default_rng(seed)
-        if density == "auto":
-            density = "prior" if self.densities is None else self.sampled_from
-        if density == "prior":
-            static = self.draw_static(sequences, generator)
-            repeated = np.broadcast_to(static, (frames, *static.shape))
-            dynamic = self.draw_dynamic(repeated, generator)
-            return self.decode(static, np.swapaxes(dynamic, 0, 1))
-        if self.densities is None:
+        fitted = None if density == "prior" else self.densities
+        if fitted is None and density == "fitted":
             raise InputError(
                 "density='fitted', but this model has no densities; fit them with "
-                "keras_ddr.densities.fit_densities, or give density='prior'"
+                "keras_ddr.densities.fit_densities(model, store), or give "
+                "density='prior'"
             )
-        static = self.densities.static.sample(sequences, generator)
-        drawn = self.densities.dynamic.sample(sequences * frames, generator)
-        drawn = drawn.reshape(sequences, frames, -1)
-        return self.decode(static, self.unstandardize(static[:, None], drawn))
+        draw_static = self.draw_static if fitted is None else fitted.static.sample
+        static = draw_static(sequences, generator)
+        if fitted is not None and self.frame_order == "random":
+            drawn = fitted.dynamic.sample(sequences * frames, generator)
+            drawn = drawn.reshape(sequences, frames, -1)
+            return self.decode(static, self.unstandardize(static[:, None], drawn))
+        repeated = np.broadcast_to(static, (frames, *static.shape))
+        dynamic = self.draw_dynamic(repeated, generator)
+        return self.decode(static, np.swapaxes(dynamic, 0, 1))
 
     def swap(
         self,
@@ -337,7 +336,8 @@ class SequenceModel(keras.Model):
     ) -> None:
         """Write the forward pass for serving; arguments as for `keras.Model.export`.
 
-        Without `input_signature` it takes sets of uint8 `(B, set_size, H, W, C)`.
+        Without `input_signature` it takes sets of frames as stores hold them: uint8
+        `(B, N, H, W, C)`, with N = `set_size`.
         """
         self._call_once()  # Keras wants one, which a file or JAX does not make
         shape = (None, self.set_size, *self.image_shape)

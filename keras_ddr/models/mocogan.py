@@ -61,7 +61,6 @@ class MoCoGAN(PublishedModel):
     """
 
     frame_order = "ordered"
-    sampled_from = "prior"
     comparable_loss = False
     presets = {
         "small": Preset(
