@@ -236,20 +236,21 @@ def swap(
     "Frames that the model draws by itself.",
     whole_option("--sequences", 6, "Draws of f: the rows."),
     whole_option("--frames", 8, "Draws of z for each: the columns."),
-    _choice(
+    click.option(
         "--density",
-        ["fitted", "prior"],
-        "fitted",
-        "Draw f and z from where codes of train are, or from p(f) and p(z|f).",
+        type=click.Choice(["fitted", "prior"]),
+        help="Draw f and z from where codes of train are, or from p(f) and p(z|f).  "
+        "[default: fitted, where the model finds codes]",
     ),
     split=False,
 )
 def samples(
-    model: SequenceModel, store: FrameStore, *, density: str, **options: int
+    model: SequenceModel, store: FrameStore, *, density: str | None, **options: int
 ) -> Figure:
     """Draw new identities and their frames into OUT."""
     from keras_ddr.visualization import plot_samples
 
+    density = density or ("prior" if model.lacks_codes else "fitted")
     if density == "fitted" and model.densities is None:
         from keras_ddr.densities import fit_densities
 

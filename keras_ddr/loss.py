@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -28,7 +28,7 @@ class LossOfParts(SequenceModel):
         sampling: `keras_ddr.layers.GaussianSampling` for all draws of `call`.
     """
 
-    loss_parts: ClassVar[tuple[str, ...]] = ()
+    loss_parts: tuple[str, ...] = ()
     sampling: GaussianSampling
     _evaluating = False
 

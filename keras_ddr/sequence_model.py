@@ -47,10 +47,10 @@ class SequenceModel(keras.Model):
         table: "sequences" or "persons" where training sets come with their rows in a
             table of them, see `FrameSets`; arguments of the class like `table_size`.
         presets: Dict from a name to a `keras_ddr.presets.Preset`.
-        objective_class: Class of the object that `compile` takes as `objective`, or
-            `None`.
+        objective_class: Class of `objective` as `compile` takes it, or `None`.
         begun_with: Makes a model of what `init` may be of another class, or `None`.
         lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
+        comparable_loss: Whether a smaller loss on val means a better model.
         densities: `keras_ddr.mixture.Densities` of f and z̃, fitted after the training
             and saved with the weights, or `None`; `fit` forgets them.
     """
@@ -67,6 +67,7 @@ class SequenceModel(keras.Model):
     objective_class: ClassVar[Callable[..., Any] | None] = None
     begun_with: ClassVar[Callable[..., Any] | None] = None
     lacks_codes: str = ""
+    comparable_loss: bool = True
     densities: Densities | None = None
     built: bool
 

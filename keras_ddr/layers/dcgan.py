@@ -28,6 +28,7 @@ class _Network(Part):
     """What both have in common."""
 
     initializer: str
+    use_bias = True
 
     def _normalization(self, name: str) -> keras.layers.BatchNormalization:
         gamma = "ones"
@@ -47,6 +48,7 @@ class _Network(Part):
         return kind(
             filters,
             size,
+            use_bias=self.use_bias,
             kernel_initializer=initializer(self.initializer),
             dtype=self.dtype_policy,
             **kwargs,
@@ -154,6 +156,8 @@ class DCGANDecoder(_Network):
         skips: Whether the maps of a `DCGANEncoder` of the same `filters` are joined to
             those of the decoder.
         initializer: See `DCGANEncoder`.
+        slope: Of the leaky ReLU below 0; 0 for a ReLU.
+        use_bias: Whether the convolutions have biases.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
@@ -165,7 +169,10 @@ class DCGANDecoder(_Network):
         Intensities in (0, 1), `(B, H, W, C)` float32.
     """
 
-    _arguments = ("image_shape", "filters", "skips", "initializer")
+    _arguments = (
+        *("image_shape", "filters", "skips"),
+        *("initializer", "slope", "use_bias"),
+    )
 
     def __init__(
         self,
@@ -173,6 +180,8 @@ class DCGANDecoder(_Network):
         filters: int = 64,
         skips: bool = False,
         initializer: str = "uniform",
+        slope: float = _SLOPE,
+        use_bias: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -180,6 +189,8 @@ class DCGANDecoder(_Network):
         self.filters = filters
         self.skips = skips
         self.initializer = initializer
+        self.slope = slope
+        self.use_bias = use_bias
         height, width, channels = self.image_shape
         transpose = keras.layers.Conv2DTranspose
         self.first = self._convolution(
@@ -214,7 +225,7 @@ class DCGANDecoder(_Network):
         for layer, norm, joined in zip(
             self.convolutions, self.normalizations, others, strict=True
         ):
-            x = ops.leaky_relu(norm(x, training=training), _SLOPE)
+            x = ops.leaky_relu(norm(x, training=training), self.slope)
             if joined is not None:
                 x = ops.concatenate([x, ops.cast(joined, x.dtype)], axis=-1)
             x = layer(x)

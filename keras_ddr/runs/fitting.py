@@ -20,6 +20,8 @@ from keras_ddr.signals import Stopped, StopRequest
 from keras_ddr.training.devices import on_devices
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.runs.settings import Training
     from keras_ddr.typing import StrPath
@@ -154,7 +156,12 @@ def _notes(recorder: _Recorder, validated: bool) -> Iterator[str]:
             f"note: this run was started on {run.config.get('backend')} and goes on on "
             f"{keras.backend.backend()}; it draws other random numbers from here"
         )
-    if not validated:
+    if not recorder.trained.comparable_loss:
+        yield (
+            f"note: the loss of {type(recorder.trained).__name__} does not say which "
+            "model is better; model.keras will be the last model"
+        )
+    elif not validated:
         yield (
             f"note: {recorder.store.path} has no sequences for validation (split val, "
             f"at least {recorder.trained.set_size} frames); model.keras will be the "
@@ -261,22 +268,29 @@ class _Recorder(SaveAndResume):
             raise Stopped(self.request.signal, self.steps_done())
 
     def _picture(self) -> None:
+        from keras_ddr.visualization import save_figure
+
+        name = f"step-{self.steps_done():06d}.png"
+        save_figure(self._figure(), self.run.path / "samples" / name)
+
+    def _figure(self) -> Figure:
+        """Reconstructions, or what a model without codes does in their place."""
         from keras_ddr.visualization import (
             plot_prediction,
             plot_reconstruction,
-            save_figure,
+            plot_samples,
         )
         from keras_ddr.visualization.selection import pick_sequences
 
         model, store, number = self.trained, self.store, self.trained.set_size
+        predicts = hasattr(model, "predict_frames")
+        if model.lacks_codes and not predicts:
+            return plot_samples(model, _SAMPLE_SEQUENCES, _SAMPLE_FRAMES)
         if self._shown is None:
             split = "val" if store.select("val", number) else "train"
             self._shown = pick_sequences(
                 store, _SAMPLE_SEQUENCES, split, min_length=number
             )
-        if model.lacks_codes and hasattr(model, "predict_frames"):
-            figure = plot_prediction(model, store, self._shown, draws=_SAMPLE_DRAWS)
-        else:
-            figure = plot_reconstruction(model, store, self._shown, _SAMPLE_FRAMES)
-        name = f"step-{self.steps_done():06d}.png"
-        save_figure(figure, self.run.path / "samples" / name)
+        if model.lacks_codes:
+            return plot_prediction(model, store, self._shown, draws=_SAMPLE_DRAWS)
+        return plot_reconstruction(model, store, self._shown, _SAMPLE_FRAMES)

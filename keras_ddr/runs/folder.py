@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 _VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
-_OF_OPTIMIZER = ("learning_rate", "schedule", "clipnorm", "accumulate")
+_OF_OPTIMIZER = ("learning_rate", "beta_1", "schedule", "clipnorm", "accumulate")
 
 
 class Run:
@@ -284,7 +284,12 @@ class Run:
     def validation_sets(
         self, model: SequenceModel, store: FrameStore
     ) -> FrameSets | None:
-        """The fixed sets on which every epoch is judged, or `None` without val."""
+        """The fixed sets on which every epoch is judged, or `None` without val.
+
+        There are none either where the loss says nothing of which model is better.
+        """
+        if not model.comparable_loss:
+            return None
         span = (model.set_size - 1) * model.frame_stride + 1
         if not store.select(split="val", min_length=span):
             return None

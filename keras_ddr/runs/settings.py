@@ -21,6 +21,7 @@ __all__ = ["Training"]
 FORMAT = 2  # of config.json
 SCHEDULES = ("constant", "cosine")
 _MOST = 10**9  # steps, and sequences of a batch
+_LATER = ("beta_1",)  # settings that runs of older versions do not have
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 
 
@@ -32,6 +33,7 @@ class Training:
         batch_size: Sequences in a batch.
         steps: Last step.
         learning_rate: Of Adam.
+        beta_1: Of Adam: decay of the mean of gradients.
         schedule: "constant", or "cosine" decay to 0 at the last step.
         clipnorm: Largest norm of the gradient of all weights together; 0 or `None` for
             any.
@@ -43,6 +45,7 @@ class Training:
     batch_size: int = 20
     steps: int = 3000
     learning_rate: float = 1e-3
+    beta_1: float = 0.9
     schedule: str = "constant"
     clipnorm: float | None = None
     accumulate: int = 1
@@ -58,6 +61,9 @@ class Training:
                 "the weights would never change; use fewer, or more steps"
             )
         check_number(above=True, learning_rate=self.learning_rate)
+        check_number(beta_1=self.beta_1)
+        if self.beta_1 >= 1:
+            raise InputError(f"beta_1={self.beta_1!r}; it must be below 1")
         if self.clipnorm is not None:
             check_number(clipnorm=self.clipnorm)
         check_choice(SCHEDULES, schedule=self.schedule)
@@ -66,6 +72,8 @@ class Training:
             value = getattr(self, field.name)
             if field.type == "int":
                 value = int(value)  # NumPy's are taken as well
+            elif field.type == "float":
+                value = float(value)
             elif field.type != "str":
                 value = float(value) if value else None
             object.__setattr__(self, field.name, value)
@@ -92,7 +100,10 @@ class Training:
             )
         accumulate = self.accumulate if self.accumulate > 1 else None
         return keras.optimizers.Adam(
-            rate, global_clipnorm=self.clipnorm, gradient_accumulation_steps=accumulate
+            rate,
+            self.beta_1,
+            global_clipnorm=self.clipnorm,
+            gradient_accumulation_steps=accumulate,
         )
 
 
@@ -115,7 +126,7 @@ def read_config(file: pathlib.Path) -> dict[str, Any]:
             f"{file} has the format {str(config['format'])[:20]!r}, and this keras_ddr "
             f"({__version__}) reads {FORMAT}; use the version that made the run"
         )
-    settings = dataclasses.fields(Training)
+    settings = [f for f in dataclasses.fields(Training) if f.name not in _LATER]
     for held, name, kind in (
         *((config, table, dict) for table in tables),
         (config["model"], "class_name", str),
