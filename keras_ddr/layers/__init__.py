@@ -1,6 +1,7 @@
 """The networks of the model, as Keras layers: tensors in, tensors out."""
 
 from keras_ddr.layers.convolution import DownConvolution, UpConvolution
+from keras_ddr.layers.dcgan import DCGANDecoder, DCGANEncoder
 from keras_ddr.layers.dynamic_encoder import DynamicEncoder
 from keras_ddr.layers.frame_decoder import FrameDecoder
 from keras_ddr.layers.frame_encoder import FrameEncoder
@@ -13,6 +14,8 @@ from keras_ddr.layers.warping_decoder import WarpingDecoder
 
 __all__ = [
     "ConditionalGaussianPrior",
+    "DCGANDecoder",
+    "DCGANEncoder",
     "DownConvolution",
     "DynamicEncoder",
     "FrameDecoder",
