@@ -46,16 +46,16 @@ class ClipSet:
         """Return the number of clips."""
         return len(self.owner)
 
-    def images(self, rows: Any) -> NDArray[np.float32]:
+    def images(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Intensities in [0, 1] of some clips, `(len(rows), T, H, W, C)`."""
         index = np.array([self.sequences[i].index for i in self.owner[rows]])
         places = self.start[rows][:, None] + np.arange(self.length)
         frames = self.store.gather(index, places)
         return frames.astype(np.float32) / np.float32(255)
 
-    def of_frames(self, values: list[NDArray[Any]], rows: Any) -> NDArray[Any]:
-        """Values `(len(rows), T, …)` of their frames, from those of each sequence."""
-        places = zip(self.owner[rows], self.start[rows], strict=True)
+    def of_frames(self, values: list[NDArray[Any]]) -> NDArray[Any]:
+        """Values `(n, T, …)` of their frames, from those of each whole sequence."""
+        places = zip(self.owner, self.start, strict=True)
         return np.stack([values[i][at : at + self.length] for i, at in places])
 
 
@@ -88,8 +88,9 @@ def cut_clips(
         UserWarning: Some frames belong to no whole clip.
     """
     length = length or clip_length(store, sequences)
-    owner, start, truth = [], [], {target.name: [] for target in targets}
     targets = list(targets)
+    owner, start = [], []
+    truth: dict[str, list[Any]] = {target.name: [] for target in targets}
     for number, sequence in enumerate(sequences):
         if sequence.length < length:
             continue

@@ -67,7 +67,8 @@ class ClipJudge(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.image_shape, self.frames = tuple(image_shape), frames
+        height, width, channels = image_shape
+        self.image_shape, self.frames = (height, width, channels), frames
         self.targets = [
             target
             if isinstance(target, Target)
@@ -75,7 +76,8 @@ class ClipJudge(keras.Model):
             for target in targets
         ]
         self.filters, self.code_dim, self.units = filters, code_dim, units
-        layers, plain = keras.layers, {"dtype": "float32"}
+        layers = keras.layers
+        plain: dict[str, Any] = {"dtype": "float32"}
         self.encoder = DCGANEncoder(code_dim, filters, **plain)
         cell = layers.LSTM(units, unit_forget_bias=False, **plain)
         self.recurrent = layers.Bidirectional(cell, **plain)
@@ -87,8 +89,6 @@ class ClipJudge(keras.Model):
 
     def build(self, input_shape: Any) -> None:
         """Create all weights."""
-        if self.built:
-            return
         self.encoder.build((None, *self.image_shape))
         self.recurrent.build((None, self.frames, self.code_dim))
         for hidden, head in zip(self.hidden, self.heads, strict=True):

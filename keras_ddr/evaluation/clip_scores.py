@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.judge_scores import entropies
 
@@ -62,6 +63,8 @@ class ClipRow:
 def balanced(action: NDArray[np.integer]) -> NDArray[np.integer]:
     """The first m clips of each class that occurs; m is the smallest class count."""
     classes, counts = np.unique(action[action >= 0], return_counts=True)
+    if not len(classes):
+        raise InputError("no clip has a label of the action")
     each = [np.flatnonzero(action == k)[: counts.min()] for k in classes]
     return np.sort(np.concatenate(each))
 
@@ -127,7 +130,7 @@ def _right(
 def _equal_shares(
     seen: Seen, truth: NDArray[np.integer], action: str
 ) -> NDArray[np.float64]:
-    """Probabilities of the action, as many of clips of each; all, where none has one."""
+    """Probabilities of the action of as many clips of each; all, if both were drawn."""
     probabilities = seen.probabilities[action]
     source = seen.dynamic_from if seen.dynamic_from is not None else seen.static_from
     if source is None:

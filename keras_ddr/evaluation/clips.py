@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.clip_cutting import cut_clips
+from keras_ddr.evaluation.clip_kinds import clip_kinds
 from keras_ddr.evaluation.clip_scores import ClipRow, Seen, balanced, row_of
 from keras_ddr.evaluation.equal_error_rate import persons_of
 from keras_ddr.evaluation.measure import Measure, aligned, number, option
@@ -47,10 +47,6 @@ _ROWS = {
 }
 _CERTAINTY = {"IS": "inception_score", "H(y|x)": "conditional", "H(y)": "marginal"}
 
-# f `(n, static_dim)`, z `(n, T, dynamic_dim)`, and the clips that they were taken from,
-# each `(n,)` or `None`.
-_Codes: TypeAlias = tuple[Any, Any, Any, Any]
-
 
 @dataclasses.dataclass(frozen=True)
 class ClipsScore:
@@ -68,7 +64,7 @@ class ClipsScore:
             drawn), and "mean_image" (the floor). Some are absent where a model has no
             codes or no densities.
         clips: Number of clips.
-        each: Number of clips of each action in the entropies.
+        balanced: Number of clips that the entropies are of, as many of each action.
         frames: Frames of a clip.
     """
 
@@ -77,7 +73,7 @@ class ClipsScore:
     classes: dict[str, int]
     rows: dict[str, ClipRow]
     clips: int
-    each: int
+    balanced: int
     frames: int
 
 
@@ -97,7 +93,7 @@ class Clips(Measure):
         None, "--judge", "Judge of clips that ddr judge made.", file=True
     )
     draws: int = option(
-        2, "--clip-draws", "Draws of every code that is drawn, for the judge of clips."
+        1, "--clip-draws", "Draws of every code that is drawn, for the judge of clips."
     )
 
     name = "clips"
@@ -130,47 +126,55 @@ class Clips(Measure):
 
     def run(self, material: Material) -> ClipsScore:
         """See `Measure`."""
-        judge, test = self._judge, material.test
-        store, sequences = material.store, test.sequences
-        clips = cut_clips(store, sequences, judge.targets, judge.frames)
+        judge, sequences = self._judge, material.test.sequences
+        clips = cut_clips(material.store, sequences, judge.targets, judge.frames)
         people = persons_of(sequences)[clips.owner]
-        kinds = _kinds(material, clips, people)
-        repeats = {kind: self.draws if random else 1 for kind, (random, _) in kinds}
-        total, done = len(clips) * (1 + sum(repeats.values())), 0
-
-        def seen(judged: int) -> None:
-            nonlocal done
-            done += judged
-            material.progress(done, total)
-
-        own = np.arange(len(clips))
-        real = judge.judge(len(clips), clips.images, seen)
-        found = {"real": [Seen(real, own, own)]}
-        for place, (kind, (_, show)) in enumerate(kinds):
-            found[kind] = []
-            for draw in range(repeats[kind]):
-                generator = np.random.default_rng([material.seed, 8, place, draw])
-                images, *sources = show(generator)
-                saw = judge.judge(len(clips), images, seen)
-                found[kind].append(Seen(saw, *sources))
-        mean = mean_image(store, material.fit.sequences, seed=material.seed)
-        still = np.broadcast_to(mean, (1, clips.length, *mean.shape))
-        floor = {
-            name: np.repeat(p, len(clips), axis=0)
-            for name, p in judge.probabilities(still).items()
-        }
-        found["mean_image"] = [Seen(floor, own, own)]
-        *attributes, action = clips.truth
-        classes = {target.name: len(target.classes) for target in judge.targets}
-        each = len(balanced(clips.truth[action])) // len(
-            np.unique(clips.truth[action][clips.truth[action] >= 0])
-        )
+        found = self._see(material, clips, people)
         rows = {
             kind: row_of(draws, clips.truth, people, material.seed)
             for kind, draws in found.items()
         }
-        names = action, tuple(attributes), classes
-        return ClipsScore(*names, rows, len(clips), each, clips.length)
+        *attributes, action = clips.truth
+        return ClipsScore(
+            action,
+            tuple(attributes),
+            {target.name: len(target.classes) for target in judge.targets},
+            rows,
+            clips=len(clips),
+            balanced=len(balanced(clips.truth[action])),
+            frames=clips.length,
+        )
+
+    def _see(
+        self, material: Material, clips: ClipSet, people: NDArray[np.integer]
+    ) -> dict[str, list[Seen]]:
+        """What the judge sees in each kind of clips, draw after draw."""
+        judge, number = self._judge, len(clips)
+        kinds = clip_kinds(material, clips, people)
+        repeats = {kind.name: self.draws if kind.drawn else 1 for kind in kinds}
+        total, seen = number * (1 + sum(repeats.values())), 0
+
+        def done(judged: int) -> None:
+            nonlocal seen
+            seen += judged
+            material.progress(seen, total)
+
+        own = np.arange(number)
+        found = {"real": [Seen(judge.judge(number, clips.images, done), own, own)]}
+        for kind in kinds:
+            found[kind.name] = []
+            for draw in range(repeats[kind.name]):
+                # No kind's draws depend on which others there are.
+                seeds = [material.seed, 8, draw, *kind.name.encode()]
+                generator = np.random.default_rng(seeds)
+                images, *sources = kind.show(generator)
+                saw = judge.judge(number, images, done)
+                found[kind.name].append(Seen(saw, *sources))
+        mean = mean_image(material.store, material.fit.sequences, seed=material.seed)
+        still = np.broadcast_to(mean, (1, clips.length, *mean.shape))
+        one = judge.probabilities(still)
+        same = {name: np.repeat(p, number, axis=0) for name, p in one.items()}
+        return {**found, "mean_image": [Seen(same, own, own)]}
 
     def lines(self, score: ClipsScore) -> list[str]:
         """See `Measure`."""
@@ -202,108 +206,9 @@ class Clips(Measure):
             *_tables(["", *texts, "chance"], columns, chances),
             f"Half of the widest 95 % interval: {max(halves, default=0):.3f}. IS, "
             f"H(y|x) and H(y), in nats, of {score.action}, of",
-            f"{score.each} clips of each. Means of {draws} draws.",
+            f"{score.balanced} clips, as many of each; mean of "
+            f"{draws} draw{'s' * (draws > 1)}.",
         ]
-
-
-def _kinds(
-    material: Material, clips: ClipSet, people: NDArray[np.integer]
-) -> list[tuple[str, tuple[bool, Callable[..., Any]]]]:
-    """Kinds of decoded clips: name, whether it is drawn, and how."""
-    model = material.model
-    kinds: dict[str, tuple[bool, Callable[..., Any]]] = {}
-    if not _lacks_codes(model):
-        for name, random, codes in _coded(material, clips, people):
-            kinds[name] = random, functools.partial(_decoded, model, codes)
-    densities = ["prior", *(["fitted"] if model.densities is not None else [])]
-    for density in densities:
-        show = functools.partial(_sampled, model, clips, density)
-        kinds[f"drawn_{density}"] = True, show
-    return list(kinds.items())
-
-
-def _coded(
-    material: Material, clips: ClipSet, people: NDArray[np.integer]
-) -> Iterator[tuple[str, bool, Callable[[np.random.Generator], _Codes]]]:
-    """Name, whether it is drawn, and codes of the kinds that keep a code of a clip."""
-    model, test = material.model, material.test
-    own = np.arange(len(clips))
-    f = test.sequence_codes[clips.owner]
-    z = clips.of_frames([codes.dynamic.mean for codes in test.codes], own)
-    scores = clips.of_frames([codes.standardized for codes in test.codes], own)
-
-    def prior(generator: np.random.Generator) -> Any:
-        return model.draw_static(len(clips), generator), None
-
-    def fitted(generator: np.random.Generator) -> Any:
-        assert model.densities is not None
-        return model.densities.static.sample(len(clips), generator), None
-
-    def other(generator: np.random.Generator) -> Any:
-        source = _others(people, generator)
-        return f[source], source
-
-    def kept(draw: Callable[[np.random.Generator], Any], raw: bool) -> Any:
-        def codes(generator: np.random.Generator) -> _Codes:
-            new, source = draw(generator)
-            moved = z if raw else model.unstandardize(new[:, None], scores)
-            return new, moved, source, own
-
-        return codes
-
-    def drawn(generator: np.random.Generator) -> _Codes:
-        # Frames come first: models with an order draw along them.
-        repeated = np.broadcast_to(f, (clips.length, *f.shape))
-        dynamic = model.draw_dynamic(repeated, generator)
-        return f, np.swapaxes(dynamic, 0, 1), own, None
-
-    yield "reconstructed", False, lambda generator: (f, z, own, own)
-    draws = {"static_prior": prior}
-    if model.densities is not None:
-        draws["static_fitted"] = fitted
-    if len(np.unique(people)) > 1:
-        draws["static_other"] = other
-    for name, draw in draws.items():
-        yield name, True, kept(draw, raw=False)
-        yield f"{name}_raw", True, kept(draw, raw=True)
-    yield "dynamic_prior", True, drawn
-
-
-def _decoded(
-    model: Any,
-    codes: Callable[[np.random.Generator], _Codes],
-    generator: np.random.Generator,
-) -> tuple[Any, ...]:
-    """Images of codes, as a function of the chosen clips, and where codes are from."""
-    f, z, *sources = codes(generator)
-    return lambda rows: model.decode(f[rows], z[rows]), *sources
-
-
-def _sampled(
-    model: Any, clips: ClipSet, density: str, generator: np.random.Generator
-) -> tuple[Any, ...]:
-    """Images of the model's own draws."""
-
-    def images(rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        seed = int(generator.integers(2**31))
-        return model.sample(len(rows), clips.length, seed, density)
-
-    return images, None, None
-
-
-def _others(
-    people: NDArray[np.integer], generator: np.random.Generator
-) -> NDArray[np.integer]:
-    """For each clip a random one of another person, `(n,)`."""
-    found = np.empty(len(people), int)
-    for person in np.unique(people):
-        own = people == person
-        found[own] = generator.choice(np.flatnonzero(~own), size=own.sum())
-    return found
-
-
-def _lacks_codes(model: Any) -> bool:
-    return bool(getattr(model, "lacks_codes", ""))
 
 
 def _accuracy(row: ClipRow, name: str) -> str:

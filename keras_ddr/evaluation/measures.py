@@ -41,7 +41,7 @@ METRICS: dict[str, type[Measure]] = {
 
 
 def choose_measures(metrics: str | Measure | Iterable[str | Measure]) -> list[Measure]:
-    """Measures as given or by name ("all": by default), in the order of `METRICS`, others last."""
+    """Measures as given or by name, in the order of `METRICS`, others last."""
     if metrics == "all":
         metrics = [name for name, measure in METRICS.items() if measure.by_default]
     elif isinstance(metrics, str) or not isinstance(metrics, Iterable):

@@ -24,7 +24,6 @@ def initializer(name: str) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(0.0, 0.02)
 
 
-
 class _Network(Part):
     """What both have in common."""
 
@@ -113,9 +112,7 @@ class DCGANEncoder(_Network):
         """Create all weights; the last kernel has the size of what is left."""
         shape = tuple(input_shape)
         height, width = shape[1] // 16, shape[2] // 16
-        for layer, norm in zip(
-            self.convolutions, self.normalizations[:4], strict=True
-        ):
+        for layer, norm in zip(self.convolutions, self.normalizations[:4], strict=True):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
             norm.build(shape)
@@ -129,9 +126,7 @@ class DCGANEncoder(_Network):
     def call(self, frames: Tensor, training: bool = False) -> Any:
         """Return the vectors, and the maps where they are wanted."""
         x, maps = frames, []
-        for layer, norm in zip(
-            self.convolutions, self.normalizations[:4], strict=True
-        ):
+        for layer, norm in zip(self.convolutions, self.normalizations[:4], strict=True):
             x = ops.leaky_relu(norm(layer(x), training=training), _SLOPE)
             maps.append(x)
         x = self.normalizations[4](self.last(x), training=training)
