@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-__all__ = ["MEASURES", "summary", "write"]
+__all__ = ["MEASURES", "column", "figure_of", "probes", "summary", "table", "write"]
 
 DEFAULT = "default"
 
@@ -16,7 +16,7 @@ def _number(row, name):
     return float(text) if text else None
 
 
-def _probes(scope, code, metric):
+def probes(scope, code, metric):
     """Mean over the labels of a scope of what is read from a code."""
 
     def measure(row):
@@ -35,11 +35,11 @@ def _probes(scope, code, metric):
     return measure
 
 
-def _column(name):
+def column(name):
     return lambda row: _number(row, name)
 
 
-def _thousandths(name):
+def thousandths(name):
     def measure(row):
         value = _number(row, name)
         return None if value is None else 1000 * value
@@ -47,7 +47,7 @@ def _thousandths(name):
     return measure
 
 
-def _ratio(row):
+def ratio(row):
     swapped = _number(row, "swap.swap_prior")
     own = _number(row, "swap.reconstruction")
     return swapped / own if swapped is not None and own else None
@@ -66,19 +66,19 @@ def _sequence_elbo(row):
 _LENGTHS = {"puppets": 96, "sprites": 178}
 # Heading, of what row, decimals, and which direction is good (0 for neither).
 MEASURES = {
-    "f: attributes": (_probes("sequence", "f", "accuracy"), 3, 1),
-    "z̃: attributes": (_probes("sequence", "z~", "accuracy"), 3, -1),
-    "z̃: pose": (_column("probes.pose.z~.value"), 3, 1),
-    "z̃: angles": (_probes("frame", "z~", "r2"), 3, 1),
-    "reconstruction": (_thousandths("swap.reconstruction"), 2, -1),
-    "swap z": (_thousandths("swap.swap"), 2, -1),
-    "swap z̃": (_thousandths("swap.swap_prior"), 2, -1),
-    "ratio": (_ratio, 2, -1),
-    "EER z̃": (_column("verification.z~.value"), 3, 1),
-    "MSD": (_column("judge.msd.mean"), 3, 1),
+    "f: attributes": (probes("sequence", "f", "accuracy"), 3, 1),
+    "z̃: attributes": (probes("sequence", "z~", "accuracy"), 3, -1),
+    "z̃: pose": (column("probes.pose.z~.value"), 3, 1),
+    "z̃: angles": (probes("frame", "z~", "r2"), 3, 1),
+    "reconstruction": (thousandths("swap.reconstruction"), 2, -1),
+    "swap z": (thousandths("swap.swap"), 2, -1),
+    "swap z̃": (thousandths("swap.swap_prior"), 2, -1),
+    "ratio": (ratio, 2, -1),
+    "EER z̃": (column("verification.z~.value"), 3, 1),
+    "MSD": (column("judge.msd.mean"), 3, 1),
     "ELBO": (_sequence_elbo, 1, 1),
-    "KL f": (_column("likelihood.kl_static"), 1, 0),
-    "KL z": (_column("likelihood.kl_dynamic"), 1, 0),
+    "KL f": (column("likelihood.kl_static"), 1, 0),
+    "KL z": (column("likelihood.kl_dynamic"), 1, 0),
 }
 """Heading → (function of a row, decimals, 1 where more is better and −1 where less)."""
 
@@ -140,7 +140,7 @@ def write(rows, plan, folder, split):
             for name in order
             if name == base or plan["settings"][name]["group"] == group
         }
-        lines += ["", f"## {group[0].upper()}{group[1:]}", "", *_table(named)]
+        lines += ["", f"## {group[0].upper()}{group[1:]}", "", *table(named)]
     # Those that were encoded in more than one way.
     several = [n for n in order if sum(name == n for name, _ in of_ways) > 1]
     ways = {
@@ -152,7 +152,7 @@ def write(rows, plan, folder, split):
         for name in several
     }
     for name, named in ways.items():
-        lines += ["", f"## Encoding, `{name}`", "", *_table(named)]
+        lines += ["", f"## Encoding, `{name}`", "", *table(named)]
     failed = [row for row in rows if row["failed"]]
     if failed:
         lines += ["", "## Failed", ""]
@@ -162,29 +162,29 @@ def write(rows, plan, folder, split):
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     paths = [page]
     shown = {name: of_settings[name] for name in order}
-    paths.append(save_figure(_figure(shown), folder / f"{split}-settings.png"))
+    paths.append(save_figure(figure_of(shown), folder / f"{split}-settings.png"))
     if ways:
         shown = {
             f"{name}, {way.strip('`')}": found
             for name, named in ways.items()
             for way, found in named.items()
         }
-        paths.append(save_figure(_figure(shown), folder / f"{split}-encoding.png"))
+        paths.append(save_figure(figure_of(shown), folder / f"{split}-encoding.png"))
     return paths
 
 
-def _table(named):
+def table(named, measures=MEASURES):
     """Markdown lines of a table, a row for each name; empty columns are left out."""
     cells = {}
-    for heading, (measure, digits, _) in MEASURES.items():
-        column = [_cell(*summary(rows, measure), digits) for rows in named.values()]
-        if any(column):
-            cells[heading] = column
+    for heading, (measure, digits, _) in measures.items():
+        texts = [_cell(*summary(rows, measure), digits) for rows in named.values()]
+        if any(texts):
+            cells[heading] = texts
     header = ["", "seeds", *cells]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for i, (name, rows) in enumerate(named.items()):
         number = sum(not row["failed"] for row in rows)
-        row = [name, str(number), *(column[i] or "–" for column in cells.values())]
+        row = [name, str(number), *(texts[i] or "–" for texts in cells.values())]
         lines.append("| " + " | ".join(row) + " |")
     return lines
 
@@ -203,7 +203,7 @@ def _plain(value, digits):
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
-def _figure(named):
+def figure_of(named, measures=MEASURES, shown=_SHOWN):
     """Dots for the seeds, a bar for their mean, a line for the first row's mean."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -213,11 +213,11 @@ def _figure(named):
 
     with matplotlib.rc_context(STYLE):
         height = 0.7 + 0.16 * len(named)
-        figure = Figure((1.6 + 1.3 * len(_SHOWN), height))
-        panels = figure.subplots(1, len(_SHOWN), sharey=True)
+        figure = Figure((1.6 + 1.3 * len(shown), height))
+        panels = figure.subplots(1, len(shown), sharey=True)
         places = np.arange(len(named))
-        for panel, heading in zip(panels, _SHOWN, strict=True):
-            measure, _, good = MEASURES[heading]
+        for panel, heading in zip(panels, shown, strict=True):
+            measure, _, good = measures[heading]
             for place, rows in zip(places, named.values(), strict=True):
                 values = [v for row in rows if (v := measure(row)) is not None]
                 if not values:

@@ -141,7 +141,7 @@ def evaluate(
     if out is not None:
         check_output_path(out, [".json"])
     model, opened, _ = open_both(run, store)
-    stages = _Stages({measure.name: measure.counted for measure in measures})
+    stages = Stages({measure.name: measure.counted for measure in measures})
     report = evaluation.evaluate(
         model,
         opened,
@@ -176,7 +176,17 @@ def _chosen(metrics: tuple[str, ...], options: dict[str, Any]) -> list[Measure]:
     return [known[name](**fields) for name, fields in given.items()]
 
 
-class _Stages:
+class MeasureName(click.ParamType):
+    """Name of a measure; which there are is looked up when one is given."""
+
+    name = "measure"
+
+    def convert(self, value: Any, *context: Any) -> Any:
+        """Refuse a name that is not known."""
+        return click.Choice(list(_measures())).convert(value, *context)
+
+
+class Stages:
     """Says what is measured, and how long it took; called with (stage, done, all)."""
 
     def __init__(self, counted: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,7 @@ from ddr_cli.arguments import (
 )
 from ddr_cli.backend import devices, seed_everything, select_backend
 from ddr_cli.errors import Interrupted
+from ddr_cli.fit_settings import SETTINGS
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
@@ -34,139 +35,9 @@ PRESET_NAMES = (
     *("mmnist", "sprites", "affwild", "recommended", "small", "tiny"),
     *("puppets", "faces"),
 )
+MODEL_NAMES = ("ddr",)
 _WIDE = 10_000_000  # weights that are slow without a GPU
-_WHOLE, _NUMBER = click.IntRange(1), click.FloatRange(0)
-_ABOVE_0 = click.FloatRange(0, min_open=True)
-
-
-class _Setting(NamedTuple):
-    """An option that replaces a value of the preset, by the name that Python knows."""
-
-    option: str
-    type: Any
-    help: str
-    name: str = ""
-
-    @property
-    def key(self) -> str:
-        """Argument of `Training`, the objective or the class."""
-        return self.name or self.option.strip("-").replace("-", "_")
-
-
-SETTINGS = {
-    "training": (
-        _Setting(
-            "--steps",
-            _WHOLE,
-            "Training steps in all. With --resume, another number is possible only "
-            "where the schedule is constant: a cosine decay depends on its last step.",
-        ),
-        _Setting("--batch-size", _WHOLE, "Sequences in a batch."),
-        _Setting("--lr", _ABOVE_0, "Learning rate of Adam.", "learning_rate"),
-        _Setting(
-            "--schedule",
-            click.Choice(["constant", "cosine"]),
-            "Learning rate over time: constant, or cosine decay to 0.",
-        ),
-        _Setting(
-            "--clipnorm",
-            _NUMBER,
-            "Largest norm of the gradient of all weights together; 0 for any.",
-        ),
-        _Setting(
-            "--accumulate",
-            _WHOLE,
-            "Steps whose gradients are averaged before the weights change: batches "
-            "larger than memory allows.",
-        ),
-        _Setting(
-            "--save-every",
-            _WHOLE,
-            "Steps between checkpoints; each comes with a validation, a row of "
-            "history.csv and a picture.",
-        ),
-    ),
-    "model": (
-        _Setting("--static-dim", _WHOLE, "Dimensions of f."),
-        _Setting("--dynamic-dim", _WHOLE, "Dimensions of z."),
-        _Setting(
-            "--frames-per-set",
-            _WHOLE,
-            "N, frames drawn from each sequence; 1 with --aggregation pooled only.",
-        ),
-        _Setting("--filters", _WHOLE, "Channels of the frame encoder and decoder."),
-        _Setting("--pair-filters", _WHOLE, "Channels of the convolutions over pairs."),
-        _Setting("--hidden-units", _WHOLE, "Units of dense layers."),
-        _Setting(
-            "--aggregation",
-            click.Choice(["concat", "mean", "pooled"]),
-            "How frames are joined for f: pairs with concat (the paper) or mean, which "
-            "does not depend on the order of the frames; single frames with pooled.",
-        ),
-        _Setting(
-            "--dynamic-frames",
-            click.Choice(["shared", "distinct"]),
-            "Decode the frames from which f comes (shared, the paper), or N others.",
-        ),
-        _Setting(
-            "--dynamic-prior",
-            click.Choice(["conditional", "standard"]),
-            "p(z | f): learned (conditional, the paper) or a standard normal.",
-        ),
-        _Setting(
-            "--decoder",
-            click.Choice(["direct", "warping"]),
-            "How frames are decoded: from f and z at once (direct, the paper), or as a "
-            "picture of f that z moves (warping), for faces.",
-        ),
-        _Setting(
-            "--likelihood",
-            click.Choice(["bernoulli", "continuous_bernoulli", "normal"]),
-            "p(x | f, z) of a frame; bernoulli is the paper's.",
-        ),
-        _Setting(
-            "--mixed-precision",
-            click.Choice(["none", "bfloat16", "float16"]),
-            "Compute in half precision, with weights and losses in float32: for recent "
-            "GPUs.",
-            "dtype",
-        ),
-    ),
-    "objective": (
-        _Setting("--kl-weight", _NUMBER, "Factor on both KL terms; 1 is the ELBO."),
-        _Setting(
-            "--static-kl-weight",
-            _NUMBER,
-            "Further factor on the KL of f: N frames pay for one f; of a sequence of T "
-            "frames they would pay N / T of it.",
-        ),
-        _Setting(
-            "--kl-warmup",
-            click.IntRange(0),
-            "Steps in which --kl-weight rises from 0, against a posterior that "
-            "collapses early.",
-        ),
-        _Setting(
-            "--free-bits",
-            _NUMBER,
-            "Nats that each dimension of f and of z may take for nothing, against a "
-            "posterior that collapses.",
-        ),
-        _Setting(
-            "--independence-weight",
-            _NUMBER,
-            "Nats a frame for each unit of distance between the codes of one sequence "
-            "and those of all; about 10 helps to find all of the dynamics.",
-        ),
-        _Setting(
-            "--motion-weight",
-            _NUMBER,
-            "Further weight of the squared error of what moves within a set; about 10 "
-            "for small motions, as those of faces.",
-        ),
-    ),
-}
-"""Options by the argument of `Run.create` that takes their values."""
+_UNCHANGED = {"model_class": "ddr", "given": {}}  # where nothing was given
 
 
 class _Fit(click.Command):
@@ -195,6 +66,22 @@ _settings = joined(
 )
 
 
+def _pairs(
+    ctx: click.Context, option: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, Any]:
+    """Names and values of --set; a value that is no JSON is a text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", ctx, option)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
 @click.command(cls=_Fit, short_help="Train a model on a frame store.")
 @click.argument("store", required=False, type=STORE)
 @click.option("--out", "out", metavar="RUN", help="Folder of the new run.")
@@ -209,16 +96,18 @@ _settings = joined(
 @click.option(
     "--model",
     "model_class",
-    metavar="MODULE:CLASS",
-    help="Train a model class of your own, a keras_ddr.SequenceModel.  [default: DDR]",
+    metavar=f"[{'|'.join(MODEL_NAMES)}|MODULE:CLASS]",
+    default="ddr",
+    show_default=True,
+    help="Train another model, or a class of your own, a keras_ddr.SequenceModel.",
 )
 @click.option(
     "--config",
     "preset",
     metavar=f"[{'|'.join(PRESET_NAMES)}]",
     help="Architecture and training settings: the paper's for mmnist, sprites and "
-    "affwild; small and tiny suit a CPU, recommended a GPU. A class of your own has "
-    "its own.  [default: small, or that of --init]",
+    "affwild; small and tiny suit a CPU, recommended a GPU. Other models have their "
+    "own.  [default: small, or that of --init]",
 )
 @click.option(
     "--init",
@@ -229,6 +118,15 @@ _settings = joined(
     "random weights]",
 )
 @_settings
+@click.option(
+    "--set",
+    "given",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help='Another argument of the model\'s class, such as seed=1 or name="text"; may '
+    "be repeated.",
+)
 @seed_option("Of initial weights, frame sets and draws.  [default: 0]", default=None)
 @click.option(
     "--distribute",
@@ -266,7 +164,7 @@ def fit(
     elif out is not None and resume is None:
         if store is None:
             raise click.UsageError("give the STORE to train on")
-        if options["model_class"] is None and options["preset"] is not None:
+        if options["model_class"] == "ddr" and options["preset"] is not None:
             click.Choice(PRESET_NAMES).convert(options["preset"], None, None)
         select_backend(backend)
         run = _create(out, store, distribute, options)
@@ -337,7 +235,8 @@ def _create(out: str, store: str, distribute: str, options: dict[str, Any]) -> R
     precision = given["model"]["dtype"] or "none"
     given["model"]["dtype"] = f"mixed_{precision}" if precision != "none" else None
     model_class, init = _model_class(options["model_class"]), options["init"]
-    _refuse_unknown(model_class, given["model"])
+    _refuse_unknown(model_class, given["model"], options["given"])
+    given["model"].update(options["given"])
     preset = options["preset"] or _preset_of(init)
     chosen = {k: v for k, v in given["training"].items() if v is not None}
     defaults = find_preset(model_class.presets, preset).training
@@ -369,12 +268,18 @@ def _preset_of(init: str | None) -> str:
     return "small"
 
 
-def _model_class(name: str | None) -> type[SequenceModel]:
+def _model_class(name: str) -> type[SequenceModel]:
     """The class that --model names."""
-    from keras_ddr import DDR, SequenceModel
+    from keras_ddr import SequenceModel
+    from keras_ddr.models import MODELS
 
-    if name is None:
-        return DDR
+    if name in MODELS:
+        return MODELS[name]
+    if ":" not in name:
+        raise click.UsageError(
+            f"--model {name}: is not known; use {', '.join(MODELS)}, or MODULE:CLASS "
+            "for a class of your own"
+        )
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
@@ -388,23 +293,26 @@ def _model_class(name: str | None) -> type[SequenceModel]:
     return found
 
 
-def _refuse_unknown(model_class: type[SequenceModel], given: dict[str, Any]) -> None:
+def _refuse_unknown(
+    model_class: type[SequenceModel], given: dict[str, Any], pairs: dict[str, Any]
+) -> None:
     """Refuse options that the constructor of a class does not take."""
     parameters = inspect.signature(model_class).parameters
-    for setting in SETTINGS["model"]:
-        known = setting.key in parameters or setting.key == "dtype"
-        if given[setting.key] is not None and not known:
+    options = {s.key: s.option for s in SETTINGS["model"] if given[s.key] is not None}
+    options |= {name: f"--set {name}" for name in pairs}
+    for name, option in options.items():
+        if name not in parameters and name != "dtype":
             raise click.UsageError(
-                f"{setting.option}: {model_class.__name__} has no such setting; leave "
-                "it out"
+                f"{option}: {model_class.__name__} has no such setting; leave it out"
             )
 
 
 def _refuse_changes(options: dict[str, Any]) -> None:
     """Refuse what cannot change when a run goes on."""
     names = {name: setting.option for name, setting in _BY_NAME.items()}
-    names |= {"model_class": "--model", "preset": "--config"}
+    names |= {"model_class": "--model", "preset": "--config", "given": "--set"}
     values = {n: v for n, v in options.items() if v is not None and v is not False}
+    values = {n: v for n, v in values.items() if v != _UNCHANGED.get(n)}
     given = [names.get(name, f"--{name}") for name in values]
     if given:
         raise click.UsageError(

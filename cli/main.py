@@ -21,6 +21,7 @@ _COMMANDS = (
     "fit",
     "judge",
     "evaluate",
+    "compare",
     "encode",
     "plot",
     "events",

@@ -1,8 +1,9 @@
-"""The loss of `DDR`: its objective, and the history of its parts."""
+"""Losses whose parts the history shows, and that of `DDR`: its objective."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 from keras import ops
@@ -12,24 +13,94 @@ from keras_ddr.objective import ELBO
 from keras_ddr.sequence_model import SequenceModel
 
 if TYPE_CHECKING:
+    from keras_ddr.layers import GaussianSampling
     from keras_ddr.likelihoods import Likelihood
     from keras_ddr.typing import Tensor
 
-__all__ = ["ObjectiveLoss"]
+__all__ = ["LossOfParts", "ObjectiveLoss"]
 
 
-class ObjectiveLoss(SequenceModel):
-    """Mixin of `DDR`: descends the objective that `compile` was given."""
+class LossOfParts(SequenceModel):
+    """Mixin of models that draw from posteriors and whose loss has named parts.
 
-    objective_class = ELBO
-    likelihood: Likelihood
+    Attributes:
+        loss_parts: Names of the parts, as the history shows them.
+        sampling: `keras_ddr.layers.GaussianSampling` for all draws of `call`.
+    """
+
+    loss_parts: ClassVar[tuple[str, ...]] = ()
+    sampling: GaussianSampling
+    _evaluating = False
 
     def _make_trackers(self) -> None:
         """Make all variables of the loss; Keras takes none after the model is built."""
         self._trackers = {
-            name: keras.metrics.Mean(name, dtype="float32")
-            for name in ("reconstruction_loss", "kl_static", "kl_dynamic")
+            name: keras.metrics.Mean(name, dtype="float32") for name in self.loss_parts
         }
+
+    def _note(self, parts: Mapping[str, Tensor], weight: Tensor) -> None:
+        """Put the parts of a batch of this weight into the history."""
+        for name, value in parts.items():
+            tracker = self._trackers[name]
+            tracker.update_state(ops.stop_gradient(value), sample_weight=weight)
+
+    def draw(self, mean: Tensor, log_variance: Tensor, training: bool | None) -> Tensor:
+        """A draw in training and evaluation, the mean otherwise."""
+        if training or self._evaluating:
+            return self.sampling(mean, log_variance, training=bool(training))
+        return mean
+
+    def unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
+        """Frames of a batch, scaled once a step, and its weights."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self.intensities(x), y, sample_weight
+
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """As `SequenceModel.evaluate`, with draws that are the same at every call."""
+        self.sampling.reset_evaluation()
+        return super().evaluate(x, y, **kwargs)
+
+    def test_step(self, *args: Any) -> Any:
+        """Keras's step, with f and z drawn from their posteriors."""
+        *state, data = args
+        self._evaluating = True
+        try:
+            return super().test_step(*state, self.unpack(data))
+        finally:
+            self._evaluating = False
+
+    def shares(self, x: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Share of each set in the mean of a batch, and the weight of the batch."""
+        weight = self.total_weight(x, sample_weight)
+        if sample_weight is None:
+            return 1.0 / weight, weight
+        weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        return weights / ops.maximum(weight, 1e-7), weight
+
+    def total_weight(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
+        """Weight of a batch in means over batches, a float32 scalar."""
+        if sample_weight is None:
+            return ops.cast(ops.shape(x)[0], "float32")
+        return ops.sum(ops.cast(sample_weight, "float32"))
+
+    def intensities(self, frames: Tensor) -> Tensor:
+        """Frames as floats in [0, 1]: integers in float32, floats as they are."""
+        dtype = keras.backend.standardize_dtype(frames.dtype)
+        if not dtype.startswith(("int", "uint")):
+            return frames
+        return ops.cast(frames, "float32") / 255.0
+
+
+class ObjectiveLoss(LossOfParts):
+    """Mixin of `DDR`: descends the objective that `compile` was given."""
+
+    objective_class = ELBO
+    loss_parts = ("reconstruction_loss", "kl_static", "kl_dynamic")
+    likelihood: Likelihood
+
+    def _make_trackers(self) -> None:
+        """Make all variables of the loss; Keras takes none after the model is built."""
+        super()._make_trackers()
         # Counted with a warm-up alone; saved, so that a resumed training goes on.
         self._step = self.add_weight(
             shape=(),
@@ -109,11 +180,7 @@ class ObjectiveLoss(SequenceModel):
         `x` are frames `(B, N, H, W, C)`, `y_pred` the dict of `call`; a
         `sample_weight` `(B,)` of 0 leaves a set out. Parts are noted for the history.
         """
-        weight = self.total_weight(x, sample_weight)
-        weights = 1.0 / weight
-        if sample_weight is not None:
-            weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            weights = weights / ops.maximum(weight, 1e-7)
+        weights, weight = self.shares(x, sample_weight)
         step = None
         if training:
             if self.objective.kl_warmup:
@@ -121,9 +188,7 @@ class ObjectiveLoss(SequenceModel):
             step = ops.convert_to_tensor(self._step)
         _, frames = self.roles(ops.cast(self.intensities(x), "float32"))
         loss, parts = self.objective(frames, y_pred, self.likelihood, weights, step)
-        for name, value in parts.items():
-            tracker = self._trackers[name]
-            tracker.update_state(ops.stop_gradient(value), sample_weight=weight)
+        self._note(parts, weight)
         added = self.losses
         self._has_added_losses = bool(added)
         for value in added:
@@ -136,12 +201,6 @@ class ObjectiveLoss(SequenceModel):
         """As `ELBO.parts`, for frames as given to `call` and the dict that it gave."""
         _, frames = self.roles(ops.cast(self.intensities(frames), "float32"))
         return self.objective.parts(frames, outputs, self.likelihood)
-
-    def total_weight(self, x: Tensor, sample_weight: Tensor | None) -> Tensor:
-        """Weight of a batch in means over batches, a float32 scalar."""
-        if sample_weight is None:
-            return ops.cast(ops.shape(x)[0], "float32")
-        return ops.sum(ops.cast(sample_weight, "float32"))
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Means of the loss and its parts over the batches so far.
@@ -156,13 +215,6 @@ class ObjectiveLoss(SequenceModel):
             or type(self.objective).__call__ is not ELBO.__call__
         )
         return logs if further else {**logs, "loss": self.objective.total(logs)}
-
-    def intensities(self, frames: Tensor) -> Tensor:
-        """Frames as floats in [0, 1]: integers in float32, floats as they are."""
-        dtype = keras.backend.standardize_dtype(frames.dtype)
-        if not dtype.startswith(("int", "uint")):
-            return frames
-        return ops.cast(frames, "float32") / 255.0
 
     def roles(self, of_set: Tensor) -> tuple[Tensor, Tensor]:
         """Values of the frames that f comes from, and of those that are decoded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -185,7 +186,6 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         self.sampling = GaussianSampling(self.seed, name="sampling")
         check_whole(self.set_limits()[0], frames_per_set=frames_per_set)
         self._make_trackers()
-        self._evaluating = False
         self._programs = Programs()
         self.build((None, self.set_size, *self.image_shape))
         # Building locks it, and a subclass may go on after `super().__init__`.
@@ -295,12 +295,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
 
     def call(self, frames: Tensor, training: bool | None = None) -> dict[str, Tensor]:
         """Encode sets of frames and decode them again; see the class."""
-
-        def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
-            if training or self._evaluating:
-                return self.sampling(mean, log_variance, training=bool(training))
-            return mean
-
+        draw = functools.partial(self.draw, training=training)
         return self.forward_pass(self.intensities(frames), draw)
 
     def forward_pass(
@@ -360,25 +355,6 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         return ops.reshape(x, (-1, number, *self.image_shape))
 
     # --- Keras ----------------------------------------------------------------------
-
-    def unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
-        """Frames of a batch, scaled once a step, and its weights."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        return self.intensities(x), y, sample_weight
-
-    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """As `SequenceModel.evaluate`, with draws that are the same at every call."""
-        self.sampling.reset_evaluation()
-        return super().evaluate(x, y, **kwargs)
-
-    def test_step(self, *args: Any) -> Any:
-        """Keras's step, with f and z drawn from their posteriors."""
-        *state, data = args
-        self._evaluating = True
-        try:
-            return super().test_step(*state, self.unpack(data))
-        finally:
-            self._evaluating = False
 
     def predict(self, x: Any, **kwargs: Any) -> dict[str, NDArray[np.float32]]:
         """Posterior means and reconstructions of sets of frames.

@@ -47,6 +47,7 @@ class SequenceModel(keras.Model):
         presets: Dict from a name to a `keras_ddr.presets.Preset`.
         objective_class: Class of the object that `compile` takes as `objective`, or
             `None`.
+        lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
         densities: `keras_ddr.mixture.Densities` of f and z̃ that `fit_densities` fitted
             after the training, or `None`. They are saved with the weights; `fit`
             forgets them.
@@ -60,6 +61,7 @@ class SequenceModel(keras.Model):
     frame_stride: int = 1
     presets: ClassVar[dict[str, Preset]] = {"small": OWN}
     objective_class: ClassVar[Callable[..., Any] | None] = None
+    lacks_codes: str = ""
     densities: Densities | None = None
     built: bool
 
@@ -125,6 +127,8 @@ class SequenceModel(keras.Model):
             noise: Posterior standard deviations of random noise on the mean of each z.
             **options: Of the class.
         """
+        if self.lacks_codes:
+            raise InputError(f"{type(self).__name__} {self.lacks_codes}")
         raise NotImplementedError
 
     def decode(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
@@ -192,7 +196,7 @@ class SequenceModel(keras.Model):
     def draw_dynamic(
         self, static: NDArray[np.float32], generator: np.random.Generator
     ) -> NDArray[np.float32]:
-        """One draw of z ~ p(z | f) for each f `(..., static_dim)`."""
+        """One draw of z for each f `(..., static_dim)`; frames are the first axis."""
         shape = (*static.shape[:-1], self.dynamic_dim)
         return self.unstandardize(static, generator.standard_normal(shape, "float32"))
 

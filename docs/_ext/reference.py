@@ -31,6 +31,7 @@ PAGES = {
             "keras_ddr.mixture",
         ],
     ),
+    "models": ("Other models", ["keras_ddr.models", "keras_ddr.models.base"]),
     "layers": ("Layers", ["keras_ddr.layers"]),
     "likelihoods": ("Likelihoods", ["keras_ddr.likelihoods"]),
     "presets": ("Presets", ["keras_ddr.presets"]),

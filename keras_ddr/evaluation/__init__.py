@@ -5,6 +5,7 @@ them. Libraries that take long to load are imported when a measure runs.
 """
 
 from keras_ddr.evaluation.clips import Clips
+from keras_ddr.evaluation.comparison import Comparison, compare
 from keras_ddr.evaluation.draws import Draws
 from keras_ddr.evaluation.encoded import EncodedSplit
 from keras_ddr.evaluation.equal_error_rate import Verification
@@ -13,7 +14,7 @@ from keras_ddr.evaluation.judge import Judge
 from keras_ddr.evaluation.judge_targets import choose_targets
 from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge
 from keras_ddr.evaluation.likelihood import Likelihood
-from keras_ddr.evaluation.measure import Material, Measure, Skipped
+from keras_ddr.evaluation.measure import Headline, Material, Measure, Skipped
 from keras_ddr.evaluation.measures import METRICS
 from keras_ddr.evaluation.mig_dci import Axis
 from keras_ddr.evaluation.motion import Motion, motion_explained
@@ -26,9 +27,11 @@ __all__ = [
     "METRICS",
     "Axis",
     "Clips",
+    "Comparison",
     "Draws",
     "EncodedSplit",
     "EvaluationReport",
+    "Headline",
     "Judge",
     "Likelihood",
     "Material",
@@ -42,6 +45,7 @@ __all__ = [
     "TrainedJudge",
     "Verification",
     "choose_targets",
+    "compare",
     "evaluate",
     "motion_explained",
     "probe",

@@ -14,7 +14,7 @@ import numpy as np
 from keras_ddr.encoding import encode_frames
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.intervals import pair_weights, quantiles
-from keras_ddr.evaluation.measure import Measure, aligned, number
+from keras_ddr.evaluation.measure import Headline, Measure, aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -113,6 +113,15 @@ class Verification(Measure):
         rates = [number(s.value, s.interval) for s in score.values()]
         rows = [["equal error rate", "0.500", *rates]]
         return [*lines, *aligned(["measure", "chance", *score], rows)]
+
+    def headlines(self, score: Mapping[str, VerificationScore]) -> dict[str, Headline]:
+        """See `Measure`."""
+        better = {"f": -1, "z~": 1}
+        return {
+            f"equal error rate on {code}": Headline(found.value, found.interval, sign)
+            for code, sign in better.items()
+            if (found := score.get(code)) is not None
+        }
 
 
 def equal_error_rate(

@@ -21,7 +21,14 @@ from keras_ddr.evaluation.judge_scores import (
 )
 from keras_ddr.evaluation.judge_targets import choose_targets, look_alike_ceiling
 from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge
-from keras_ddr.evaluation.measure import Measure, aligned, number, numbers, option
+from keras_ddr.evaluation.measure import (
+    Headline,
+    Measure,
+    aligned,
+    number,
+    numbers,
+    option,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -207,6 +214,19 @@ class Judge(Measure):
             seed=material.seed,
             progress=material.progress,
         )
+
+    def headlines(self, score: JudgeScore) -> dict[str, Headline]:
+        """See `Measure`."""
+        found = {}
+        for text, part in (
+            ("f of another", score.swapped),
+            ("f drawn", score.fixed_dynamics_fitted),
+        ):
+            if part is not None:
+                named = part[score.action]
+                text = f"judge: {score.action}, {text}"
+                found[text] = Headline(named.accuracy, named.interval)
+        return found
 
 
 def _msd_of(

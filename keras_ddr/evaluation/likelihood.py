@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.evaluation.measure import Measure, aligned, number
+from keras_ddr.evaluation.measure import Headline, Measure, aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,6 +136,11 @@ class Likelihood(Measure):
         ]
         head = f"Likelihood of {s.sets} sets of {s.frames_per_set} frames, nats a frame"
         return [head, *aligned(["measure", "value"], rows)]
+
+    def headlines(self, score: LikelihoodScore) -> dict[str, Headline]:
+        """See `Measure`."""
+        elbo = Headline(score.elbo, score.interval, digits=1)
+        return {"ELBO, nats a frame": elbo}
 
 
 def choose_sets(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import Interval, Progress
 
-__all__ = ["Material", "Measure", "Skipped"]
+__all__ = ["Headline", "Material", "Measure", "Skipped"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,23 @@ class Skipped:
 
     what: str
     reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Headline:
+    """A number of a score by which models are compared.
+
+    Attributes:
+        value: The number.
+        interval: Its 95 % interval, or `None`.
+        better: 1 where more is better, −1 where less is.
+        digits: Decimals to show.
+    """
+
+    value: float
+    interval: Interval | None = None
+    better: int = 1
+    digits: int = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +115,10 @@ class Measure:
     def lines(self, score: Any) -> list[str]:
         """Lines of the score in the report's table, at most 100 characters each."""
         raise NotImplementedError
+
+    def headlines(self, score: Any) -> dict[str, Headline]:
+        """Numbers of the score by which models are compared, by what they are."""
+        return {}
 
     def to_dict(self, score: Any) -> Any:
         """The score as plain values for metrics.json."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation.measure import Measure, aligned
+from keras_ddr.evaluation.measure import Headline, Measure, aligned
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -143,6 +143,10 @@ class Motion(Measure):
                 "metrics.json lists all."
             )
         return lines
+
+    def headlines(self, score: MotionScore) -> dict[str, Headline]:
+        """See `Measure`."""
+        return {"motion explained by z": Headline(score.explained)}
 
 
 def sequence_motion(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation.fixed_probes import NEIGHBOURS, period_of, probe
-from keras_ddr.evaluation.measure import Measure, Skipped, aligned, number
+from keras_ddr.evaluation.measure import Headline, Measure, Skipped, aligned, number
 
 if TYPE_CHECKING:
     from keras_ddr.data.labels import Label
@@ -117,3 +117,16 @@ class Probes(Measure):
             name: {"scope": scores.scope, **super(Probes, self).to_dict(dict(scores))}
             for name, scores in score.items()
         }
+
+    def headlines(self, score: Mapping[str, ProbedLabel]) -> dict[str, Headline]:
+        """See `Measure`."""
+        found = {}
+        for name, scores in score.items():
+            for code in ("f", "z~"):
+                # What stays belongs into f, what changes into z.
+                wanted = (scores.scope == "sequence") == (code == "f")
+                read = scores[code]
+                better = 1 if wanted else -1
+                headline = Headline(read.value, read.interval, better)
+                found[f"{name} from {code}"] = headline
+        return found

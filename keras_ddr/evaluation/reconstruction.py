@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.evaluation.measure import Measure, aligned, number
+from keras_ddr.evaluation.measure import Headline, Measure, aligned, number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -83,6 +83,13 @@ class Reconstruction(Measure):
         ]
         head = f"Reconstruction of {score.frames} frames, intensities in [0, 1]"
         return [head, *aligned(["measure", "value"], rows)]
+
+    def headlines(self, score: ReconstructionScore) -> dict[str, Headline]:
+        """See `Measure`."""
+        return {
+            "reconstruction, mse": Headline(score.mse, score.mse_interval, -1, 5),
+            "reconstruction, SSIM": Headline(score.ssim, score.ssim_interval),
+        }
 
 
 def squared_errors(predicted: ArrayLike, truth: ArrayLike) -> NDArray[np.float64]:

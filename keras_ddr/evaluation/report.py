@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EvaluationReport", "evaluate"]
 
 _FITTED = {"fit", "fit codes"}
+_CODES = {"codes", "fit codes"}
 _ENOUGH = 5  # people of a split
 
 
@@ -216,6 +217,9 @@ def _possible(
         missing = [m for m in measure.methods if not hasattr(material.model, m)]
         if missing:
             reason = f"{type(material.model).__name__} has no {missing[0]}"
+        elif material.model.lacks_codes and measure.needs & _CODES:
+            model = material.model
+            reason = f"{type(model).__name__} {model.lacks_codes}"
         elif unfitted is not None and measure.needs & _FITTED:
             reason = unfitted
         else:

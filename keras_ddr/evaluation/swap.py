@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
-from keras_ddr.evaluation.measure import Measure, aligned, number
+from keras_ddr.evaluation.measure import Headline, Measure, aligned, number
 from keras_ddr.evaluation.reconstruction import squared_errors
 
 if TYPE_CHECKING:
@@ -140,6 +140,15 @@ class Swap(Measure):
                 f"no two sequences share a value of the frame label {self.label!r}"
             )
         return chosen
+
+    def headlines(self, score: SwapScore) -> dict[str, Headline]:
+        """See `Measure`."""
+        found = {"swap, z as it is": score.swap, "swap, z~": score.swap_prior}
+        names = {"swap, z as it is": "swap", "swap, z~": "swap_prior"}
+        return {
+            text: Headline(value, score.intervals.get(names[text]), -1, 5)
+            for text, value in found.items()
+        }
 
 
 def mean_image(

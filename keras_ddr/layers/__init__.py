@@ -1,4 +1,4 @@
-"""The networks of the model, as Keras layers: tensors in, tensors out."""
+"""The networks of the models, as Keras layers: tensors in, tensors out."""
 
 from keras_ddr.layers.convolution import DownConvolution, UpConvolution
 from keras_ddr.layers.dcgan import DCGANDecoder, DCGANEncoder

@@ -13,10 +13,20 @@ An epoch is `save_every` steps. Everything is written under a temporary name and
 into place, so that a run which is killed at any moment can go on.
 """
 
+from keras_ddr.runs.differences import differences
 from keras_ddr.runs.fitting import fit
 from keras_ddr.runs.folder import Run
 from keras_ddr.runs.models import check_fits, load_model, verify
 from keras_ddr.runs.settings import Training
 from keras_ddr.signals import Stopped
 
-__all__ = ["Run", "Stopped", "Training", "check_fits", "fit", "load_model", "verify"]
+__all__ = [
+    "Run",
+    "Stopped",
+    "Training",
+    "check_fits",
+    "differences",
+    "fit",
+    "load_model",
+    "verify",
+]

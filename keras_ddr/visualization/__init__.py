@@ -1,5 +1,6 @@
 """Matplotlib figures of stores and trained models, which change no global setting."""
 
+from keras_ddr.visualization.comparison import plot_comparison
 from keras_ddr.visualization.dynamics import plot_dynamics
 from keras_ddr.visualization.events import plot_events
 from keras_ddr.visualization.latent import plot_latent
@@ -11,6 +12,7 @@ from keras_ddr.visualization.style import save_figure
 from keras_ddr.visualization.swap import plot_swap
 
 __all__ = [
+    "plot_comparison",
     "plot_dynamics",
     "plot_events",
     "plot_latent",

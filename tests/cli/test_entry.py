@@ -56,10 +56,11 @@ def test_help_names_commands_and_defaults(ddr_here):
 
 
 def test_help_lists_the_presets_and_likelihoods_there_are(ddr_here):
-    from ddr_cli.fit import PRESET_NAMES
-    from keras_ddr import DDR, likelihoods
+    from ddr_cli.fit import MODEL_NAMES, PRESET_NAMES
+    from keras_ddr import DDR, likelihoods, models
 
     assert list(PRESET_NAMES) == list(DDR.presets)
+    assert list(MODEL_NAMES) == list(models.MODELS)
     output = ddr_here("fit", "--help").output
     for name in ("bernoulli", "continuous_bernoulli", "normal"):
         assert name in output

@@ -56,7 +56,25 @@ def test_an_option_that_a_class_lacks_is_refused(ddr_here, puppets, tmp_path):
     result = ddr_here("fit", puppets, *_FIT, tmp_path / "run", "--kl-weight", "3")
     assert result.exit_code == 1
     assert "kl_weight: Plain has no such settings" in result.output
+    result = ddr_here("fit", puppets, *_FIT, tmp_path / "run", "--set", "depth=3")
+    assert result.exit_code == 2
+    assert "--set depth: Plain has no such setting" in result.output
+    result = ddr_here("fit", puppets, *_FIT, tmp_path / "run", "--set", "depth")
+    assert result.exit_code == 2 and "'depth' is not NAME=VALUE" in result.output
     assert not (tmp_path / "run").exists()
+
+
+def test_any_argument_of_a_class_can_be_set(ddr_here, puppets, tmp_path):
+    run = tmp_path / "run"
+    result = ddr_here("fit", puppets, *_FIT, run, "--set", "static_dim=3")
+    assert result.exit_code == 0, result.output
+    assert '"static_dim": 3' in (run / "config.json").read_text()
+
+
+def test_a_model_that_is_not_known(ddr_here, puppets, tmp_path):
+    result = ddr_here("fit", puppets, "--model", "gan", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "--model gan: is not known; use ddr, " in result.output
 
 
 @pytest.mark.slow
