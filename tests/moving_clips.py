@@ -37,7 +37,7 @@ def write_clips(path, people=36, sequences="clips"):
     for person in range(people):
         colour, ground = person % 3, person // 3 % 2
         who = {"colour": COLOURS[colour], "ground": GROUNDS[ground]}
-        split = ("train", "val", "test", "train")[person // 6 % 4]
+        split = ("val", "test", "train")[min(person // 6, 2)]
         each = [range(3)] if sequences == "characters" else [[a] for a in range(3)]
         for actions in each:
             frame_labels = {
@@ -75,7 +75,8 @@ class Codec(SequenceModel):
             frame(*who).tobytes(): who for who in np.ndindex(3, 2, len(ACTIONS), LENGTH)
         }
         seen = np.array([known[x.tobytes()] for x in frames])
-        f = np.concatenate([np.eye(k)[n] for k, n in zip((3, 2, 3), seen[0][:3])])
+        colour, ground, action, _ = seen[0]
+        f = np.concatenate([np.eye(3)[colour], np.eye(2)[ground], np.eye(3)[action]])
         z = self.unstandardize(f, np.eye(12)[LENGTH * seen[:, 2] + seen[:, 3]])
         prior = self.unstandardize(f, np.zeros(12))
         return Codes(*(_certain(code) for code in (f, z)), _around(prior))

@@ -46,7 +46,7 @@ def clip_kinds(
 ) -> list[ClipKind]:
     """All kinds that a model allows; `people` are those of the clips."""
     model = material.model
-    kinds = [] if getattr(model, "lacks_codes", "") else _coded(material, clips, people)
+    kinds = [] if model.lacks_codes else _coded(material, clips, people)
     for density in ("prior", "fitted"):
         if density == "prior" or model.densities is not None:
             show = functools.partial(_sampled, model, clips.length, density)

@@ -17,7 +17,7 @@ from keras_ddr.evaluation.clip_cutting import cut_clips
 from keras_ddr.evaluation.clip_kinds import clip_kinds
 from keras_ddr.evaluation.clip_scores import ClipRow, Seen, balanced, row_of
 from keras_ddr.evaluation.equal_error_rate import persons_of
-from keras_ddr.evaluation.measure import Measure, aligned, number, option
+from keras_ddr.evaluation.measure import Headline, Measure, aligned, number, option
 from keras_ddr.evaluation.swap import mean_image
 
 if TYPE_CHECKING:
@@ -209,6 +209,22 @@ class Clips(Measure):
             f"{score.balanced} clips, as many of each; mean of "
             f"{draws} draw{'s' * (draws > 1)}.",
         ]
+
+    def headlines(self, score: ClipsScore) -> dict[str, Headline]:
+        """See `Measure`."""
+        found = {}
+        kept = ("static_other", "static_fitted", "static_prior", "dynamic_prior")
+        for kind in ("real", *kept):
+            if kind in score.rows:
+                row = score.rows[kind]
+                for name, value in row.accuracy.items():
+                    text = f"clips: {name}, {_ROWS[kind]}"
+                    found[text] = Headline(value, row.intervals[name])
+        for kind in ("static_prior", "drawn_prior"):
+            if kind in score.rows:
+                value = score.rows[kind].entropies["inception_score"]
+                found[f"clips: IS, {_ROWS[kind]}"] = Headline(value)
+        return found
 
 
 def _accuracy(row: ClipRow, name: str) -> str:

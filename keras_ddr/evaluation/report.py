@@ -236,7 +236,7 @@ def _encode(
 ) -> None:
     """Encode the splits whose codes the measures need, counted together."""
     needs = frozenset().union(*(measure.needs for measure in measures))
-    if not getattr(material.model, "lacks_codes", ""):
+    if not material.model.lacks_codes:
         needs = needs.union(*(measure.wants for measure in measures))
     splits = {"fit codes": material.fit, "codes": material.test}
     parts = [split for need, split in splits.items() if need in needs]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from moving_clips import ACTIONS, LENGTH, Codec, OnlyDraws, clip, write_clips
 
 from keras_ddr import InputError
 from keras_ddr.data import write_arrays
@@ -10,8 +11,6 @@ from keras_ddr.evaluation.clip_judge import ClipJudge, load_clip_judge
 from keras_ddr.evaluation.clip_judge_training import _initialize, train_clip_judge
 from keras_ddr.evaluation.clip_scores import Seen, balanced, row_of
 from keras_ddr.evaluation.judge_targets import Target
-from moving_clips import ACTIONS, LENGTH, Codec, OnlyDraws, clip, write_clips
-
 
 # Of the first clip of `test_a_judge_means_the_same_on_every_backend`.
 HAIR = [0.318842, 0.681158]
@@ -39,7 +38,7 @@ def targets_of(store):
     return [*attributes, action]
 
 
-# --- clips -----------------------------------------------------------------------------
+# --- clips --------------------------------------------------------------------------
 
 
 def test_clips_are_those_that_were_written(clips, characters):
@@ -90,7 +89,7 @@ def test_what_is_no_whole_clip_is_told(tmp_path):
         train_clip_judge(none)
 
 
-# --- scores ----------------------------------------------------------------------------
+# --- scores -------------------------------------------------------------------------
 
 
 def test_perfect_probabilities():
@@ -144,7 +143,7 @@ def test_scores_equal_those_by_hand(rng):
     assert row.of_other["action"] == share("action", action, other)
 
 
-# --- the judge -------------------------------------------------------------------------
+# --- the judge ----------------------------------------------------------------------
 
 
 @pytest.mark.backend
@@ -198,7 +197,9 @@ def test_a_judge_of_another_store(judge, change, tmp_path):
     }
     if change == "labels":
         del labels["ground"]
-    store = write_arrays(tmp_path / "S", frames, splits=["train", "test"], labels=labels)
+    store = write_arrays(
+        tmp_path / "S", frames, splits=["train", "test"], labels=labels
+    )
     said = {
         "size": r"trained on frames \(16, 16, 3\), but those of",
         "length": "trained on clips of 4 frames, but those of .* have 5",
@@ -209,7 +210,7 @@ def test_a_judge_of_another_store(judge, change, tmp_path):
         judge.check(store, store.sequences)
 
 
-# --- the measure -----------------------------------------------------------------------
+# --- the measure --------------------------------------------------------------------
 
 
 def rows_of(model, store, judge):
@@ -234,8 +235,9 @@ def test_codes_that_are_right(judge, clips, characters):
         drawn = rows["dynamic_prior"]
         assert drawn.accuracy == {"colour": 1, "ground": 1}
         assert drawn.of_other["action"] < 0.7
-        # An action that is drawn for a clip, and kept in it, looks real.
-        assert drawn.entropies["conditional"] < 0.2
+        # One action is drawn for all frames of a clip: it looks real.
+        real = rows["real"].entropies["conditional"]
+        assert drawn.entropies["conditional"] < 2 * real + 0.01
         assert drawn.entropies["inception_score"] > 2
         floor = rows["mean_image"]
         assert floor.accuracy["action"] == pytest.approx(1 / 3)
@@ -266,7 +268,9 @@ def test_the_table(judge, clips):
     report = evaluate(Codec(), clips, metrics=[Clips(judge=judge)])
     lines = report.table().splitlines()
     assert max(map(len, lines)) <= 100
-    start = next(i for i, line in enumerate(lines) if line.lstrip().startswith("action"))
+    start = next(
+        i for i, line in enumerate(lines) if line.lstrip().startswith("action")
+    )
     names = [line[:20].strip() for line in lines[start + 2 : start + 12]]
     assert names[0] == "real clips" and names[-2:] == ["mean image", "chance"]
     [row] = [line for line in lines if line.startswith("f kept, z ~ p(z|f)")]
@@ -293,5 +297,7 @@ def test_many_attributes_go_into_several_tables():
 def test_the_judge_is_needed(clips, tmp_path):
     with pytest.raises(InputError, match="there is no judge; make one with ddr judge"):
         evaluate(Codec(), clips, metrics="clips")
-    with pytest.raises(InputError, match=r"no\.keras is no file; give a judge of clips"):
+    with pytest.raises(
+        InputError, match=r"no\.keras is no file; give a judge of clips"
+    ):
         evaluate(Codec(), clips, metrics=Clips(judge=tmp_path / "no.keras"))
