@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from keras_ddr.evaluation.measure import Material
     from keras_ddr.sequence_model import SequenceModel
 
-__all__ = ["ClipKind", "clip_kinds"]
-
 # Clips that a code was taken from, `(n,)`, or `None` where it was drawn.
 _Source: TypeAlias = "NDArray[np.integer] | None"
 # Images of the chosen clips.

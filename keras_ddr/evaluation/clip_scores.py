@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from keras_ddr.typing import Interval
 
-__all__ = ["ClipRow", "Seen", "balanced", "row_of"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Seen:

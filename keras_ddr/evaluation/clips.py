@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from keras_ddr.evaluation.measure import Material
     from keras_ddr.typing import StrPath
 
-__all__ = ["Clips", "ClipsScore"]
+__all__ = ["ClipRow", "Clips", "ClipsScore"]
 
 _WIDTH = 100  # of a table
 _ROWS = {

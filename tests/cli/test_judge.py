@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     keras.utils.set_random_seed(0)
     sizes = {"filters": 4, "pair_filters": 4, "hidden_units": 4, "static_dim": 3}
     DDR((16, 16, 3), **sizes).save(folder / "model.keras")
-    arguments = ["judge", folder / "S", folder / "judge.keras", "--steps", 60]
+    arguments = ["judge", folder / "S", folder / "judge.keras", "--steps", 40]
     result = CliRunner().invoke(ddr, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
     (folder / "said.txt").write_text(result.output)
