@@ -68,6 +68,7 @@ MODEL = _Existing(
     f"with weights ({', '.join(WITH_WEIGHTS)})",
     WITH_WEIGHTS,
 )
+JUDGE = _Existing("no such judge; make one with ddr judge STORE FILE.keras")
 STORE_OR_RUN = _Existing(
     "there is neither a frame store nor a run; make them with ddr preprocess and "
     "ddr fit"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ddr_cli.arguments import (
+    JUDGE,
     MODEL,
     WITH_WEIGHTS,
     backend_option,
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     "[default: all but the judge]",
 )
 @click.option(
+    "--judge",
+    metavar="FILE",
+    type=JUDGE,
+    help="Judge of clips that ddr judge made, to compare by clips, too.",
+)
+@click.option(
     "--sequences",
     type=click.IntRange(2),
     help="Most sequences of each split, chosen at random.  [default: all]",
@@ -60,6 +67,7 @@ def compare(
     store: str,
     split: str | None,
     metrics: tuple[str, ...],
+    judge: str | None,
     sequences: int | None,
     figure: str | None,
     out: str | None,
@@ -87,8 +95,12 @@ def compare(
     models = {}
     for name, run in _named(runs).items():
         models[name], opened, _ = open_both(run, store)
-    chosen = metrics or [name for name in evaluation.METRICS if name != "judge"]
-    progress = _Progress(evaluation.METRICS[name] for name in chosen)
+    known = evaluation.METRICS
+    usual = [n for n, measure in known.items() if measure.by_default and n != "judge"]
+    chosen: list[str | Measure] = [name for name in metrics or usual if name != "clips"]
+    if judge is not None or "clips" in metrics:
+        chosen.append(evaluation.Clips(judge=judge))
+    progress = _Progress(known.values())
     found = evaluation.compare(
         models,
         opened,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ddr_cli.arguments import (
+    JUDGE,
     backend_option,
     run_argument,
     seed_option,
@@ -55,7 +56,8 @@ def _options() -> list[click.Option]:
         ["--only", "metrics"],
         type=click.Choice(list(_measures())),
         multiple=True,
-        help="Measure this; may be given several times.  [default: everything]",
+        help="Measure this; may be given several times.  [default: everything; clips "
+        "with --judge]",
     )
     return [only, *(option for *_, option in _options_of_measures())]
 
@@ -69,13 +71,17 @@ def _options_of_measures() -> list[tuple[str, str, click.Option]]:
             about = field.metadata
             if "flag" not in about:
                 continue
-            several = about["several"]
-            default = "" if several else f"  [default: {field.default}]"
+            several, kind = about["several"], click.IntRange(1)
+            metavar, default = None, f"  [default: {field.default}]"
+            if several:
+                kind, metavar, default = str, "LABEL", ""
+            elif about["file"]:
+                kind, metavar, default = JUDGE, "FILE", ""
             option = click.Option(
                 [about["flag"], f"{name}_{field.name}"],
-                type=str if several else click.IntRange(1),
+                type=kind,
                 multiple=several,
-                metavar="LABEL" if several else None,
+                metavar=metavar,
                 help=about["help"] + default,
             )
             found.append((name, field.name, option))
@@ -156,17 +162,18 @@ def evaluate(
 
 def _chosen(metrics: tuple[str, ...], options: dict[str, Any]) -> list[Measure]:
     """Measures with the options that are theirs, which are taken out of `options`."""
-    chosen = dict.fromkeys(metrics or _measures())
+    known = _measures()
+    chosen = metrics or [name for name in known if known[name].by_default]
     given: dict[str, dict[str, Any]] = {name: {} for name in chosen}
     for name, field, option in _options_of_measures():
         value = options.pop(f"{name}_{field}")
         if not value:
             continue
-        if name not in given:
+        if name not in given and metrics:
             flag = option.opts[0]
             raise click.UsageError(f"{flag} is of the {name}; add --only {name}")
-        given[name][field] = value
-    return [_measures()[name](**fields) for name, fields in given.items()]
+        given.setdefault(name, {})[field] = value
+    return [known[name](**fields) for name, fields in given.items()]
 
 
 class MeasureName(click.ParamType):

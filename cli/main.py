@@ -19,6 +19,7 @@ _COMMANDS = (
     "preprocess",
     "label",
     "fit",
+    "judge",
     "evaluate",
     "compare",
     "encode",

@@ -14,7 +14,7 @@ import math
 import pathlib
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 import h5py
@@ -32,6 +32,12 @@ _MAY_HOLD = {"progress.json"}  # of a checkpoint
 # Keras packs nothing; what others packed shrinks by less than this.
 _MOST_PACKED = 20
 _MOST_TEXT = 16 << 20  # bytes of the JSON members
+_MODEL = (
+    "a DDR or another SequenceModel (a class of your own must be imported before: ddr "
+    "--import MODULE)"
+)
+
+_Kind = TypeVar("_Kind", bound=keras.Model)
 
 
 def load_model_file(path: StrPath) -> SequenceModel:
@@ -40,7 +46,12 @@ def load_model_file(path: StrPath) -> SequenceModel:
     if not path.is_file():
         remedy = "give a run folder or a .keras file, or go on with ddr fit --resume"
         raise InputError(f"{path} does not exist as a file; {remedy}")
-    held = check_model_file(path)
+    return load_file(path, SequenceModel, _MODEL)
+
+
+def load_file(path: StrPath, kind: type[_Kind], wanted: str) -> _Kind:
+    """Load what a `.keras` file holds, if it is of this class, which is `wanted`."""
+    held = check_model_file(path, kind, wanted)
     try:
         with _at_most(held):
             return keras.saving.load_model(path, safe_mode=True)
@@ -49,7 +60,9 @@ def load_model_file(path: StrPath) -> SequenceModel:
         raise _unusable(path, error) from error
 
 
-def check_model_file(path: StrPath) -> int:
+def check_model_file(
+    path: StrPath, kind: type[keras.Model] = SequenceModel, wanted: str = _MODEL
+) -> int:
     """Refuse a .keras file that is damaged or no model; the number of values in it."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -57,11 +70,17 @@ def check_model_file(path: StrPath) -> int:
             config = json.loads(members[_CONFIG])
             if not isinstance(json.loads(members["metadata.json"]), dict):
                 raise ValueError("its metadata.json is no table")
-        _check_objects(config)
+        _check_objects(config, kind, wanted)
         return _weights(members[_WEIGHTS])
+    except _OfAnotherKind as error:
+        raise InputError(f"{path}: {error}; give another file") from None
     # Parsers of archives, JSON and HDF5 may raise anything on a broken file.
     except Exception as error:
         raise _unusable(path, error) from error
+
+
+class _OfAnotherKind(ValueError):
+    """A file of Keras that holds something else; nothing is wrong with it."""
 
 
 def _unusable(path: StrPath, error: Exception) -> InputError:
@@ -106,17 +125,14 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
     return {name: archive.read(name) for name in names}
 
 
-def _check_objects(config: object) -> None:
+def _check_objects(config: object, kind: type, wanted: str) -> None:
     """Refuse classes that are neither Keras's nor registered, and any code."""
     if not isinstance(config, dict):
         raise ValueError("its config.json is no table")
     registered = _registered(config)
-    if not (isinstance(registered, type) and issubclass(registered, SequenceModel)):
-        raise ValueError(
-            f"it holds a {str(config.get('class_name'))[:80]}, not a DDR or another "
-            "SequenceModel (a class of your own must be imported before: ddr --import "
-            "MODULE)"
-        )
+    if not (isinstance(registered, type) and issubclass(registered, kind)):
+        name = str(config.get("class_name"))[:80]
+        raise _OfAnotherKind(f"it holds a {name}, not {wanted}")
     for part in _parts(config):
         name, module = part.get("class_name"), part.get("module")
         if name == "__lambda__" or name == "Lambda":

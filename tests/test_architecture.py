@@ -123,7 +123,15 @@ _MAY_IMPORT = {
     },
     "encoding": {"codes", "data", "errors", "files"},
     "events": {"arguments", "codes", "errors", "files"},
-    "evaluation": {"arguments", "codes", "data", "encoding", "errors"},
+    "evaluation": {
+        "arguments",
+        "codes",
+        "data",
+        "encoding",
+        "errors",
+        "layers",
+        "model_files",
+    },
     "visualization": {
         "codes",
         "arguments",

@@ -4,6 +4,7 @@ Each measure is a class with its options, in a file of its own; `measures.py` li
 them. Libraries that take long to load are imported when a measure runs.
 """
 
+from keras_ddr.evaluation.clips import Clips
 from keras_ddr.evaluation.comparison import Comparison, compare
 from keras_ddr.evaluation.draws import Draws
 from keras_ddr.evaluation.encoded import EncodedSplit
@@ -26,6 +27,7 @@ from keras_ddr.evaluation.swap import Swap
 __all__ = [
     "METRICS",
     "Axis",
+    "Clips",
     "Comparison",
     "Draws",
     "EncodedSplit",

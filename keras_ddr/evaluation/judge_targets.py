@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
+    from keras_ddr.typing import ImageShape
 
 __all__ = ["Target", "choose_targets"]
 
@@ -107,6 +108,34 @@ def choose_targets(
     if not acted.classes:
         raise InputError(f"the action ({acted.name}) does not vary in training")
     return varied, acted
+
+
+def check_targets(
+    image_shape: ImageShape,
+    targets: list[Target],
+    store: FrameStore,
+    sequences: list[Sequence],
+) -> None:
+    """Refuse frames of another size, and labels or classes that a judge lacks."""
+    if tuple(image_shape) != tuple(store.frame_shape):
+        raise InputError(
+            f"judge: it was trained on frames {image_shape}, but those of {store.path} "
+            f"are {store.frame_shape}; train one on this store"
+        )
+    for target in targets:
+        for name in target.labels:
+            label = store.labels.get(name)
+            if label is None or label.scope != target.scope:
+                raise InputError(
+                    f"judge: it names {name!r}, but {store.path} has no such label "
+                    f"of a {target.scope}; train one on this store"
+                )
+        unknown = target.classes_in(store, sequences) - set(target.classes)
+        if unknown:
+            raise InputError(
+                f"judge: it does not know {target.name} {sorted(unknown)[0]!r}; "
+                "choose its targets for all sequences that it is to judge"
+            )
 
 
 def look_alike_ceiling(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.errors import InputError
+from keras_ddr.evaluation.judge_targets import check_targets
 
 if TYPE_CHECKING:
     import keras
@@ -54,25 +55,7 @@ class TrainedJudge:
     def check(self, store: FrameStore, sequences: list[Sequence]) -> None:
         """Refuse frames of another size and labels or classes that it does not know."""
         shape = tuple(self.network.input_shape[1:])
-        if shape != store.frame_shape:
-            raise InputError(
-                f"judge: it was trained on frames {shape}, but those of {store.path} "
-                f"are {store.frame_shape}; train one on this store"
-            )
-        for target in self.targets:
-            for name in target.labels:
-                label = store.labels.get(name)
-                if label is None or label.scope != target.scope:
-                    raise InputError(
-                        f"judge: it names {name!r}, but {store.path} has no such label "
-                        f"of a {target.scope}; train one on this store"
-                    )
-            unknown = target.classes_in(store, sequences) - set(target.classes)
-            if unknown:
-                raise InputError(
-                    f"judge: it does not know {target.name} {sorted(unknown)[0]!r}; "
-                    "choose its targets for all sequences that it is to judge"
-                )
+        check_targets(shape, self.targets, store, sequences)
 
 
 def train_judge(
@@ -112,7 +95,7 @@ def train_judge(
         raise InputError("no frame to train the judge on has a label")
     network = _network(store.frame_shape, targets, seed)
     rate = keras.optimizers.schedules.CosineDecay(_RATE, steps)
-    network.compile(keras.optimizers.Adam(rate), loss=[_cross_entropy] * len(targets))
+    network.compile(keras.optimizers.Adam(rate), loss=[cross_entropy] * len(targets))
     counter = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: progress(batch + 1, steps)
     )
@@ -146,7 +129,7 @@ def _network(image_shape: ImageShape, targets: list[Target], seed: int) -> keras
     return keras.Model(inputs, [layer("Dense", len(t.classes))(x) for t in targets])
 
 
-def _cross_entropy(truth: Tensor, logits: Tensor) -> Tensor:
+def cross_entropy(truth: Tensor, logits: Tensor) -> Tensor:
     """Cross-entropy of each frame, 0 where the truth is −1."""
     import keras
     from keras import ops

@@ -77,6 +77,8 @@ class Measure:
         counted: Plural of the things that `run` counts as progress, or "".
         needs: Out of "codes" (of the split to score on), "fit" (a split to fit on) and
             "fit codes" (its codes).
+        wants: The same, of what it does without where a model has no codes.
+        by_default: Whether "all" has it; `False` where it takes a file.
         methods: Names of the methods that the model must have beyond `SequenceModel`.
     """
 
@@ -84,6 +86,8 @@ class Measure:
     about: ClassVar[str] = ""
     counted: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset({"codes"})
+    wants: ClassVar[frozenset[str]] = frozenset()
+    by_default: ClassVar[bool] = True
     methods: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -121,9 +125,11 @@ class Measure:
         return _plain(score)
 
 
-def option(default: Any, flag: str, text: str, *, several: bool = False) -> Any:
-    """Field that is also an option of `ddr evaluate`: `several` names, or a number."""
-    metadata = {"flag": flag, "help": text, "several": several}
+def option(
+    default: Any, flag: str, text: str, *, several: bool = False, file: bool = False
+) -> Any:
+    """Field that is also an option of `ddr evaluate`: names, a file, or a number."""
+    metadata = {"flag": flag, "help": text, "several": several, "file": file}
     return dataclasses.field(default=default, metadata=metadata)
 
 

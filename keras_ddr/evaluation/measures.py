@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from keras_ddr.errors import InputError
+from keras_ddr.evaluation.clips import Clips
 from keras_ddr.evaluation.draws import Draws
 from keras_ddr.evaluation.equal_error_rate import Verification
 from keras_ddr.evaluation.judge import Judge
@@ -35,15 +36,16 @@ METRICS: dict[str, type[Measure]] = {
         Axis,
         Draws,
         Judge,
+        Clips,
     )
 }
 """Dict name → class of a measure."""
 
 
 def choose_measures(metrics: str | Measure | Iterable[str | Measure]) -> list[Measure]:
-    """Measures as given or by name ("all"), in the order of `METRICS`, others last."""
+    """Measures as given or by name, in the order of `METRICS`, others last."""
     if metrics == "all":
-        metrics = list(METRICS)
+        metrics = [name for name, measure in METRICS.items() if measure.by_default]
     elif isinstance(metrics, str) or not isinstance(metrics, Iterable):
         metrics = [metrics]
     metrics = list(dict.fromkeys(metrics))

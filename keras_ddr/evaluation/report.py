@@ -117,8 +117,9 @@ def evaluate(
         sequences: Largest number of sequences of each split (a random choice), or
             `None` for all.
         seed: Seed of every random choice.
-        metrics: "all", or names out of `METRICS` and `Measure` objects, which have
-            options of their own: `["probes", Judge(steps=500)]`.
+        metrics: "all" (but for `Clips`, which takes a judge), or names out of `METRICS`
+            and `Measure` objects, which have options of their own: `["probes",
+            Judge(steps=500)]`.
         max_frames: Largest number of frames of a split whose codes are looked at (a
             random choice).
         encoding: Dict of arguments of `model.encode`, such as `noise`, where f and z
@@ -235,6 +236,8 @@ def _encode(
 ) -> None:
     """Encode the splits whose codes the measures need, counted together."""
     needs = frozenset().union(*(measure.needs for measure in measures))
+    if not material.model.lacks_codes:
+        needs = needs.union(*(measure.wants for measure in measures))
     splits = {"fit codes": material.fit, "codes": material.test}
     parts = [split for need, split in splits.items() if need in needs]
     total = sum(len(part.sequences) for part in parts)
