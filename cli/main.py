@@ -22,6 +22,7 @@ _COMMANDS = (
     "evaluate",
     "encode",
     "plot",
+    "render",
     "events",
     "explore",
     "demo",

@@ -107,7 +107,7 @@ _MAY_IMPORT = {
         "version",
         "visualization",
     },
-    "media": {"errors"},
+    "media": {"errors", "files"},
     "faces": {"data", "errors", "files", "media"},
     "tracks": {"errors", "files"},
     "datasets": {
@@ -131,6 +131,7 @@ _MAY_IMPORT = {
         "errors",
         "events",
         "files",
+        "media",
         "mixture",
     },
 }

@@ -1,16 +1,20 @@
-"""Matplotlib figures of stores and trained models, which change no global setting."""
+"""Figures and films of stores and trained models, which change no global setting."""
 
 from keras_ddr.visualization.dynamics import plot_dynamics
 from keras_ddr.visualization.events import plot_events
 from keras_ddr.visualization.latent import plot_latent
 from keras_ddr.visualization.manifold import plot_manifold
 from keras_ddr.visualization.reconstruction import plot_reconstruction
+from keras_ddr.visualization.render import render_reconstruction, render_swap
+from keras_ddr.visualization.render_layout import Film
+from keras_ddr.visualization.render_walk import render_walk
 from keras_ddr.visualization.samples import plot_samples
 from keras_ddr.visualization.store import plot_store
 from keras_ddr.visualization.style import save_figure
 from keras_ddr.visualization.swap import plot_swap
 
 __all__ = [
+    "Film",
     "plot_dynamics",
     "plot_events",
     "plot_latent",
@@ -19,5 +23,8 @@ __all__ = [
     "plot_samples",
     "plot_store",
     "plot_swap",
+    "render_reconstruction",
+    "render_swap",
+    "render_walk",
     "save_figure",
 ]
