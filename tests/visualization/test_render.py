@@ -123,7 +123,7 @@ def test_all_take_the_same_steps_of_a_closed_walk(model, store, tmp_path):
     assert steps.max() < 0.05 and walk_shares(200).min() > 0.04
     scores = np.concatenate([one.standardized, other.standardized])
     low, high = np.quantile(scores, [0.0, 1.0], axis=0)
-    grid = np.stack(np.meshgrid(*np.linspace(low, high, 60).T), -1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(*np.linspace(low, high, 30).T), -1).reshape(-1, 2)
     [mine, theirs] = (
         as_bytes(model.decode(s.static, model.unstandardize(s.static, grid)))
         for s in (one, other)
@@ -131,8 +131,8 @@ def test_all_take_the_same_steps_of_a_closed_walk(model, store, tmp_path):
     for k in range(0, 24, 5):
         picture = shown_at(frames, layout, 0, 1)[k].astype(int)
         near = np.abs(mine - picture).mean(axis=(1, 2, 3)).argmin()
-        assert off(mine[near], picture) < 1.0
-        assert off(theirs[near], shown_at(frames, layout, 0, 2)[k]) < 1.0
+        assert off(mine[near], picture) < 2.0
+        assert off(theirs[near], shown_at(frames, layout, 0, 2)[k]) < 2.0
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "webm"])
@@ -239,10 +239,11 @@ def test_names_that_are_cut_differ():
     assert one != other and "…" in one and "gold" in one and "blue" in other
 
 
-def test_a_film_that_is_too_large_or_too_short(model, store, tmp_path):
-    large = Film(scale=400, frames=12)
-    with pytest.raises(InputError, match=r"a\.gif: 12 frames of .* are too many"):
-        render_reconstruction(model, store, tmp_path / "a.gif", 5, film=large)
+def test_films_that_are_refused(model, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_ddr.media.moving._MOST_PIXELS", 100_000)
+    with pytest.raises(InputError, match=r"a\.gif: 12 frames of 1.* 5 fit; take"):
+        film = Film(scale=2)
+        render_reconstruction(model, store, tmp_path / "a.gif", 5, film=film)
     with pytest.raises(InputError, match="a film from frame 11 needs 2"):
         render_reconstruction(model, store, tmp_path / "a.gif", 5, film=Film(start=11))
     with pytest.raises(InputError, match=r"a\.mp4: only .webp is without loss"):
@@ -276,6 +277,11 @@ def test_a_browser_plays_it(model, store, tmp_path, monkeypatch, codec):
     found = [np.asarray(Image.open(_file(frame)).convert("RGB")) for frame in frames]
     layout = Layout((32, 32), 1, 2, film)
     assert off(shown_at(found, layout, 0, 1), _enlarged(model, store, 8)) < _LOSSY
+    # The colours of puppets are strong.
+    filmed = np.stack([layout.enlarge(frame) for frame in store.frames(5)])
+    difference = shown_at(found, layout, 0, 0).astype(float) - filmed
+    assert np.abs(difference).mean() < _LOSSY
+    assert np.abs(difference.mean(axis=(0, 1, 2))).max() < 2.5
 
 
 def _file(address):
