@@ -78,7 +78,8 @@ def _store(path: str) -> dict[str, object]:
         "store": store.path,
         "dataset": store.dataset,
         "frames": f"{store.num_frames} of {size}",
-        "sequences": f"{len(store)}, {span} frames long",
+        "sequences": f"{len(store)}, {span} frames long"
+        + ("" if store.ordered else ", in no order in time"),
     }
     for split in ("train", "val", "test"):
         chosen = store.select(split)

@@ -14,6 +14,7 @@ _COMMANDS = {
     "mmnist": "preprocess_drawn",
     "puppets": "preprocess_drawn",
     "sprites": "preprocess_drawn",
+    "sprites9": "preprocess_drawn",
     "videos": "preprocess_videos",
 }
 

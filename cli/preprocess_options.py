@@ -103,7 +103,7 @@ def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, An
         values = {
             name: about.kind(given[name]) if about.choices else given[name]
             for name, about, _ in _fields(cls)
-            if given.get(name) is not None and _was_given(name)
+            if given.get(name) is not None and was_given(name)
         }
         if "workers" in cls.__dataclass_fields__:
             cores = os.cpu_count() or 1
@@ -116,7 +116,7 @@ def sorted_options(source: ModuleType, given: Mapping[str, Any]) -> dict[str, An
     return arguments
 
 
-def _was_given(name: str) -> bool:
+def was_given(name: str) -> bool:
     """Whether an option was given: only then its value may differ from the default."""
     source = click.get_current_context().get_parameter_source(name)
     return source is not ParameterSource.DEFAULT

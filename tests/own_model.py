@@ -57,3 +57,10 @@ class Plain(SequenceModel):
     def get_config(self):
         sizes = {"static_dim": self.static_dim, "dynamic_dim": self.dynamic_dim}
         return {**super().get_config(), "image_shape": self.image_shape, **sizes}
+
+
+@keras.saving.register_keras_serializable(package="own_model")
+class Ordered(Plain):
+    """The same, of frames in order."""
+
+    frame_order = "ordered"

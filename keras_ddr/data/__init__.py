@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_ddr.data.arrays import write_arrays
 from keras_ddr.data.labels import Label
+from keras_ddr.data.reordering import reordered
 from keras_ddr.data.splits import assign_splits
 from keras_ddr.data.store import FrameStore, Sequence
 from keras_ddr.data.writer import SequenceRecord, StoreWriter, write_store
@@ -19,6 +20,7 @@ __all__ = [
     "SequenceRecord",
     "StoreWriter",
     "assign_splits",
+    "reordered",
     "write_arrays",
     "write_store",
 ]

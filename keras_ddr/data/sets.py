@@ -87,7 +87,8 @@ class FrameSets(keras.utils.PyDataset):
             `use_multiprocessing` must be False.
 
     Raises:
-        InputError: The split has no sequence, or sequences are too short.
+        InputError: The split has no sequence, sequences are too short, or windows are
+            asked for of a store whose frames have no order in time.
 
     Example:
     >>> import tempfile
@@ -143,12 +144,7 @@ class FrameSets(keras.utils.PyDataset):
         self.fixed = bool(fixed)
         self.order = "random" if order is None else order
         self.stride = 1 if stride is None else int(stride)
-        check_choice(ORDERS, order=self.order)
-        if self.order == "random" and self.stride > 1:
-            raise InputError(
-                f"stride={stride}: sets in random order have none; leave it out or set "
-                "order='ordered'"
-            )
+        self._check_order()
         self.pad = bool(options.pad)
         self.shard = _check_shard(options.shard, self.batch_size)
         self.first = int(options.first)
@@ -158,6 +154,21 @@ class FrameSets(keras.utils.PyDataset):
         self._plan: tuple[int, _Plan] | None = None
         self._choose_sequences()
 
+    def _check_order(self) -> None:
+        check_choice(ORDERS, order=self.order)
+        if self.order == "random" and self.stride > 1:
+            raise InputError(
+                f"stride={self.stride}: sets in random order have none; leave it out "
+                "or set order='ordered'"
+            )
+        if self.order == "ordered" and not self.store.ordered:
+            raise InputError(
+                f"{self.store.path}: its frames are in no order in time, but the model "
+                "(or order='ordered') takes frames in order; choose a model of "
+                "unordered frames, or make the store of frames in order (pictures of "
+                "a recording: ddr preprocess images --frame-rate)"
+            )
+
     def _choose_sequences(self) -> None:
         chosen = self.store.require(self.split)
         short = [s for s in chosen if s.length < self.span]
@@ -165,11 +176,14 @@ class FrameSets(keras.utils.PyDataset):
             names = ", ".join(f"{s.name} ({s.length})" for s in short[:5])
             more = f" and {len(short) - 5} more" if len(short) > 5 else ""
             of_what = "set" if self.order == "random" else "window"
+            advice = "use fewer frames a set (--frames-per-set)"
+            if len(short) < len(chosen):
+                leave = f"(ddr preprocess … --min-length {self.span})"
+                advice = f"leave them out of the store {leave}, or {advice}"
             raise InputError(
                 f"{self.store.path}: {len(short)} of {len(chosen)} sequences have "
                 f"fewer frames than the {self.span} of a {of_what}: {names}{more}; "
-                "leave them out of the store (ddr preprocess … --min-length "
-                f"{self.span}), or use fewer frames a set (--frames-per-set)"
+                f"{advice}"
             )
         self._sequences = np.array([s.index for s in chosen])
         self._lengths = np.array([s.length for s in chosen])

@@ -118,6 +118,9 @@ class Shard:
             if not isinstance(meta.get(key, ""), str):
                 said = f"{key} is {str(meta[key])[:40]!r} and no text"
                 raise self._damaged(name, said)
+        if not isinstance(meta.get("ordered", True), bool):
+            said = f"ordered is {str(meta['ordered'])[:40]!r}, neither true nor false"
+            raise self._damaged(name, said)
         return meta
 
     def _read_labels(self) -> dict[str, Label]:

@@ -32,7 +32,9 @@ class SharingWriter(StoreWriter):
     def __init__(
         self, path: StrPath, store: FrameStore, *, whole: bool, **options: Any
     ) -> None:
-        super().__init__(path, frame_shape=store.frame_shape, **options)
+        super().__init__(
+            path, frame_shape=store.frame_shape, ordered=store.ordered, **options
+        )
         self._whole = whole
         self._source = store.path / "frames.npy"
         self._pixels = np.load(self._source, mmap_mode="r")

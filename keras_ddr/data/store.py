@@ -47,6 +47,8 @@ class FrameStore:
         dataset: Name of the dataset, `meta["dataset"]`.
         frame_shape: (H, W, C).
         num_frames: Frames of all sequences together.
+        ordered: Whether the frames of its sequences follow each other in time, as far
+            as is known: pictures and poses of a grid do not.
         sequences: List of `Sequence`.
         labels: Label name -> `Label`.
 
@@ -72,6 +74,8 @@ class FrameStore:
             sums = "\n".join(str(shard.meta.get("sha256")) for shard in shards)
             self.meta["sha256"] = hashlib.sha256(sums.encode()).hexdigest()
         self.dataset = self.meta.get("dataset", "")
+        # Not said in stores of older versions.
+        self.ordered = all(shard.meta.get("ordered", True) for shard in shards)
         self.sequences: list[Sequence] = []
         # Number of the shard of each sequence, and its first frame there.
         self._places: list[tuple[int, int]] = []

@@ -107,6 +107,8 @@ class StoreWriter:
         arguments: Dict noted in the store: what it was made with.
         seed: Noted in the store.
         licence: Note on what may be done with the frames.
+        ordered: Whether the frames of a sequence follow each other in time, which
+            models of ordered frames need; noted in the store.
         overwrite: Replace a store that exists, once the new one is whole.
 
     Attributes:
@@ -127,6 +129,7 @@ class StoreWriter:
         arguments: Mapping[str, Any] | None = None,
         seed: int | None = None,
         licence: str = "",
+        ordered: bool = True,
         overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -142,6 +145,7 @@ class StoreWriter:
         self.arguments = arguments
         self.seed = seed
         self.licence = licence
+        self.ordered = ordered
         self.num_frames = 0
         self._rows: list[Sequence] = []
         self._names: set[str] = set()
@@ -378,6 +382,7 @@ class StoreWriter:
             "arguments": self.arguments or {},
             "seed": self.seed,
             "licence": self.licence,
+            "ordered": self.ordered,
             "frame_shape": self.frame_shape,
             "counts": counts,
             "sha256": sha256,

@@ -63,6 +63,7 @@ OFFER = Offer(
     "Aff-Wild2",
     unused=(
         *("crop", "people", "align", "margin", "scale", "scale_of", "fps", "cuts"),
+        "frame_rate",
         *("persons", "labels"),
     ),
     defaults={"min_length": 20, "max_length": 450, "shares": (0.8, 0.1, 0.1)},

@@ -143,8 +143,8 @@ def prepare(
     The store notes them as `scaled_from` in its arguments. Files are read a few frames
     at a time.
 
-    Frame labels: `source_frame` (from 0) and `time` (seconds, where ImageJ or OME say
-    how many are between frames, else NaN).
+    Frame labels: `source_frame` (from 0) and `time` (seconds, where ImageJ, OME
+    or `Lengths(frame_rate=…)` say how many are between frames, else NaN).
 
     Args:
         store_path: Folder to make; beside it the table `NAME.report.csv`.
@@ -228,8 +228,8 @@ def look_at(path: str, plan: StackPlan) -> Looked:
     guesses: dict[str, tuple[int, tuple[int, ...]]] = {}
     for (stack, layout), found in zip(parts, limits, strict=True):
         scaled = found is not None
-        for number in range(layout.sequences):
-            places.append(_Place(stack.key, number, scaled, stack.interval))
+        step = plan.lengths.interval(stack.interval)
+        places += [_Place(stack.key, n, scaled, step) for n in range(layout.sequences)]
         number = layout.sequences * layout.frames
         frames += number * scaled
         known = guesses.get(layout.guess, (0, layout.shape))

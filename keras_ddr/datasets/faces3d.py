@@ -119,6 +119,7 @@ OFFER = Offer(
     key="faces3d",
     what="person",
     licence=LICENCE,
+    ordered=False,
 )
 """Options of `prepare`."""
 

@@ -47,6 +47,17 @@ def choose_identities(
     return sorted(zip(chosen, map(str, splits), strict=True))
 
 
+def described(
+    chosen: Iterable[Identity], attributes: Mapping[str, Iterable[str]]
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Name and split of each identity, and its classes by attribute."""
+    classes = {name: list(values) for name, values in attributes.items()}
+    for numbers, split in chosen:
+        pairs = zip(classes.items(), numbers, strict=True)
+        labels = {name: values[number] for (name, values), number in pairs}
+        yield "_".join(labels.values()), split, labels
+
+
 def draw_identities(
     chosen: Iterable[Identity],
     attributes: Mapping[str, Iterable[str]],
@@ -54,11 +65,7 @@ def draw_identities(
     frame_labels: Mapping[str, NDArray[Any]],
 ) -> Iterator[SequenceRecord]:
     """A sequence of each identity; `draw` makes its frames from attribute -> class."""
-    classes = {name: list(values) for name, values in attributes.items()}
-    for numbers, split in chosen:
-        pairs = zip(classes.items(), numbers, strict=True)
-        labels = {name: values[number] for (name, values), number in pairs}
-        name = "_".join(labels.values())
+    for name, split, labels in described(chosen, attributes):
         yield SequenceRecord(
             name=name,
             frames=draw(labels),

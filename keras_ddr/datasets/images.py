@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,9 @@ def prepare(
     are left out. Splits go by person where `splits` says who it is, else by folder.
 
     Frame labels: `source_frame` (place of the picture in its folder, from 0), `time`
-    (NaN), and with `Cropping(crop="face")` those of `videos.prepare`.
+    (NaN, but with `Lengths(frame_rate=…)` seconds), and with `Cropping(crop="face")`
+    those of `videos.prepare`. A frame rate says that the pictures are in order in time;
+    without one no model of ordered frames takes the store.
 
     Args:
         store_path: Folder to make; beside it the table `NAME.report.csv`.
@@ -103,6 +106,8 @@ def prepare(
             be read.
     """
     cropping, lengths = OFFER.settle(cropping), OFFER.settle(lengths)
+    # Only whoever has the pictures knows whether they are those of a recording.
+    offer = replace(OFFER, ordered=lengths.frame_rate is not None)
     detection = OFFER.settle(detection)
     splits = OFFER.settle(splits)
     check_target(store_path, overwrite)
@@ -124,7 +129,7 @@ def prepare(
         ],
         read_folder,
         plan,
-        OFFER,
+        offer,
         labels=plan.face_labels,
         arguments={"root": str(root), **noted},
         splits=splits,
@@ -189,6 +194,7 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
     if plan.detection is not None:
         detector = plan.detection.detector(refine=plan.cropping.align == "eyes")
     track, problems = [], []
+    interval = plan.lengths.interval()
     last: Face | None = None
     shape: tuple[int, ...] = ()
     sheets = 0
@@ -210,7 +216,8 @@ def read_folder(source: Source, plan: Plan, spool: Spool) -> Outcome:
             if face is None:
                 continue
             last, shape = face, image.shape
-        track.append(spool.add(plan.cropping.frame(image, face), number, face=face))
+        frame = plan.cropping.frame(image, face)
+        track.append(spool.add(frame, number, number * interval, face))
     outcome = Outcome(
         cut_tracks([track], plan.lengths),
         frames_read=len(source.frames) - len(problems),

@@ -125,6 +125,7 @@ class Offer:
     key: str = ""  # the name in the store
     what: str = "source"  # a source in messages
     licence: str = ""
+    ordered: bool = True  # in time
 
     def takes(self, name: str, about: OptionField) -> bool:
         """Whether a field changes anything here."""

@@ -133,6 +133,7 @@ def build(
                 arguments={**arguments, **offer.noted(splits, *plan.options)},
                 seed=splits.seed,
                 licence=offer.licence,
+                ordered=offer.ordered,
                 overwrite=overwrite,
             )
         remove_parts(folder)

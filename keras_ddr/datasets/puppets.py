@@ -113,14 +113,6 @@ def prepare(
     check_size(size=size)
     splits = OFFER.settle(splits)
     chosen = choose_identities([6] * 4, identities, splits.shares, splits.seed)
-    labels = {
-        name: Label("sequence", "categorical", list(classes))
-        for name, classes in ATTRIBUTES.items()
-    }
-    for name in ("arm_angle", "leg_angle"):
-        labels[name] = Label("frame", "continuous", unit="degrees")
-    poses = [f"arms-{a}-legs-{b}" for a in range(arms) for b in range(legs)]
-    labels["pose"] = Label("frame", "categorical", poses)
     arm_angles = np.repeat(np.linspace(*ARM_ANGLES, arms), legs)
     leg_angles = np.tile(np.linspace(*LEG_ANGLES, legs), arms)
     frame_labels = {
@@ -128,14 +120,14 @@ def prepare(
         "leg_angle": leg_angles.astype(np.float32),
         "pose": np.arange(arms * legs, dtype=np.int32),
     }
-    draw = _Poses(arm_angles, leg_angles, size).coloured
+    draw = Poses(arm_angles, leg_angles, size).coloured
     records = draw_identities(chosen, ATTRIBUTES, draw, frame_labels)
     return write_store(
         store_path,
         counted(records, identities, progress),
         dataset="puppets",
         frame_shape=(size, size, 3),
-        labels=labels,
+        labels=labels_of(arms, legs),
         arguments={
             "identities": identities,
             "size": size,
@@ -145,8 +137,22 @@ def prepare(
         },
         seed=splits.seed,
         licence="Drawn by keras_ddr; free to use.",
+        ordered=False,
         overwrite=overwrite,
     )
+
+
+def labels_of(arms: int, legs: int) -> dict[str, Label]:
+    """Labels of puppets whose poses are those of a grid of angles."""
+    labels = {
+        name: Label("sequence", "categorical", list(classes))
+        for name, classes in ATTRIBUTES.items()
+    }
+    for name in ("arm_angle", "leg_angle"):
+        labels[name] = Label("frame", "continuous", unit="degrees")
+    poses = [f"arms-{a}-legs-{b}" for a in range(arms) for b in range(legs)]
+    labels["pose"] = Label("frame", "categorical", poses)
+    return labels
 
 
 def render(
@@ -180,11 +186,11 @@ def render(
         raise InputError(
             "arm_angle, leg_angle: must be finite numbers or arrays (T,) of them"
         )
-    frames = _Poses(arms.reshape(-1), legs.reshape(-1), size).coloured(attributes)
+    frames = Poses(arms.reshape(-1), legs.reshape(-1), size).coloured(attributes)
     return frames if arms.ndim else frames[0]
 
 
-class _Poses:
+class Poses:
     """The geometry of some poses, ready to be coloured.
 
     Drawing is linear in the colours: an image is a base plus, for each attribute, a
@@ -202,6 +208,7 @@ class _Poses:
         self.weights = np.concatenate([drawing.weights for drawing in drawn])
 
     def coloured(self, attributes: Mapping[str, str]) -> NDArray[np.uint8]:
+        """The poses (P, size, size, 3) of a puppet."""
         colours = np.array(
             [ATTRIBUTES[name][attributes[name]] for name in _NAMES], np.float32
         )

@@ -245,6 +245,15 @@ class Lengths(Options):
         open="(",
         unset="all frames",
     )
+    frame_rate: float | None = option(
+        None,
+        "Frames a second at which pictures or stacks were taken: gives times. Pictures "
+        "have no order in time without.",
+        kind=float,
+        least=0,
+        open="(",
+        unset="not known",
+    )
     cuts: bool = option(
         True, "End a sequence where the video cuts to another picture.", kind=bool
     )
@@ -278,6 +287,10 @@ class Lengths(Options):
                 f"min_length: {self.min_length} is above max_length {self.max_length}; "
                 "no sequence could be both: change one of them"
             )
+
+    def interval(self, known: float = np.nan) -> float:
+        """Seconds between frames: those of the frame rate, else what is known."""
+        return 1 / self.frame_rate if self.frame_rate else known
 
     def runs(self, numbers: ArrayLike) -> list[slice]:
         """Slices of frame numbers, cut where more than `max_gap` are missing."""

@@ -9,12 +9,11 @@ and Appendix A ("Sprites").
 
 from __future__ import annotations
 
-import functools
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,30 +40,28 @@ from keras_ddr.datasets.sprites_layout import (
     DIRECTIONS,
     POSE_NAMES,
     POSES,
-    SHEET_HEIGHT,
-    SHEET_WIDTH,
+)
+from keras_ddr.datasets.sprites_sheets import (
+    LICENCE,
+    REPOSITORY,
+    AnimationMissing,
+    cut_cells,
+    drawing,
+    find_root,
+    read_sheet,
+    refuse,
 )
 from keras_ddr.errors import InputError
-from keras_ddr.media.pictures import opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore
+    from keras_ddr.datasets.sprites_sheets import Sheets
     from keras_ddr.typing import Progress, StrPath
-
-    # By layer and class: RGBA (178, 64, 64, 4).
-    _Sheets: TypeAlias = dict[tuple[str, str], NDArray[np.uint8]]
 
 __all__ = ["LAYERS", "prepare"]
 
-_MISSING = "is missing"
-REPOSITORY = "Universal-LPC-spritesheet"
-LICENCE = (
-    "Art of the Liberated Pixel Cup, CC-BY-SA 3.0 / GPL 3.0, credits in AUTHORS.txt of "
-    "https://github.com/jrconway3/Universal-LPC-spritesheet, or in the folder credits "
-    "of each export. Do not redistribute without the credits."
-)
 SHARES = (900, 100, 296)
 
 # In drawing order. Folders are not searched: they hold shadows and single parts.
@@ -99,8 +96,9 @@ LAYERS = {
 }
 """Sheets below the root, by layer and class, in the order in which they are drawn."""
 # The legs are hidden behind the fallen body there.
-_EMPTY_BY_DESIGN = {("legs", 20, 4)}
+_EMPTY_BY_DESIGN = {"legs": [(20, 4)]}
 
+_OTHERWISE = ", or the folder of unpacked exports of the character generator"
 _TOLD = 3  # sheets that a message names
 
 
@@ -150,7 +148,7 @@ def prepare(
     check_target(store_path, overwrite)
     background = _checked_background(background)
     chosen = choose_identities([6] * 4, identities, SHARES, seed)
-    root = _root(lpc_root)
+    root = find_root(lpc_root, _OTHERWISE)
     characters = {} if (root / "body").is_dir() else find_exports(root)
     if characters:
         _refuse_parts(root, characters)
@@ -178,22 +176,9 @@ def prepare(
         },
         seed=seed,
         licence=LICENCE,
+        ordered=False,
         overwrite=overwrite,
     )
-
-
-def _root(lpc_root: StrPath) -> Path:
-    """The folder with the sheets, or with exported characters."""
-    root = Path(lpc_root)
-    if not root.is_dir():
-        raise InputError(
-            f"{root}: no such folder; clone "
-            "https://github.com/jrconway3/Universal-LPC-spritesheet and give its path, "
-            "or the folder of unpacked exports of the character generator"
-        )
-    if not (root / "body").is_dir() and (root / REPOSITORY / "body").is_dir():
-        root = root / REPOSITORY
-    return root
 
 
 def _refuse_parts(root: Path, characters: Iterable[str]) -> None:
@@ -244,7 +229,7 @@ def _labels(distinct_names: list[str]) -> dict[str, Label]:
 
 
 def sequences(
-    sheets: _Sheets,
+    sheets: Sheets,
     chosen: Iterable[Identity],
     background: Sequence[int],
     distinct: NDArray[np.integer],
@@ -256,48 +241,29 @@ def sequences(
         "animation": np.array([ANIMATIONS.index(p[0]) for p in POSES], np.int32),
         "direction": np.array([DIRECTIONS.index(p[1]) for p in POSES], np.int32),
     }
-    overlays = {worn: _Overlay(cells) for worn, cells in sheets.items()}
     ground = np.empty((len(POSES), CELL, CELL, 3), np.uint8)
     ground[:] = background
-
-    # The identities come sorted, so what lies below the hair is composed once for
-    # every run of equal bodies, legs and torsos.
-    @functools.lru_cache(12)
-    def below(*worn: tuple[str, str]) -> NDArray[np.uint8]:
-        return overlays[worn[-1]].over(below(*worn[:-1])) if worn else ground
-
-    def draw(labels: dict[str, str]) -> NDArray[np.uint8]:
-        *worn, hair = labels.items()
-        return overlays[hair].over(below(*worn))
-
+    draw = drawing(sheets, ground)
     return draw_identities(chosen, LAYERS, draw, frame_labels)
 
 
-def _read_sheets(root: Path) -> tuple[_Sheets, dict[tuple[str, str], str]]:
+def _read_sheets(root: Path) -> tuple[Sheets, dict[tuple[str, str], str]]:
     """The sheets by layer and class, and the problems of those without an animation."""
-    sheets: _Sheets = {}
+    sheets: dict[tuple[str, str], NDArray[np.uint8]] = {}
     lacking: dict[tuple[str, str], str] = {}
     problems = []
+    cells = [(animation, row, column) for animation, _, _, row, column in POSES]
     for layer, paths in LAYERS.items():
+        hidden = _EMPTY_BY_DESIGN.get(layer, ())
         for name, path in paths.items():
             try:
-                sheets[layer, name] = _read_sheet(root, path, layer)
-            except _AnimationMissing as error:
+                sheet = read_sheet(root, path)
+                sheets[layer, name] = cut_cells(path, sheet, cells, hidden)
+            except AnimationMissing as error:
                 lacking[layer, name] = str(error)
             except InputError as error:
                 problems.append(str(error))
-    if not sheets and not lacking and all(p.endswith(_MISSING) for p in problems):
-        raise InputError(
-            f"{root}: has none of the {len(problems)} sheets, {problems[0]}; give a "
-            f"clone of {REPOSITORY}, or a folder with unpacked exports of the "
-            "character generator"
-        )
-    if problems:
-        raise InputError(
-            "; ".join(problems)
-            + f"; give a clone of {REPOSITORY} with these sheets whole ({root} was "
-            "given)"
-        )
+    refuse(root, problems, 6 * len(LAYERS), _OTHERWISE)
     return sheets, lacking
 
 
@@ -328,63 +294,7 @@ def _without(
     return left
 
 
-class _AnimationMissing(InputError):
-    """A sheet without one of the animations."""
-
-
-def _read_sheet(root: Path, relative: str, layer: str) -> NDArray[np.uint8]:
-    """RGBA (178, 64, 64, 4), 0 where it is transparent."""
-    if not (root / relative).exists():
-        raise InputError(f"{relative}: {_MISSING}")
-    with opened(root / relative) as image:
-        size = f"{image.width}x{image.height}"
-        if image.width != SHEET_WIDTH:
-            raise InputError(
-                f"{relative}: is {size}, but sheets are {SHEET_WIDTH}x{SHEET_HEIGHT}"
-            )
-        if image.height < SHEET_HEIGHT:
-            last = image.height // CELL
-            cut = dict.fromkeys(pose[0] for pose in POSES if pose[3] >= last)
-            raise _AnimationMissing(f"{relative}: is {size}, without {', '.join(cut)}")
-        sheet = np.asarray(image.convert("RGBA"))
-    corners = [(CELL * row, CELL * column) for *_, row, column in POSES]
-    cells = np.stack([sheet[y : y + CELL, x : x + CELL] for y, x in corners])
-    cells[cells[..., 3] == 0] = 0
-    empty: dict[str, list[str]] = {}
-    for (animation, *_, row, column), cell in zip(POSES, cells, strict=True):
-        if not cell.any() and (layer, row, column) not in _EMPTY_BY_DESIGN:
-            empty.setdefault(animation, []).append(f"row {row} column {column}")
-    if empty:
-        told = (
-            f"{animation} has {len(places)} empty cells (first at {places[0]})"
-            for animation, places in empty.items()
-        )
-        raise _AnimationMissing(f"{relative}: {', '.join(told)}")
-    return cells
-
-
-class _Overlay:
-    """A layer prepared for drawing over opaque pictures."""
-
-    def __init__(self, cells: NDArray[np.uint8]) -> None:
-        alpha = cells.reshape(-1, 4)[:, 3]
-        colours = cells.reshape(-1, 4)[:, :3]
-        self.opaque = np.flatnonzero(alpha == 255)
-        self.opaque_colours = colours[self.opaque]
-        self.partial = np.flatnonzero((alpha > 0) & (alpha < 255))
-        self.alpha = alpha[self.partial, None].astype(np.uint32)
-        self.partial_colours = colours[self.partial] * self.alpha
-
-    def over(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        result = pictures.copy()
-        pixels = result.reshape(-1, 3)
-        below = pixels[self.partial] * (255 - self.alpha)
-        pixels[self.partial] = (below + self.partial_colours + 127) // 255
-        pixels[self.opaque] = self.opaque_colours
-        return result
-
-
-def _distinct_poses(sheets: _Sheets) -> tuple[NDArray[np.int32], list[str]]:
+def _distinct_poses(sheets: Sheets) -> tuple[NDArray[np.int32], list[str]]:
     """Number the poses such that poses alike on some character share a number.
 
     Whether two poses differ depends on what is worn: the 1296 characters have 166 to

@@ -46,7 +46,7 @@ __all__ = ["prepare"]
 
 OFFER = Offer(
     "videos",
-    unused=("scale", "scale_of"),
+    unused=("scale", "scale_of", "frame_rate"),
     defaults={
         "crop": "face",
         "min_length": 20,

@@ -46,6 +46,36 @@ def test_preprocess_sprites(ddr_here, lpc_root, tmp_path):
     assert (len(store), store.num_frames) == (6, 6 * 178)
 
 
+def test_preprocess_puppets_that_move(ddr_here, tmp_path):
+    path, options = tmp_path / "S", ["--identities", 6, "--size", 16]
+    command = ["preprocess", "puppets", path, *options]
+    result = ddr_here(*command, "--motion", "--length", 5, "--clips", 2, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert "12 sequences (8 train, 2 val, 2 test), 60 frames of 16×16" in result.output
+    store = FrameStore.open(path)
+    assert store.label_values(0, "time").tolist() == [0, 0.04, 0.08, 0.12, 0.16]
+    assert store.meta["seed"] == 3
+    result = ddr_here(*command, "--overwrite", "--clips", 2)
+    assert result.exit_code == 2
+    assert "--clips: changes nothing without --motion; add it, or" in result.stderr
+
+
+@pytest.mark.parametrize("sequences, number", [("clips", 27), ("characters", 3)])
+def test_preprocess_sprites9(ddr_here, lpc_root, tmp_path, sequences, number):
+    command = ["preprocess", "sprites9", lpc_root, tmp_path / "S", "--identities", 3]
+    if sequences != "clips":
+        command += ["--sequences", sequences]
+    result = ddr_here(*command, "--val", 500)
+    assert result.exit_code == 0, result.output
+    assert f"{number} of {number} sequences written" in result.output
+    store = FrameStore.open(tmp_path / "S")
+    assert (len(store), store.num_frames) == (number, 216)
+    assert len(store.select("val")) == number // 3
+    assert store.meta["arguments"]["val"] == 500
+    assert fails(ddr_here(*command), "exists already")
+    assert fails(ddr_here(*command, "--val", 1000, "--overwrite"), "val=1000; it must")
+
+
 def test_preprocess_sprites_from_what_is_not_there(ddr_here, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()

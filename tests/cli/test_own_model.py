@@ -77,6 +77,21 @@ def test_a_model_that_is_not_known(ddr_here, puppets, tmp_path):
     assert "--model gan: is not known; use ddr, " in result.output
 
 
+def test_frames_in_no_order_are_refused_where_an_order_is_needed(
+    ddr_here, puppets, tmp_path
+):
+    fit = ["--model", "own_model:Ordered", *_FIT[2:], tmp_path / "run"]
+    result = ddr_here("fit", puppets, *fit)
+    assert result.exit_code == 1 and not (tmp_path / "run").exists()
+    [line] = [x for x in result.stderr.splitlines() if "error: " in x]
+    assert f"error: {puppets}: its frames are in no order in time, but the " in line
+    moving = ["preprocess", "puppets", tmp_path / "S", "--motion", "--size", 16]
+    assert ddr_here(*moving, "--identities", 6, "--length", 1).exit_code == 0
+    result = ddr_here("fit", tmp_path / "S", *fit)
+    [line] = [x for x in result.stderr.splitlines() if "error: " in x]
+    assert "fewer frames than the 2 of a window: " in line
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_it_is_killed_and_resumed_on_each_backend(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameSets, write_arrays
+from keras_ddr.data import FrameSets, SequenceRecord, write_arrays, write_store
 
 pytestmark = pytest.mark.backend
 
@@ -192,6 +192,22 @@ def test_windows_that_are_refused(tmp_path):
         FrameSets(store, 3, order="sorted")
     with pytest.raises(InputError, match="stride=0"):
         FrameSets(store, 3, order="ordered", stride=0)
+
+
+def test_windows_need_frames_in_order(tmp_path):
+    frames = np.zeros((5, 16, 16, 1), np.uint8)
+    for name, ordered in (("pictures", False), ("video", True)):
+        records = [SequenceRecord(name, frames)]
+        write_store(tmp_path / "both" / name, records, ordered=ordered)
+    # Of several stores as one, one without order is enough.
+    for path in (tmp_path / "both", tmp_path / "both" / "pictures"):
+        message = f"^{path}: its frames are in no order in time, but the model"
+        with pytest.raises(InputError, match=message):
+            FrameSets(path, order="ordered")
+        with pytest.raises(InputError, match=message):
+            FrameSets(path).for_model(3, order="ordered")
+        assert len(FrameSets(path, order="random")) == 1
+    assert len(FrameSets(tmp_path / "both" / "video", order="ordered")) == 1
 
 
 def test_only_the_split(tmp_path):

@@ -91,6 +91,7 @@ def test_round_trip(store):
     assert labels["source_frame"].tolist() == list(range(7))
     assert np.isnan(labels["time"]).all()
     assert store.meta["counts"]["persons"] == 2
+    assert store.ordered
     store.verify()
 
 

@@ -120,6 +120,12 @@ def test_tiff(tmp_path, prepare, deep, layout, order):
         assert np.isnan(times).all()
 
 
+def test_a_frame_rate_says_more_than_the_file(tmp_path, prepare, deep):
+    _TIFFS["imagej"](tmp_path / "a.tif", deep)
+    store, _ = prepare(tmp_path / "a.tif", frame_rate=4)
+    assert store.frame_labels(0)["time"].tolist() == [0, 0.25, 0.5, 0.75, 1]
+
+
 def test_depths_and_channels_are_picked(tmp_path, prepare, rng):
     values = rng.integers(0, 4000, (5, 3, 2, 32, 48), np.uint16)  # T, Z, C, Y, X
     tifffile.imwrite(

@@ -62,8 +62,21 @@ def test_pictures_come_in_the_order_of_their_numbers(tmp_path, prepare):
     assert _values(store) == list(range(20, 260, 20))
     labels = store.frame_labels(0)
     assert labels["source_frame"].tolist() == list(range(12))
-    assert np.isnan(labels["time"]).all()
+    assert np.isnan(labels["time"]).all() and not store.ordered
     assert store.sequences[0].name == "a#1" and store.sequences[0].source == "a"
+
+
+def test_pictures_of_a_recording_have_times_and_an_order(tmp_path, prepare):
+    folder = _fill(tmp_path / "a", range(20, 120, 20))
+    (folder / "2.png").write_bytes(b"")
+    table = tmp_path / "labels.csv"
+    table.write_text("source,start,end,mood\na,0.2,0.6,glad\n")
+    with pytest.warns(UserWarning, match="2.png: cannot be read"):
+        store = prepare(folder, frame_rate=5, labels=table)
+    assert store.ordered and store.meta["arguments"]["frame_rate"] == 5
+    labels = store.frame_labels(0)
+    np.testing.assert_allclose(labels["time"], [0, 0.4, 0.6, 0.8])
+    assert store.labels["mood"].names(labels["mood"]) == [None, "glad", None, None]
 
 
 def test_every_folder_with_pictures_is_a_sequence(tmp_path, prepare):

@@ -100,7 +100,7 @@ def test_edges_are_smooth_and_sizes_agree():
 def test_colours_stay_in_range():
     """Every colour at its brightest: nothing wraps around at 255."""
     pale = {"skin": "pale", "hair": "white", "shirt": "white", "trousers": "lilac"}
-    poses = puppets._Poses(np.linspace(0, 180, 7), np.linspace(0, 90, 7), 64)
+    poses = puppets.Poses(np.linspace(0, 180, 7), np.linspace(0, 90, 7), 64)
     assert poses.base.min() >= 0
     assert (poses.base.max(-1) + 255 * poses.weights.sum(-1)).max() <= 255.01
     assert poses.coloured(pale).min() > 0

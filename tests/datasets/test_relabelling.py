@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_ddr import InputError
-from keras_ddr.data import FrameStore, write_arrays
+from keras_ddr.data import FrameStore, SequenceRecord, write_arrays, write_store
 from keras_ddr.data.store import verify_store
 from keras_ddr.datasets.relabelling import relabel
 
@@ -68,6 +68,12 @@ def test_names_and_labels_are_added_and_all_else_stays(store, label):
     assert verify_store(made.path) == verify_store(store.path) == []
     # Not a copy.
     assert os.path.samefile(made.path / "frames.npy", store.path / "frames.npy")
+
+
+def test_pictures_in_no_order_stay_so(tmp_path, label):
+    record = SequenceRecord("c#1", np.zeros((4, 16, 16, 1), np.uint8))
+    write_store(tmp_path / "S", [record], ordered=False, overwrite=True)
+    assert not label("source,person\nc#1,ann\n").ordered
 
 
 def test_a_person_is_in_one_split(tmp_path, store, label):

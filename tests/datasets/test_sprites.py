@@ -204,7 +204,7 @@ def test_splits_and_variants(tmp_path, drawn):
         assert store.labels[layer].classes == tuple(sheets)
     first = store.sequences[0]
     assert first.name == first.person == "_".join(first.labels.values())
-    assert "AUTHORS.txt" in store.meta["licence"]
+    assert "AUTHORS.txt" in store.meta["licence"] and not store.ordered
     chosen = sprites.choose_identities([6] * 4, 1296, sprites.SHARES, 0)
     splits = [split for _, split in chosen]
     assert [splits.count(s) for s in ("train", "val", "test")] == [900, 100, 296]

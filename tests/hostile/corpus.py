@@ -927,6 +927,7 @@ for _value in (7, None, [], "0" * 64, "x"):
     _meta(f"with sha256 {_value!r}", _set("sha256", _value), SURVIVES)
 _meta("with terminal codes", _set("licence", "\x1b]0;title\x07\x1b[2J"), SURVIVES)
 _meta("with a licence that is a list", _set("licence", [1, 2]))
+_meta("with an order that is a number", _set("ordered", 1))
 _meta("with other counts", _set("counts", {"frames": "many"}), SURVIVES)
 _meta("nested", lambda meta: "[" * 100_000 + "]" * 100_000)
 _meta("nested in arguments", lambda meta: '{"a":' * 100_000 + "1" + "}" * 100_000)
