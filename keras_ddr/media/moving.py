@@ -57,13 +57,10 @@ def write_moving(
         lossless: Whether a WebP holds every pixel as it is.
 
     Raises:
-        InputError: There is no encoder, frames are too many for a GIF or WebP, or a
-            format always loses something.
+        InputError: There is no encoder, or frames are too many for a GIF or WebP.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if lossless and suffix != ".webp":
-        raise InputError(f"{path}: only .webp is without loss (--lossless)")
     if suffix in _TICKS:
         return _write_animation(path, pictures, count, fps, lossless)
     encoder, codec, options = _ENCODERS[suffix]
@@ -113,7 +110,7 @@ def _write_with_pyav(
             setattr(stream.codec_context, name, _BT709)
         for picture in itertools.chain([first], pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
+            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 
@@ -143,8 +140,8 @@ def _write_with_opencv(
         capture.release()
     if read != number:
         raise InputError(
-            f"{path}: {read} of {number} frames could be written; free some space on "
-            "the disk, or choose another place"
+            f"{path}: {read} of {number} frames could be written, as if there were no "
+            "space left on the disk; free some, or choose another place"
         )
 
 
@@ -165,7 +162,7 @@ def _write_animation(
     ends = np.round(_TICKS[suffix] * np.arange(len(shown) + 1) * step / fps)
     durations = np.diff(ends) * (1000 // _TICKS[suffix])
     # How good, or how hard to try.
-    quality = 50 if lossless else 85
+    quality = 50 if lossless else 80
     options: dict[str, Any] = {"lossless": lossless, "quality": quality, "method": 3}
     convert = Image.fromarray
     if suffix == ".gif":

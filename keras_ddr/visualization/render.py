@@ -180,6 +180,11 @@ def _pair(
     motion = _pick(model, store, dynamic, 2, split, seed)
     if not looks:
         raise InputError("static is empty; give at least one sequence")
+    if static is None and dynamic is None and len(looks) < 2:
+        raise InputError(
+            f"{store.path}: holds one sequence that can be shown, and a swap needs "
+            "two; choose another split, or name the same one twice"
+        )
     if dynamic is None:
         taken = [] if static is None else [sequence.index for sequence in looks]
         motion = [s for s in motion if s.index not in taken][-1:] or motion

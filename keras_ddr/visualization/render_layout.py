@@ -81,7 +81,10 @@ class Film:
 
     def check(self, path: StrPath) -> Path:
         """Refuse a path that cannot be written, or that exists."""
-        return check_output_path(path, SUFFIXES, self.overwrite)
+        path = check_output_path(path, SUFFIXES, self.overwrite)
+        if self.lossless and path.suffix.lower() != ".webp":
+            raise InputError(f"{path}: only .webp is without loss (--lossless)")
+        return path
 
     def positions(self, sequence: StoredSequence) -> NDArray[np.integer]:
         """Frames of a sequence that are shown."""
