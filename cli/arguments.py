@@ -103,6 +103,33 @@ def whole_option(flag: str, default: int, help: str, least: int = 1) -> Decorato
     return click.option(flag, type=kind, default=default, show_default=True, help=help)
 
 
+def choice_option(flag: str, choices: list[str], default: str, help: str) -> Decorator:
+    """An option that takes one of some words."""
+    kind = click.Choice(choices)
+    return click.option(flag, type=kind, default=default, show_default=True, help=help)
+
+
+def code_option(help: str) -> Decorator:
+    """The option --code: z̃, or z."""
+    return choice_option("--code", ["standardized", "raw"], "standardized", help)
+
+
+def components_option(help: str, default: tuple[int, int] | None = (1, 2)) -> Decorator:
+    """The option --components: two of z, counted from 1."""
+    kind: dict[str, Any] = {"type": click.IntRange(1), "nargs": 2, "default": default}
+    shown = default is not None
+    return click.option("--components", **kind, show_default=shown, help=help)
+
+
+def counted_from_0(components: tuple[int, ...], most: int) -> list[int]:
+    """Components as Python counts them."""
+    if max(components) > most:
+        raise Failure(
+            f"component {max(components)}: z has {most}, counted from 1; choose another"
+        )
+    return [component - 1 for component in components]
+
+
 def number_option(
     flag: str, default: float, help: str, name: str | None = None
 ) -> Decorator:

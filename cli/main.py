@@ -24,6 +24,7 @@ _COMMANDS = (
     "compare",
     "encode",
     "plot",
+    "render",
     "events",
     "explore",
     "demo",

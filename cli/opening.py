@@ -48,7 +48,8 @@ def writing_command(
             from keras_ddr.files import check_output_path
 
             # Before the work is done.
-            check_output_path(out, importlib.import_module(module).SUFFIXES)
+            suffixes = importlib.import_module(module).SUFFIXES
+            check_output_path(out, suffixes, given.get("overwrite", True))
             model, opened, split = open_both(run, store, given.get("split"))
             if "split" in given:
                 given["split"] = split

@@ -10,6 +10,10 @@ import click
 
 from ddr_cli.arguments import (
     Decorator,
+    choice_option,
+    code_option,
+    components_option,
+    counted_from_0,
     prominence_option,
     seed_option,
     sequences_options,
@@ -17,7 +21,6 @@ from ddr_cli.arguments import (
     split_option,
     whole_option,
 )
-from ddr_cli.errors import Failure
 from ddr_cli.opening import writing_command
 
 if TYPE_CHECKING:
@@ -64,32 +67,10 @@ def _figure(
     return decorate
 
 
-def _components(help: str) -> Decorator:
-    kind: dict[str, Any] = {"type": click.IntRange(1), "nargs": 2, "default": (1, 2)}
-    return click.option("--components", **kind, show_default=True, help=help)
-
-
-def _choice(flag: str, choices: list[str], default: str, help: str) -> Decorator:
-    kind = click.Choice(choices)
-    return click.option(flag, type=kind, default=default, show_default=True, help=help)
-
-
-_code = functools.partial(_choice, "--code", ["standardized", "raw"], "standardized")
-
-
-def _counted_from_0(components: tuple[int, ...], most: int) -> list[int]:
-    """Components as Python counts them."""
-    if max(components) > most:
-        raise Failure(
-            f"component {max(components)}: z has {most}, counted from 1; choose another"
-        )
-    return [component - 1 for component in components]
-
-
 def _plane(model: SequenceModel, options: dict[str, Any]) -> dict[str, Any]:
     """Options --components and --code as Python knows them."""
     components, code = options.pop("components"), options.pop("code")
-    components = _counted_from_0(components, max(2, model.dynamic_dim))
+    components = counted_from_0(components, max(2, model.dynamic_dim))
     standardized = code == "standardized"
     return {**options, "components": components, "standardized": standardized}
 
@@ -132,11 +113,11 @@ def prediction(
     "The plane of z, decoded for several identities.",
     sequences_options(4, " for the identities"),
     whole_option("--grid", 9, "Values of each component of z.", least=2),
-    _components(
+    components_option(
         "The two components of z that vary, counted from 1; the others stay where they "
         "are likely with these."
     ),
-    _code("The same standard scores of z under p(z|f) for all, or the same z."),
+    code_option("The same standard scores of z under p(z|f) for all, or the same z."),
 )
 def manifold(
     model: SequenceModel,
@@ -201,7 +182,7 @@ def dynamics(
     **options: float,
 ) -> Figure:
     """Draw a component of z over one sequence into OUT, frames at its extremes."""
-    [component] = _counted_from_0((component,), model.dynamic_dim)
+    [component] = counted_from_0((component,), model.dynamic_dim)
     from keras_ddr.visualization import plot_dynamics
     from keras_ddr.visualization.selection import pick_sequences
 
@@ -216,7 +197,7 @@ def dynamics(
     whole_option(
         "--dynamics", 8, "Number of columns: frames of other sequences, which give z."
     ),
-    _choice(
+    choice_option(
         "--align",
         ["none", "prior"],
         "prior",
@@ -267,8 +248,8 @@ def samples(
         help="Label that gives the colours, or sequence, person, source or split.  "
         "[default: the first label of frames]",
     ),
-    _code("z as a standard score under p(z|f), or as it is."),
-    _components("The two components of z, counted from 1."),
+    code_option("z as a standard score under p(z|f), or as it is."),
+    components_option("The two components of z, counted from 1."),
     whole_option("--frames", 200, "Most frames of each sequence, evenly spread."),
 )
 def latent(model: SequenceModel, store: FrameStore, **options: Any) -> Figure:

@@ -43,7 +43,9 @@ def check_expanded(path: StrPath) -> None:
         )
 
 
-def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
+def check_output_path(
+    path: StrPath, suffixes: Sequence[str], overwrite: bool = True
+) -> pathlib.Path:
     """Refuse a file with another suffix, or that could not be written or replaced."""
     check_expanded(path)
     path = pathlib.Path(path)
@@ -54,6 +56,10 @@ def check_output_path(path: StrPath, suffixes: Sequence[str]) -> pathlib.Path:
     target = pathlib.Path(os.path.realpath(path)) if path.is_symlink() else path
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file")
+    if not overwrite and path.exists():
+        raise InputError(
+            f"{path} exists; replace it with --overwrite, or choose another name"
+        )
     said = ""
     if not target.parent.is_dir():
         said = f"the folder {target.parent} does not exist; make it first"

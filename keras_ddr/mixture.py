@@ -218,16 +218,27 @@ class GaussianMixture:
         the likeliest component there. With one axis there is one row.
         """
         shares = np.asarray(shares, "float64")
-        plane = self.marginal(axes)
-        first, rows = plane.marginal([0]), len(shares) if len(axes) == 2 else 1
-        grid = np.zeros((rows, len(shares), self.dim), "float32")
-        for column, x in enumerate(first.quantiles(shares)):
-            places = np.array([[x]])
-            if rows > 1:
-                y = plane.given([x]).quantiles(shares)[::-1]
-                places = np.stack([np.full_like(y, x), y], axis=1)
-            grid[:, column] = self.completed(places, axes)
-        return grid
+        down = shares[::-1] if len(axes) == 2 else shares[:1]
+        across, down = np.meshgrid(shares, down)
+        pairs = np.stack([across.ravel(), down.ravel()], axis=1)[:, : len(axes)]
+        return self.at_quantiles(pairs, axes).reshape(*across.shape, self.dim)
+
+    def at_quantiles(
+        self, shares: ArrayLike, axes: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Vectors `(n, D)` by shares `(n, len(axes))` of the mass below them.
+
+        The first axis is at its quantile, a second one at that given the first, and
+        the other dimensions are as in `grid`.
+        """
+        shares = np.array(shares, "float64")
+        plane, places = self.marginal(axes), np.empty_like(shares)
+        places[:, 0] = plane.marginal([0]).quantiles(shares[:, 0])
+        if len(axes) == 2:
+            for x in np.unique(places[:, 0]):
+                here = places[:, 0] == x
+                places[here, 1] = plane.given([x]).quantiles(shares[here, 1])
+        return self.completed(places, axes)
 
     def completed(self, places: ArrayLike, axes: Sequence[int]) -> NDArray[np.float32]:
         """Vectors `(n, D)` with these values `(n, len(axes))` of some dimensions.

@@ -108,7 +108,7 @@ _MAY_IMPORT = {
         "version",
         "visualization",
     },
-    "media": {"errors"},
+    "media": {"errors", "files"},
     "faces": {"data", "errors", "files", "media"},
     "tracks": {"errors", "files"},
     "datasets": {
@@ -140,6 +140,7 @@ _MAY_IMPORT = {
         "errors",
         "events",
         "files",
+        "media",
         "mixture",
     },
 }

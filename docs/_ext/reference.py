@@ -60,7 +60,7 @@ PAGES = {
     "datasets": ("Data sets", ["keras_ddr.datasets"]),
     "encoding": ("Codes and events", ["keras_ddr.encoding", "keras_ddr.events"]),
     "evaluation": ("Evaluation", ["keras_ddr.evaluation"]),
-    "visualization": ("Figures", ["keras_ddr.visualization"]),
+    "visualization": ("Figures and films", ["keras_ddr.visualization"]),
     "inside": (
         "Inside",
         [

@@ -1,4 +1,4 @@
-"""Matplotlib figures of stores and trained models, which change no global setting."""
+"""Figures and films of stores and trained models, which change no global setting."""
 
 from keras_ddr.visualization.comparison import plot_comparison
 from keras_ddr.visualization.dynamics import plot_dynamics
@@ -7,6 +7,9 @@ from keras_ddr.visualization.latent import plot_latent
 from keras_ddr.visualization.manifold import plot_manifold
 from keras_ddr.visualization.prediction import plot_prediction
 from keras_ddr.visualization.reconstruction import plot_reconstruction
+from keras_ddr.visualization.render import render_reconstruction, render_swap
+from keras_ddr.visualization.render_layout import Film
+from keras_ddr.visualization.render_walk import render_walk
 from keras_ddr.visualization.samples import plot_samples
 from keras_ddr.visualization.store import plot_store
 from keras_ddr.visualization.style import save_figure
@@ -14,6 +17,7 @@ from keras_ddr.visualization.swap import plot_swap
 
 __all__ = [
     "plot_comparison",
+    "Film",
     "plot_dynamics",
     "plot_events",
     "plot_latent",
@@ -23,5 +27,8 @@ __all__ = [
     "plot_samples",
     "plot_store",
     "plot_swap",
+    "render_reconstruction",
+    "render_swap",
+    "render_walk",
     "save_figure",
 ]

@@ -74,7 +74,7 @@ def plot_manifold(
     if not codes:
         raise InputError("identities is empty; give at least one")
     static = np.stack(codes).astype("float32")
-    components = _check_components(components, model.dynamic_dim)
+    components = check_components(components, model.dynamic_dim)
     shares = _shares(grid, quantiles)
     quantile_scores = norm.ppf(shares)
     fitted = model.densities if standardized else None
@@ -167,7 +167,7 @@ def _shares(grid: int, quantiles: tuple[float, float]) -> NDArray[np.float64]:
     return np.linspace(low, high, grid)
 
 
-def _check_components(components: Sequence[int], dim: int) -> tuple[int, ...]:
+def check_components(components: Sequence[int], dim: int) -> tuple[int, ...]:
     """Components that vary: two, or the only one."""
     wanted = min(2, dim)
     components = tuple(components)[:wanted]

@@ -7,12 +7,13 @@ applied inside a context: nothing global is changed.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import functools
 import io
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -108,22 +109,29 @@ def save_figure(figure: Figure, path: StrPath) -> Path:
     path = check_figure_path(path)
     # In memory first: Matplotlib's PDF turns a full disk into an error of another kind.
     drawn = io.BytesIO()
+    with boxes_once(path):
+        figure.savefig(drawn, format=path.suffix[1:].lower())
+    with replacing(path) as temporary:
+        temporary.write_bytes(drawn.getbuffer())
+    return path
+
+
+@contextlib.contextmanager
+def boxes_once(path: StrPath) -> Iterator[None]:
+    """Warn once, and not for every character, of those that no font has."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        figure.savefig(drawn, format=path.suffix[1:].lower())
+        yield
     boxes = [w for w in caught if "missing from" in str(w.message)]
     for w in caught:
         if w not in boxes:
             warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
-    if boxes:  # once, and not for every character
+    if boxes:
         warnings.warn(
             f"{path}: no font of this machine has some of the characters, which are "
             "drawn as boxes; install one that has, such as Noto Sans CJK",
-            stacklevel=2,
+            stacklevel=4,
         )
-    with replacing(path) as temporary:
-        temporary.write_bytes(drawn.getbuffer())
-    return path
 
 
 def check_figure_path(path: StrPath) -> Path:

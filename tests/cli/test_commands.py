@@ -206,6 +206,44 @@ def test_plots_of_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
     assert not good.exists()
 
 
+def test_films(ddr_here, run_folder, puppets, tmp_path):
+    one, other, third = (s.name for s in FrameStore.open(puppets).sequences[:3])
+    out = tmp_path / "a.gif"
+    swap = ["render", "swap", run_folder, puppets, out, "--scale", 2, "--frames", 5]
+    swap += ["--static", one, "--static", third, "--dynamic", other, "--start", 4]
+    result = ddr_here(*swap, "--code", "raw", "--moving")
+    assert result.exit_code == 0, result.output
+    assert f"warning: {other!r} has no times of frames: its 5 frames" in result.stderr
+    assert result.stderr.count("\n") == 1
+    last = f"{out}: GIF, 240×232, 25 frames a second, 5 frames (0.2 s)"
+    assert result.stdout.splitlines()[-1] == last
+    content = out.read_bytes()
+    assert fails(ddr_here(*swap), "a.gif exists; replace it with --overwrite")
+    assert out.read_bytes() == content
+    result = ddr_here(*swap, "--overwrite", "--fps", 5)
+    assert result.exit_code == 0 and result.stderr == ""
+    assert "5 frames a second, 5 frames (1 s)" in result.output
+    walk = ["render", "walk", run_folder, puppets, tmp_path / "b.webp"]
+    result = ddr_here(*walk, "--frames", 3, "--scale", 1, "--components", 2, 1)
+    assert result.exit_code == 0 and "WebP, 188×74, 25 frames a second" in result.output
+
+
+def test_films_of_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):
+    def film(*options, store=puppets, out="a.gif"):
+        return ddr_here("render", "swap", run_folder, store, tmp_path / out, *options)
+
+    assert fails(film(out="a.avi"), "'.avi'; use one of .mp4, .webm, .gif, .webp")
+    assert fails(film("--static", "me"), "named 'me'; there are ")
+    assert fails(film("--start", 95), "has 96 frames, and a film from frame 95 needs 2")
+    assert fails(film("--lossless"), "a.gif: only .webp is without loss (--lossless)")
+    frames = FrameStore.open(puppets).frames(0)
+    small = write_arrays(tmp_path / "small", [frames[:, :16, :16]])
+    assert fails(film(store=small.path), "(16, 16, 3)")
+    single = write_arrays(tmp_path / "single", [frames], names=["a"])
+    assert fails(film(store=single.path), "single: holds one sequence")
+    assert not list(tmp_path.glob("a.*"))
+
+
 def test_info(ddr_here, puppets, run_folder):
     output = ddr_here("info").output
     for text in ("keras_ddr", "backend", "devices", "tensorflow", "jax", "torch"):

@@ -28,6 +28,9 @@ def _commands(run, store, folder):
     for figure in ("reconstruction", "manifold", "dynamics", "swap", "latent"):
         yield ["plot", figure, run, store, folder / f"{figure}.png"]
     yield ["plot", "samples", run, store, folder / "samples.png"]
+    for film in ("reconstruction", "swap", "walk"):
+        small = ["--frames", "3", "--scale", "1"]
+        yield ["render", film, run, store, folder / f"{film}.gif", *small]
     yield ["explore", run, store, folder / "page.html"]
     yield ["encode", run, store, folder / "codes.csv"]
     yield ["events", run, store, folder / "events.csv"]

@@ -19,6 +19,8 @@ WRITERS = {
     "events.csv": "events RUN STORE OUT --smooth 0 --prominence 0 --sequences 2",
     "picture.png": "plot reconstruction RUN STORE OUT --sequences 2",
     "picture.pdf": "plot samples RUN STORE OUT --sequences 2 --frames 2",
+    "film.mp4": "render reconstruction RUN STORE OUT --frames 8 --overwrite",
+    "film.webp": "render reconstruction RUN STORE OUT --frames 8 --overwrite",
     "page.html": "explore RUN STORE OUT --sequences 2 --frames 4",
 }
 # All files but those of a store are written by one function.

@@ -2,13 +2,12 @@
 
 import io
 import json
-import shutil
-import tempfile
 import time
 
 import keras
 import numpy as np
 import pytest
+from chromium import Chromium
 from PIL import Image, ImageSequence
 
 from keras_ddr import DDR
@@ -66,39 +65,8 @@ def shown(trained, store, page):
     return [(trained.encode(part), part) for part in frames]
 
 
-class _Browser:
-    """Chromium, in which one page is open."""
-
-    def __init__(self):
-        webdriver = pytest.importorskip("selenium.webdriver")
-        binary = shutil.which("chromium") or shutil.which("chromium-browser")
-        driver = shutil.which("chromedriver")
-        if not binary or not driver:
-            pytest.skip("no chromium and chromedriver to try the page in")
-        options = webdriver.ChromeOptions()
-        options.binary_location = binary
-        self.profile = tempfile.mkdtemp()
-        for argument in (
-            "headless=new",
-            "no-sandbox",
-            "disable-gpu",
-            "disable-dev-shm-usage",
-            "disable-background-networking",
-            "disable-component-update",
-            "disable-sync",
-            "no-first-run",
-            f"user-data-dir={self.profile}",
-        ):
-            options.add_argument(f"--{argument}")
-        kinds = {"browser": "ALL", "performance": "ALL"}
-        options.set_capability("goog:loggingPrefs", kinds)
-        service = webdriver.ChromeService(driver)
-        self.driver = webdriver.Chrome(options=options, service=service)
-        self.driver.set_script_timeout(60)
-
-    def quit(self):
-        self.driver.quit()
-        shutil.rmtree(self.profile, ignore_errors=True)
+class _Browser(Chromium):
+    """A browser in which one page is open."""
 
     def open(self, page, size="desktop", dark=False, link=""):
         """The page in a window of this size, when it is whole."""
