@@ -30,15 +30,15 @@ _MAY_IMPORT = {
     "objective": {"arguments", "gaussian"},
     "programs": set(),
     "training": {"arguments", "errors"},
+    "fitted_on_sets": {"checks", "errors", "mixture", "training"},
     "sequence_model": {
         "arguments",
-        "checks",
         "codes",
         "errors",
+        "fitted_on_sets",
         "gaussian",
         "mixture",
         "presets",
-        "training",
     },
     "inference": {
         "arguments",

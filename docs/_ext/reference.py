@@ -22,6 +22,7 @@ PAGES = {
             "keras_ddr",
             "keras_ddr.model",
             "keras_ddr.sequence_model",
+            "keras_ddr.fitted_on_sets",
             "keras_ddr.codes",
             "keras_ddr.objective",
             "keras_ddr.loss",

@@ -17,14 +17,14 @@ import numpy as np
 
 from keras_ddr import manifest
 from keras_ddr.arguments import check_choice
-from keras_ddr.checkpoints import Checkpoints, Progress, is_leftover, position
+from keras_ddr.checkpoints import Checkpoints, Progress, position
 from keras_ddr.data.sets import FrameSets, table_rows
 from keras_ddr.errors import InputError
-from keras_ddr.files import check_expanded, locked, read_json, this_process
+from keras_ddr.files import check_expanded, locked, this_process
 from keras_ddr.model import DDR
 from keras_ddr.model_files import load_model_file
 from keras_ddr.presets import find_preset
-from keras_ddr.runs import history, settings, stores
+from keras_ddr.runs import history, place, settings, stores
 from keras_ddr.runs.settings import Training, given
 from keras_ddr.sequence_model import SequenceModel
 
@@ -108,7 +108,7 @@ class Run:
         """
         check_expanded(path)
         path = pathlib.Path(path)
-        _check_free(path, overwrite)
+        place.check_free(path, overwrite)
         store = stores.open_store(store)
         network: Any = None
         if isinstance(model, SequenceModel):
@@ -148,7 +148,7 @@ class Run:
         existed = path.exists()
         path.mkdir(parents=True, exist_ok=True)
         with run.alone():
-            _check_free(path, overwrite)  # another process may have been faster
+            place.check_free(path, overwrite)  # another process may have been faster
             try:
                 run._begin(network)
             except BaseException:
@@ -171,7 +171,7 @@ class Run:
             }
             manifest.write(beside, sums, known=sums)
             # All is on the disk now; the rest needs no more space.
-            _remove(self.path)
+            place.remove(self.path)
             self.checkpoints.folder.mkdir()
             os.replace(checkpoint, self.checkpoints.folder / checkpoint.name)
             # config.json last: it makes the folder a run.
@@ -413,45 +413,3 @@ def _build(model: SequenceModel) -> None:
         model(np.zeros((1, model.set_size, *model.image_shape), "uint8"))
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-
-
-def _check_free(path: pathlib.Path, overwrite: bool) -> None:
-    if not path.exists() or (path.is_dir() and _unfinished(path)):
-        return
-    if not path.is_dir():
-        raise InputError(f"{path} exists and is a file; choose another folder")
-    if not _is_run(path):
-        raise InputError(f"{path} exists and is not a run; choose another folder")
-    if not overwrite:
-        raise InputError(
-            f"{path} exists; go on with --resume, replace it with --overwrite, or "
-            "choose another folder"
-        )
-
-
-def _is_run(path: pathlib.Path) -> bool:
-    """Whether its config.json is that of a run: other software has such files, too."""
-    try:
-        config = read_json(path / "config.json")
-    except InputError:
-        return False
-    return isinstance(config, dict) and {"format", "model", "training"} <= set(config)
-
-
-def _unfinished(path: pathlib.Path) -> bool:
-    """Whether a folder is empty but for what `create` leaves when it is killed."""
-    known = {".lock", manifest.NAME, "checkpoint", "samples"}
-    known.add("checkpoint/epoch-000000.keras")
-    found = [file.relative_to(path) for file in path.rglob("*")]
-    return all(
-        file.as_posix() in known or any(map(is_leftover, file.parts)) for file in found
-    )
-
-
-def _remove(path: pathlib.Path) -> None:
-    """Remove what a run writes, and nothing else that may lie there."""
-    for folder in ("checkpoint", "samples"):
-        if (path / folder).is_dir():
-            shutil.rmtree(path / folder)
-    for file in ("model.keras", "history.csv", manifest.NAME, "config.json"):
-        (path / file).unlink(missing_ok=True)
