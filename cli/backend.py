@@ -53,7 +53,8 @@ def select_backend(name: str | None = None) -> None:
         try:
             with _silence():
                 importlib.import_module("keras")
-                importlib.import_module("keras_ddr")
+                # Also where measures were listed without Keras, and models left out.
+                importlib.import_module("keras_ddr.models")
         finally:
             if terminal:
                 click.echo("\r\x1b[2K", nl=False, err=True)
