@@ -234,9 +234,8 @@ class SVG(PublishedModel):
         """
         codes, maps = per_frame(self.encoder, frames, training=training)
         before, after = codes[:, :-1], codes[:, 1:]
-        outputs: dict[str, Tensor] = {}
         posterior = _gaussian(self.posterior(after)[0])
-        outputs |= {"mean": posterior.mean, "log_variance": posterior.log_variance}
+        outputs = {"mean": posterior.mean, "log_variance": posterior.log_variance}
         z = self.draw(posterior.mean, posterior.log_variance, training)
         if self.prior == "learned":
             prior = _gaussian(self.learned_prior(before)[0])

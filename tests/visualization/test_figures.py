@@ -100,7 +100,7 @@ def test_prediction_shows_true_frames_and_the_best_draw(store, tmp_path):
         for column in (0, 1):
             found = tile(drawn, row, column, 32, scale, 6).astype(int)
             assert abs(found - as_bytes(draws[k, column])).max() <= 1
-    [bar] = figure.lines  # over the given frames
+    [bar] = figure.artists  # over the given frames
     axes = figure.axes
     ends = axes[0].get_position().x0, axes[1].get_position().x0 - 6 / figure.bbox.width
     np.testing.assert_allclose(bar.get_xdata(), ends, atol=1e-3)
