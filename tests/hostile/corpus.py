@@ -37,6 +37,7 @@ from keras_ddr.datasets import (
     images,
     moving_mnist,
     sprites,
+    sprites_layout,
     videos,
 )
 from keras_ddr.faces.detector import FaceDetector
@@ -352,7 +353,7 @@ class Originals:
     def make_sheets(self, folder):
         """A folder with all sprite sheets."""
         if not self.sheets.exists():
-            size = (sprites.SHEET_WIDTH, sprites.SHEET_HEIGHT)
+            size = (sprites_layout.SHEET_WIDTH, sprites_layout.SHEET_HEIGHT)
             for place, sheets in enumerate(sprites.LAYERS.values()):
                 for number, relative in enumerate(sheets.values()):
                     path = self.sheets / relative
