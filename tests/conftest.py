@@ -72,6 +72,23 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory):
+    """Folder of a store S of clips, judge.keras of it, and what `ddr judge` said."""
+    from click.testing import CliRunner
+    from moving_clips import write_clips
+
+    from ddr_cli.main import ddr
+
+    folder = tmp_path_factory.mktemp("judged")
+    write_clips(folder / "S")
+    words = ["judge", folder / "S", folder / "judge.keras", "--steps", 40]
+    result = CliRunner().invoke(ddr, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    (folder / "said.txt").write_text(result.output)
+    return folder
+
+
 def pytest_terminal_summary(terminalreporter):
     """List what took more than 3 seconds, for the tests of the default run."""
     phases = [

@@ -7,27 +7,19 @@ import signal
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from moving_clips import LENGTH, write_clips
+from moving_clips import LENGTH
 
-from ddr_cli.main import ddr
 from keras_ddr import DDR
 from keras_ddr.data import write_arrays
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A store of clips, a model of them, a judge, and what `ddr judge` said."""
-    folder = tmp_path_factory.mktemp("judge")
-    write_clips(folder / "S")
+def folder(judged):
+    """A store of clips, a judge, and a model."""
     keras.utils.set_random_seed(0)
     sizes = {"filters": 4, "pair_filters": 4, "hidden_units": 4, "static_dim": 3}
-    DDR((16, 16, 3), **sizes).save(folder / "model.keras")
-    arguments = ["judge", folder / "S", folder / "judge.keras", "--steps", 40]
-    result = CliRunner().invoke(ddr, list(map(str, arguments)))
-    assert result.exit_code == 0, result.output
-    (folder / "said.txt").write_text(result.output)
-    return folder
+    DDR((16, 16, 3), **sizes).save(judged / "model.keras")
+    return judged
 
 
 def fails(result, message):

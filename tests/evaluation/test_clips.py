@@ -3,7 +3,7 @@ import pytest
 from moving_clips import ACTIONS, LENGTH, Codec, OnlyDraws, clip, write_clips
 
 from keras_ddr import InputError
-from keras_ddr.data import write_arrays
+from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.densities import fit_densities
 from keras_ddr.evaluation import Clips, choose_targets, evaluate
 from keras_ddr.evaluation.clip_cutting import cut_clips
@@ -18,8 +18,8 @@ ACTION = [0.146960, 0.432848, 0.378269, 0.041922]
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    return write_clips(tmp_path_factory.mktemp("stores") / "clips")
+def clips(judged):
+    return FrameStore.open(judged / "S")
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def characters(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judge(clips):
-    return train_clip_judge(clips, steps=40)
+def judge(judged):
+    return load_clip_judge(judged / "judge.keras")
 
 
 def targets_of(store):
@@ -238,9 +238,9 @@ def test_codes_that_are_right(judge, request, kind):
     assert drawn.accuracy == {"colour": 1, "ground": 1}
     assert drawn.of_other["action"] < 0.8
     # One action is drawn for all frames of a clip: it looks real.
-    real = rows["real"].entropies["conditional"]
-    assert drawn.entropies["conditional"] < 2 * real + 0.01
-    assert drawn.entropies["inception_score"] > 2
+    real = rows["real"].entropies
+    assert drawn.entropies["conditional"] < 2 * real["conditional"] + 0.01
+    assert drawn.entropies["inception_score"] > 0.6 * real["inception_score"]
     floor = rows["mean_image"]
     assert floor.accuracy["action"] == pytest.approx(1 / 3)
     assert floor.entropies["inception_score"] == pytest.approx(1)
