@@ -97,14 +97,14 @@ def prepare(plan, data, bench, sources):
     return store
 
 
-def judge(plan, data, bench, store):
+def judge(plan, data, bench, sources):
     """Options of `ddr evaluate` for the judge of a data set, trained once."""
-    words = plan["data"][data].get("judge")
-    if not words:
+    name = plan["data"][data].get("judge")
+    if name is None:
         return []
-    file = bench / "stores" / f"{plan['data'][data].get('from', data)}.judge.keras"
+    file = bench / "stores" / f"{name}.judge.keras"
     if not file.exists():
-        ddr("judge", store, file, *words, log=bench / "judge.log")
+        ddr("judge", prepare(plan, name, bench, sources), file, log=bench / "judge.log")
     return ["--judge", file]
 
 
@@ -229,7 +229,7 @@ def run_bench(plan, options):
         for data in dict.fromkeys(data for data, *_ in left):
             own = [key for key in left if key[0] == data]
             store = prepare(plan, data, bench, options.sources)
-            judged = judge(plan, data, bench, store)
+            judged = judge(plan, data, bench, options.sources)
             systems = list(dict.fromkeys(system for _, system, _ in own))
             steps = count_steps(plan, data, bench, store, systems)
             tasks += [(plan, bench, k, steps[k[1]], split, judged) for k in own]

@@ -6,46 +6,75 @@ from collections import defaultdict
 import study_tables
 from study_tables import column, probes, ratio, thousandths
 
-__all__ = ["MEASURES", "write"]
+__all__ = ["GROUPS", "MEASURES", "write"]
 
 
-def _mean_of(*names):
-    """Mean of columns of those that a row has."""
+def _judged(kind, what):
+    """The accuracy of the action, or the mean of the attributes, of a kind of clips."""
 
     def measure(row):
-        values = [float(row[name]) for name in names if row.get(name)]
-        return statistics.fmean(values) if values else None
+        action = row.get("clips.action")
+        start = f"clips.rows.{kind}.accuracy."
+        found = {
+            name.removeprefix(start): float(text)
+            for name, text in row.items()
+            if name.startswith(start) and text
+        }
+        of_action = found.pop(action, None)
+        if what == "action":
+            return of_action
+        return statistics.fmean(found.values()) if found else None
 
     return measure
 
 
 # Heading, of what row, decimals, and which direction is good (0 for neither).
-MEASURES = {
-    "f: attributes": (probes("sequence", "f", "accuracy"), 3, 1),
-    "z̃: attributes": (probes("sequence", "z~", "accuracy"), 3, -1),
-    "z̃: pose": (
-        _mean_of("probes.pose.z~.value", "probes.action.z~.value"),
-        3,
-        1,
-    ),
-    "z̃: angles, places": (probes("frame", "z~", "r2"), 3, 1),
-    "f: angles, places": (probes("frame", "f", "r2"), 3, -1),
-    "reconstruction": (thousandths("swap.reconstruction"), 2, -1),
-    "swap z": (thousandths("swap.swap"), 2, -1),
-    "swap z̃": (thousandths("swap.swap_prior"), 2, -1),
-    "ratio": (ratio, 2, -1),
-    "EER f": (column("verification.f.value"), 3, -1),
-    "EER z̃": (column("verification.z~.value"), 3, 1),
-    "PSNR": (column("prediction.best.psnr.value"), 2, 1),
-    "SSIM": (column("prediction.best.ssim.value"), 3, 1),
-    "ms a step": (column("milliseconds a step"), 0, 0),
-    "steps": (column("steps"), 0, 0),
-    "MB": (column("megabytes"), 0, 0),
-    "weights": (column("weights"), 0, 0),
+GROUPS = {
+    "Seen by the judge of clips": {
+        "real: action": (_judged("real", "action"), 3, 1),
+        "real: attributes": (_judged("real", "attributes"), 3, 1),
+        "f and z kept: action": (_judged("reconstructed", "action"), 3, 1),
+        "attributes": (_judged("reconstructed", "attributes"), 3, 1),
+        "f of another: action": (_judged("static_other", "action"), 3, 1),
+        "f fitted: action": (_judged("static_fitted", "action"), 3, 1),
+        "f ~ p(f): action": (_judged("static_prior", "action"), 3, 1),
+        "IS": (column("clips.rows.static_prior.entropies.inception_score"), 2, 1),
+        "z ~ p(z|f): attributes": (_judged("dynamic_prior", "attributes"), 3, 1),
+    },
+    "Codes": {
+        "f: attributes": (probes("sequence", "f", "accuracy"), 3, 1),
+        "z̃: attributes": (probes("sequence", "z~", "accuracy"), 3, -1),
+        "z̃: pose": (column("probes.pose.z~.value"), 3, 1),
+        "z̃: action": (column("probes.action.z~.value"), 3, 1),
+        "z̃: angles, places": (probes("frame", "z~", "r2"), 3, 1),
+        "f: angles, places": (probes("frame", "f", "r2"), 3, -1),
+        "reconstruction": (thousandths("swap.reconstruction"), 2, -1),
+        "swap z": (thousandths("swap.swap"), 2, -1),
+        "swap z̃": (thousandths("swap.swap_prior"), 2, -1),
+        "ratio": (ratio, 2, -1),
+        "EER f": (column("verification.f.value"), 3, -1),
+        "EER z̃": (column("verification.z~.value"), 3, 1),
+    },
+    "Prediction": {
+        "PSNR": (column("prediction.psnr.best"), 2, 1),
+        "last frame": (column("prediction.psnr.last_frame"), 2, 0),
+        "SSIM": (column("prediction.ssim.best"), 3, 1),
+        "last frame: SSIM": (column("prediction.ssim.last_frame"), 3, 0),
+    },
+    "Cost": {
+        "steps": (column("steps"), 0, 0),
+        "ms a step": (column("milliseconds a step"), 0, 0),
+        "MB": (column("megabytes"), 0, 0),
+        "weights": (column("weights"), 0, 0),
+    },
 }
-"""Heading → (function of a row, decimals, 1 where more is better and −1 where less)."""
+"""Table → heading → (function of a row, decimals, 1 where more is better or −1)."""
+MEASURES = {name: part for group in GROUPS.values() for name, part in group.items()}
 
-_SHOWN = ("f: attributes", "z̃: attributes", "z̃: pose", "reconstruction", "swap z̃")
+_SHOWN = (
+    *("f of another: action", "f: attributes", "z̃: attributes", "z̃: pose"),
+    *("reconstruction", "swap z̃"),
+)
 _NOTES = """\
 Means over seeds ± the standard deviation between them (none with one seed); the CSV has
 more, with intervals. Every system trained for the same seconds on one thread. Columns
@@ -73,10 +102,15 @@ def write(rows, plan, folder, split):
     for data, part in plan["data"].items():
         found = by_data.get(data, {})
         named = {f"`{s}`": found[s] for s in plan["systems"] if s in found}
+        rows_of = [row for part in named.values() for row in part]
         if not named:
             continue
         lines += ["", f"## {part['about'].capitalize()}", ""]
-        lines += study_tables.table(named, MEASURES)
+        for group, measures in GROUPS.items():
+            if any(
+                m(row) is not None for row in rows_of for m, *_ in measures.values()
+            ):
+                lines += [f"### {group}", "", *study_tables.table(named, measures), ""]
         figure = study_tables.figure_of(named, MEASURES, _shown(named))
         paths.append(save_figure(figure, folder / f"{split}-{data}.png"))
     failed = [row for row in rows if row["failed"]]

@@ -214,7 +214,7 @@ def figure_of(named, measures=MEASURES, shown=_SHOWN):
     with matplotlib.rc_context(STYLE):
         height = 0.7 + 0.16 * len(named)
         figure = Figure((1.6 + 1.3 * len(shown), height))
-        panels = figure.subplots(1, len(shown), sharey=True)
+        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         places = np.arange(len(named))
         for panel, heading in zip(panels, shown, strict=True):
             measure, _, good = measures[heading]
