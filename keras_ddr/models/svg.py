@@ -164,7 +164,7 @@ class SVG(PublishedModel):
                 "batch_size": 16,
                 "learning_rate": 2e-3,
                 "schedule": "cosine",
-                "steps": 3_000,
+                "steps": 2_500,
             },
         ),
         "published": Preset(

@@ -88,14 +88,15 @@ def test_the_loss_is_that_computed_by_hand(made, frames, prior):
     images = _decoded(model, _recurrent(model.predictor, joined), maps)
     errors = np.square(images - frames[:, 1:])
     outputs = model(frames)  # with means in place of draws
-    parts = {k: _numpy(v) for k, v in model.parts(frames, None, outputs).items()}
+    seen = ops.convert_to_tensor(frames)
+    parts = {k: _numpy(v) for k, v in model.parts(seen, None, outputs).items()}
     np.testing.assert_allclose(
         parts["prediction_loss"], errors.sum(axis=(1, 2, 3, 4)), rtol=1e-4
     )
     np.testing.assert_allclose(parts["kl_dynamic"], kl.sum(axis=(1, 2)), rtol=1e-4)
     # H · W · C times the published one: means over pixels, and 0.5 of the KL.
     model.compile()
-    loss = float(model.compute_loss(frames, None, outputs))
+    loss = float(_numpy(model.compute_loss(seen, None, outputs)))
     published = errors.mean(axis=(2, 3, 4)).sum(axis=1) + 0.5 * kl.sum(axis=(1, 2))
     assert loss == pytest.approx(256 * published.mean(), rel=1e-4)
 
@@ -169,7 +170,7 @@ def test_it_is_saved_with_its_draws(made, frames, tmp_path):
 def test_the_order_of_frames_counts(made, frames):
     model = made["learned"]
     one, other = (
-        _numpy(model.parts(x, None, model(x))["kl_dynamic"])
+        _numpy(model.parts(ops.convert_to_tensor(x), None, model(x))["kl_dynamic"])
         for x in (frames, np.ascontiguousarray(frames[:, ::-1]))
     )
     assert np.abs(one - other).max() > 0.01
@@ -179,7 +180,7 @@ def test_half_precision(frames):
     model = _model(dtype="mixed_bfloat16")
     model.compile()
     outputs = model(frames, training=True)
-    assert np.isfinite(float(model.compute_loss(frames, None, outputs)))
+    assert np.isfinite(_numpy(model.compute_loss(frames, None, outputs)))
 
 
 def test_what_cannot_be_used_is_refused_in_one_line(made, frames):
