@@ -78,7 +78,7 @@ def cut_clips(
     Args:
         store: `FrameStore` with a frame label `phase`: 0, 1, … in each clip.
         sequences: List of `Sequence`, each of one or more clips.
-        targets: `Target`s that are the same in all frames of a clip.
+        targets: Each a `Target` that is the same in all frames of a clip.
         length: Frames of a clip; by default one more than the largest phase.
 
     Raises:

@@ -39,7 +39,7 @@ class ClipJudge(keras.Model):
     Args:
         image_shape: `(H, W, C)` of a frame.
         frames: Frames of a clip, T.
-        targets: `Target`s, or the dicts of their fields.
+        targets: Each a `Target`, or the dict of its fields.
         filters: Channels of the first convolution, of four.
         code_dim: Values for each frame.
         units: Of the LSTM in each direction, and of the dense layers.
