@@ -73,7 +73,7 @@ class DSVAE(PublishedModel):
             paper's.
         prior_history: The z by which the prior goes on in training: "drawn", its own
             draws, or "inferred", draws of the posterior, as the bound of the paper has
-            it. With "drawn" a prior need not learn how z moves.
+            it. With "drawn" the prior learns no motion: its draws jump.
         seed: Non-negative integer that starts the random draws of training.
         **kwargs: As for `keras.Model`.
 
