@@ -101,14 +101,14 @@ class FHVAE(PublishedModel):
                 "static_dim": 16,
                 "dynamic_dim": 16,
                 "frames_per_set": 4,
-                "filters": 16,
+                "filters": 24,
                 "hidden_units": 128,
             },
             training={
                 "batch_size": 20,
                 "learning_rate": 2e-3,
                 "schedule": "cosine",
-                "steps": 5_000,
+                "steps": 6_000,
             },
         ),
         "published": Preset(

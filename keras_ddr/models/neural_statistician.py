@@ -131,10 +131,10 @@ class NeuralStatistician(DDR):
             {"halve_every": 50},
             {
                 "batch_size": 16,
-                "learning_rate": 2e-3,
+                "learning_rate": 5e-3,
                 "schedule": "cosine",
                 "clipnorm": 1e3,
-                "steps": 2_000,
+                "steps": 5_000,
             },
         ),
         "published": Preset(

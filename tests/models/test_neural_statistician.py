@@ -21,7 +21,9 @@ def model():
     keras.utils.set_random_seed(1)
     made = NeuralStatistician((16, 16, 1), frames_per_set=2, **_TINY)
     adam = keras.optimizers.Adam(1e-2)
-    made.compile(adam, AnnealedELBO(halve_every=2), run_eagerly=True)
+    # Tracing its many layers takes TensorFlow longer than these few steps.
+    eagerly = keras.backend.backend() == "tensorflow"
+    made.compile(adam, AnnealedELBO(halve_every=2), run_eagerly=eagerly)
     return made
 
 
