@@ -46,8 +46,8 @@ def _sigmoid(x):
 
 def test_the_loss_by_hand(model, frames):
     """Every part of every set, from what encoders, decoder and discriminator give."""
-    outputs = model(frames)
-    found = {k: _array(v) for k, v in model.parts(frames, None, outputs).items()}
+    parts = model.parts(ops.convert_to_tensor(frames), None, model(frames))
+    found = {name: _array(part) for name, part in parts.items()}
     one, two = (_array(model.content_encoder(frames[:, i])) for i in (0, 1))
     pose, other = (_array(model.pose_encoder(frames[:, i])) for i in (2, 3))
     images = _array(model.decoder(np.hstack([one, pose]).astype("float32")))
