@@ -12,6 +12,7 @@ from keras import ops
 from keras_ddr import checks
 from keras_ddr.arguments import check_number, check_seed, check_whole
 from keras_ddr.codes import Codes
+from keras_ddr.errors import InputError
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.layers import DCGANDecoder, DCGANEncoder
 from keras_ddr.layers.dcgan import initializer
@@ -119,10 +120,12 @@ class MoCoGAN(PublishedModel):
             "filters": filters,
         }
         super().__init__(image_shape, seed, sizes, **kwargs)
+        if not isinstance(encoder, bool):
+            raise InputError(f"encoder={encoder!r}; it must be true or false")
         check_whole(0, self.dynamic_dim - 1, categories=categories)
         check_whole(1, self.frames_per_set, images_per_set=images_per_set)
         self.categories = int(categories)
-        self.encoder = bool(encoder)
+        self.encoder = encoder
         self.loss_parts = (
             *("generator_loss", "image_discriminator_loss"),
             *("video_discriminator_loss",),
@@ -131,8 +134,8 @@ class MoCoGAN(PublishedModel):
         )
         if not encoder:
             self.lacks_codes = (
-                "has no encoder: it only draws, unless it was trained with "
-                "--set encoder=true"
+                "has no encoder: it only draws; ddr fit --set encoder=true trains "
+                "one with it"
             )
         self._make_networks()
         self._finish()

@@ -33,24 +33,24 @@ class Training:
         batch_size: Sequences in a batch.
         steps: Last step.
         learning_rate: Of Adam.
-        beta_1: Of Adam: decay of the mean of gradients.
         schedule: "constant", or "cosine" decay to 0 at the last step.
         clipnorm: Largest norm of the gradient of all weights together; 0 or `None` for
             any.
         accumulate: Steps whose gradients are averaged before the weights change.
         save_every: Steps of an epoch, which ends with a validation and a checkpoint.
         seed: Of the frame sets.
+        beta_1: Of Adam: decay of its mean of gradients, below 1.
     """
 
     batch_size: int = 20
     steps: int = 3000
     learning_rate: float = 1e-3
-    beta_1: float = 0.9
     schedule: str = "constant"
     clipnorm: float | None = None
     accumulate: int = 1
     save_every: int = 500
     seed: int = 0
+    beta_1: float = 0.9
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "save_every", "accumulate"):

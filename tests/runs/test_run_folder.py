@@ -252,6 +252,14 @@ def test_numbers_of_numpy_are_settings(create):
     assert run.config["training"]["clipnorm"] == 7.0
 
 
+def test_beta_1_is_that_of_adam_and_older_runs_have_none(create):
+    run = create(training={"beta_1": 0})
+    assert float(run.restore()[0].optimizer.beta_1) == run.training.beta_1 == 0.0
+    del run.config["training"]["beta_1"]
+    run.write_config()
+    assert runs.Run.open(run.path).training.beta_1 == 0.9
+
+
 def test_a_checkpoint_that_was_replaced_meanwhile_is_no_damage(
     whole, tmp_path, monkeypatch
 ):
@@ -283,6 +291,7 @@ def test_a_checkpoint_that_was_replaced_meanwhile_is_no_damage(
         ({"training": {"clipnorm": -1.0}}, "clipnorm=-1.0"),
         ({"training": {"accumulate": 9, "steps": 8}}, "would never change"),
         ({"training": {"clipnorm": math.inf}}, "clipnorm=inf"),
+        ({"training": {"beta_1": 1}}, "beta_1=1; it must be below 1"),
         ({"training": {"lr": 1e-2}}, "'lr' is not known; use .*learning_rate"),
         ({"model": {"aggregation": "sum"}}, "aggregation"),
         ({"model": {"frames_per_set": 13}}, "12"),
