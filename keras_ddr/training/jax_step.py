@@ -23,6 +23,19 @@ class TrainStep(keras.Model):
         keep_freed_memory(of_threads=True)
         super().__init__(*args, **kwargs)
 
+    def stateless_call(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras, and parts know by themselves whether this is training.
+
+        Keras calls `call` alone here, so that a layer in it that was not told, such as
+        one that normalises by the batch, would behave as after the training.
+        """
+        context = self._get_call_context()
+        context.set_value("training", kwargs.get("training"))
+        try:
+            return super().stateless_call(*args, **kwargs)
+        finally:
+            self._maybe_reset_call_context()
+
     def train_step(
         self, state: tuple[Any, ...], data: Any
     ) -> tuple[dict[str, Tensor], tuple[Any, ...]]:

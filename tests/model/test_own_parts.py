@@ -96,3 +96,14 @@ def test_a_prior_of_stock_layers(small, sets):
     np.testing.assert_allclose(outputs["prior_log_variance"], log_variance, atol=1e-6)
     loaded = DDR.from_config(model.get_config())
     assert [w.shape for w in loaded.weights] == [w.shape for w in model.weights]
+
+
+def test_a_part_normalises_by_the_batch_in_training_alone(small, sets):
+    norm = keras.layers.BatchNormalization()
+    convolution = keras.layers.Conv2D(2, 4, strides=8)
+    model = small(frame_encoder=keras.Sequential([convolution, norm]))
+    model.compile(keras.optimizers.Adam(1e-3))
+    model.evaluate(sets, verbose=0)
+    assert not np.asarray(keras.ops.convert_to_numpy(norm.moving_mean)).any()
+    model.fit(sets, epochs=1, verbose=0)
+    assert np.asarray(keras.ops.convert_to_numpy(norm.moving_mean)).all()
