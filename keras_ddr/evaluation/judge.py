@@ -240,6 +240,18 @@ def _msd_of(
     return {"static": static, "dynamic": dynamic, "dynamic_raw": raw, "mean": mean}
 
 
+def _one_frame(
+    model: SequenceModel, static: NDArray[np.float32], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """z of a frame for each f `(n, static_dim)`; of ordered ones, any of a window."""
+    if model.frame_order == "random":
+        return model.draw_dynamic(static, generator)
+    repeated = np.broadcast_to(static, (model.set_size, *static.shape))
+    drawn = model.draw_dynamic(repeated, generator)
+    times = generator.integers(model.set_size, size=len(static))
+    return drawn[times, np.arange(len(static))]
+
+
 def _pairs(
     material: Material, rows: NDArray[np.integer]
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
@@ -248,7 +260,7 @@ def _pairs(
     generator = np.random.default_rng([material.seed, 4])
     f, z, scores = (test.frame_codes[code][rows] for code in ("f", "z", "z~"))
     new_f = model.draw_static(len(rows), generator)
-    new_z = model.draw_dynamic(f, generator)
+    new_z = _one_frame(model, f, generator)
     pairs = {
         "reconstructed": (f, z),
         "fixed_dynamics": (new_f, model.unstandardize(new_f, scores)),
