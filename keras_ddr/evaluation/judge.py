@@ -243,7 +243,7 @@ def _msd_of(
 def _one_frame(
     model: SequenceModel, static: NDArray[np.float32], generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """z of a frame for each f `(n, static_dim)`; of ordered ones, any of a window."""
+    """Z of a frame for each f `(n, static_dim)`; of ordered ones, any of a window."""
     if model.frame_order == "random":
         return model.draw_dynamic(static, generator)
     repeated = np.broadcast_to(static, (model.set_size, *static.shape))
