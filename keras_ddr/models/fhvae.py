@@ -113,7 +113,12 @@ class FHVAE(PublishedModel):
         ),
         "published": Preset(
             "The sizes, batch and rate of the reference; 256 frames a step.",
-            training={"batch_size": 256, "learning_rate": 1e-3, "steps": 1_000_000},
+            training={
+                "batch_size": 256,
+                "learning_rate": 1e-3,
+                "beta_1": 0.95,
+                "steps": 1_000_000,
+            },
         ),
     }
 

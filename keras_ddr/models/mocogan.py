@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_ddr import checks
 from keras_ddr.arguments import check_number, check_seed, check_whole
-from keras_ddr.codes import Codes
+from keras_ddr.codes import Codes, with_noise
 from keras_ddr.errors import InputError
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.layers import DCGANDecoder, DCGANEncoder
@@ -317,11 +317,9 @@ class MoCoGAN(PublishedModel):
         found = self._programs("encoder", self.reader, [images])
         static, dynamic = np.split(found, [self.static_dim], axis=1)
         z = DiagonalGaussian(dynamic, np.full_like(dynamic, _LOG_VARIANCE))
-        if noise:
-            drawn = np.random.default_rng(seed).standard_normal(z.mean.shape, "float32")
-            z = DiagonalGaussian(z.sample(np.float32(noise) * drawn), z.log_variance)
         f = static.mean(axis=0)
-        return Codes(DiagonalGaussian(f, np.full_like(f, _LOG_VARIANCE)), z)
+        f = DiagonalGaussian(f, np.full_like(f, _LOG_VARIANCE))
+        return Codes(f, with_noise(z, frames, noise, seed))
 
     def decode_pairs(
         self, static: NDArray[np.float32], dynamic: NDArray[np.float32]

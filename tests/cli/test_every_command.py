@@ -15,7 +15,10 @@ from ddr_cli.main import ddr
 
 # Options of `ddr fit` by name, for a training of seconds; with the model of `--init`.
 _SMALL = {
-    "neural_statistician": ("--static-dim 4 --filters 2 --hidden-units 8", None),
+    "neural_statistician": (
+        "--static-dim 4 --filters 2 --hidden-units 8 --set halve_every=5",
+        None,
+    ),
     "fhvae": ("--static-dim 4 --dynamic-dim 2 --filters 2 --hidden-units 8", None),
     "dsvae": (
         "--static-dim 3 --dynamic-dim 2 --frames-per-set 4 --filters 2 "
