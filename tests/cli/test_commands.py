@@ -358,6 +358,7 @@ def test_frames_cut_out_in_another_way_are_told(ddr_here, small, tmp_path):
         assert ("prepared with crop center, not none" in result.stderr) == differs
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_another(
     ddr_here, puppets, run_folder, tmp_path
 ):

@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 _ONLY = ["--only", "reconstruction", "--only", "probes", "--sequences", 3]
 
 
+@pytest.mark.slow
 def test_two_runs_and_what_differs(ddr_here, run_folder, puppets, small, tmp_path):
     other = tmp_path / "other"
     words = [*small, "--kl-weight", 3, "--out", other]

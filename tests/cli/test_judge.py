@@ -13,6 +13,9 @@ from keras_ddr import DDR
 from keras_ddr.data import write_arrays
 
 
+pytestmark = pytest.mark.slow  # tests/evaluation/test_clips.py has a judge, too
+
+
 @pytest.fixture(scope="module")
 def folder(judged):
     """A store of clips, a judge, and a model."""

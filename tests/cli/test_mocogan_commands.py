@@ -22,6 +22,7 @@ def _that_need_codes(run, store, folder):
     yield ["events", run, store, folder / "events.csv"]
 
 
+@pytest.mark.slow
 def test_without_an_encoder_commands_say_so(ddr_here, puppets, tmp_path):
     run = tmp_path / "m.keras"
     MoCoGAN((32, 32, 3), frame_stride=1, **_SIZES).save(run)

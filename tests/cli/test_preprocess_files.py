@@ -111,7 +111,8 @@ def test_each_kind_of_store_is_made_and_shown(ddr_here, sources, tmp_path, kind)
     assert len(opened) == 3 and opened.dataset == kind
     assert f"{store}: 3 sequences (" in result.output
     assert f"sources: {tmp_path / 'S.report.csv'}\n" in result.output
-    assert ("252" in result.output) == (kind == "affwild")
+    said = result.output.replace(str(tmp_path), "")
+    assert ("252" in said) == (kind == "affwild")
     assert sheet.stat().st_size > 1000
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "S",

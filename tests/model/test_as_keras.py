@@ -33,6 +33,7 @@ class Labelled(DDR):
         return loss + 1000.0 * error
 
 
+@pytest.mark.slow
 def test_a_subclass_adds_parts_and_learns_from_labels(sets, tmp_path):
     keras.utils.set_random_seed(1)
     model = Labelled((16, 16, 3), **_SIZES)

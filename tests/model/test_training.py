@@ -301,6 +301,7 @@ def test_backup_and_restore_equals_not_stopped(small, store, tmp_path):
     _assert_equal_weights(other, whole)
 
 
+@pytest.mark.slow
 def test_sets_have_as_many_frames_as_the_model_takes(small, store):
     """Unless a number was asked for, which the model then accepts or refuses."""
     model = small(dynamic_frames="distinct", frames_per_set=2)

@@ -217,6 +217,7 @@ def later(model):
     return later
 
 
+@pytest.mark.slow
 def test_the_second_stage_leaves_the_codes_as_they_are(model, later, rng, tmp_path):
     x = rng.integers(0, 256, (4, 5, 16, 16, 1), "uint8")
     history = later.fit(x, batch_size=4, epochs=4, verbose=0).history

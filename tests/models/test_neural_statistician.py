@@ -81,6 +81,7 @@ def test_published_size():
     assert sum(int(np.prod(w.shape)) for w in counted) == expected
 
 
+@pytest.mark.slow
 def test_training_counts_steps_and_normalises_by_the_batch(model, rng, tmp_path):
     frames = rng.integers(0, 256, (6, 2, 16, 16, 1), "uint8")
     before = [np.array(w) for w in model.get_weights()]

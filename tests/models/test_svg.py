@@ -153,6 +153,7 @@ def test_weights_of_the_published_size():
     assert model.set_size == 15 and model.frame_order == "ordered"
 
 
+@pytest.mark.slow
 def test_it_is_saved_with_its_draws(made, frames, tmp_path):
     model = made["learned"]
     model(frames, training=True)  # moves the stream
@@ -176,6 +177,7 @@ def test_the_order_of_frames_counts(made, frames):
     assert np.abs(one - other).max() > 0.01
 
 
+@pytest.mark.slow
 def test_half_precision(frames):
     model = _model(dtype="mixed_bfloat16")
     model.compile()

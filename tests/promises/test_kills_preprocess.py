@@ -65,7 +65,8 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("work", ["puppets", pytest.param("videos", marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("work", ["puppets", "videos"])
 def test_a_store_is_whole_or_not_there_wherever_it_is_killed(tmp_path, work):
     """Before every third operation on a file, and at random moments."""
     script = pathlib.Path(__file__).with_name("store_kills.py")

@@ -67,9 +67,8 @@ def test_only_its_own_leftovers_are_removed(store, tmp_path):
     assert theirs.is_dir() and not ours.exists()
 
 
-@pytest.mark.parametrize(
-    ("every", "stops"), [(1, (5,)), pytest.param(3, (5, 11), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("every", "stops"), [(1, (5,)), (3, (5, 11))])
 def test_it_ends_as_if_never_stopped(store, tmp_path, every, stops):
     whole, kept = script(store, tmp_path / "whole")
     for stop in stops:

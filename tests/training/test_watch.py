@@ -71,7 +71,7 @@ def test_the_first_bad_step_is_named(step, at):
     ("part", "parts"),
     [
         # The prior is in one part of the loss only, the decoder in another.
-        ("prior", {"kl_dynamic"}),
+        pytest.param("prior", {"kl_dynamic"}, marks=pytest.mark.slow),
         pytest.param("frame_decoder", {"reconstruction_loss"}, marks=pytest.mark.slow),
         ("frame_encoder", {"kl_dynamic", "reconstruction_loss"}),
     ],
@@ -106,6 +106,7 @@ def test_infinity_counts_too():
     assert error.value.step == 1
 
 
+@pytest.mark.slow
 def test_after_the_last_step_of_an_epoch_the_validation_shows_it():
     with pytest.raises(LossNotFinite, match="at the validation of epoch 1") as error:
         _model().fit(

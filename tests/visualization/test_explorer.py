@@ -140,6 +140,7 @@ def test_sequences_of_different_people_are_taken_first(model, store, tmp_path):
             assert [clip["name"] for clip in _json(page)["clips"]] == expected
 
 
+@pytest.mark.slow
 def test_pairs_of_components_and_a_single_one(make_model, store):
     for dim, pairs in ((1, [[0]]), (3, [[0, 1], [0, 2], [1, 2]])):
         model = make_model(dynamic_dim=dim)
