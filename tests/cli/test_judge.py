@@ -12,7 +12,6 @@ from moving_clips import LENGTH
 from keras_ddr import DDR
 from keras_ddr.data import write_arrays
 
-
 pytestmark = pytest.mark.slow  # tests/evaluation/test_clips.py has a judge, too
 
 
