@@ -75,6 +75,16 @@ def puppets(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def moving(tmp_path_factory):
+    """Puppets that move, of the same size."""
+    path = tmp_path_factory.mktemp("stores") / "moving"
+    options = "--motion --identities 24 --length 96 --size 32".split()
+    result = CliRunner().invoke(ddr, ["preprocess", "puppets", str(path), *options])
+    assert result.exit_code == 0, result.output
+    return path
+
+
 SMALL = (
     "--config tiny --steps 4 --save-every 2 --batch-size 4 --filters 8 "
     "--pair-filters 8 --hidden-units 16 --static-dim 4"

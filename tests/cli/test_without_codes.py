@@ -17,13 +17,13 @@ _LINE = "SVG predicts frames and has no static code: see ddr plot prediction"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, puppets):
+def run(tmp_path_factory, moving):
     from click.testing import CliRunner
 
     from ddr_cli.main import ddr
 
     path = tmp_path_factory.mktemp("runs") / "run"
-    arguments = ["fit", puppets, "--steps", 4, *_FIT, path]
+    arguments = ["fit", moving, "--steps", 4, *_FIT, path]
     result = CliRunner().invoke(ddr, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     assert "densities" not in result.output
@@ -33,15 +33,15 @@ def run(tmp_path_factory, puppets):
     return path
 
 
-def test_what_needs_codes_ends_in_one_line(ddr_here, run, puppets, tmp_path):
+def test_what_needs_codes_ends_in_one_line(ddr_here, run, moving, tmp_path):
     out = tmp_path / "a"
     commands = [
-        *(["plot", k, run, puppets, f"{out}.png"] for k in _PLOTS),
-        ["plot", "samples", run, puppets, f"{out}.png", "--density", "prior"],
-        ["explore", run, puppets, f"{out}.html"],
-        ["encode", run, puppets, f"{out}.csv"],
-        ["encode", run, puppets, f"{out}.npz"],
-        ["events", run, puppets, f"{out}.csv"],
+        *(["plot", k, run, moving, f"{out}.png"] for k in _PLOTS),
+        ["plot", "samples", run, moving, f"{out}.png", "--density", "prior"],
+        ["explore", run, moving, f"{out}.html"],
+        ["encode", run, moving, f"{out}.csv"],
+        ["encode", run, moving, f"{out}.npz"],
+        ["events", run, moving, f"{out}.csv"],
     ]
     for arguments in commands:
         result = ddr_here(*arguments)
@@ -53,11 +53,11 @@ def test_what_needs_codes_ends_in_one_line(ddr_here, run, puppets, tmp_path):
 _PLOTS = ("reconstruction", "manifold", "dynamics", "swap", "samples", "latent")
 
 
-def test_what_needs_none_works(ddr_here, run, puppets, tmp_path):
-    result = ddr_here("plot", "prediction", run, puppets, tmp_path / "a.png")
+def test_what_needs_none_works(ddr_here, run, moving, tmp_path):
+    result = ddr_here("plot", "prediction", run, moving, tmp_path / "a.png")
     assert result.exit_code == 0, result.output
     options = ["--past", 2, "--future", 3, "--best-of", 2]
-    result = ddr_here("evaluate", run, puppets, *options, "--sequences", 3)
+    result = ddr_here("evaluate", run, moving, *options, "--sequences", 3)
     assert result.exit_code == 0, result.output
     assert "Prediction of 3 frames from the first 2" in result.output
     assert f"probes: {_LINE}" in result.output
@@ -65,22 +65,22 @@ def test_what_needs_none_works(ddr_here, run, puppets, tmp_path):
     assert ddr_here("info", run).exit_code == 0
 
 
-def test_sequences_that_are_too_short(ddr_here, puppets, tmp_path):
+def test_sequences_that_are_too_short(ddr_here, moving, tmp_path):
     options = [*_FIT, tmp_path / "run", "--set", "future=200"]
-    result = ddr_here("fit", puppets, *options)
+    result = ddr_here("fit", moving, *options)
     assert result.exit_code == 1
     assert "sequences have fewer frames than the 202 of a window" in result.output
 
 
-def test_it_is_killed_and_resumed(ddr_elsewhere, puppets, tmp_path):
+def test_it_is_killed_and_resumed(ddr_elsewhere, moving, tmp_path):
     from keras_ddr.runs import load_model
 
     backend = {"KERAS_BACKEND": keras.backend.backend()}
     whole, run = tmp_path / "whole", tmp_path / "run"
     options = ["--steps", "24", *_FIT]
-    result = ddr_elsewhere("fit", puppets, *options, whole, **backend)
+    result = ddr_elsewhere("fit", moving, *options, whole, **backend)
     assert result.returncode == 0, result.stderr
-    process = ddr_elsewhere.start("fit", puppets, *options, run, **backend)
+    process = ddr_elsewhere.start("fit", moving, *options, run, **backend)
     while not list(run.glob("checkpoint/epoch-00000[2-9].keras")):
         assert process.poll() is None
         time.sleep(0.02)
@@ -92,13 +92,13 @@ def test_it_is_killed_and_resumed(ddr_elsewhere, puppets, tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 
-def test_other_backends_predict_the_same(ddr_elsewhere, run, puppets, tmp_path):
+def test_other_backends_predict_the_same(ddr_elsewhere, run, moving, tmp_path):
     found = []
     for backend in ("tensorflow", "jax", "torch"):
         pytest.importorskip(backend)
         out = tmp_path / f"{backend}.png"
         result = ddr_elsewhere(
-            "plot", "prediction", run, puppets, out, KERAS_BACKEND=backend
+            "plot", "prediction", run, moving, out, KERAS_BACKEND=backend
         )
         assert result.returncode == 0, result.stderr
         found.append(np.asarray(Image.open(out), "int"))
