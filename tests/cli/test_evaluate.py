@@ -6,7 +6,6 @@ import pytest
 from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.evaluation import METRICS
 
-USUAL = [name for name, measure in METRICS.items() if measure.by_default]
 # DDR predicts nothing, and there is no judge of clips.
 USUAL = [name for name in METRICS if name not in ("prediction", "clips")]
 QUICK = ["--judge-steps", 2, "--sequences", 4]
