@@ -118,7 +118,7 @@ def test_it_is_killed_and_resumed(ddr_elsewhere, trained, store, tmp_path, name)
     """The weights and the history are those of a training that was never stopped."""
     from keras_ddr.runs import load_model
 
-    options = [*_fit(name, trained), "--steps", "24"]
+    options = [*_fit(name, trained), "--steps", "10"]
     whole, run = tmp_path / "whole", tmp_path / "run"
     backend = {"KERAS_BACKEND": keras.backend.backend()}
     result = ddr_elsewhere("fit", store, *options, "--out", whole, **backend)

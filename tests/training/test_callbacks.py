@@ -68,13 +68,12 @@ def test_only_its_own_leftovers_are_removed(store, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("every", "stops"), [(1, (5,)), (3, (5, 11))])
-def test_it_ends_as_if_never_stopped(store, tmp_path, every, stops):
+def test_it_ends_as_if_never_stopped(store, tmp_path):
     whole, kept = script(store, tmp_path / "whole")
-    for stop in stops:
+    for stop in (5, 11):
         with pytest.raises(KeyboardInterrupt):
-            script(store, tmp_path / "stopped", stop, every=every)
-    model, resumed = script(store, tmp_path / "stopped", every=every)
+            script(store, tmp_path / "stopped", stop, every=3)
+    model, resumed = script(store, tmp_path / "stopped", every=3)
     for a, b in zip(model.variables, whole.variables, strict=True):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (a, b)), a.path)
     assert resumed.history == kept.history
