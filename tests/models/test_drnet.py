@@ -271,7 +271,7 @@ def test_the_loss_and_the_frames_of_the_second_stage_by_hand(later, rng):
 def test_order_matters_to_the_second_stage_alone(later, rng):
     x = rng.random((2, 5, 16, 16, 1), "float32")
     one, other = (_array(later(part)["predicted"]) for part in (x, x[:, ::-1]))
-    assert np.abs(one - other[:, ::-1]).max() > 1e-3
+    assert np.abs(one - other[:, ::-1]).max() > 0.1 * np.abs(one).max()
 
 
 def test_bad_input(model, later, rng):
