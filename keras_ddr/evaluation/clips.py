@@ -50,7 +50,7 @@ _CERTAINTY = {"IS": "inception_score", "H(y|x)": "conditional", "H(y)": "margina
 
 @dataclasses.dataclass(frozen=True)
 class ClipsScore:
-    """What a judge sees in clips.
+    """Scores of clips that a judge has seen.
 
     Attributes:
         action: Name of the target of clips.
@@ -148,7 +148,7 @@ class Clips(Measure):
     def _see(
         self, material: Material, clips: ClipSet, people: NDArray[np.integer]
     ) -> dict[str, list[Seen]]:
-        """What the judge sees in each kind of clips, draw after draw."""
+        """Classes that the judge sees in each kind of clips, draw after draw."""
         judge, number = self._judge, len(clips)
         kinds = clip_kinds(material, clips, people)
         repeats = {kind.name: self.draws if kind.drawn else 1 for kind in kinds}

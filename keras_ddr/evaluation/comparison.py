@@ -24,7 +24,7 @@ _WIDTH = 100  # characters of a table
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """Result of `compare`.
 
     Attributes:
         reports: Dict name of a model → its `EvaluationReport`.

@@ -123,7 +123,7 @@ class Probes(Measure):
         found = {}
         for name, scores in score.items():
             for code in ("f", "z~"):
-                # What stays belongs into f, what changes into z.
+                # A label that stays belongs into f, one that changes into z.
                 wanted = (scores.scope == "sequence") == (code == "f")
                 read = scores[code]
                 better = 1 if wanted else -1

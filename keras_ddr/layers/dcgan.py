@@ -25,7 +25,7 @@ def initializer(name: str) -> keras.initializers.Initializer:
 
 
 class _Network(Part):
-    """What both have in common."""
+    """Layers that both have in common."""
 
     initializer: str
     use_bias = True

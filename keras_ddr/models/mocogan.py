@@ -189,7 +189,7 @@ class MoCoGAN(PublishedModel):
     # --- the loss -------------------------------------------------------------------
 
     def forward_pass(self, frames: Tensor, training: bool | None) -> dict[str, Tensor]:
-        """What the discriminators say of the frames and of as many drawn videos."""
+        """Logits of the discriminators for the frames and for as many drawn videos."""
         codes, places = self._draws(ops.shape(frames)[0], training)
         drawn = per_frame(self.generator, codes, training=training)
         outputs = self._judged(ops.cast(frames, "float32"), drawn, places, training)
@@ -229,7 +229,7 @@ class MoCoGAN(PublishedModel):
     ) -> dict[str, Tensor]:
         """Logits `(B, …, logits)` for real frames and drawn ones.
 
-        Those of "passed" are the same as of "drawn"; the generator learns by them, and
+        "passed" equals "drawn" in value; the generator learns by the former, and
         the discriminators by the others.
         """
 

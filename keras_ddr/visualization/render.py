@@ -194,7 +194,7 @@ def _pair(
 
 
 def _to_and_fro(length: int, count: int) -> NDArray[np.integer]:
-    """So many positions from the first frame to the last, back, and so on."""
+    """Positions from the first frame to the last, back, and so on."""
     round_trip = max(1, 2 * length - 2)
     places = np.arange(count) % round_trip
     return np.minimum(places, round_trip - places)
