@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import re
 
-import click
+import commands
 import reference
 from docutils import nodes
 from sphinx import addnodes
@@ -16,17 +16,8 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
-from ddr_cli.main import ddr
-
 _SHORT = 24  # characters; such code is kept on one line
 _log = logging.getLogger(__name__)
-
-
-def _commands(command, path=("ddr",)):
-    yield " ".join(path)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(None):
-            yield from _commands(command.get_command(None, name), (*path, name))
 
 
 def _targets():
@@ -51,7 +42,7 @@ class LinkNames(SphinxTransform):
 
     def apply(self, **kwargs):
         targets = _targets()
-        commands = set(_commands(ddr))
+        names = {" ".join(words): words for words, _ in commands.tree()}
         for literal in list(self.document.findall(nodes.literal)):
             if isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
                 continue
@@ -63,20 +54,20 @@ class LinkNames(SphinxTransform):
                 for a in _ancestors(literal)
             ):
                 continue
-            if text in commands:
-                self._wrap(literal, "", "command", text.replace(" ", "-"))
+            if text in names:
+                self._wrap(literal, "", "command", text)
             elif name := _find(text, targets):
                 self._wrap(literal, "py", "obj", name)
             elif re.fullmatch(r"keras_ddr(\.\w+)+", text) and not _is_module(text):
                 _log.warning("%s is no public name", text, location=literal)
 
-        self._name_commands(commands)
+        self._name_commands(set(names))
         self._lengthen_dashes()
 
-    def _name_commands(self, commands):
+    def _name_commands(self, known):
         """Call sections of commands by all of their name: `ddr fit`, not `fit`."""
         for section in self.document.findall(nodes.section):
-            for name in commands.intersection(section["names"]):
+            for name in known.intersection(section["names"]):
                 section[0].clear()
                 section[0] += nodes.Text(name)
 
@@ -138,11 +129,12 @@ def _is_module(text):
 
 
 def link_command(app, env, node, content):
-    """Where sphinx-click describes the command: its sections are named after them."""
+    """The page of a command."""
     if node["reftype"] != "command":
         return None
-    place = node["reftarget"]
-    return make_refnode(app.builder, node["refdoc"], "commands", place, content)
+    words = node["reftarget"].split()
+    place = (commands.page_of(words), "-".join(words))
+    return make_refnode(app.builder, node["refdoc"], *place, content)
 
 
 def setup(app):

@@ -52,8 +52,12 @@ def same_store(
 
 
 def prepared_otherwise(known: Mapping[str, Any], store: FrameStore) -> str:
-    """Known differences between how frames of a store and of a run's were cut out."""
+    """Known differences between how frames of a store and of a run's were made."""
     before, here = known.get("prepared") or {}, _preparation(store)
+    source = known.get("dataset", store.dataset)
+    if source != store.dataset and not ("crop" in before and "crop" in here):
+        # Recordings of two kinds are alike where they are cropped alike.
+        return f"source {store.dataset}, not {source}"
     if {before.get("crop", "face"), here.get("crop", "face")} != {"face"}:
         # The other options are of faces.
         before = {n: before[n] for n in ("crop", "background") if n in before}
