@@ -28,6 +28,7 @@ extensions = [
     "commands",
     "house",
     "mathml",
+    "messages",
     "names",
     "reference",
     "study_figures",
@@ -72,7 +73,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "order.reading_order",
     "image_scrapers": ("pictures",),
     "abort_on_example_error": True,
-    "download_all_examples": False,
+    "reference_url": {"keras_ddr": None},
     "show_memory": False,
     "show_signature": False,
     "min_reported_time": 1,
@@ -82,7 +83,13 @@ sphinx_gallery_conf = {
 suppress_warnings = [
     # sphinx-gallery keeps functions in the settings above.
     "config.cache",
+    # Doctests whose flags Sphinx takes out stay without links.
+    "codeautolink.match_block",
 ]
+
+# --- names in code ---------------------------------------------------------------
+# Each block continues those above it.
+codeautolink_concat_default = True
 
 # --- looks ------------------------------------------------------------------------
 html_theme = "furo"

@@ -137,8 +137,15 @@ def link_command(app, env, node, content):
     return make_refnode(app.builder, node["refdoc"], *place, content)
 
 
+def leave_to_gallery(app, docname, content):
+    """Names in the code of examples are links that sphinx-gallery makes."""
+    if docname.startswith("gallery/plot_"):
+        content[0] = f".. autolink-skip:: file\n\n{content[0]}"
+
+
 def setup(app):
     """Look at every page and docstring."""
+    app.connect("source-read", leave_to_gallery)
     app.connect("missing-reference", link_command)
     app.add_transform(LinkNames)
     return {"parallel_read_safe": True}

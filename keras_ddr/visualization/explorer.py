@@ -105,6 +105,7 @@ def explorer_page(
         "components": model.dynamic_dim,
         "columns": columns,
         "fitted": model.densities is not None,
+        "ordered": store.ordered,
         "labels": _label_kinds(store, encoded),
         "planes": [plane.to_json() for plane in planes],
         "clips": _clips(store, encoded, kept),

@@ -359,6 +359,21 @@ def test_frames_cut_out_in_another_way_are_told(ddr_here, small, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_store_of_another_source_is_told(ddr_here, puppets, run_folder, tmp_path):
+    """Puppets of another command are the same source; arrays are not."""
+    moving, arrays = tmp_path / "MOVING", tmp_path / "ARRAYS"
+    options = ["--motion", "--identities", 10, "--length", 8]
+    frames = FrameStore.open(puppets)
+    options += ["--size", frames.frame_shape[0]]
+    assert ddr_here("preprocess", "puppets", moving, *options).exit_code == 0
+    write_arrays(arrays, [frames.frames(k) for k in range(3)])
+    for store, differs in ((moving, False), (arrays, True)):
+        result = ddr_here("explore", run_folder, store, tmp_path / "page.html")
+        assert result.exit_code == 0, result.output
+        assert ("not puppets as the frames" in result.stderr) == differs
+
+
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_another(
     ddr_here, puppets, run_folder, tmp_path
 ):

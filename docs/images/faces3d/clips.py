@@ -65,9 +65,11 @@ def main():
     given.folder.mkdir(exist_ok=True)
     head = Head(load_model(given.model))
     for number in range(given.people):
-        frames = list(clip(head, number, given.frames))
+        frames = np.stack(list(clip(head, number, given.frames)))
         path = given.folder / f"person-{number + 1:02}.mp4"
-        write_moving(path, lambda numbers: (frames[n] for n in numbers), len(frames), _RATE)
+        write_moving(
+            path, lambda some, all=frames: (all[n] for n in some), len(frames), _RATE
+        )
         print(path)
 
 

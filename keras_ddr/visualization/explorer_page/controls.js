@@ -37,6 +37,9 @@ function fillChoices() {
   $("beside").parentElement.hidden = clips.length === 1;
   $("seen").textContent = data.fitted ? "the pictures that the model learned from"
     : "the pictures on this page";
+  if (!data.ordered) {
+    $("time-title").textContent = "Motion, picture by picture (in no order in time)";
+  }
   $("invented").hidden = $("invented").nextElementSibling.hidden = !data.drawn;
   document.body.classList.toggle("crisp", Math.max(width, height) < 48);
   document.body.classList.toggle("flat", flat());
