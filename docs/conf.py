@@ -43,7 +43,7 @@ nitpick_ignore_regex = [
 
 # --- pages ------------------------------------------------------------------------
 html_math_renderer = "mathml"
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["attrs_inline", "dollarmath"]
 myst_heading_anchors = 4
 
 # --- docstrings -------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ddr_cli.main import ddr
 _DOCS = pathlib.Path(__file__).resolve().parents[1]
 # Pages of the guide in the order of a first reading; others follow by name.
 _FIRST = ("get-started", "recipes", "data/videos", "training", "explore")
+_MOST = 6  # that are named on the page of a command
 _PAGE = """\
 .. click:: commands:{name}
    :prog: {title}
@@ -54,13 +55,14 @@ def _blocks(text):
         elif block is not None:
             block.append(line)
         elif line.startswith("#"):
-            heading = line.lstrip("# ")
+            heading = line.lstrip("# ").replace("`", "")
 
 
 def used():
     """Words of a command -> (page, heading) where each page of the guide uses it."""
     found = {words: {} for words, _ in tree()}
-    pages = {str(p.relative_to(_DOCS).with_suffix("")): p for p in _DOCS.rglob("*.md")}
+    files = [page for page in _DOCS.rglob("*.md") if page.stem != "README"]
+    pages = {str(page.relative_to(_DOCS).with_suffix("")): page for page in files}
     first = [page for page in _FIRST if page in pages]
     for page in [*first, *sorted(set(pages) - set(first))]:
         for heading, block in _blocks(pages[page].read_text(encoding="utf-8")):
@@ -86,7 +88,9 @@ def write(app):
         indent = "  " * (len(words) - 2)
         said = command.get_short_help_str(200)
         lines += [f"{indent}- :doc:`{title} </{page}>`: {said}", ""]
-    pages["list.txt"] = "\n".join(lines)
+    names = [page.removesuffix(".rst") for page in pages]
+    contents = [".. toctree::", "   :hidden:", "", *(f"   commands/{n}" for n in names)]
+    pages["list.txt"] = "\n".join([*lines, *contents, ""])
     for old in folder.iterdir():
         if old.name not in pages:
             old.unlink()
@@ -100,14 +104,21 @@ def write(app):
 def link(app, context, lines):
     """Say below the description of a command where it is used, or what is in it."""
     words = tuple(context.command_path.split())
+    if not words[1:]:
+        return
     inside = [w for w, _ in tree(context.command, words) if len(w) == len(words) + 1]
     lines += ["", *(f"- :doc:`{' '.join(w)} </{page_of(w)}>`" for w in inside), ""]
     places = [
         f"`{heading} <../{page}.html#{make_id(heading)}>`__"
-        for page, heading in app.config.ddr_used[words]
+        for page, heading in app.config.ddr_used[words][:_MOST]
     ]
     if places and not inside:
         lines += [f"Used in {', '.join(places)}.", ""]
+
+
+def shorten(app, context, lines):
+    """Call values by the name of their setting: <steps>, not <training__steps>."""
+    lines[:] = [re.sub(r"<\w+?__(\w+)>", r"<\1>", line) for line in lines]
 
 
 def setup(app):
@@ -115,4 +126,5 @@ def setup(app):
     app.add_config_value("ddr_used", {}, "", dict)
     app.connect("config-inited", lambda app, config: write(app))
     app.connect("sphinx-click-process-description", link)
+    app.connect("sphinx-click-process-options", shorten)
     return {"parallel_read_safe": True}
