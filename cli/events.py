@@ -17,7 +17,7 @@ from ddr_cli.arguments import (
     split_option,
     whole_option,
 )
-from ddr_cli.opening import writing_command
+from ddr_cli.opening import named, writing_command
 from ddr_cli.progress import Counter
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def events(
 
     Other files are for tools in which people annotate: OUT.boris (a project of BORIS),
     OUT.tsv (a table like its aggregated events), OUT.eaf (ELAN), OUT.TextGrid (Praat),
-    OUT.srt or OUT.vtt (subtitles). They count seconds of the video. The last four are
-    about one video: of several, each gets a file of its own, OUT-VIDEO.eaf.
+    OUT.srt or OUT.vtt (subtitles), OUT.nwb. They count seconds of the video. All but
+    the first two are about one video: of several, each gets a file, OUT-VIDEO.eaf.
     """
     import numpy as np
 
@@ -179,10 +179,10 @@ def _writer(
             for name, of_sequence in itertools.groupby(events, lambda e: e.sequence)
             for interval in event_intervals(timelines[name], of_sequence)
         ]
-        first, *others = write_intervals(
+        files = write_intervals(
             out, intervals, timelines.values(), media=media, overwrite=replace
         )
-        return f"{first} and {len(others)} more files" if others else str(first)
+        return named(files)
 
     return write
 

@@ -15,6 +15,7 @@ from keras_ddr.errors import InputError
 from keras_ddr.exports.boris import write_project, write_tsv
 from keras_ddr.exports.elan import write_eaf
 from keras_ddr.exports.intervals import Interval, Recording, Timeline
+from keras_ddr.exports.nwb import pynwb_for, write_nwb
 from keras_ddr.exports.praat import write_textgrid
 from keras_ddr.exports.subtitles import write_srt, write_vtt
 from keras_ddr.files import check_output_path, replacing
@@ -40,6 +41,7 @@ _FORMATS = {
     ".textgrid": _Format(write_textgrid),
     ".srt": _Format(write_srt),
     ".vtt": _Format(write_vtt),
+    ".nwb": _Format(write_nwb),
 }
 SUFFIXES = tuple(_FORMATS)
 
@@ -61,6 +63,7 @@ def write_intervals(
     | .eaf | ELAN | as long as their frame |
     | .TextGrid | Praat | points |
     | .srt, .vtt | players of videos, subtitles | shown for a second |
+    | .nwb | Neurodata Without Borders | annotations; others bouts of ndx-ethogram |
 
     All but the first two are about one recording: where there are several, each gets a
     file of its own, `PATH-RECORDING.eaf`. A recording without an interval gets one too.
@@ -110,25 +113,40 @@ def paths_of(
     path, timelines = Path(path), list(timelines)
     check_output_path(path, SUFFIXES)
     suffix = path.suffix.lower()
+    if suffix == ".nwb":
+        pynwb_for(path)
     names = list(dict.fromkeys(timeline.recording for timeline in timelines))
     paths = dict.fromkeys(names, path)
-    if len(names) > 1 and not _FORMATS[suffix].several:
-        titles = [re.sub(r'[\\/:*?"<>|]', "_", os.path.splitext(n)[0]) for n in names]
-        if len(set(titles)) < len(titles):
-            titles = [quote(name, safe=" ") for name in names]
-        files = [path.with_name(f"{path.stem}-{t}{path.suffix}") for t in titles]
-        paths = dict(zip(names, files, strict=True))
+    if not _FORMATS[suffix].several:
+        paths = named_apart(path, names)
     for name, file in paths.items():
         check_output_path(file, SUFFIXES, overwrite)
         _video(name, media, _folder(path))
+    check_times(path, timelines)
+    return paths
+
+
+def named_apart(path: StrPath, names: list[str]) -> dict[str, Path]:
+    """A file for each of some recordings, of a single one the file itself."""
+    path = Path(path)
+    if len(names) == 1:
+        return {names[0]: path}
+    titles = [re.sub(r'[\\/:*?"<>|]', "_", os.path.splitext(n)[0]) for n in names]
+    if len(set(titles)) < len(titles):
+        titles = [quote(name, safe=" ") for name in names]
+    files = [path.with_name(f"{path.stem}-{t}{path.suffix}") for t in titles]
+    return dict(zip(names, files, strict=True))
+
+
+def check_times(path: StrPath, timelines: Iterable[Timeline]) -> None:
+    """Refuse a file that counts seconds where frames have no times."""
     for timeline in timelines:
         if not np.isfinite(timeline.starts).all():
             raise InputError(
-                f"{path}: {suffix} counts seconds, but the store has no times of the "
-                f"frames of {timeline.name!r}; prepare it with --frame-rate (or a "
-                "label `time`), or write .csv"
+                f"{path}: {Path(path).suffix} counts seconds, but the store has no "
+                f"times of the frames of {timeline.name!r}; prepare it with "
+                "--frame-rate (or a label `time`), or write .csv"
             )
-    return paths
 
 
 def _folder(path: StrPath) -> Path:
