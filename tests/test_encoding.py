@@ -4,8 +4,6 @@ import tracemalloc
 
 import keras
 import numpy as np
-import polars
-import pynwb
 import pytest
 
 from keras_ddr import DDR, DiagonalGaussian, InputError
@@ -121,6 +119,8 @@ def test_labels_come_along(tmp_path, model, store):
 
 
 def test_parquet_has_the_columns_and_values_of_the_csv(tmp_path, model, store):
+    pytest.importorskip("pyarrow")
+    polars = pytest.importorskip("polars")
     with open(_write(tmp_path / "codes.csv", model, store), newline="") as file:
         rows = list(csv.DictReader(file))
     table = polars.read_parquet(_write(tmp_path / "codes.parquet", model, store))
@@ -138,7 +138,11 @@ def test_parquet_has_the_columns_and_values_of_the_csv(tmp_path, model, store):
 
 
 def test_nwb_has_the_codes_of_each_recording_on_its_clock(tmp_path, model, store):
-    with pytest.raises(InputError, match="no times of the frames of 'a'.*frame-rate"):
+    pynwb = pytest.importorskip("pynwb")
+    with (
+        pytest.raises(InputError, match="no times of the frames of 'a'.*frame-rate"),
+        pytest.warns(UserWarning),
+    ):
         write_codes_by_recording(tmp_path / "c.nwb", model, store, "train")
     frames = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 16, 3), np.uint8)
     times = [np.arange(4) / 2, 3 + np.arange(4) / 2]
@@ -223,6 +227,8 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, model, store, name):
     import resource
 
+    if name == "codes.parquet":
+        pytest.importorskip("pyarrow")
     (tmp_path / name).write_text("older")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))

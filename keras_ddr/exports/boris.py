@@ -60,7 +60,7 @@ def _rows(recording: Recording, beside: Path) -> Iterator[dict[str, str]]:
             "Behavior type": "POINT" if i.moment else "STATE",
             "Start (s)": f"{i.start:.3f}",
             "Stop (s)": f"{_stop(i):.3f}",
-            "Duration (s)": "NA" if i.moment else f"{i.stop - i.start:.3f}",
+            "Duration (s)": "NA" if i.moment else _difference(i),
             "Image index start": str(i.first),
             "Image index stop": str(i.last),
             "Comment start": i.note,
@@ -157,6 +157,11 @@ def _events(recording: Recording) -> Iterator[list[Any]]:
 
 def _behavior(interval: Interval, tier: Tier) -> str:
     return f"{tier.title} {interval.name}"
+
+
+def _difference(interval: Interval) -> str:
+    """Seconds between start and stop as they are written."""
+    return f"{round(interval.stop, 3) - round(interval.start, 3):.3f}"
 
 
 def _stop(interval: Interval) -> float:

@@ -37,12 +37,15 @@ def pynwb_for(path: StrPath) -> ModuleType:
 
 
 def write_nwb(path: Path, recordings: list[Recording], beside: Path) -> None:
-    """Write the intervals of one recording: bouts of states, annotations of moments."""
+    """Write the intervals of one recording: bouts of states, events of moments."""
     pynwb = pynwb_for(path)
     [recording] = recordings
     file, module = _new(pynwb, recording.name)
     for tier in recording.tiers():
-        module.add(_moments(pynwb, tier) if tier.moments else _bouts(tier))
+        if tier.moments:
+            _add_moments(file, tier)
+        else:
+            module.add(_bouts(tier))
     _write(pynwb, path, file)
 
 
@@ -111,13 +114,14 @@ def _new(pynwb: ModuleType, recording: str) -> tuple[Any, Any]:
     return file, module
 
 
-def _moments(pynwb: ModuleType, tier: Tier) -> Any:
-    return pynwb.misc.AnnotationSeries(
+def _add_moments(file: Any, tier: Tier) -> None:
+    events = file.create_events_table(
         name=_name(tier.name),
         description=f"Moments: {tier.name}",
-        data=[interval.name for interval in tier.intervals],
-        timestamps=[interval.start for interval in tier.intervals],
+        source_description=f"keras_ddr {__version__}",
     )
+    for interval in tier.intervals:
+        events.add_row(timestamp=interval.start, annotation=interval.name)
 
 
 def _bouts(tier: Tier) -> Any:

@@ -63,7 +63,7 @@ def write_intervals(
     | .eaf | ELAN | as long as their frame |
     | .TextGrid | Praat | points |
     | .srt, .vtt | players of videos, subtitles | shown for a second |
-    | .nwb | Neurodata Without Borders | annotations; others bouts of ndx-ethogram |
+    | .nwb | Neurodata Without Borders | events; others are bouts of ndx-ethogram |
 
     All but the first two are about one recording: where there are several, each gets a
     file of its own, `PATH-RECORDING.eaf`. A recording without an interval gets one too.

@@ -1,4 +1,5 @@
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import srt
 from PIL import Image
 
 from keras_ddr.data import FrameStore
+from pages import ROOT, blocks
 
 
 def fails(result, message):
@@ -29,6 +31,10 @@ def test_encode(ddr_here, run_folder, puppets, tmp_path):
     with open(tmp_path / "codes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert np.allclose([float(row["z_2"]) for row in rows], codes[:, 1])
+    # The page on other programs reads the columns of just this table in R.
+    [(_, code)] = blocks(ROOT / "docs" / "exports.md", "r")
+    named = set(re.findall(r"z_\w+|label:\w+|sequence|source_frame", code))
+    assert len(named) == 4 and named <= set(rows[0])
     noisy = tmp_path / "noisy.npz"
     options = ["--split", "test", "--noise", 2]
     assert ddr_here("encode", run_folder, puppets, noisy, *options).exit_code == 0
@@ -84,17 +90,22 @@ def test_events_and_codes_for_other_programs(ddr_here, run_folder, moving, tmp_p
     cues = list(srt.parse(out.read_text()))
     assert [cue.start.total_seconds() for cue in cues] == times and len(cues) > 5
     assert f"e.srt: {len(cues)} events" in result.output
-    again = ["events", run_folder, moving, out, *options, "--overwrite"]
-    assert fails(ddr_here(*again[:-1]), "exists; replace it with --overwrite")
-    assert ddr_here(*again).exit_code == 0
+    again = ["events", run_folder, moving, out, *options]
+    assert fails(ddr_here(*again), "exists; replace it with --overwrite")
+
+
+@pytest.mark.slow
+def test_each_recording_has_a_file(ddr_here, run_folder, moving, tmp_path):
+    """Also where there are no events, which is said."""
     none = ["events", run_folder, moving, tmp_path / "n.eaf", "--prominence", 1e6]
     result = ddr_here(*none, "--sequences", 2)
-    assert "n-" in result.output and "1 more file: 0 events" in result.output
-    assert len(list(tmp_path.glob("n-*.eaf"))) == 2
-    codes = tmp_path / "c.nwb"
-    assert (
-        ddr_here("encode", run_folder, moving, codes, "--split", "test").exit_code == 0
-    )
+    assert "1 more file: 0 events" in result.output
+    assert "no events in 2 of the sequences" in result.output
+    assert len(files := list(tmp_path.glob("n-*.eaf"))) == 2
+    assert ddr_here(*none, "--sequences", 2, "--overwrite").exit_code == 0
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    codes = ["encode", run_folder, moving, tmp_path / "c.nwb", "--split", "test"]
+    assert ddr_here(*codes).exit_code == 0
     assert len(list(tmp_path.glob("c-*.nwb"))) > 1
 
 

@@ -186,14 +186,14 @@ def test_nwb_has_bouts_and_moments(timelines, states, tmp_path):
     write_intervals(tmp_path / "a.nwb", [*states, peak], timelines)
     assert pynwb.validate(path=tmp_path / "a.nwb") == []
     with pynwb.NWBHDF5IO(tmp_path / "a.nwb", "r") as file:
-        behavior = file.read().processing["behavior"]
-        bouts, moments = behavior["state"], behavior["z_1"]
+        content = file.read()
+        bouts = content.processing["behavior"]["state"]
         assert type(bouts).__name__ == "EthogramBouts"
         assert bouts.to_dataframe().to_numpy().tolist() == [
             [state.start, state.stop, state.name] for state in states
         ]
-        assert moments.data[:].tolist() == ["peak"]
-        assert moments.timestamps[:].tolist() == [peak.start]
+        moments = content.events["z_1"].to_dataframe()
+        assert moments.to_numpy().tolist() == [[peak.start, "peak"]]
 
 
 def _store(path, names, times=True, **more):
@@ -231,6 +231,17 @@ def test_each_recording_has_a_file_and_people_have_tiers(tmp_path):
     assert list(tier.get_all_intervals()) == [(0, 2.5, "")]
     assert (tmp_path / "n.tsv").read_text().count("\n") == 1
     assert json.loads((tmp_path / "n.boris").read_text())["observations"]["c/d"]
+
+
+def test_a_frame_before_a_gap_lasts_as_long_as_others(tmp_path):
+    """And not until somebody is seen again."""
+    times = np.array([0, 1, 2, 5, 6]) / 25
+    labels = {"time": [times], "source_frame": [[0, 1, 2, 5, 6]]}
+    frames = np.zeros((1, 5, 16, 16, 3), np.uint8)
+    [timeline] = _timelines(write_arrays(tmp_path / "S", frames, labels=labels))
+    assert np.allclose(timeline.stops, np.array([1, 2, 3, 6, 7]) / 25)
+    found = timeline.interval(1, 3, "state", "1")
+    assert (found.first, found.last) == (1, 5)
 
 
 def test_what_cannot_be_written(place, timelines, states, tmp_path):
