@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ddr_cli.arguments import number_option, seed_option, split_option
-from ddr_cli.opening import writing_command
+from ddr_cli.opening import named, writing_command
 from ddr_cli.progress import Counter
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @writing_command(
-    "f and z of all sequences and frames, as .npz or .csv.",
+    "f and z of all sequences and frames, as .npz, .csv, .parquet or .nwb.",
     "keras_ddr.encoding",
     split_option("all"),
     click.option(
@@ -34,18 +34,20 @@ if TYPE_CHECKING:
         "that can be guessed from z; 1 draws z from the posterior.",
     ),
 )
-def encode(
-    model: SequenceModel, store: FrameStore, out: str, **options: Any
-) -> pathlib.Path:
-    """Write the codes of the sequences of STORE to OUT.npz or OUT.csv.
+def encode(model: SequenceModel, store: FrameStore, out: str, **options: Any) -> str:
+    """Write the codes of the sequences of STORE to OUT.
 
     Means and variances of f and z, z as a standard score under p(z|f), the frame's
-    number and time in its source, and all labels. The .csv has a row a frame; the .npz
-    is read with numpy.load.
+    number and time in its source, and all labels. OUT.csv has a row a frame, and so has
+    OUT.parquet, which needs PyArrow; OUT.npz is read with numpy.load. OUT.nwb, which
+    needs PyNWB, has a series a sequence, and no labels; it is about one video: of
+    several, each gets a file of its own, OUT-VIDEO.nwb.
     """
-    from keras_ddr.encoding import write_codes
+    from keras_ddr.encoding import BY_RECORDING, write_codes, write_codes_by_recording
 
     if options["sets"] is None:
         del options["sets"]
-    progress = Counter("sequences encoded")
-    return write_codes(out, model, store, progress=progress, **options)
+    options["progress"] = Counter("sequences encoded")
+    if pathlib.Path(out).suffix.lower() != BY_RECORDING:
+        return str(write_codes(out, model, store, **options))
+    return named(write_codes_by_recording(out, model, store, **options))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,11 +17,11 @@ from ddr_cli.arguments import (
     split_option,
     whole_option,
 )
-from ddr_cli.opening import writing_command
+from ddr_cli.opening import named, writing_command
 from ddr_cli.progress import Counter
 
 if TYPE_CHECKING:
-    from keras_ddr.data.store import FrameStore
+    from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.events import Event
     from keras_ddr.sequence_model import SequenceModel
 
@@ -46,6 +49,19 @@ if TYPE_CHECKING:
         type=click.Path(),
         help="Write a contact sheet of the most prominent ones (.png, .pdf or .svg).",
     ),
+    click.option(
+        "--media",
+        metavar="FOLDER",
+        type=click.Path(),
+        help="Folder that the videos were read from, for .boris and .eaf to link them."
+        "  [default: that of OUT]",
+    ),
+    click.option(
+        "--overwrite",
+        "replace",
+        is_flag=True,
+        help="Replace files that exist. A .csv is replaced anyway.",
+    ),
     seed_option("Of the choice of sequences and of the frames that f is taken from."),
 )
 def events(
@@ -57,20 +73,27 @@ def events(
     split: str,
     components: tuple[int, ...],
     sheet: str | None,
+    media: str | None,
+    replace: bool,
     seed: int,
     **options: Any,
 ) -> str:
-    """Write the extremes of the dynamics of the sequences of STORE to OUT.csv.
+    """Write the extremes of the dynamics of the sequences of STORE to OUT.
 
-    A row an event: sequence, component of z, peak or valley, frame, time, z and its
-    prominence, the share of the sequence's motion that z explains, and the labels of
-    the frame. Rows are in the order of sequences and time.
+    OUT.csv has a row an event: sequence, component of z, peak or valley, frame, time, z
+    and its prominence, the share of the sequence's motion that z explains, and the
+    labels of the frame. Rows are in the order of sequences and time.
+
+    Other files are for tools in which people annotate: OUT.boris (a project of BORIS),
+    OUT.tsv (a table like its aggregated events), OUT.eaf (ELAN), OUT.TextGrid (Praat),
+    OUT.srt or OUT.vtt (subtitles), OUT.nwb. They count seconds of the video. All but
+    the first two are about one video: of several, each gets a file, OUT-VIDEO.eaf.
     """
     import numpy as np
 
     from keras_ddr.encoding import encode_sequences, label_texts
     from keras_ddr.evaluation.motion import LITTLE, sequence_motion
-    from keras_ddr.events import find_events, write_events
+    from keras_ddr.events import find_events
     from keras_ddr.visualization.selection import pick_sequences
     from keras_ddr.visualization.style import check_figure_path
 
@@ -82,6 +105,8 @@ def events(
         by_index = {sequence.index: sequence for sequence in picked}
         chosen = [by_index[index] for index in sorted(by_index)]
     searched = [c - 1 for c in components] or range(model.dynamic_dim)
+    looked_at = chosen or store.require(split, model.frames_per_set)
+    write = _writer(store, out, looked_at, media, replace)
     found, labels, quiet, missed = [], [], {}, {}
     for sequence, codes in encode_sequences(
         model,
@@ -108,7 +133,7 @@ def events(
             quiet[sequence.name] = spans.max()
         found += events
         labels += label_texts(store, sequence, [event.position for event in events])
-    said = [f"{write_events(out, found, labels)}: {len(found)} events"]
+    said = [f"{write(found, labels)}: {len(found)} events"]
     if quiet:
         name, span = next(iter(quiet.items()))
         said.append(
@@ -126,6 +151,40 @@ def events(
     if sheet is not None:
         said.append(_draw(store, found, sheet))
     return "\n".join(said)
+
+
+def _writer(
+    store: FrameStore,
+    out: str,
+    sequences: list[Sequence],
+    media: str | None,
+    replace: bool,
+) -> Callable[[list[Event], list[dict[str, str]]], str]:
+    """A function that writes events and their labels, and gives what it wrote.
+
+    Files that cannot be written are refused here, before the work is done.
+    """
+    from keras_ddr.events import TABLE, event_intervals, write_events
+    from keras_ddr.exports import Timeline, write_intervals
+    from keras_ddr.exports.writing import paths_of
+
+    if pathlib.Path(out).suffix.lower() == TABLE:
+        return lambda events, labels: str(write_events(out, events, labels))
+    timelines = {s.name: Timeline(s, store.frame_labels(s.index)) for s in sequences}
+    paths_of(out, timelines.values(), media, replace)
+
+    def write(events: list[Event], labels: list[dict[str, str]]) -> str:
+        intervals = [
+            interval
+            for name, of_sequence in itertools.groupby(events, lambda e: e.sequence)
+            for interval in event_intervals(timelines[name], of_sequence)
+        ]
+        files = write_intervals(
+            out, intervals, timelines.values(), media=media, overwrite=replace
+        )
+        return named(files)
+
+    return write
 
 
 def _draw(store: FrameStore, found: list[Event], path: str) -> str:

@@ -79,6 +79,14 @@ def open_both(
     return model, store, split or first_split(store, model.frames_per_set) or "all"
 
 
+def named(files: list[pathlib.Path]) -> str:
+    """Files that were written, in a few words."""
+    first, *others = files
+    if not others:
+        return str(first)
+    return f"{first} and {len(others)} more file{'s' * (len(others) > 1)}"
+
+
 def _warn_of_preparation(run: StrPath, store: FrameStore) -> None:
     """Say where frames were cut out in another way than those trained on."""
     from keras_ddr.runs import Run

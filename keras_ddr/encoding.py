@@ -17,6 +17,10 @@ import numpy as np
 
 from keras_ddr.data.labels import FRAME_LABELS
 from keras_ddr.errors import InputError
+from keras_ddr.exports.intervals import Timeline
+from keras_ddr.exports.nwb import pynwb_for, write_codes_nwb
+from keras_ddr.exports.parquet import pyarrow_for, write_parquet
+from keras_ddr.exports.writing import check_times, named_apart
 from keras_ddr.files import check_output_path, replacing, this_process, write_table
 
 if TYPE_CHECKING:
@@ -27,9 +31,11 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
     from keras_ddr.typing import Progress, StrPath
 
-__all__ = ["encode_sequences", "write_codes"]
+__all__ = ["encode_sequences", "write_codes", "write_codes_by_recording"]
 
-SUFFIXES = (".npz", ".csv")
+_TABLES = (".npz", ".csv", ".parquet")
+BY_RECORDING = ".nwb"
+SUFFIXES = (*_TABLES, BY_RECORDING)
 
 
 def check_encoding(model: SequenceModel, options: Mapping[str, Any]) -> None:
@@ -106,7 +112,8 @@ def write_codes(
     A .csv file has a row a frame: sequence, split, person, source, position (from 0),
     source_frame, time, z_1 …, z_1_variance …, z_1_standardized …, f_1 …, f_1_variance …
     and label:NAME for each label of the store, class names for categorical ones. Empty
-    cells stand for missing values.
+    cells stand for missing values. A .parquet file has the same columns with their
+    types, numbers and texts (factors in R); it needs PyArrow.
 
     A .npz file (read it with `numpy.load`) has, for S sequences and T frames in all:
     names, split, person, source (S,); static_mean, static_variance (S, static_dim);
@@ -119,8 +126,8 @@ def write_codes(
     One sequence is in memory at a time.
 
     Args:
-        path: File ending in .npz or .csv, in a folder that exists; it is written whole
-            or not at all.
+        path: File ending in .npz, .csv or .parquet, in a folder that exists; it is
+            written whole or not at all.
         model: See `encode_sequences`, as for all that follows.
         store: Likewise.
         split: Likewise.
@@ -131,18 +138,80 @@ def write_codes(
         `pathlib.Path` of the file.
 
     Raises:
-        InputError: The path cannot be used, or no sequence is long enough.
+        InputError: The path cannot be used, no sequence is long enough, or PyArrow is
+            not installed.
     """
-    path = check_output_path(path, SUFFIXES)
+    path = check_output_path(path, _TABLES)
+    if path.suffix.lower() == ".parquet":
+        pyarrow_for(path)
     chosen = _chosen(model, store, split)
     encoded = encode_sequences(
         model, store, sequences=chosen, progress=progress, **options
     )
     if path.suffix.lower() == ".csv":
         _write_csv(path, model, store, encoded)
+    elif path.suffix.lower() == ".parquet":
+        with replacing(path) as temporary:
+            write_parquet(temporary, (_columns(store, *each) for each in encoded))
     else:
         _write_npz(path, model, store, chosen, encoded)
     return path
+
+
+def write_codes_by_recording(
+    path: StrPath,
+    model: SequenceModel,
+    store: FrameStore,
+    split: str | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> list[Path]:
+    """Write f, z and z̃ as Neurodata Without Borders, a file for each recording.
+
+    In the processing module "behavior" each sequence has a `TimeSeries` "NAME z" and
+    one "NAME z_standardized", (T, dynamic_dim), with the times of its frames; a table
+    "f" in "analysis" has a row a sequence: sequence, subject, mean and variance.
+
+    Args:
+        path: File ending in .nwb; where sequences are from several recordings, each
+            gets a file `PATH-RECORDING.nwb`.
+        model: See `encode_sequences`, as for all that follows.
+        store: Likewise.
+        split: Likewise.
+        progress: Likewise.
+        **options: Likewise.
+
+    Returns:
+        List of `pathlib.Path` of the files.
+
+    Raises:
+        InputError: A path cannot be used, times of frames are not known, or PyNWB is
+            not installed.
+    """
+    check_output_path(path, (BY_RECORDING,))
+    pynwb_for(path)
+    chosen = _chosen(model, store, split)
+    timelines = {s.index: Timeline(s, store.frame_labels(s.index)) for s in chosen}
+    check_times(path, timelines.values())
+    by_recording: dict[str, list[Sequence]] = {}
+    for sequence in chosen:
+        name = timelines[sequence.index].recording
+        by_recording.setdefault(name, []).append(sequence)
+    paths = named_apart(path, list(by_recording))
+    for file in paths.values():
+        check_output_path(file, (BY_RECORDING,))
+    ordered = [sequence for group in by_recording.values() for sequence in group]
+    encoded = encode_sequences(
+        model, store, sequences=ordered, progress=progress, **options
+    )
+    for name, group in by_recording.items():
+        parts = [
+            (timelines[s.index], c) for s, c in itertools.islice(encoded, len(group))
+        ]
+        with replacing(paths[name]) as temporary:
+            write_codes_nwb(temporary, name, parts)
+    return list(paths.values())
 
 
 def _chosen(
@@ -203,6 +272,37 @@ def _rows(
             *static,
             *(texts[position] for texts in of_labels),
         ]
+
+
+def _columns(
+    store: FrameStore, sequence: Sequence, codes: Codes
+) -> dict[str, list[str] | NDArray[Any]]:
+    """The rows of a sequence as `_write_csv` has them, a column at a time."""
+    known, length = store.frame_labels(sequence.index), sequence.length
+    columns: dict[str, list[str] | NDArray[Any]] = {
+        "sequence": [sequence.name] * length,
+        "split": [sequence.split] * length,
+        "person": [sequence.person] * length,
+        "source": [sequence.source] * length,
+        "position": np.arange(length),
+        "source_frame": known["source_frame"].astype(np.int64),
+        "time": known["time"].astype(np.float64),
+    }
+    for name, values in (
+        ("z_{}", codes.dynamic.mean),
+        ("z_{}_variance", codes.dynamic.variance),
+        ("z_{}_standardized", codes.standardized),
+        ("f_{}", np.tile(codes.static.mean, (length, 1))),
+        ("f_{}_variance", np.tile(codes.static.variance, (length, 1))),
+    ):
+        for k, column in enumerate(np.asarray(values).T):
+            columns[name.format(k + 1)] = column
+    for name, label in store.labels.items():
+        if name not in FRAME_LABELS:
+            values = store.label_values(sequence.index, name)
+            found = label.texts if label.kind == "categorical" else label.numbers
+            columns[f"label:{name}"] = found(values)
+    return columns
 
 
 def label_texts(

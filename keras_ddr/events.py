@@ -17,6 +17,7 @@ from scipy.signal import find_peaks
 
 from keras_ddr.arguments import check_number
 from keras_ddr.errors import InputError
+from keras_ddr.exports.writing import SUFFIXES as OF_INTERVALS
 from keras_ddr.files import check_output_path, replacing, write_table
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
     from keras_ddr.codes import Codes
     from keras_ddr.data.store import Sequence
+    from keras_ddr.exports.intervals import Interval, Timeline
     from keras_ddr.typing import StrPath
 
-__all__ = ["Event", "find_events", "write_events"]
+__all__ = ["Event", "event_intervals", "find_events", "write_events"]
 
-SUFFIXES = (".csv",)
+TABLE = ".csv"
+SUFFIXES = (TABLE, *OF_INTERVALS)
 
 # Frames that a longer gap counts as, whatever numbers a store was given.
 _LONGEST_GAP = 100
@@ -158,6 +161,30 @@ def find_events(
     return sorted(found, key=lambda e: (rank[e.position], e.component, e.kind))
 
 
+def event_intervals(timeline: Timeline, events: Iterable[Event]) -> list[Interval]:
+    """Events of a sequence as moments, for `exports.write_intervals`.
+
+    Args:
+        timeline: `Timeline` of the sequence.
+        events: Its events.
+
+    Returns:
+        List of `Interval`: the tier is the component, "z_1", the name "peak" or
+        "valley".
+    """
+    return [
+        timeline.interval(
+            event.position,
+            event.position,
+            f"z_{event.component + 1}",
+            event.kind,
+            moment=True,
+            note=f"prominence {event.prominence:.2f}",
+        )
+        for event in events
+    ]
+
+
 def write_events(
     path: StrPath, events: list[Event], labels: list[dict[str, str]] | None = None
 ) -> Path:
@@ -174,7 +201,7 @@ def write_events(
     Raises:
         InputError: The path cannot be used.
     """
-    path = check_output_path(path, SUFFIXES)
+    path = check_output_path(path, (TABLE,))
     labels = labels or [{}] * len(events)
     names = list(dict.fromkeys(name for row in labels for name in row))
     columns = [field.name for field in dataclasses.fields(Event)]

@@ -121,8 +121,9 @@ _MAY_IMPORT = {
         "tracks",
         "version",
     },
-    "encoding": {"codes", "data", "errors", "files"},
-    "events": {"arguments", "codes", "errors", "files"},
+    "exports": {"data", "errors", "files", "media", "version"},
+    "encoding": {"codes", "data", "errors", "exports", "files"},
+    "events": {"arguments", "codes", "errors", "exports", "files"},
     "evaluation": {
         "arguments",
         "codes",

@@ -9,7 +9,11 @@ import pytest
 from keras_ddr import DDR, DiagonalGaussian, InputError
 from keras_ddr.codes import Codes
 from keras_ddr.data import write_arrays
-from keras_ddr.encoding import encode_sequences, write_codes
+from keras_ddr.encoding import (
+    encode_sequences,
+    write_codes,
+    write_codes_by_recording,
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,53 @@ def test_labels_come_along(tmp_path, model, store):
     assert rows[5]["label:age"] == "" and rows[0]["label:age"] == "3.0"
 
 
+def test_parquet_has_the_columns_and_values_of_the_csv(tmp_path, model, store):
+    pytest.importorskip("pyarrow")
+    polars = pytest.importorskip("polars")
+    with open(_write(tmp_path / "codes.csv", model, store), newline="") as file:
+        rows = list(csv.DictReader(file))
+    table = polars.read_parquet(_write(tmp_path / "codes.parquet", model, store))
+    assert table.columns == list(rows[0])
+    for name, values in table.to_dict(as_series=False).items():
+        texts = [row[name] for row in rows]
+        if table[name].dtype.is_numeric():
+            texts = [float(np.float32(x)) if x else None for x in texts]
+            values = [float(np.float32(x)) if x is not None else None for x in values]
+        else:
+            values = [x or "" for x in values]
+        assert values == texts, name
+    assert table["z_1"].dtype == polars.Float32
+    assert table["source_frame"].dtype == polars.Int64
+
+
+def test_nwb_has_the_codes_of_each_recording_on_its_clock(tmp_path, model, store):
+    pynwb = pytest.importorskip("pynwb")
+    with (
+        pytest.raises(InputError, match="no times of the frames of 'a'.*frame-rate"),
+        pytest.warns(UserWarning),
+    ):
+        write_codes_by_recording(tmp_path / "c.nwb", model, store, "train")
+    frames = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 16, 3), np.uint8)
+    times = [np.arange(4) / 2, 3 + np.arange(4) / 2]
+    names = ["one: a/b", "two"]
+    timed = write_arrays(tmp_path / "T", frames, names=names, labels={"time": times})
+    files = write_codes_by_recording(tmp_path / "c.nwb", model, timed)
+    assert [file.name for file in files] == ["c-one_ a_b.nwb", "c-two.nwb"]
+    for k, (file, name) in enumerate(zip(files, ["one_ a_b", "two"], strict=True)):
+        direct = model.encode(timed.frames(k))
+        assert pynwb.validate(path=file) == []
+        with pynwb.NWBHDF5IO(file, "r") as opened:
+            content = opened.read()
+            behavior = content.processing["behavior"]
+            assert (behavior[f"{name} z"].data[:] == direct.dynamic.mean).all()
+            series = behavior[f"{name} z_standardized"]
+            assert (series.data[:] == direct.standardized).all()
+            assert (series.timestamps[:] == times[k]).all()
+            [row] = content.analysis["f"].to_dataframe().to_dict("records")
+            assert row["sequence"] == names[k]
+            assert (row["mean"] == direct.static.mean).all()
+
+
 def test_one_split(tmp_path, model, store):
     path = write_codes(tmp_path / "codes.npz", model, store, split="test")
     with np.load(path) as archive:
@@ -122,7 +173,7 @@ def test_one_split(tmp_path, model, store):
 
 def test_what_is_refused_leaves_nothing(tmp_path, model, store, monkeypatch):
     for name, message in (
-        ("a.txt", "use one of .npz, .csv"),
+        ("a.txt", "use one of .npz, .csv, .parquet"),
         ("no/a.npz", "does not exist"),
     ):
         with pytest.raises(InputError, match=message):
@@ -172,10 +223,12 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sets a limit of the system")
-@pytest.mark.parametrize("name", ["codes.npz", "codes.csv"])
+@pytest.mark.parametrize("name", ["codes.npz", "codes.csv", "codes.parquet"])
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, model, store, name):
     import resource
 
+    if name == "codes.parquet":
+        pytest.importorskip("pyarrow")
     (tmp_path / name).write_text("older")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))

@@ -59,7 +59,10 @@ PAGES = {
     ),
     "data": ("Frame stores and sets of frames", ["keras_ddr.data"]),
     "datasets": ("Data sets", ["keras_ddr.datasets"]),
-    "encoding": ("Codes and events", ["keras_ddr.encoding", "keras_ddr.events"]),
+    "encoding": (
+        "Codes and events",
+        ["keras_ddr.encoding", "keras_ddr.events", "keras_ddr.exports"],
+    ),
     "evaluation": ("Evaluation", ["keras_ddr.evaluation"]),
     "visualization": ("Figures and films", ["keras_ddr.visualization"]),
     "inside": (

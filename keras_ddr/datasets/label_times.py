@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from keras_ddr.data.timing import frame_durations
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 # Tables and time stamps are rounded to milliseconds, so that a time and the frame
 # that it was taken from may be a millisecond apart.
 _ROUNDED = 1e-3
-# A frame whose next one was left out counts for so many usual steps at most.
-_STEPS = 1.5
 # No recording lasts for more digits of seconds.
 _CLOCK = re.compile(r"(?:(?:(\d{1,6}):)?([0-5]?\d):)?(\d{1,9}(?:[.,]\d*)?|[.,]\d+)")
 
@@ -70,7 +70,7 @@ def places(
     moments = [span for span in spans if span.start == span.end]
     begins = np.array([span.start for span in moments]) + _ROUNDED
     shown = np.searchsorted(times, begins, "right") - 1
-    ends = times + _durations(numbers, times) + _ROUNDED
+    ends = times + frame_durations(numbers, times) + _ROUNDED
     for place, begin, span in zip(shown.tolist(), begins, moments, strict=True):
         if place >= 0 and begin < ends[place]:
             found.setdefault(place, span.value)
@@ -80,14 +80,3 @@ def places(
     for begin, end, span in zip(first, last, long, strict=True):
         found.update(dict.fromkeys(range(begin, end), span.value))
     return found
-
-
-def _durations(
-    numbers: NDArray[np.integer], times: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Seconds for which each frame counts: to the next one, where that was kept."""
-    steps = np.diff(times)
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    left_out = np.diff(numbers) != 1
-    steps = np.where(left_out, np.minimum(steps, _STEPS * usual), steps)
-    return np.append(steps, usual)

@@ -1,10 +1,13 @@
 import csv
+import re
 
 import numpy as np
 import pytest
+import srt
 from PIL import Image
 
 from keras_ddr.data import FrameStore
+from pages import ROOT, blocks
 
 
 def fails(result, message):
@@ -28,6 +31,10 @@ def test_encode(ddr_here, run_folder, puppets, tmp_path):
     with open(tmp_path / "codes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert np.allclose([float(row["z_2"]) for row in rows], codes[:, 1])
+    # The page on other programs reads the columns of just this table in R.
+    [(_, code)] = blocks(ROOT / "docs" / "exports.md", "r")
+    named = set(re.findall(r"z_\w+|label:\w+|sequence|source_frame", code))
+    assert len(named) == 4 and named <= set(rows[0])
     noisy = tmp_path / "noisy.npz"
     options = ["--split", "test", "--noise", 2]
     assert ddr_here("encode", run_folder, puppets, noisy, *options).exit_code == 0
@@ -71,6 +78,52 @@ def test_events(ddr_here, run_folder, puppets, tmp_path):
         assert {row["component"] for row in csv.DictReader(file)} == {"2"}
 
 
+def test_events_and_codes_for_other_programs(ddr_here, run_folder, moving, tmp_path):
+    """The moments of the table, in a subtitle; an older file is kept."""
+    name = FrameStore.open(moving).sequences[1].name
+    options = ["--sequence", name, "--prominence", 0]
+    table, out = tmp_path / "e.csv", tmp_path / "e.srt"
+    assert ddr_here("events", run_folder, moving, table, *options).exit_code == 0
+    result = ddr_here("events", run_folder, moving, out, *options)
+    with open(table, newline="") as file:
+        times = [float(row["time"]) for row in csv.DictReader(file)]
+    cues = list(srt.parse(out.read_text()))
+    assert [cue.start.total_seconds() for cue in cues] == times and len(cues) > 5
+    assert f"e.srt: {len(cues)} events" in result.output
+    again = ["events", run_folder, moving, out, *options]
+    assert fails(ddr_here(*again), "exists; replace it with --overwrite")
+
+
+@pytest.mark.slow
+def test_each_recording_has_a_file(ddr_here, run_folder, moving, tmp_path):
+    """Also where there are no events, which is said."""
+    none = ["events", run_folder, moving, tmp_path / "n.eaf", "--prominence", 1e6]
+    result = ddr_here(*none, "--sequences", 2)
+    assert "1 more file: 0 events" in result.output
+    assert "no events in 2 of the sequences" in result.output
+    assert len(files := list(tmp_path.glob("n-*.eaf"))) == 2
+    assert ddr_here(*none, "--sequences", 2, "--overwrite").exit_code == 0
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    codes = ["encode", run_folder, moving, tmp_path / "c.nwb", "--split", "test"]
+    assert ddr_here(*codes).exit_code == 0
+    assert len(list(tmp_path.glob("c-*.nwb"))) > 1
+
+
+@pytest.mark.slow
+def test_packages_that_are_missing_are_named(
+    ddr_elsewhere, run_folder, moving, tmp_path
+):
+    for module, name, advice in (
+        ("pyarrow", "c.parquet", 'pip install "keras_ddr[parquet]"'),
+        ("pynwb", "c.nwb", 'pip install "keras_ddr[nwb]"'),
+    ):
+        result = ddr_elsewhere(
+            "encode", run_folder, moving, tmp_path / name, blocked=[module]
+        )
+        assert result.returncode == 1
+        assert advice in result.stderr.splitlines()[-1]
+
+
 @pytest.mark.slow
 def test_events_of_some_sequences(ddr_here, run_folder, puppets, tmp_path):
     def events(*options):
@@ -106,7 +159,8 @@ def test_events_of_some_sequences(ddr_here, run_folder, puppets, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["a.npz"], "use .csv"),
+        (["a.npz"], "use one of .csv, .boris, .tsv, .eaf"),
+        (["a.eaf"], "no times of the frames of"),
         (["a.csv", "--sheet", "a.gif"], "'.gif'"),
         (["a.csv", "--sequence", "me"], "named 'me'"),
         (["a.csv", "--component", 3], "z has 2 components, so 3"),
