@@ -132,6 +132,15 @@ _MAY_IMPORT = {
         "layers",
         "model_files",
     },
+    "states": {
+        "arguments",
+        "data",
+        "errors",
+        "evaluation",
+        "events",
+        "files",
+        "mixture",
+    },
     "visualization": {
         "codes",
         "arguments",
@@ -142,6 +151,7 @@ _MAY_IMPORT = {
         "files",
         "media",
         "mixture",
+        "states",
     },
 }
 

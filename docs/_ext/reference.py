@@ -60,6 +60,7 @@ PAGES = {
     "data": ("Frame stores and sets of frames", ["keras_ddr.data"]),
     "datasets": ("Data sets", ["keras_ddr.datasets"]),
     "encoding": ("Codes and events", ["keras_ddr.encoding", "keras_ddr.events"]),
+    "states": ("States", ["keras_ddr.states"]),
     "evaluation": ("Evaluation", ["keras_ddr.evaluation"]),
     "visualization": ("Figures and films", ["keras_ddr.visualization"]),
     "inside": (
