@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.arguments import choice_option, number_option, seed_option
+from ddr_cli.arguments import choice_option, seed_option
 from ddr_cli.opening import writing_command
 from ddr_cli.progress import Counter
 
@@ -38,14 +38,8 @@ if TYPE_CHECKING:
         help="Test whether groups of persons, by this label of sequences, differ in "
         "the use of states.",
     ),
-    number_option(
-        "--noise",
-        0.0,
-        "Random noise on z in standard deviations of its posterior, against appearance "
-        "that can be guessed from z, and would tell groups apart.",
-    ),
     click.option("--overwrite", is_flag=True, help="Replace the files in OUT."),
-    seed_option("Of the choice of frames, the fits, the permutations and --noise."),
+    seed_option("Of the choice of frames, the fits and the permutations."),
 )
 def states(
     model: SequenceModel,
@@ -55,7 +49,6 @@ def states(
     number: int | None,
     method: str,
     groups: str | None,
-    noise: float,
     overwrite: bool,
     seed: int,
 ) -> str:
@@ -78,8 +71,7 @@ def states(
     if groups is not None:
         groups_of(store, store.sequences, groups)
     progress = Counter("sequences encoded")
-    options: dict[str, Any] = {"seed": seed, "noise": noise}
-    encoded = list(encode_sequences(model, store, progress=progress, **options))
+    encoded = list(encode_sequences(model, store, seed=seed, progress=progress))
     found = rooms.find_states(
         store,
         encoded,

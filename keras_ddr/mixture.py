@@ -180,6 +180,10 @@ class GaussianMixture:
         parts = self._log_parts(np.asarray(x, "float64"))
         return np.exp(parts - logsumexp(parts, axis=1, keepdims=True))
 
+    def weighted(self, weights: ArrayLike) -> GaussianMixture:
+        """The same components with other shares `(K,)`."""
+        return GaussianMixture(np.asarray(weights), self.means, self.covariances)
+
     def ordered(self, order: Sequence[int]) -> GaussianMixture:
         """The same density with its components in this order."""
         order = list(order)

@@ -47,7 +47,7 @@ class Trial:
             val that of the frames of the fit, less the penalty of the BIC.
         stability: Mean adjusted Rand index of the states of val, or of the frames of
             the fit, in pairs of five fits from other seeds and frames.
-        persons: Score of each person `(P,)`.
+        persons: Score of each person `(P,)`; without val of all together, `(1,)`.
         behind: How far the score is behind the best one that was allowed.
         error: Standard error of `behind` over persons; 0 where it is not known.
         allowed: Whether it may be chosen: it is stable, or the nearest to it.
@@ -269,14 +269,15 @@ def _try(
     found = [_predict(fit, scored.pieces).argmax(axis=1) for fit in fits]
     pairs = itertools.combinations(found, 2)
     stability = float(np.mean([adjusted_rand_score(*pair) for pair in pairs]))
-    rows = np.stack([densities[best], np.ones_like(densities[best])], axis=1)
-    sums = group_sums(rows, scored.owner)
-    persons = sums[:, 0] / sums[:, 1]
-    gaussians = _gaussians(fits[best])
-    if not scored.held_out:
+    if scored.held_out:
+        rows = np.stack([densities[best], np.ones_like(densities[best])], axis=1)
+        sums = group_sums(rows, scored.owner)
+        persons = sums[:, 0] / sums[:, 1]
+    else:
         frames = len(scored.owner)
-        persons = persons - 0.5 * _free(fits[best]) * np.log(frames) / frames
-    number = len(gaussians.weights)
+        penalty = 0.5 * _free(fits[best]) * np.log(frames) / frames
+        persons = densities[best].mean(keepdims=True) - penalty
+    number = len(_gaussians(fits[best]).weights)
     return fits[best], Trial(number, float(persons.mean()), stability, persons)
 
 

@@ -104,7 +104,8 @@ class HiddenMarkov:
         leave = (1 - _STAY) / (number - 1)
         guess = np.full((number, number), leave)
         np.fill_diagonal(guess, _STAY)
-        found, before = cls(gaussians, guess), -np.inf
+        even = np.full(number, 1 / number)
+        found, before = cls(gaussians.weighted(even), guess), -np.inf
         for _ in range(_ITERATIONS):
             smoothed, known = found._smooth(runs)
             total = smoothed.log_prob.sum()
@@ -115,7 +116,7 @@ class HiddenMarkov:
             start = smoothed.probabilities[:, 0].sum(axis=0) + _PRIOR
             changes = smoothed.changes + _PRIOR
             found = cls(
-                dataclasses.replace(gaussians, weights=start / start.sum()),
+                gaussians.weighted(start / start.sum()),
                 changes / changes.sum(axis=1, keepdims=True),
             )
         return found

@@ -81,7 +81,7 @@ class StateReport:
         agree = f"(adjusted Rand index {chosen.stability:.2f})"
         said = f"stable: fits from other seeds find them again {agree}"
         if chosen.stability < STABLE:
-            said = f"not stable: fits from other seeds find others {agree}"
+            said = f"not stable: fits from other seeds find others {agree}; try fewer"
         lines = [f"{chosen.number} states, as given"]
         if len(trials) > 1:
             numbers = f"{trials[0].number} to {trials[-1].number}"
