@@ -26,6 +26,7 @@ _COMMANDS = (
     "plot",
     "render",
     "events",
+    "states",
     "explore",
     "demo",
     "info",

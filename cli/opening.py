@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 
 def writing_command(
-    short_help: str, module: str, *options: Decorator, group: click.Group | None = None
+    short_help: str,
+    module: str | None,
+    *options: Decorator,
+    group: click.Group | None = None,
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """A command that writes OUT, a file with one of `module.SUFFIXES`.
+    """A command that writes OUT, a file with one of `module.SUFFIXES`, or a folder.
 
     The function gets the model of RUN, the STORE, OUT and the options by name: `split`
     as asked for or the first that holds a sequence, `sequences` as a number or names.
@@ -45,11 +48,15 @@ def writing_command(
             run: str, store: str, out: str, backend: str | None, **given: Any
         ) -> None:
             select_backend(backend)
-            from keras_ddr.files import check_output_path
+            from keras_ddr.files import check_output_folder, check_output_path
 
             # Before the work is done.
-            suffixes = importlib.import_module(module).SUFFIXES
-            check_output_path(out, suffixes, given.get("overwrite", True))
+            overwrite = given.get("overwrite", True)
+            if module is None:
+                check_output_folder(out, overwrite)
+            else:
+                suffixes = importlib.import_module(module).SUFFIXES
+                check_output_path(out, suffixes, overwrite)
             model, opened, split = open_both(run, store, given.get("split"))
             if "split" in given:
                 given["split"] = split

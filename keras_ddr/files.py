@@ -72,6 +72,30 @@ def check_output_path(
     return path
 
 
+def check_output_folder(path: StrPath, overwrite: bool = False) -> pathlib.Path:
+    """Refuse a folder that holds something, or that could not be made."""
+    check_expanded(path)
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} exists and is a file; give the name of a new folder")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise InputError(
+            f"{path} is not empty; replace its files with --overwrite, or choose "
+            "another name"
+        )
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be made: the folder {path.parent} does not exist; make it "
+            "first"
+        )
+    place = path if path.is_dir() else path.parent
+    if not os.access(place, os.W_OK):
+        raise InputError(
+            f"{path} cannot be written: {place} is read-only; choose another place"
+        )
+    return path
+
+
 def cannot_write(path: StrPath, error: BaseException) -> InputError | None:
     """The message for a full disk or read-only folder, or `None` for other errors."""
     if not isinstance(error, OSError):

@@ -107,14 +107,14 @@ class GaussianMixture:
         least = 1e-8 * max(1.0, float(np.square(points).mean()))
         spread = max(float(points.var(axis=0).mean()), least)
         if len(points) < _FEWEST or not len(held_out):
-            return cls._fitted(points, 1, "full", 1e-3 * spread, seed)
+            return cls.of_size(points, 1, "full", 1e-3 * spread, seed)
         best, most = None, -np.inf
         for kind, floor in _COVARIANCES:
             before = -np.inf
             for number in _COMPONENTS:
                 if number > 1 and number * _PER_COMPONENT > len(points):
                     break
-                found = cls._fitted(points, number, kind, floor * spread, seed)
+                found = cls.of_size(points, number, kind, floor * spread, seed)
                 value = found.log_prob(held_out).mean()
                 if value > most:
                     best, most = found, value
@@ -126,10 +126,18 @@ class GaussianMixture:
         return best
 
     @classmethod
-    def _fitted(
+    def of_size(
         cls, points: NDArray[Any], number: int, kind: str, floor: float, seed: int
     ) -> GaussianMixture:
-        """The mixture of this size, by expectation maximisation."""
+        """Fit a mixture of this size by expectation maximisation.
+
+        Args:
+            points: `(n, D)`, finite, at least as many as components.
+            number: Components.
+            kind: "full" for a covariance each, "tied" for one of all.
+            floor: Variance that is added to each dimension.
+            seed: Of the first guess.
+        """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture as Fitted
 
@@ -155,15 +163,33 @@ class GaussianMixture:
 
     def _log_parts(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log-density of each component, times its weight, `(n, K)`."""
-        parts = []
-        for weight, mean, factor in zip(
-            self.weights, self.means, self._factors, strict=True
-        ):
+        with np.errstate(divide="ignore"):
+            return np.log(self.weights) + self.component_log_prob(x)
+
+    def component_log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Log-density of each component alone `(n, K)`, of points `(n, D)`."""
+        x, parts = np.asarray(x, "float64"), []
+        for mean, factor in zip(self.means, self._factors, strict=True):
             solved = solve_triangular(factor, (x - mean).T, lower=True)
             log_det = np.log(np.diag(factor)).sum()
-            with np.errstate(divide="ignore"):
-                parts.append(np.log(weight) - log_det - 0.5 * (solved**2).sum(axis=0))
+            parts.append(-log_det - 0.5 * (solved**2).sum(axis=0))
         return np.stack(parts, axis=1) - 0.5 * self.dim * _LOG_2PI
+
+    def responsibilities(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Probability of each component `(n, K)`, given points `(n, D)`."""
+        parts = self._log_parts(np.asarray(x, "float64"))
+        return np.exp(parts - logsumexp(parts, axis=1, keepdims=True))
+
+    def weighted(self, weights: ArrayLike) -> GaussianMixture:
+        """The same components with other shares `(K,)`."""
+        return GaussianMixture(np.asarray(weights), self.means, self.covariances)
+
+    def ordered(self, order: Sequence[int]) -> GaussianMixture:
+        """The same density with its components in this order."""
+        order = list(order)
+        return GaussianMixture(
+            self.weights[order], self.means[order], self.covariances[order]
+        )
 
     def sample(
         self, number: int, generator: np.random.Generator

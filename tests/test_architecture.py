@@ -133,6 +133,15 @@ _MAY_IMPORT = {
         "layers",
         "model_files",
     },
+    "states": {
+        "arguments",
+        "data",
+        "errors",
+        "evaluation",
+        "events",
+        "files",
+        "mixture",
+    },
     "visualization": {
         "codes",
         "arguments",
@@ -143,6 +152,7 @@ _MAY_IMPORT = {
         "files",
         "media",
         "mixture",
+        "states",
     },
 }
 

@@ -63,6 +63,7 @@ PAGES = {
         "Codes and events",
         ["keras_ddr.encoding", "keras_ddr.events", "keras_ddr.exports"],
     ),
+    "states": ("States", ["keras_ddr.states"]),
     "evaluation": ("Evaluation", ["keras_ddr.evaluation"]),
     "visualization": ("Figures and films", ["keras_ddr.visualization"]),
     "inside": (

@@ -11,6 +11,7 @@ from keras_ddr.visualization.render import render_reconstruction, render_swap
 from keras_ddr.visualization.render_layout import Film
 from keras_ddr.visualization.render_walk import render_walk
 from keras_ddr.visualization.samples import plot_samples
+from keras_ddr.visualization.states import plot_state_use, plot_states
 from keras_ddr.visualization.store import plot_store
 from keras_ddr.visualization.style import save_figure
 from keras_ddr.visualization.swap import plot_swap
@@ -25,6 +26,8 @@ __all__ = [
     "plot_prediction",
     "plot_reconstruction",
     "plot_samples",
+    "plot_state_use",
+    "plot_states",
     "plot_store",
     "plot_swap",
     "render_reconstruction",

@@ -34,6 +34,7 @@ def _commands(run, store, folder):
     yield ["explore", run, store, folder / "page.html"]
     yield ["encode", run, store, folder / "codes.csv"]
     yield ["events", run, store, folder / "events.csv"]
+    yield ["states", run, store, folder / "states", "--states", "2"]
     yield ["verify", run]
     yield ["info", run]
 

@@ -1,0 +1,91 @@
+"""`ddr states`."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING
+
+import click
+
+from ddr_cli.arguments import choice_option, seed_option
+from ddr_cli.opening import writing_command
+from ddr_cli.progress import Counter
+
+if TYPE_CHECKING:
+    from keras_ddr.data.store import FrameStore
+    from keras_ddr.sequence_model import SequenceModel
+
+
+@writing_command(
+    "States: clusters of z, their use, bouts, transitions, and groups.",
+    None,
+    click.option(
+        "--states",
+        "number",
+        type=click.IntRange(2),
+        help="Number of states.  [default: chosen on val]",
+    ),
+    choice_option(
+        "--method",
+        ["mixture", "hmm"],
+        "mixture",
+        "A mixture of Gaussians, or a hidden Markov model of the same Gaussians, whose "
+        "states flicker less; it needs frames in order.",
+    ),
+    click.option(
+        "--groups",
+        metavar="LABEL",
+        help="Test whether groups of persons, by this label of sequences, differ in "
+        "the use of states.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace the files in OUT."),
+    seed_option("Of the choice of frames, the fits and the permutations."),
+)
+def states(
+    model: SequenceModel,
+    store: FrameStore,
+    out: str,
+    *,
+    number: int | None,
+    method: str,
+    groups: str | None,
+    overwrite: bool,
+    seed: int,
+) -> str:
+    """Find states of the frames of STORE, and write them into the folder OUT.
+
+    States are clusters of z as a standard score under p(z|f), fitted to train, "state
+    1" the one with most frames. OUT gets states.csv (a row a frame), bouts.csv (a row
+    an interval), summary.json, states.png (frames of each state) and use.png. What is
+    printed are means over persons with 95 % intervals over them.
+    """
+    from keras_ddr import states as rooms
+    from keras_ddr.encoding import encode_sequences
+    from keras_ddr.states.finding import check_method
+    from keras_ddr.states.groups import groups_of
+    from keras_ddr.visualization import save_figure
+    from keras_ddr.visualization.states import plot_state_use, plot_states
+
+    # Before the work is done.
+    check_method(store, method)
+    if groups is not None:
+        groups_of(store, store.sequences, groups)
+    progress = Counter("sequences encoded")
+    encoded = list(encode_sequences(model, store, seed=seed, progress=progress))
+    found = rooms.find_states(
+        store,
+        encoded,
+        states=number,
+        method=method,
+        seed=seed,
+        progress=Counter("numbers of states tried"),
+    )
+    report = rooms.describe_states(store, encoded, found, groups=groups, seed=seed)
+    folder = pathlib.Path(out)
+    written = rooms.write_states(folder, store, report, overwrite=overwrite)
+    figures = {
+        "states.png": plot_states(model, store, encoded, report),
+        "use.png": plot_state_use(report),
+    }
+    written += [save_figure(each, folder / name) for name, each in figures.items()]
+    return "\n".join([report.table(), "", *map(str, written)])
