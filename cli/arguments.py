@@ -189,7 +189,7 @@ def sequences_options(default: int | None, use: str = "") -> Decorator:
             type=click.IntRange(1),
             default=default,
             show_default=default is not None,
-            help=f"Number of sequences{use}, chosen at random."
+            help=f"Number of sequences{use}, chosen at random, but not dark or still."
             + ("" if default else "  [default: all of the split]"),
         ),
         click.option(

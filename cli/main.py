@@ -22,6 +22,7 @@ _COMMANDS = (
     "judge",
     "evaluate",
     "compare",
+    "confounds",
     "encode",
     "plot",
     "render",

@@ -197,6 +197,15 @@ def dynamics(
     whole_option(
         "--dynamics", 8, "Number of columns: frames of other sequences, which give z."
     ),
+    click.option(
+        "--column",
+        "columns",
+        type=(str, click.IntRange(0)),
+        multiple=True,
+        metavar="NAME FRAME",
+        help="Name of a sequence and number of a frame in it, from 0, that give z of a "
+        "column; may be given several times, in place of a number.",
+    ),
     choice_option(
         "--align",
         ["none", "prior"],
@@ -205,11 +214,18 @@ def dynamics(
     ),
 )
 def swap(
-    model: SequenceModel, store: FrameStore, *, sequences: Any, **options: Any
+    model: SequenceModel,
+    store: FrameStore,
+    *,
+    sequences: Any,
+    columns: tuple[tuple[str, int], ...],
+    **options: Any,
 ) -> Figure:
     """Draw f of each row with z of each column into OUT, originals at the border."""
     from keras_ddr.visualization import plot_swap
 
+    if columns:
+        options["dynamics"] = columns
     return plot_swap(model, store, sequences, **options)
 
 

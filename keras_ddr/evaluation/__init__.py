@@ -6,6 +6,7 @@ them. Libraries that take long to load are imported when a measure runs.
 
 from keras_ddr.evaluation.clips import Clips
 from keras_ddr.evaluation.comparison import Comparison, compare
+from keras_ddr.evaluation.confounding import Confound, Leak, confounds
 from keras_ddr.evaluation.draws import Draws
 from keras_ddr.evaluation.encoded import EncodedSplit
 from keras_ddr.evaluation.equal_error_rate import Verification
@@ -29,11 +30,13 @@ __all__ = [
     "Axis",
     "Clips",
     "Comparison",
+    "Confound",
     "Draws",
     "EncodedSplit",
     "EvaluationReport",
     "Headline",
     "Judge",
+    "Leak",
     "Likelihood",
     "Material",
     "Measure",
@@ -48,6 +51,7 @@ __all__ = [
     "Verification",
     "choose_targets",
     "compare",
+    "confounds",
     "evaluate",
     "motion_explained",
     "probe",

@@ -116,7 +116,7 @@ def probe(
     if kind != "categorical":
         columns = [_targets(part, kind, period) for part in labels]
         return _regress(codes, columns, kind, estimator, groups, seed)
-    model = _pipeline(estimator, len(labels[0]), classify=True)
+    model = pipeline(estimator, len(labels[0]), classify=True)
     counts = np.unique(labels[1], return_counts=True)[1]
     if classes is None:
         classes = len(np.unique(np.concatenate(labels)))
@@ -166,7 +166,7 @@ def _regress(
     for targets, part in ((fit, "fitted"), (truth, "scored")):
         if np.ptp(targets, axis=0).max() == 0:
             raise InputError(f"the label does not vary among the {part} items")
-    model = _pipeline(estimator, len(fit), classify=False).fit(codes[0], fit)
+    model = pipeline(estimator, len(fit), classify=False).fit(codes[0], fit)
     predicted = model.predict(codes[1]).reshape(truth.shape)
     continuous = kind == "continuous"
     found: list[Interval | None] = [None, None]
@@ -218,7 +218,7 @@ def _intervals(
     return [intervals.resample(sums, f, seed) for f in (r_squared, concordance)]
 
 
-def _pipeline(estimator: str, number: int, classify: bool) -> Pipeline:
+def pipeline(estimator: str, number: int, classify: bool) -> Pipeline:
     """The probe for `number` items."""
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.ticker import MaxNLocator
 
 from keras_ddr.errors import InputError
 from keras_ddr.events import curve_places, find_events, smooth_curve
@@ -92,17 +93,21 @@ def plot_dynamics(
     axes.plot(x, raw, color=_CURVE, linewidth=0.5, alpha=0.45)
     axes.plot(x, np.where(missing, np.nan, smooth), color=_CURVE, linewidth=1.2)
     low, high = float(np.nanmin(raw)), float(np.nanmax(raw))
-    span = max(high - low, 1e-3)
-    # Room for the frames above and below.
-    axes.set_ylim(low - 0.9 * span, high + 0.9 * span)
+    if high - low < 1e-3:  # all the same: a line in the middle
+        low, high = low - 0.5, high + 0.5
+    span = high - low
+    strongest = sorted(events, key=lambda e: -e.prominence)[:frames]
+    # Room above and below, where frames are shown.
+    kinds = {event.kind for event in strongest}
+    room = [0.9 if kind in kinds else 0.1 for kind in ("valley", "peak")]
+    axes.set_ylim(low - room[0] * span, high + room[1] * span)
     axes.set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
     axes.set(xlabel=name, ylabel=rf"$\tilde{{z}}_{component + 1}$")
     title = shorten(chosen.name, 0.9 * _WIDTH * DPI)
     axes.set_title(title, loc="left", weight="bold", parse_math=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.set_yticks([t for t in axes.get_yticks() if low - 0.05 <= t <= high + 0.05])
-    strongest = sorted(events, key=lambda e: -e.prominence)[:frames]
+    axes.set_yticks(_ticks(low, high))
     for kind, marker, level in (
         ("peak", "^", high + 0.5 * span),
         ("valley", "v", low - 0.5 * span),
@@ -115,6 +120,13 @@ def plot_dynamics(
             image = images[order[np.searchsorted(places, at)]]
             _place(axes, image, (x[at], smooth[at]), (where, level))
     return figure
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers beside the curve: those of the whole axis may all miss it."""
+    edge = 0.05 * (high - low)
+    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return [float(t) for t in ticks if low - edge <= t <= high + edge]
 
 
 def _axis(

@@ -9,7 +9,14 @@ import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.visualization.selection import pick_sequences
-from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
+from keras_ddr.visualization.style import (
+    FADED,
+    Sheet,
+    shorten_all,
+    styled,
+    tiles_size,
+    whole_scale,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,6 +67,7 @@ def plot_events(
     width = max(width + apart, 700)
     block = title + height + caption
     sheet = Sheet(width + 2 * margin, margin + len(rows) * block)
+    names = shorten_all(list(rows), width - 320)
     for row, (name, found) in enumerate(rows.items()):
         [sequence] = pick_sequences(store, [name])
         strongest = sorted(found, key=lambda e: -e.prominence)[:most]
@@ -69,7 +77,7 @@ def plot_events(
         top = margin + row * block
         about = f"{len(shown)} of {len(found)} events"
         middle, right = top + title / 2 - 4, margin + width
-        sheet.heading(margin, right, middle, name, about, 320)
+        sheet.heading(margin, right, middle, names[row], about)
         left = margin + tile + gap + apart
         sheet.tiles(margin, top + title, frames[None, :1], scale, gap)
         sheet.tiles(left, top + title, frames[None, 1:], scale, gap)

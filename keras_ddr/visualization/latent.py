@@ -10,7 +10,13 @@ import numpy as np
 from keras_ddr.data.labels import Label
 from keras_ddr.errors import InputError
 from keras_ddr.visualization.selection import pick_shown
-from keras_ddr.visualization.style import DPI, NotebookFigure, shorten_all, styled
+from keras_ddr.visualization.style import (
+    DPI,
+    NotebookFigure,
+    shorten,
+    shorten_all,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,12 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_latent"]
 
-# Colours of Okabe and Ito, told apart by nearly everyone; shapes help further.
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#000000")
-_SHAPES = "os^Dv<>P"
+# Colours of Okabe and Ito, told apart by nearly everyone, with a dark red in place of
+# their yellow, which is pale on white; shapes help further.
+_COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#000000"),
+    "#882255",
+)
+_SHAPES = "os^DvPX*"
 _MISSING = "#c8c8c8"
 _WIDTH, _HEIGHT = 3.35, 3.0  # inches: one column of a page
 _LEGEND = 0.17 * _WIDTH * DPI  # pixels for a name in the legend
+_BESIDE = 0.75 * _HEIGHT * DPI  # pixels for a name along an axis
 # Attributes of a sequence that may give the colours, where no label has their name.
 _ORIGINS = {"sequence": "name"} | {n: n for n in ("person", "source", "split")}
 _ORIGIN = Label("sequence", "categorical")
@@ -63,7 +74,7 @@ def plot_latent(
         seed: Likewise.
 
     Returns:
-        `matplotlib.figure.Figure`. Categories have colours and shapes, up to 14 of
+        `matplotlib.figure.Figure`. Categories have colours and shapes, up to 16 of
         them a legend; more are numbered along a colour map, as are continuous labels;
         periodic ones get a cyclic map. Frames without the label are grey.
 
@@ -96,20 +107,21 @@ def plot_latent(
     points, values = np.concatenate(points), np.concatenate(values)
 
     figure = NotebookFigure((_WIDTH, _HEIGHT), dpi=DPI)
-    axes = figure.add_axes((0.15, 0.14, 0.58, 0.8))
+    axes = figure.add_axes((0.19, 0.14, 0.54, 0.8))
     missing = np.isnan(values)
     style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": len(points) > 5000}
     axes.scatter(*points[missing].T, color=_MISSING, **style)
     present, known = points[~missing], values[~missing]
     if classes and len(classes) <= 2 * len(_COLOURS):
-        title = None if label == "sequence" else label
+        title = None if label == "sequence" else shorten(label, _LEGEND, 6.0, "normal")
         _draw_classes(axes, present, known.astype(int), classes, title, style)
     elif len(known):
         cmap = "twilight" if about.kind == "periodic" else "viridis"
         drawn = axes.scatter(present[:, 0], present[:, 1], c=known, cmap=cmap, **style)
         bar = figure.colorbar(drawn, cax=figure.add_axes((0.77, 0.14, 0.035, 0.8)))
         unit = f" ({about.unit})" if about.unit else ""
-        bar.set_label(f"{label}{unit}" + (" (class number)" if classes else ""))
+        about_bar = f"{label}{unit}" + (" (class number)" if classes else "")
+        bar.set_label(shorten(about_bar, _BESIDE, weight="normal"), parse_math=False)
         bar.outline.set_visible(False)
     tilde = r"\tilde{z}" if standardized else "z"
     named = [f"${tilde}_{component + 1}$" for component in components]
@@ -136,9 +148,8 @@ def _draw_classes(
     handles = [
         axes.scatter(
             *points[numbers == k].T,
-            color=_COLOURS[k % len(_COLOURS)],
-            marker=_SHAPES[(k + k // len(_COLOURS)) % len(_SHAPES)],
             label=name,
+            **_look(k),
             **style,
         )
         for k, name in zip(shown, names, strict=True)
@@ -157,6 +168,12 @@ def _draw_classes(
         borderaxespad=0.0,
         markerscale=1.6,
     )
+
+
+def _look(number: int) -> dict[str, str]:
+    """Colour and shape of a class; those of a colour are far apart in their order."""
+    shape = (number + 3 * (number // len(_COLOURS))) % len(_SHAPES)
+    return {"color": _COLOURS[number % len(_COLOURS)], "marker": _SHAPES[shape]}
 
 
 def _label_of(store: FrameStore, label: str | None) -> tuple[str, Label]:

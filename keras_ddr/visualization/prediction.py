@@ -10,7 +10,14 @@ from matplotlib.lines import Line2D
 
 from keras_ddr.errors import InputError
 from keras_ddr.visualization.selection import pick_sequences
-from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
+from keras_ddr.visualization.style import (
+    FADED,
+    Sheet,
+    shorten_all,
+    styled,
+    tiles_size,
+    whole_scale,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,10 +82,11 @@ def plot_prediction(
     height, width = tiles_size(rows, length, shape, scale, _GAP)
     block = _TITLE + height + _MARGIN
     sheet = Sheet(_LABEL + width + _MARGIN, _MARGIN + len(chosen) * block)
+    names = shorten_all([sequence.name for sequence in chosen], width - 420)
     for k, sequence in enumerate(chosen):
         frames = store.frames(sequence.index, np.arange(length))
         drawn = model.predict_frames(frames[:past], future, draws, seed=seed or 0)
-        _block(sheet, _MARGIN + k * block, scale, sequence.name, frames, drawn)
+        _block(sheet, _MARGIN + k * block, scale, names[k], frames, drawn)
     return sheet.figure
 
 
@@ -99,7 +107,7 @@ def _block(
     high, wide = (size * scale + _GAP for size in frames.shape[1:3])
     right = _LABEL + len(frames) * wide - _GAP
     about = f"mse {errors[best]:.4f}, best of {draws}" if draws > 1 else ""
-    sheet.heading(_LABEL, right, top + _TITLE / 2 - 4, name, about, 420)
+    sheet.heading(_LABEL, right, top + _TITLE / 2 - 4, name, about)
     top += _TITLE
     sheet.tiles(_LABEL, top, frames[None], scale, _GAP)
     predicted = _LABEL + past * wide

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ddr.visualization.selection import pick_shown
-from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
+from keras_ddr.visualization.style import (
+    FADED,
+    Sheet,
+    shorten_all,
+    styled,
+    tiles_size,
+    whole_scale,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,12 +63,14 @@ def plot_reconstruction(
     sheet = Sheet(label + width + margin, margin + len(blocks) * block)
     # Few frames leave no room for both texts over them.
     left = label if width > 700 else margin
+    names = [shown.sequence.name for shown in blocks]
+    names = shorten_all(names, label + width - left - 220)
     for number, shown in enumerate(blocks):
         top = margin + number * block
         images = model.decode(shown.static, shown.dynamic)
         error = np.mean(np.square(shown.frames / 255.0 - images))
-        name, middle = shown.sequence.name, top + title / 2 - 4
-        sheet.heading(left, label + width, middle, name, f"mse {error:.4f}", 220)
+        middle, about = top + title / 2 - 4, f"mse {error:.4f}"
+        sheet.heading(left, label + width, middle, names[number], about)
         rows: dict[str, Any] = {"original": shown.frames, "reconstruction": images}
         for line, (text, row) in enumerate(rows.items()):
             y = top + title + line * (shape[0] * scale + gap)

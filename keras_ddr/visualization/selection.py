@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
 
 _CONTEXT = 64  # frames of a long sequence that f is taken from
+# Least standard deviation of intensities, of 255: in each frame, and of a pixel in time.
+_CONTRAST, _MOTION = 20.0, 0.5
+_LOOKED_AT = 8  # frames of a sequence, to tell whether there is something to see
+_TRIED = 40  # other sequences for each that shows nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +62,51 @@ def pick_sequences(
 ) -> list[Sequence]:
     """At most so many sequences of a split, evenly spread without a seed, or a list.
 
-    `apart`: of different people (or videos), where there are enough of them.
+    `apart`: of different people (or videos), where there are enough of them, and others
+    in place of dark and of still ones.
     """
     if not isinstance(sequences, int | np.integer):
         return [_find(store, item, min_length) for item in sequences]
     found = store.require(split, min_length)
     check_whole(sequences=sequences)
     number = min(int(sequences), len(found))
-    found = _one_of_each(found, number) if apart else found
+    found = one_of_each(found, number) if apart else found
     if seed is None:
         chosen = _spread(len(found), number)
     else:
         check_seed(seed=seed)
         generator = np.random.default_rng(seed)
         chosen = generator.choice(len(found), size=number, replace=False)
-    return [found[i] for i in chosen]
+    picked = [found[i] for i in chosen]
+    return seen_well(store, picked, found, seed) if apart else picked
+
+
+def seen_well(
+    store: FrameStore,
+    picked: list[Sequence],
+    found: list[Sequence],
+    seed: int | None = None,
+) -> list[Sequence]:
+    """Sequences picked of those found, others for those that are dark or still."""
+    dull = [
+        k for k, sequence in enumerate(picked) if not _shows_something(store, sequence)
+    ]
+    taken = {sequence.index for sequence in picked}
+    others = [sequence for sequence in found if sequence.index not in taken]
+    order = np.random.default_rng(seed or 0).permutation(len(others))
+    tried = (others[i] for i in order[: _TRIED * len(dull)])
+    better = (sequence for sequence in tried if _shows_something(store, sequence))
+    # Where there are too few others, what was picked stays.
+    replaced = dict(zip(dull, better, strict=False))
+    return [replaced.get(k, sequence) for k, sequence in enumerate(picked)]
+
+
+def _shows_something(store: FrameStore, sequence: Sequence) -> bool:
+    """Whether frames have contrast, and change."""
+    places = _spread(sequence.length, min(_LOOKED_AT, sequence.length))
+    frames = store.frames(sequence.index, places).astype("float32")
+    contrast = frames.std(axis=(1, 2)).mean(axis=-1).min()
+    return bool(contrast > _CONTRAST and frames.std(axis=0).mean() > _MOTION)
 
 
 def pick_frames(
@@ -127,7 +161,7 @@ def encode_shown(
     return shown
 
 
-def _one_of_each(found: list[Sequence], least: int) -> list[Sequence]:
+def one_of_each(found: list[Sequence], least: int) -> list[Sequence]:
     """The longest sequence of each person or video, or all if these are too few."""
     longest: dict[str, Sequence] = {}
     for sequence in found:

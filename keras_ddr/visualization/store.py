@@ -6,7 +6,13 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from keras_ddr.visualization.selection import pick_frames, pick_sequences
-from keras_ddr.visualization.style import Sheet, styled, tiles_size, whole_scale
+from keras_ddr.visualization.style import (
+    Sheet,
+    shorten_all,
+    styled,
+    tiles_size,
+    whole_scale,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,10 +46,11 @@ def plot_store(
     width = max(width, 700)
     block = title + height + margin // 2
     sheet = Sheet(width + 2 * margin, margin + len(rows) * block)
+    names = shorten_all([sequence.name for sequence in shown], width - 300)
     for row, (sequence, images) in enumerate(zip(shown, rows, strict=True)):
         top = margin + row * block
         about = f"{sequence.split}, {sequence.length} frames"
         middle, right = top + title / 2 - 4, margin + width
-        sheet.heading(margin, right, middle, sequence.name, about, 300)
+        sheet.heading(margin, right, middle, names[row], about)
         sheet.tiles(margin, top + title, images[None], scale, gap)
     return sheet.figure

@@ -13,6 +13,7 @@ import io
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -22,7 +23,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import TextPath, TextToPath
 
 from keras_ddr.files import check_output_path, replacing
 
@@ -148,22 +149,28 @@ def shorten_all(
     texts: Sequence[str], pixels: float, points: float = 7.0, weight: str = "bold"
 ) -> list[str]:
     """Cut texts as `shorten` does, so that different ones look different."""
-    cut = [shorten(text, pixels, points, weight) for text in texts]
-    alike: dict[str, set[str]] = {}
-    for text, short in zip(texts, cut, strict=True):
-        alike.setdefault(short, set()).add(text)
-    return [
-        shorten(_difference(text, alike[short]), pixels, points, weight)
-        if len(alike[short]) > 1
-        else short
-        for text, short in zip(texts, cut, strict=True)
-    ]
+    every = list(dict.fromkeys(texts))
+    cut = {text: shorten(text, pixels, points, weight) for text in every}
+    # By what differs: whole words, else characters, else numbers.
+    for part in (r"[^\W_]+|[\W_]", r"."):
+        alike: dict[str, list[str]] = {}
+        for text, short in cut.items():
+            alike.setdefault(short, []).append(text)
+        for found in alike.values():
+            for text in found if len(found) > 1 else ():
+                own = _difference(text, found, part)
+                cut[text] = shorten(own, pixels, points, weight)
+    counts = Counter(cut.values())
+    for number, text in enumerate(every, start=1):
+        if counts[cut[text]] > 1:
+            cut[text] = shorten(f"{number}: {text}", pixels, points, weight)
+    return [cut[text] for text in texts]
 
 
-def _difference(text: str, others: set[str]) -> str:
-    """A text without the whole words that all others begin and end with too."""
-    words = {each: re.findall(r"[^\W_]+|[\W_]", each) for each in others}
-    # One word at least is left.
+def _difference(text: str, others: Sequence[str], part: str) -> str:
+    """A text without the parts that all others begin and end with too."""
+    words = {each: re.findall(part, each, re.DOTALL) for each in others}
+    # One part at least is left.
     head = len(os.path.commonprefix([each[:-1] for each in words.values()]))
     tail = len(os.path.commonprefix([each[:head:-1] for each in words.values()]))
     own = words[text][head : len(words[text]) - tail]
@@ -177,14 +184,18 @@ def shorten(text: str, pixels: float, points: float = 7.0, weight: str = "bold")
     if len(text) > 2 * _LONGEST:
         # Measuring takes its time, and no figure is that wide.
         text = text[:_LONGEST] + text[-_LONGEST:]
-    font = FontProperties(weight=weight)
+    font, measure = FontProperties(weight=weight, size=points), TextToPath()
 
     def cut(kept: int) -> str:
         head = (kept + 1) // 2
         return f"{text[:head]}…{text[len(text) - (kept - head) :]}"
 
     def is_too_wide(string: str) -> bool:
-        # TextPath would read a formula between two dollar signs.
+        width, *_ = measure.get_text_width_height_descent(string, font, ismath=False)
+        least = (width - points / 2) * DPI / 72  # without the space beside letters
+        if width * DPI / 72 <= pixels or least > pixels:
+            return least > pixels
+        # To the pixel, which takes long. Between dollar signs it would read a formula.
         drawn = TextPath((0, 0), string.replace("$", "S"), size=points, prop=font)
         return drawn.get_extents().width * DPI / 72 > pixels
 
@@ -237,10 +248,10 @@ class Sheet:
         return self.text(x, y, string, weight="bold", parse_math=False)
 
     def heading(
-        self, left: float, right: float, top: float, name: str, about: str, space: float
+        self, left: float, right: float, top: float, name: str, about: str
     ) -> None:
-        """Write a name at the left, and facts at the right that take up some space."""
-        self.title(left, top, shorten(name, right - left - space))
+        """Write a name, cut to its room, at the left, and facts at the right."""
+        self.title(left, top, name)
         self.text(right, top, about, ha="right", color=FADED)
 
 

@@ -9,7 +9,13 @@ import numpy as np
 
 from keras_ddr.arguments import check_choice, check_whole
 from keras_ddr.errors import InputError
-from keras_ddr.visualization.selection import encode_shown, pick_frames, pick_sequences
+from keras_ddr.visualization.selection import (
+    encode_shown,
+    one_of_each,
+    pick_frames,
+    pick_sequences,
+    seen_well,
+)
 from keras_ddr.visualization.style import FADED, Sheet, styled, tiles_size, whole_scale
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from keras_ddr.typing import ImageShape
 
 __all__ = ["plot_swap"]
+
+_CAPTION = 420  # pixels of the longest text over the columns
 
 
 @styled
@@ -85,14 +93,15 @@ def _draw(
     tile_height, tile_width = shape[0] * scale, shape[1] * scale
     x = margin + label + tile_width + space
     y = margin + label + tile_height + space
-    sheet = Sheet(x + width + margin, y + height + margin)
+    sheet = Sheet(x + max(width, _CAPTION) + margin, y + height + margin)
     sheet.tiles(x, margin + label, top[None], scale, gap)
     sheet.tiles(margin + label, y, left[:, None], scale, gap)
     sheet.tiles(x, y, images, scale, gap)
     how = "z of" if align == "none" else "z (as standard score) of"
-    style = {"ha": "center", "color": FADED}
-    sheet.text(x + width / 2, margin + label / 2, how, **style)
-    sheet.text(margin + label / 2, y + height / 2, "f of", rotation=90, **style)
+    place, align = (x + width / 2, "center") if width > _CAPTION else (x, "left")
+    sheet.text(place, margin + label / 2, how, ha=align, color=FADED)
+    middle = {"ha": "center", "color": FADED, "rotation": 90}
+    sheet.text(margin + label / 2, y + height / 2, "f of", **middle)
     return sheet.figure
 
 
@@ -119,6 +128,9 @@ def _pick_dynamics(
     found = store.select(split=split, min_length=min_length)
     # Others first: a swap with a sequence's own z is a reconstruction.
     others = [s for s in found if s.index not in taken] or found or rows
+    others = one_of_each(others, dynamics)
     order = generator.permutation(len(others))
-    sequences = [others[order[i % len(order)]] for i in range(dynamics)]
+    number = min(dynamics, len(order))
+    kept = seen_well(store, [others[i] for i in order[:number]], others, seed)
+    sequences = [kept[i % number] for i in range(dynamics)]
     return [(s, int(generator.integers(s.length))) for s in sequences]

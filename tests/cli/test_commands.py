@@ -9,6 +9,7 @@ from PIL import Image
 
 from keras_ddr.data import FrameStore, write_arrays
 from keras_ddr.runs import Run, load_model
+from keras_ddr.visualization import plot_swap, save_figure
 
 
 def fails(result, message):
@@ -185,6 +186,20 @@ def test_plots_of_named_sequences(ddr_here, run_folder, puppets, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert all(name in out.read_text() for name in names)
+
+
+def test_columns_of_a_swap_are_chosen(ddr_here, run_folder, puppets, tmp_path):
+    store = FrameStore.open(puppets)
+    one, other = (sequence.name for sequence in store.sequences[:2])
+    out = tmp_path / "a.png"
+    swap = ["plot", "swap", run_folder, puppets, out, "--sequence", one]
+    result = ddr_here(*swap, "--column", other, 7, "--column", one, 3)
+    assert result.exit_code == 0, result.output
+    drawn = plot_swap(load_model(run_folder), store, [one], [(other, 7), (one, 3)])
+    wanted = save_figure(drawn, tmp_path / "b.png").read_bytes()
+    assert out.read_bytes() == wanted
+    assert fails(ddr_here(*swap, "--column", other, 96), "frames 0 to 95")
+    assert fails(ddr_here(*swap, "--column", "me", 0), "no sequence named 'me'")
 
 
 def test_plots_of_what_cannot_be_used(ddr_here, run_folder, puppets, tmp_path):

@@ -7,7 +7,7 @@ from keras_ddr import InputError
 from keras_ddr.data import SequenceRecord, write_arrays, write_store
 from keras_ddr.events import find_events
 from keras_ddr.visualization import plot_dynamics, save_figure
-from keras_ddr.visualization.dynamics import _spread
+from keras_ddr.visualization.dynamics import _spread, _ticks
 
 
 def _shown(figure):
@@ -108,3 +108,13 @@ def test_frames_do_not_overlap(number):
     if number > 1:
         assert np.diff(spread).min() >= (8.7 if number < 10 else 3)
     assert (spread > 0).all() and (spread < 100).all()
+
+
+def test_the_curve_stands_beside_ticks(model, store):
+    for low, high in np.random.default_rng(0).normal(size=(200, 2)) * 3:
+        low, high = sorted((low, high))
+        ticks = _ticks(low, high)
+        assert 2 <= len(ticks) <= 6
+        assert np.ptp([low, high, *ticks]) <= 1.11 * (high - low)
+    (axes,) = plot_dynamics(model, store, 0).axes
+    assert len(axes.get_yticks()) >= 2

@@ -11,14 +11,17 @@ from scipy.stats import norm
 from keras_ddr import InputError
 from keras_ddr.data import write_arrays
 from keras_ddr.visualization import (
+    plot_dynamics,
+    plot_latent,
     plot_manifold,
     plot_prediction,
     plot_reconstruction,
+    plot_samples,
     plot_store,
     plot_swap,
     save_figure,
 )
-from keras_ddr.visualization.selection import encode_shown
+from keras_ddr.visualization.selection import encode_shown, pick_sequences
 from keras_ddr.visualization.style import shorten_all
 
 
@@ -325,3 +328,72 @@ def test_a_model_without_p_of_z_given_f(tmp_path):
     for standardized in (True, False):
         assert plot_manifold(model, codes, 3, standardized=standardized).axes
     assert plot_swap(model, store, 2, 3).axes
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"2024-05-{day}_long_recording_of_mouse_{day}_in_the_box" for day in (11, 12)],
+        ["x" * 60 + "a" + "y" * 60, "x" * 60 + "b" + "y" * 60],
+        [60 * "a" + p + 60 * "b" + q + 60 * "c" for p in "pq" for q in "rs"],
+        ["a" * 90, "a" * 91, "a" * 92],
+    ],
+    ids=["words", "characters", "two places", "length"],
+)
+def test_names_that_differ_never_look_the_same(names):
+    for pixels in (90, 200):
+        assert len(set(shorten_all(names, pixels))) == len(names)
+
+
+def _is_within_its_page(figure):
+    """Whether nothing is drawn on half an inch around a figure."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, bbox_inches=figure.bbox_inches.padded(0.5))
+    image = np.asarray(Image.open(drawn).convert("L")).copy()
+    band = int(0.5 * figure.dpi) - 1
+    assert image.shape[0] >= figure.bbox.height + 2 * band
+    image[band:-band, band:-band] = 255
+    return bool((image == 255).all())
+
+
+def test_nothing_leaves_the_page(model, store, tmp_path):
+    names = [f"a_long_name_of_a_recording_{k}_of_this_puppet_{k}" for k in range(8)]
+    long = "the_label_of_all_labels_with_the_longest_name_that_anyone_ever_gave"
+    angles = [store.label_values(k, "arm_angle") for k in range(8)]
+    data = write_arrays(
+        tmp_path / "S",
+        [store.frames(k) for k in range(8)],
+        names=names,
+        labels={long: angles, f"{long}_2": names},
+    )
+    codes = [model.encode(data.frames(k)) for k in range(4)]
+    for figure in (
+        plot_reconstruction(model, data, 2, 2),
+        plot_swap(model, data, 2, 2),
+        plot_manifold(model, codes, 3, names=names[:4]),
+        plot_dynamics(model, data, 0),
+        plot_samples(model, 2, 2),
+        plot_latent(model, data, long, standardized=False),
+        plot_latent(model, data, f"{long}_2"),
+        plot_latent(model, data, "sequence"),
+        plot_store(data, 2, 2),
+    ):
+        assert _is_within_its_page(figure)
+
+
+def test_dark_and_still_sequences_are_shown_only_if_asked_for(store, tmp_path):
+    shown = store.frames(0)
+    kinds = {
+        "dark": shown // 20,
+        "still": np.repeat(shown[:1], 12, axis=0),
+        "good": shown,
+        "other": store.frames(1),
+    }
+    names = [f"{kind} {k}" for k in range(3) for kind in kinds]
+    data = write_arrays(tmp_path / "S", [*kinds.values()] * 3, names=names)
+    for seed in (None, 0, 1):
+        picked = {s.name.split()[0] for s in pick_sequences(data, 6, seed=seed)}
+        assert picked == {"good", "other"}
+    # Nothing better is left.
+    assert len({s.name for s in pick_sequences(data, 8, seed=0)}) == 8
+    assert pick_sequences(data, ["dark 1"])[0].name == "dark 1"

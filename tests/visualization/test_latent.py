@@ -67,9 +67,9 @@ def test_names_that_begin_with_a_line_and_many_sequences(model, store, tmp_path)
     legend = plot_latent(model, few).axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["_MG_1", "a"]
     many = write_store(
-        tmp_path / "many", [SequenceRecord(f"s{n}", frames) for n in range(15)]
+        tmp_path / "many", [SequenceRecord(f"s{n}", frames) for n in range(17)]
     )
-    figure = plot_latent(model, many, sequences=15)
+    figure = plot_latent(model, many, sequences=17)
     assert figure.axes[1].get_ylabel() == "sequence (class number)"
 
 
@@ -133,3 +133,16 @@ def test_colours_of_what_a_store_knows_of_sequences(model, store, tmp_path):
     # Nothing leaves the picture.
     figure.canvas.draw()
     assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_sixteen_classes_have_sixteen_looks(model, store, tmp_path):
+    """And eight have eight colours and eight shapes."""
+    frames = store.frames(0)[:4]
+    names = [f"s{n}" for n in range(16)]
+    other = write_store(tmp_path / "S", [SequenceRecord(n, frames) for n in names])
+    figure = plot_latent(model, other, "sequence", 16)
+    drawn = [c for c in figure.axes[0].collections if len(c.get_offsets())]
+    colours = [tuple(c.get_facecolor()[0]) for c in drawn]
+    shapes = [c.get_paths()[0].vertices.tobytes() for c in drawn]
+    assert len(set(colours[:8])) == len(set(shapes[:8])) == 8
+    assert len(set(zip(colours, shapes, strict=True))) == 16
