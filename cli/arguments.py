@@ -154,6 +154,17 @@ prominence_option = number_option(
 )
 
 
+def media_option(where: str) -> Decorator:
+    """`--media`, the videos that files for annotation link; `where` is the default."""
+    return click.option(
+        "--media",
+        metavar="FOLDER",
+        type=click.Path(),
+        help="Folder that the videos were read from, for .boris and .eaf to link them."
+        f"  [default: that of {where}]",
+    )
+
+
 def seed_option(help: str | None = None, default: int | None = 0) -> Decorator:
     """The option --seed; `help` names the choices that follow from it."""
     return click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ddr_cli.arguments import (
+    media_option,
     prominence_option,
     seed_option,
     sequences_options,
@@ -49,13 +50,7 @@ if TYPE_CHECKING:
         type=click.Path(),
         help="Write a contact sheet of the most prominent ones (.png, .pdf or .svg).",
     ),
-    click.option(
-        "--media",
-        metavar="FOLDER",
-        type=click.Path(),
-        help="Folder that the videos were read from, for .boris and .eaf to link them."
-        "  [default: that of OUT]",
-    ),
+    media_option("OUT"),
     click.option(
         "--overwrite",
         "replace",

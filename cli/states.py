@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.arguments import choice_option, seed_option
+from ddr_cli.arguments import choice_option, media_option, seed_option
 from ddr_cli.opening import writing_command
 from ddr_cli.progress import Counter
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
+    from keras_ddr.exports import Timeline
     from keras_ddr.sequence_model import SequenceModel
 
 
@@ -38,7 +39,15 @@ if TYPE_CHECKING:
         help="Test whether groups of persons, by this label of sequences, differ in "
         "the use of states.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace the files in OUT."),
+    click.option(
+        "--annotations",
+        metavar="FILE",
+        type=click.Path(),
+        help="Also write the bouts for a tool in which people annotate: .boris, .tsv, "
+        ".eaf, .TextGrid, .srt, .vtt or .nwb.",
+    ),
+    media_option("FILE"),
+    click.option("--overwrite", is_flag=True, help="Replace files that exist."),
     seed_option("Of the choice of frames, the fits and the permutations."),
 )
 def states(
@@ -49,6 +58,8 @@ def states(
     number: int | None,
     method: str,
     groups: str | None,
+    annotations: str | None,
+    media: str | None,
     overwrite: bool,
     seed: int,
 ) -> str:
@@ -61,6 +72,7 @@ def states(
     """
     from keras_ddr import states as rooms
     from keras_ddr.encoding import encode_sequences
+    from keras_ddr.exports import write_intervals
     from keras_ddr.states.finding import check_method
     from keras_ddr.states.groups import groups_of
     from keras_ddr.visualization import save_figure
@@ -70,6 +82,8 @@ def states(
     check_method(store, method)
     if groups is not None:
         groups_of(store, store.sequences, groups)
+    if annotations is not None:
+        timelines = _timelines(store, annotations, media, overwrite)
     progress = Counter("sequences encoded")
     encoded = list(encode_sequences(model, store, seed=seed, progress=progress))
     found = rooms.find_states(
@@ -88,4 +102,24 @@ def states(
         "use.png": plot_state_use(report),
     }
     written += [save_figure(each, folder / name) for name, each in figures.items()]
+    if annotations is not None:
+        written += write_intervals(
+            annotations,
+            rooms.bout_intervals(timelines, report.bouts),
+            timelines,
+            media=media,
+            overwrite=overwrite,
+        )
     return "\n".join([report.table(), "", *map(str, written)])
+
+
+def _timelines(
+    store: FrameStore, annotations: str, media: str | None, overwrite: bool
+) -> list[Timeline]:
+    """A timeline of each sequence; refuses files that could not be written later."""
+    from keras_ddr.exports import Timeline
+    from keras_ddr.exports.writing import paths_of
+
+    timelines = [Timeline(s, store.frame_labels(s.index)) for s in store.sequences]
+    paths_of(annotations, timelines, media, overwrite)
+    return timelines

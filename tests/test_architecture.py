@@ -139,6 +139,7 @@ _MAY_IMPORT = {
         "errors",
         "evaluation",
         "events",
+        "exports",
         "files",
         "mixture",
     },

@@ -1,6 +1,6 @@
 """States: clusters of z̃, how persons use them, and what differs between groups."""
 
-from keras_ddr.states.bouts import Bout
+from keras_ddr.states.bouts import Bout, bout_intervals
 from keras_ddr.states.files import write_states
 from keras_ddr.states.finding import States, Trial, find_states
 from keras_ddr.states.groups import GroupTest, compare_groups
@@ -12,8 +12,9 @@ __all__ = [
     "StateReport",
     "States",
     "Trial",
+    "bout_intervals",
+    "compare_groups",
     "describe_states",
     "find_states",
-    "compare_groups",
     "write_states",
 ]

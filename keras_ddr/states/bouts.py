@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_ddr.exports import Interval, Timeline
 from keras_ddr.states.runs import person_of, runs_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
     from keras_ddr.data.store import Sequence as StoredSequence
 
-__all__ = ["Bout"]
+__all__ = ["Bout", "bout_intervals"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,32 @@ class Bout:
     def frames(self) -> int:
         """Length in frames of the source."""
         return self.last_frame - self.first_frame + 1
+
+
+def bout_intervals(
+    timelines: Iterable[Timeline], bouts: Iterable[Bout]
+) -> list[Interval]:
+    """Bouts for `exports.write_intervals`.
+
+    Args:
+        timelines: `Timeline` of each sequence of the bouts.
+        bouts: List of `Bout`.
+
+    Returns:
+        List of `Interval`: the tier is "state", the name that of the state.
+    """
+    known = {timeline.name: timeline for timeline in timelines}
+    return [
+        Interval(
+            known[bout.sequence].recording,
+            bout.sequence,
+            known[bout.sequence].subject,
+            "state",
+            bout.state,
+            *(bout.first_frame, bout.last_frame, bout.start, bout.stop),
+        )
+        for bout in bouts
+    ]
 
 
 def find_bouts(

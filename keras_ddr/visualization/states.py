@@ -73,9 +73,8 @@ def plot_states(
         top = margin + k * block
         about = f"{use[k]:.0%} of the frames"
         right = margin + side + max(width, 700)
-        sheet.heading(
-            margin, right, top + title / 2 - 4, report.states.names[k], about, 320
-        )
+        middle = top + title / 2 - 4
+        sheet.heading(margin, right, middle, report.states.names[k], about)
         for line, text in enumerate(("frames", "decoded\nat the centre")):
             y = top + title + line * (height + gap) + tile / 2
             sheet.text(margin, y, text, color=FADED, fontsize=6.0)

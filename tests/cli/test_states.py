@@ -11,7 +11,8 @@ from keras_ddr.data import FrameStore
 def test_states_of_puppets_that_move(ddr_here, run_folder, moving, tmp_path):
     out = tmp_path / "out"
     command = ["states", run_folder, moving, out, "--states", 3, "--method", "hmm"]
-    result = ddr_here(*command, "--groups", "skin")
+    tsv = ["--annotations", tmp_path / "bouts.tsv"]
+    result = ddr_here(*command, "--groups", "skin", *tsv)
     assert result.exit_code == 0, result.output
     assert "3 states, as given; " in result.output
     assert "median dwell (s)" in result.output and "p (Holm)" in result.output
@@ -24,6 +25,12 @@ def test_states_of_puppets_that_move(ddr_here, run_folder, moving, tmp_path):
         bouts = list(csv.DictReader(file))
     frames = sum(int(b["last_frame"]) - int(b["first_frame"]) + 1 for b in bouts)
     assert frames == len(states)
+    with open(tmp_path / "bouts.tsv", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    for row, bout in zip(rows, bouts, strict=True):
+        assert row["Behavior type"] == "STATE" and bout["state"] in row["Behavior"]
+        assert float(row["Start (s)"]) == pytest.approx(float(bout["start"]), abs=2e-3)
+        assert float(row["Stop (s)"]) == pytest.approx(float(bout["stop"]), abs=2e-3)
     assert Image.open(out / "states.png").width > 900
     before = (out / "states.csv").read_bytes()
     result = ddr_here(*command)
@@ -37,6 +44,7 @@ def test_states_of_puppets_that_move(ddr_here, run_folder, moving, tmp_path):
         (["--groups", "mood"], "groups=mood: there is no such label; "),
         (["--groups", "arm_angle"], "it is a continuous label of frames"),
         (["--method", "hmm"], "in no order in time, which a hidden Markov model needs"),
+        (["--annotations", "a.eaf"], "a.eaf: .eaf counts seconds, but the store "),
         (["--states", 4000], "states=4000: needs 5 frames a state, and there are "),
         (["--states", 1], "1 is not in the range x>=2"),
     ],
