@@ -1,6 +1,4 @@
-"""Commands on a MoCoGAN: with an encoder all of them, without one those that draw."""
-
-import time
+"""A MoCoGAN without an encoder only draws, and commands that need codes say so."""
 
 import pytest
 
@@ -52,38 +50,3 @@ def test_a_run_keeps_its_last_model_and_shows_draws(ddr_here, moving, tmp_path):
     assert (run / "model.keras").read_bytes() == (
         run / "checkpoint" / "epoch-000003.keras"
     ).read_bytes()
-
-
-def _rows(run):
-    """history.csv without its last column, the seconds."""
-    return [line.rsplit(",", 1)[0] for line in (run / "history.csv").open()]
-
-
-@pytest.mark.slow
-def test_with_an_encoder_it_goes_through_every_command(
-    ddr_here, ddr_elsewhere, moving, tmp_path
-):
-    """Also a training that was killed, which goes on as if it had not been."""
-    from keras_ddr.runs import load_model
-
-    fit = [*_FIT, "--set", "encoder=true", "--set", "categories=1"]
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    assert ddr_here("fit", moving, *fit, "--out", whole).exit_code == 0
-    process = ddr_elsewhere.start("fit", moving, *fit, "--out", run)
-    while not list(run.glob("checkpoint/epoch-00000[12].keras")):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.kill()
-    process.communicate()
-    result = ddr_elsewhere("fit", "--resume", run)
-    assert result.returncode == 0 and "going on after epoch" in result.stdout
-    assert _rows(run) == _rows(whole)
-    one, other = (load_model(path).get_weights() for path in (run, whole))
-    assert all((a == b).all() for a, b in zip(one, other, strict=True))
-    for arguments in (
-        *_that_need_codes(run, moving, tmp_path),
-        ["plot", "samples", run, moving, tmp_path / "samples.png"],
-        ["evaluate", run, moving, "--only", "reconstruction", "--only", "probes"],
-    ):
-        result = ddr_here(*arguments)
-        assert result.exit_code == 0, (arguments, result.output)

@@ -1,8 +1,5 @@
 """A model that has no codes goes through every command, and says so in one line."""
 
-import time
-
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,7 +39,6 @@ def test_what_needs_codes_ends_in_one_line(ddr_here, run, moving, tmp_path):
         ["encode", run, moving, f"{out}.csv"],
         ["encode", run, moving, f"{out}.npz"],
         ["events", run, moving, f"{out}.csv"],
-        ["states", run, moving, out],
     ]
     for arguments in commands:
         result = ddr_here(*arguments)
@@ -71,26 +67,6 @@ def test_sequences_that_are_too_short(ddr_here, moving, tmp_path):
     result = ddr_here("fit", moving, *options)
     assert result.exit_code == 1
     assert "sequences have fewer frames than the 202 of a window" in result.output
-
-
-def test_it_is_killed_and_resumed(ddr_elsewhere, moving, tmp_path):
-    from keras_ddr.runs import load_model
-
-    backend = {"KERAS_BACKEND": keras.backend.backend()}
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    options = ["--steps", "24", *_FIT]
-    result = ddr_elsewhere("fit", moving, *options, whole, **backend)
-    assert result.returncode == 0, result.stderr
-    process = ddr_elsewhere.start("fit", moving, *options, run, **backend)
-    while not list(run.glob("checkpoint/epoch-00000[2-9].keras")):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.kill()
-    process.communicate()
-    result = ddr_elsewhere("fit", "--resume", run, **backend)
-    assert result.returncode == 0 and "going on after epoch" in result.stdout
-    weights = [load_model(path).get_weights() for path in (whole, run)]
-    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 
 def test_other_backends_predict_the_same(ddr_elsewhere, run, moving, tmp_path):

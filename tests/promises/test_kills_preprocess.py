@@ -68,10 +68,10 @@ def names(folder):
 @SLOW
 @pytest.mark.parametrize("work", ["puppets", "videos"])
 def test_a_store_is_whole_or_not_there_wherever_it_is_killed(tmp_path, work):
-    """Before every third operation on a file, and at random moments."""
+    """Before every fifth operation on a file, and at random moments."""
     script = pathlib.Path(__file__).with_name("store_kills.py")
     process = subprocess.run(
-        [sys.executable, script, work, tmp_path, "--every", "3"],
+        [sys.executable, script, work, tmp_path, "--every", "5"],
         env={**os.environ, "KERAS_DDR_WORKER": "1"},
         capture_output=True,
         text=True,
