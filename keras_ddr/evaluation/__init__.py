@@ -6,11 +6,12 @@ them. Libraries that take long to load are imported when a measure runs.
 
 from keras_ddr.evaluation.clips import Clips
 from keras_ddr.evaluation.comparison import Comparison, compare
-from keras_ddr.evaluation.confounding import Confound, Leak, confounds
+from keras_ddr.evaluation.confounding import Confound, confounds
 from keras_ddr.evaluation.draws import Draws
 from keras_ddr.evaluation.encoded import EncodedSplit
 from keras_ddr.evaluation.equal_error_rate import Verification
 from keras_ddr.evaluation.fixed_probes import ProbeScore, probe
+from keras_ddr.evaluation.held_out import Leak
 from keras_ddr.evaluation.judge import Judge
 from keras_ddr.evaluation.judge_targets import choose_targets
 from keras_ddr.evaluation.judge_training import TrainedJudge, train_judge

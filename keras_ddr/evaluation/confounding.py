@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,61 +12,22 @@ import numpy as np
 from keras_ddr.arguments import check_number, check_seed, check_whole
 from keras_ddr.encoding import check_encoding
 from keras_ddr.errors import InputError
-from keras_ddr.evaluation import intervals
 from keras_ddr.evaluation.encoded import EncodedSplit
 from keras_ddr.evaluation.equal_error_rate import persons_of
-from keras_ddr.evaluation.fixed_probes import pipeline
+from keras_ddr.evaluation.held_out import Leak, balanced, deal_out, held_out, short
 from keras_ddr.evaluation.measure import aligned
 from keras_ddr.evaluation.probes import CODES
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.sequence_model import SequenceModel
-    from keras_ddr.typing import Interval, Progress
+    from keras_ddr.typing import Progress
 
-__all__ = ["Confound", "Leak", "confounds"]
+__all__ = ["Confound", "confounds"]
 
-_FOLDS = 5
 _WIDTH = 96  # characters of a line
-# Fewer, and five people of each of two classes have eight, can be right by luck.
-_FREEDOM = 6.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Leak:
-    """How often a class is read from one code.
-
-    Attributes:
-        value: Share of frames whose class is named right, in [0, 1]: the mean over
-            sequences, and of that the mean over classes, so that chance is 1 / classes
-            however many sequences each has.
-        chance: 1 / number of classes.
-        interval: Its 95 % interval over people, or `None` where these are too few.
-    """
-
-    value: float
-    chance: float
-    interval: Interval | None
-
-    @property
-    def found(self) -> bool:
-        """Whether the whole interval lies above chance."""
-        return self.interval is not None and self.interval[0] > self.chance
-
-    @property
-    def unclear(self) -> bool:
-        """Whether chance is possible, and more than half way to perfect is, too."""
-        if self.interval is None:
-            return True
-        return not self.found and self.interval[1] > (1 + self.chance) / 2
-
-    def __str__(self) -> str:
-        if self.interval is None:
-            return _short(self.value)
-        low, high = self.interval
-        return f"{_short(self.value)}, {_short(low)} to {_short(high)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +83,7 @@ class Confound:
     def table(self) -> str:
         """The scores as plain text, with the advice and its limits."""
         groups = ", ".join(f"{k} ({n} people)" for k, n in self.people.items())
-        chance = _short(self.leaks["f"].chance)
+        chance = short(self.leaks["f"].chance)
         header = ["code", "as it is"]
         header += [f"with --noise {self.noise:g}"] if self.noisy else []
         rows = []
@@ -166,7 +126,7 @@ class Confound:
     def _of_f(self) -> str:
         """What f gives away."""
         leak, label = self.leaks["f"], self.label
-        chance = f"chance {_short(leak.chance)}"
+        chance = f"chance {short(leak.chance)}"
         if leak.found:
             return (
                 f"f gives the {label} away ({leak}; {chance}), so compare people "
@@ -258,27 +218,13 @@ def confounds(
     chosen, left_out = _several_people(store, label, chosen)
     names = np.array([str(s.labels[label]) for s in chosen])
     persons = persons_of(chosen)
-    folds = _deal_out(names, persons, seed)
+    folds = deal_out(names, persons, seed)
     part = EncodedSplit(store, chosen, max_frames, generator)
     found: list[dict[str, Leak]] = []
     for number, encoding in enumerate(settings):
         done = _counted(progress, number * len(chosen), len(settings) * len(chosen))
         part.encode(model, seed, done, encoding)
-        codes = {**part.frame_codes, "f": part.sequence_codes}
-        owners = {"f": np.arange(len(chosen))}
-        found.append(
-            {
-                code: _leak(
-                    codes[code],
-                    owners.get(code, part.owner),
-                    (names, persons, folds),
-                    estimator,
-                    seed,
-                )
-                for code, estimator in CODES.items()
-                if code != "f" or not encoding
-            }
-        )
+        found.append(_leaks(part, (names, persons, folds), seed))
     classes = {name: len(set(persons[names == name])) for name in np.unique(names)}
     of_each = Counter(who for who, _ in set(zip(persons, names, strict=True)))
     return Confound(
@@ -291,110 +237,26 @@ def confounds(
         folds=int(folds.max()) + 1,
         noise=noise,
         leaks=found[0],
-        noisy=found[1] if noise else {},
+        # Noise is on z alone.
+        noisy={code: found[1][code] for code in ("z", "z~")} if noise else {},
     )
 
 
-def held_out(
-    codes: ArrayLike,
-    owner: ArrayLike,
-    names: ArrayLike,
-    folds: ArrayLike,
-    estimator: str,
-) -> NDArray[np.float64]:
-    """Share of the items of each sequence whose class is named right, `(S,)`.
-
-    Args:
-        codes: Codes `(n, dim)`.
-        owner: Sequence of each, `(n,)`, integers from 0 to S − 1.
-        names: Class of each sequence, `(S,)`.
-        folds: Part of each sequence, `(S,)`, read by a probe fitted on the others.
-        estimator: As of `probe`.
-
-    Returns:
-        float64; NaN of a sequence without items.
-    """
-    codes, owner = np.asarray(codes, "float64"), np.asarray(owner)
-    names, folds = np.asarray(names), np.asarray(folds)
-    right = np.zeros(len(codes))
-    truth = names[owner]
-    for fold in np.unique(folds):
-        held = folds[owner] == fold
-        if not held.any() or len(np.unique(truth[~held])) < 2:
-            continue  # what was never seen counts as wrong
-        model = pipeline(estimator, int(np.sum(~held)), classify=True)
-        model.fit(codes[~held], truth[~held])
-        classes, counts = np.unique(truth[~held], return_counts=True)
-        # Beside how often classes occur: else the most frequent one is named for all.
-        odds = model.predict_proba(codes[held]) / counts
-        right[held] = classes[odds.argmax(axis=1)] == truth[held]
-    number = np.bincount(owner, minlength=len(names)).astype("float64")
-    number[number == 0] = np.nan
-    return np.bincount(owner, right, minlength=len(names)) / number
-
-
-def balanced(
-    shares: ArrayLike,
-    names: ArrayLike,
-    persons: ArrayLike,
-    folds: int = _FOLDS,
-    seed: int = 0,
-) -> Leak:
-    """Mean over classes of the mean share `(S,)`, with an interval over people.
-
-    Resampled people are the usual interval. It is stretched for people who are few, as
-    Student's t is, and for probes of different folds being fitted on people whom they
-    have in common (Nadeau and Bengio, 2003): without, chance would be left too often.
-    """
-    shares, names, persons = map(np.asarray, (shares, names, persons))
-    read = np.isfinite(shares)
-    shares, names, persons = shares[read], names[read], persons[read]
-    classes, numbers = np.unique(names, return_inverse=True)
-    member = np.eye(len(classes))[numbers]
-    rows = np.hstack([member * shares[:, None], member])
-    sums = intervals.group_sums(rows, persons)
-
-    def mean(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-        with np.errstate(invalid="ignore"):  # a draw without one of the classes
-            right, count = np.split(totals, 2, axis=1)
-            return (right / count).mean(axis=1)
-
-    value = float(mean(sums.sum(axis=0, keepdims=True))[0])
-    people = (sums[:, len(classes) :] > 0).sum(axis=0).astype("float64")
-    found, freedom = intervals.resample(sums, mean, seed), _freedom(people)
-    if found is None or freedom < _FREEDOM:
-        return Leak(value, 1 / len(classes), None)
-    factor = _stretch(freedom, folds)
-    low, high = (value + factor * (end - value) for end in found)
-    return Leak(value, 1 / len(classes), (max(0.0, low), min(1.0, high)))
-
-
-def _freedom(people: NDArray[np.float64]) -> float:
-    """Degrees of freedom of a mean over classes (Welch and Satterthwaite)."""
-    if people.min() < 2:
-        return 0.0
-    return float((1 / people).sum() ** 2 / (1 / (people**2 * (people - 1))).sum())
-
-
-def _stretch(freedom: float, folds: int) -> float:
-    """Factor by which intervals of `balanced` are wider than those of resampling."""
-    from scipy.stats import norm, t
-
-    of_few = np.sqrt((freedom + 1) / freedom) * t.ppf(0.975, freedom) / norm.ppf(0.975)
-    return float(of_few * np.sqrt(1 + folds / (folds - 1)))
-
-
-def _leak(
-    codes: NDArray[Any],
-    owner: NDArray[np.integer],
+def _leaks(
+    part: EncodedSplit,
     known: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
-    estimator: str,
     seed: int,
-) -> Leak:
-    """The score of one code; `known` are class, person and part of each sequence."""
+) -> dict[str, Leak]:
+    """The score of each code; `known` are class, person and part of each sequence."""
     names, persons, folds = known
-    shares = held_out(codes, owner, names, folds, estimator)
-    return balanced(shares, names, persons, int(folds.max()) + 1, seed)
+    found = {}
+    for code, estimator in CODES.items():
+        codes, owner = part.frame_codes[code], part.owner
+        if code == "f":
+            codes, owner = part.sequence_codes, np.arange(len(names))
+        shares = held_out(codes, owner, names, folds, estimator)
+        found[code] = balanced(shares, names, persons, int(folds.max()) + 1, seed)
+    return found
 
 
 def _check_label(store: FrameStore, label: str) -> None:
@@ -441,23 +303,6 @@ def _several_people(
     return kept, sorted(set(people) - set(several))
 
 
-def _deal_out(
-    names: NDArray[Any], persons: NDArray[np.integer], seed: int
-) -> NDArray[np.integer]:
-    """The part of each sequence, all of a person in one and classes in each alike."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    least = min(len(set(persons[names == name])) for name in np.unique(names))
-    dealer = StratifiedGroupKFold(min(_FOLDS, least), shuffle=True, random_state=seed)
-    folds = np.zeros(len(names), int)
-    with warnings.catch_warnings():
-        # It counts sequences where people count.
-        warnings.filterwarnings("ignore", "The least populated class")
-        for fold, (_, held) in enumerate(dealer.split(names, names, persons)):
-            folds[held] = fold
-    return folds
-
-
 def _counted(progress: Progress | None, before: int, total: int) -> Any:
     """A function that counts on from `before`, once a sequence is encoded."""
     if progress is None:
@@ -472,8 +317,3 @@ def _cell(leak: Leak) -> str:
         return f"{leak.value:.3f}"
     low, high = leak.interval
     return f"{leak.value:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _short(value: float) -> str:
-    """A share as in a sentence: .93, 1.00."""
-    return f"{value:.2f}".removeprefix("0")

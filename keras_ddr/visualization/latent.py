@@ -149,8 +149,7 @@ def _draw_classes(
         axes.scatter(
             *points[numbers == k].T,
             label=name,
-            **_look(k),
-            **style,
+            **{**_look(k), **style},
         )
         for k, name in zip(shown, names, strict=True)
     ]
@@ -170,7 +169,7 @@ def _draw_classes(
     )
 
 
-def _look(number: int) -> dict[str, str]:
+def _look(number: int) -> dict[str, Any]:
     """Colour and shape of a class; those of a colour are far apart in their order."""
     shape = (number + 3 * (number // len(_COLOURS))) % len(_SHAPES)
     return {"color": _COLOURS[number % len(_COLOURS)], "marker": _SHAPES[shape]}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from keras_ddr.sequence_model import SequenceModel
 
 _CONTEXT = 64  # frames of a long sequence that f is taken from
-# Least standard deviation of intensities, of 255: in a frame, and of a pixel in time.
+# Least standard deviation of intensities, of 255: in each frame, and over time.
 _CONTRAST, _MOTION = 20.0, 0.5
 _LOOKED_AT = 8  # frames of a sequence, to tell whether there is something to see
 _TRIED = 40  # other sequences for each that shows nothing

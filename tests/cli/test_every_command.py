@@ -95,6 +95,7 @@ def _commands(run, store, folder):
     yield ["explore", run, store, folder / "page.html"]
     yield ["encode", run, store, folder / "codes.csv"]
     yield ["events", run, store, folder / "events.csv"]
+    yield ["confounds", run, store, "--label", "skin"]
     yield ["verify", run]
     yield ["info", run]
 

@@ -35,6 +35,7 @@ def _commands(run, store, folder):
     yield ["encode", run, store, folder / "codes.csv"]
     yield ["events", run, store, folder / "events.csv"]
     yield ["states", run, store, folder / "states", "--states", "2"]
+    yield ["confounds", run, store, "--label", "skin"]
     yield ["verify", run]
     yield ["info", run]
 

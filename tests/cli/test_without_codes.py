@@ -39,6 +39,7 @@ def test_what_needs_codes_ends_in_one_line(ddr_here, run, moving, tmp_path):
         ["encode", run, moving, f"{out}.csv"],
         ["encode", run, moving, f"{out}.npz"],
         ["events", run, moving, f"{out}.csv"],
+        ["confounds", run, moving, "--label", "skin"],
     ]
     for arguments in commands:
         result = ddr_here(*arguments)

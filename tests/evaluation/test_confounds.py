@@ -4,7 +4,7 @@ import pytest
 from keras_ddr import Codes, InputError
 from keras_ddr.data import write_arrays
 from keras_ddr.evaluation import Leak, confounds
-from keras_ddr.evaluation.confounding import _deal_out, _stretch, balanced, held_out
+from keras_ddr.evaluation.held_out import _stretch, balanced, deal_out, held_out
 from keras_ddr.gaussian import DiagonalGaussian
 from keras_ddr.sequence_model import SequenceModel
 
@@ -99,7 +99,7 @@ def test_nothing_is_found_in_codes_of_nobody():
         rng = np.random.default_rng(seed)
         persons = np.repeat(np.arange(16), 2)
         names = rng.permutation(np.array(["a", "b"] * 8))[persons]
-        folds = _deal_out(names, persons, seed)
+        folds = deal_out(names, persons, seed)
         habits = rng.standard_normal((16, 2))[persons]
         owner = np.repeat(np.arange(32), 5)
         z = habits[owner] / 2 + rng.standard_normal((160, 2))
@@ -113,7 +113,7 @@ def test_who_someone_is_does_not_help():
     """Codes that name the person are of no use: all of a person are held out."""
     persons = np.repeat(np.arange(10), 3)
     names = np.array(["a", "b"] * 5)[persons]
-    folds = _deal_out(names, persons, 0)
+    folds = deal_out(names, persons, 0)
     assert all(len(set(folds[persons == p])) == 1 for p in range(10))
     shares = held_out(np.eye(10)[persons], np.arange(30), names, folds, "linear")
     assert balanced(shares, names, persons).value <= 0.5
@@ -124,7 +124,7 @@ def test_a_frequent_class_is_not_named_for_all():
     rng = np.random.default_rng(0)
     persons = np.arange(400)
     names = np.where(persons % 10, "a", "b")
-    folds = _deal_out(names, persons, 0)
+    folds = deal_out(names, persons, 0)
     codes = rng.standard_normal((400, 2))
     for estimator in ("linear", "neighbours"):
         shares = held_out(codes, persons, names, folds, estimator)
