@@ -40,6 +40,7 @@ def _commands(run, store, folder):
     yield ["info", run]
 
 
+@pytest.mark.slow
 def test_every_command_takes_it(ddr_here, puppets, tmp_path):
     run = tmp_path / "run"
     assert ddr_here("fit", puppets, *_FIT, run).exit_code == 0

@@ -145,6 +145,7 @@ def test_any_number_of_workers(tmp_path, prepare, prepare_whole, workers):
     assert told == sorted(told) and told[-1] == (1320, 1320)
 
 
+@pytest.mark.slow
 def test_people_are_followed_over_borders(
     tmp_path, face_clips, detector_model, prepare, prepare_whole
 ):

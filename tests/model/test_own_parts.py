@@ -98,6 +98,7 @@ def test_a_prior_of_stock_layers(small, sets):
     assert [w.shape for w in loaded.weights] == [w.shape for w in model.weights]
 
 
+@pytest.mark.slow
 def test_a_part_normalises_by_the_batch_in_training_alone(small, sets):
     norm = keras.layers.BatchNormalization()
     convolution = keras.layers.Conv2D(2, 4, strides=8)

@@ -57,6 +57,7 @@ def test_layers_compute_in_half_precision_and_losses_do_not(name, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_two_small_batches_give_the_gradient_of_a_large_one():
     """Without random draws: the gradient of a mean is the mean of gradients."""
     x = frames(4)

@@ -37,6 +37,7 @@ def test_results_have_the_types_that_users_expect(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_wrong_expectations_are_found(tmp_path):
     # Hints that were lost on the way would be `Any`, which is no error anywhere.
     wrong = tmp_path / "wrong.py"
