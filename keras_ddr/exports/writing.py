@@ -56,14 +56,14 @@ def write_intervals(
 ) -> list[Path]:
     """Write intervals for a program in which people annotate.
 
-    | suffix | for | moments are |
-    |---|---|---|
-    | .boris | BORIS, a project | point events |
-    | .tsv | what reads BORIS's aggregated events | point events |
-    | .eaf | ELAN | as long as their frame |
-    | .TextGrid | Praat | points |
-    | .srt, .vtt | players of videos, subtitles | shown for a second |
-    | .nwb | Neurodata Without Borders | events; others are bouts of ndx-ethogram |
+    The suffix says which:
+
+    - .boris, a project of BORIS, and .tsv, a table like its aggregated events: moments
+      are point events;
+    - .eaf for ELAN: moments are as long as their frame;
+    - .TextGrid for Praat: moments are points;
+    - .srt and .vtt, subtitles for players of videos: moments are shown for a second;
+    - .nwb, Neurodata Without Borders: moments are events, others bouts of ndx-ethogram.
 
     All but the first two are about one recording: where there are several, each gets a
     file of its own, `PATH-RECORDING.eaf`. A recording without an interval gets one too.

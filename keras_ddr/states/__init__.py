@@ -4,11 +4,13 @@ from keras_ddr.states.bouts import Bout, bout_intervals
 from keras_ddr.states.files import write_states
 from keras_ddr.states.finding import States, Trial, find_states
 from keras_ddr.states.groups import GroupTest, compare_groups
+from keras_ddr.states.markov import HiddenMarkov
 from keras_ddr.states.report import StateReport, describe_states
 
 __all__ = [
     "Bout",
     "GroupTest",
+    "HiddenMarkov",
     "StateReport",
     "States",
     "Trial",

@@ -99,6 +99,9 @@ class HiddenMarkov:
             gaussians: The states.
             runs: Frames in order `(T, D)`, at least one run; of about the same length,
                 or memory is wasted.
+
+        Returns:
+            `HiddenMarkov`.
         """
         number = len(gaussians.weights)
         leave = (1 - _STAY) / (number - 1)
@@ -135,12 +138,26 @@ class HiddenMarkov:
     def responsibilities(
         self, runs: Sequence[NDArray[np.float64]]
     ) -> NDArray[np.float64]:
-        """Probabilities of the states `(n, K)` of the frames of runs, given all."""
+        """Probabilities of the states, given all frames of a run.
+
+        Args:
+            runs: Frames in order, a list of `(T, D)`.
+
+        Returns:
+            Probabilities `(n, K)` of the frames of all runs, one after the other.
+        """
         smoothed, known = self._smooth(runs)
         return smoothed.probabilities[known]
 
     def log_prob(self, runs: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Log-density of each frame of runs `(n,)`, given those before it, in nats."""
+        """Log-density of each frame, given those before it in its run.
+
+        Args:
+            runs: Frames in order, a list of `(T, D)`.
+
+        Returns:
+            Nats `(n,)` of the frames of all runs, one after the other.
+        """
         smoothed, known = self._smooth(runs)
         return smoothed.log_prob[known]
 

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_ddr.codes import Codes
-    from keras_ddr.data.store import FrameStore
-    from keras_ddr.data.store import Sequence as StoredSequence
+    from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.states.finding import States
     from keras_ddr.typing import Interval
 
@@ -54,7 +53,7 @@ class StateReport:
     """
 
     states: States
-    sequences: list[StoredSequence]
+    sequences: list[Sequence]
     probabilities: list[NDArray[np.float64]]
     bouts: list[Bout]
     persons: list[str]
@@ -224,7 +223,7 @@ def _plain(values: NDArray[np.float64]) -> list[float | None]:
 
 def describe_states(
     store: FrameStore,
-    encoded: Iterable[tuple[StoredSequence, Codes]],
+    encoded: Iterable[tuple[Sequence, Codes]],
     states: States,
     *,
     groups: str | None = None,
