@@ -34,7 +34,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import study
 
 SETTINGS = pathlib.Path(__file__).with_name("compare") / "settings.json"
-_TIMED = 60  # steps of the training that is timed, the first third unseen
+_TIMED = 100  # steps that are timed, after as many in which everything is compiled
 _KEY = ("data", "system", "seed")
 # Seconds are those of the processor, so that whatever else runs does not count.
 _DDR = (
@@ -135,11 +135,11 @@ def _timed(plan, data, bench, store, system):
     """Seconds of a step, without those in which everything is compiled."""
     run = bench / "timed"
     shutil.rmtree(run, ignore_errors=True)
-    words = ["--steps", _TIMED, "--save-every", _TIMED // 3, "--out", run]
+    words = ["--steps", 2 * _TIMED, "--save-every", _TIMED, "--out", run]
     ddr("fit", store, *_fit(plan, data, system), *words, log=bench / "timed.log")
-    rows = study.read_rows(run / "history.csv")[1:]
+    _, row = study.read_rows(run / "history.csv")
     shutil.rmtree(run)
-    return sum(float(row["seconds"]) for row in rows) / (_TIMED - _TIMED // 3)
+    return float(row["seconds"]) / _TIMED
 
 
 def _fit(plan, data, system):
@@ -151,8 +151,11 @@ def _fit(plan, data, system):
 # --- one training ------------------------------------------------------------------
 
 
-def make_row(plan, bench, key, steps, split, judged):
-    """Train, or go on, and measure: the row of a data set, a system and a seed."""
+def make_row(plan, bench, key, steps, split, judged, trained=None):
+    """Train, or go on, and measure: the row of a data set, a system and a seed.
+
+    `trained` is the row of val, where there is one: then nothing is left to train.
+    """
     data, system, seed = key
     store, run = bench / "stores" / data, bench / "runs" / f"{data}-{system}-{seed}"
     run.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +163,9 @@ def make_row(plan, bench, key, steps, split, judged):
     row = {"data": data, "system": system, "seed": str(seed), "split": split}
     row |= {"steps": str(steps), "failed": ""}
     try:
-        if (run / "config.json").is_file():
+        if trained:
+            memory = float(trained["megabytes"])
+        elif (run / "config.json").is_file():
             memory = ddr("fit", "--resume", run, log=log)
         else:
             words = ["--steps", steps, "--seed", seed, "--out", run]
@@ -171,7 +176,7 @@ def make_row(plan, bench, key, steps, split, judged):
         only = [word for name in measures for word in ("--only", name)]
         if "clips" in measures:
             only += judged
-        words = ["--split", split, *only, "--out", metrics]
+        words = ["--split", split, *only, *part.get("evaluate", []), "--out", metrics]
         ddr("evaluate", run, store, *words, log=log)
     except RuntimeError as error:
         said = re.sub(re.escape(str(bench)) + "/?", "", str(error))
@@ -223,9 +228,10 @@ def run_bench(plan, options):
         done = {tuple(row[name] for name in _KEY) for row in rows}
         wanted = list(trainings(plan, options))
         left = [(d, s, n) for d, s, n in wanted if (d, s, str(n)) not in done]
+        chosen = {}
         if options.final:
             known = study.read_rows(bench / "val.csv")
-            chosen = {tuple(row[name] for name in _KEY) for row in known}
+            chosen = {tuple(row[name] for name in _KEY): row for row in known}
             for data, system, seed in left:
                 if (data, system, str(seed)) not in chosen:
                     raise InputError(
@@ -240,7 +246,9 @@ def run_bench(plan, options):
             judged = judge(plan, data, bench, options.sources)
             systems = list(dict.fromkeys(system for _, system, _ in own))
             steps = count_steps(plan, data, bench, store, systems)
-            tasks += [(plan, bench, k, steps[k[1]], split, judged) for k in own]
+            for key in own:
+                found = chosen.get((*key[:2], str(key[2])))
+                tasks.append((plan, bench, key, steps[key[1]], split, judged, found))
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             futures = [pool.submit(make_row, *task) for task in tasks]
             try:
