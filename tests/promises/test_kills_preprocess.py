@@ -105,7 +105,8 @@ def test_one_writer_of_a_store_at_a_time(tmp_path):
     assert len(FrameStore.open(tmp_path / "S")) == 300
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_long_video_goes_on_by_segments(tmp_path, workers):
     """It loses no more than the segments that were being read."""
     picture = np.random.default_rng(0).integers(60, 180, (48, 48, 3))
