@@ -131,17 +131,20 @@ def events(
     said = [f"{write(found, labels)}: {len(found)} events"]
     if quiet:
         name, span = next(iter(quiet.items()))
+        where = f"{len(quiet)} of the sequences: {name} first"
         said.append(
-            f"no events in {len(quiet)} of the sequences: {name} first, where z "
-            f"covers {span:.2g} standard scores; smaller --prominence or --smooth "
-            "finds smaller ones"
+            f"no events in {name if len(quiet) == 1 else where}, where z covers "
+            f"{span:.2g} standard scores; smaller --prominence or --smooth finds "
+            "smaller ones"
         )
     if missed:
         name = min(missed, key=missed.__getitem__)
+        where = f"{len(missed)} of the sequences, whose events miss much: {name} first"
+        if len(missed) == 1:
+            where = f"{name}, whose events miss much"
         said.append(
-            f"z explains little of what moves in {len(missed)} of the sequences, whose "
-            f"events miss much: {name} first, with {missed[name]:.2f} of its motion; "
-            "more training, or --dynamic-dim, may find it"
+            f"z explains little of what moves in {where}, with {missed[name]:.2f} of "
+            "its motion; more training, or --dynamic-dim, may find it"
         )
     if sheet is not None:
         said.append(_draw(store, found, sheet))

@@ -33,7 +33,8 @@ def explore(
     RUN is a folder made by ddr fit, or a .keras file; STORE a frame store. The page
     lends the motion of one sequence to the looks of another, shows the pictures at
     each place of a map of motion, and marks moments on a timeline. It holds frames of
-    the sequences: pass it on only if you may pass on these.
+    the sequences: pass it on only if you may pass on these. A page that exists is
+    replaced.
     """
     from keras_ddr.visualization.explorer import explorer_page, save_explorer
 

@@ -66,7 +66,7 @@ class Confound:
         found = []
         if self.left_out:
             names = ", ".join(self.left_out)
-            found.append(f"Left out, for one person is there only: {names}.")
+            found.append(f"Left out, since only one person has it: {names}.")
         if self._few():
             found.append(
                 "Too few people: about five of each class are needed to tell a habit "
@@ -133,7 +133,7 @@ class Confound:
                 f"within one {label} only"
             )
         if leak.unclear:
-            return f"it stays open whether f knows the {label} ({leak}; {chance})"
+            return f"It stays open whether f knows the {label} ({leak}; {chance})"
         return f"f shows no sign of the {label} ({leak}; {chance})"
 
     def _of_motion(self) -> str:
@@ -142,7 +142,8 @@ class Confound:
         within = f"compare motion within one {label} only"
         if not leak.found:
             if leak.unclear:
-                return f"whether z~ does stays open, too ({leak})"
+                too = ", too" if self.leaks["f"].unclear else ""
+                return f"whether z~ does stays open{too} ({leak})"
             return (
                 f"z~ shows no sign of it ({leak}), so motion may be compared between "
                 f"one {label} and another"
@@ -288,10 +289,10 @@ def _several_people(
     several = [name for name, found in people.items() if len(found) > 1]
     if len(people) < 2:
         only = next(iter(people), None)
-        said = f"is {only!r} in all of them" if people else "is missing in all of them"
+        said = f"is {only!r}" if people else "is missing"
         raise InputError(
-            f"label {label!r} {said}, of {len(chosen)} sequences of {store.path}; two "
-            "classes are needed"
+            f"label {label!r} {said} in all {len(chosen)} sequences of {store.path}; "
+            "give a label with two classes or more"
         )
     if len(several) < 2:
         where = "one person each" if not several else "one person but for one"

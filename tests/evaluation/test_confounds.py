@@ -149,7 +149,7 @@ def test_people_that_are_few(tmp_path):
     store = _store(tmp_path / "S", 6, label=["x"] * 3 + ["y"] * 2 + ["z"])
     found = confounds(Planted("f"), store, "camera")
     assert found.leaks["f"].value == 1 and not found.leaks["f"].found
-    assert found.advice().startswith("it stays open whether f knows the camera (1.00;")
+    assert found.advice().startswith("It stays open whether f knows the camera (1.00;")
     assert "Too few people" in found.table()
     assert confounds(Planted("f"), store, "label").left_out == ["z"]
 
@@ -167,7 +167,7 @@ def test_what_is_refused(tmp_path):
         ("session", "has no label 'session'; it has camera, who, same"),
         ("mood", "label 'mood' is one of frames"),
         ("age", "'age' has numbers, and classes are needed; .* age:categorical"),
-        ("same", "'same' is 'x' in all of them, of 4 sequences"),
+        ("same", "'same' is 'x' in all 4 sequences"),
         ("who", "have one person each, so who and person cannot be told apart"),
     ):
         with pytest.raises(InputError, match=message):

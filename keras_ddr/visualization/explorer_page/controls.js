@@ -118,7 +118,7 @@ function listenToChoices() {
     const address = location.href.split("#")[0] + link();
     try {
       await navigator.clipboard.writeText(address);
-      say("The link opens this page just as it is now.");
+      say("Link copied: it opens this page as it was just now.");
     } catch { say(`Copy this: ${address}`); }
   };
 }
