@@ -12,9 +12,12 @@ from ddr_cli.opening import writing_command
 from ddr_cli.progress import Counter
 
 if TYPE_CHECKING:
-    from keras_ddr.data.store import FrameStore
+    from keras_ddr.codes import Codes
+    from keras_ddr.data.store import FrameStore, Sequence
     from keras_ddr.exports import Timeline
     from keras_ddr.sequence_model import SequenceModel
+
+_LOOKED_AT = 20  # sequences, for the share of motion that z explains
 
 
 @writing_command(
@@ -110,7 +113,31 @@ def states(
             media=media,
             overwrite=overwrite,
         )
-    return "\n".join([report.table(), "", *map(str, written)])
+    said = [report.table(), *_unexplained(model, store, encoded, seed), ""]
+    return "\n".join([*said, *map(str, written)])
+
+
+def _unexplained(
+    model: SequenceModel,
+    store: FrameStore,
+    encoded: list[tuple[Sequence, Codes]],
+    seed: int,
+) -> list[str]:
+    """A line where z follows little of what moves, from some of the sequences."""
+    from statistics import median
+
+    from keras_ddr.evaluation.motion import LITTLE, sequence_motion
+
+    few = encoded[:: -(-len(encoded) // _LOOKED_AT)]
+    share = median(
+        sequence_motion(model, store, *each, seed=seed).explained for each in few
+    )
+    if not share < LITTLE:
+        return []
+    return [
+        f"z explains {share:.2f} of what moves (median of {len(few)} sequences): "
+        "states of the rest are not found; more training, or --dynamic-dim, may help"
+    ]
 
 
 def _timelines(

@@ -16,6 +16,7 @@ def test_states_of_puppets_that_move(ddr_here, run_folder, moving, tmp_path):
     assert result.exit_code == 0, result.output
     assert "3 states, as given; " in result.output
     assert "median dwell (s)" in result.output and "p (Holm)" in result.output
+    assert "z explains " in result.output  # little, after four steps
     names = "bouts.csv states.csv states.png summary.json use.png".split()
     assert sorted(path.name for path in out.iterdir()) == names
     with open(out / "states.csv", newline="") as file:
