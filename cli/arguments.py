@@ -154,6 +154,16 @@ prominence_option = number_option(
 )
 
 
+def numbers_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--out`, the file of all numbers of a command that prints a table."""
+    return click.option(
+        "--out",
+        metavar="FILE.json",
+        type=click.Path(),
+        help="Write all numbers to this file.",
+    )(function)
+
+
 def media_option(where: str) -> Decorator:
     """`--media`, the videos that files for annotation link; `where` is the default."""
     return click.option(

@@ -12,6 +12,7 @@ from ddr_cli.arguments import (
     MODEL,
     WITH_WEIGHTS,
     backend_option,
+    numbers_option,
     seed_option,
     split_option,
     store_argument,
@@ -54,12 +55,7 @@ if TYPE_CHECKING:
     type=click.Path(),
     help="Draw the table (.png, .pdf or .svg).",
 )
-@click.option(
-    "--out",
-    metavar="FILE.json",
-    type=click.Path(),
-    help="Write all numbers to this file.",
-)
+@numbers_option
 @seed_option("Of every choice made here.")
 @backend_option
 def compare(

@@ -8,6 +8,7 @@ import click
 
 from ddr_cli.arguments import (
     backend_option,
+    numbers_option,
     run_argument,
     seed_option,
     split_option,
@@ -39,12 +40,7 @@ from ddr_cli.progress import Counter
     show_default=True,
     help="Read z also with this noise of ddr encode; 0 leaves that out.",
 )
-@click.option(
-    "--out",
-    metavar="FILE.json",
-    type=click.Path(),
-    help="Write all numbers to this file.",
-)
+@numbers_option
 @seed_option("Of every choice made here.")
 @backend_option
 def confounds(

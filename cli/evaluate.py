@@ -12,6 +12,7 @@ import click
 from ddr_cli.arguments import (
     JUDGE,
     backend_option,
+    numbers_option,
     run_argument,
     seed_option,
     split_option,
@@ -110,12 +111,7 @@ def _options_of_measures() -> list[tuple[str, str, click.Option]]:
     type=click.FloatRange(0),
     help="Measure codes as ddr encode --noise writes them.  [default: 0]",
 )
-@click.option(
-    "--out",
-    metavar="FILE.json",
-    type=click.Path(),
-    help="Write all numbers to this file.",
-)
+@numbers_option
 @seed_option("Of every choice made here.")
 @backend_option
 def evaluate(

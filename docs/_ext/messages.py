@@ -35,7 +35,7 @@ def _figure(width, height):
 
 
 def tables(page):
-    """What is read from codes, of every table of a page that says so.
+    """Scores of reading labels from codes, of every table of a page that has them.
 
     Returns:
         List of dicts from a label to its numbers for "chance", "f" and "z̃".

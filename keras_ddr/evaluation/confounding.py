@@ -124,7 +124,7 @@ class Confound:
         return self.leaks["f"].interval is None
 
     def _of_f(self) -> str:
-        """What f gives away."""
+        """A sentence on f."""
         leak, label = self.leaks["f"], self.label
         chance = f"chance {short(leak.chance)}"
         if leak.found:
@@ -137,7 +137,7 @@ class Confound:
         return f"f shows no sign of the {label} ({leak}; {chance})"
 
     def _of_motion(self) -> str:
-        """What z̃ gives away, and whether noise helps."""
+        """A sentence on z̃, and whether noise helps."""
         leak, label = self.leaks["z~"], self.label
         within = f"compare motion within one {label} only"
         if not leak.found:

@@ -105,7 +105,7 @@ def held_out(
         model = pipeline(estimator, int(np.sum(~held)), classify=True)
         model.fit(codes[~held], truth[~held])
         classes, counts = np.unique(truth[~held], return_counts=True)
-        # Beside how often classes occur: else the most frequent one is named for all.
+        # Shares of classes divide out: else the most frequent one is named for all.
         odds = model.predict_proba(codes[held]) / counts
         right[held] = classes[odds.argmax(axis=1)] == truth[held]
     number = np.bincount(owner, minlength=len(names)).astype("float64")

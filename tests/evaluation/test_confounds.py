@@ -137,7 +137,7 @@ def test_scores_by_hand():
     shares, names = [1.0, 0.5, 0.25, np.nan], ["a", "a", "b", "b"]
     leak = balanced(shares, names, [0, 1, 2, 3])
     assert leak.value == (0.75 + 0.25) / 2 and leak.interval is None
-    # Of many people, in five folds: Nadeau and Bengio's √(1 + 5/4).
+    # Many people, in five folds: Nadeau and Bengio's √(1 + 5/4).
     assert _stretch(1e9, 5) == pytest.approx(1.5)
     # Eight degrees of freedom: √(9/8) · 2.306 / 1.960.
     assert _stretch(8, 5) == pytest.approx(1.5 * 1.0607 * 2.306 / 1.960, rel=1e-3)

@@ -94,7 +94,7 @@ def test_subtitles_are_there_with_their_frames_and_no_others(
 
 
 def test_elan_shows_the_first_frame_of_each(place, timelines, states, tmp_path):
-    """Of two people at once, each has tiers; what overlaps in one has another."""
+    """Two people at once have tiers of their own; overlaps in one go to another."""
     overlap = timelines[0].interval(5, 12, "state", "3")
     path = tmp_path / "a.eaf"
     write_intervals(path, [*states, overlap], timelines, media=place)
