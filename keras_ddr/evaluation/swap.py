@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_ddr.errors import InputError
 from keras_ddr.evaluation import intervals
+from keras_ddr.evaluation.equal_error_rate import persons_of
 from keras_ddr.evaluation.measure import Headline, Measure, aligned, number
 from keras_ddr.evaluation.reconstruction import squared_errors
 
@@ -25,7 +26,7 @@ _CHUNK = 256
 _ROWS = {
     "swap": "f of A, z of B",
     "swap_prior": "f of A, z~ of B",
-    "reconstruction": "f of A, z of A",
+    "reconstruction": "f, z of the true frame",
     "mean_image": "mean image",
 }
 
@@ -37,7 +38,7 @@ class SwapScore:
     Attributes:
         swap: Error of f of A with z of a frame of B, z taken as it is.
         swap_prior: The same with z carried over as z̃.
-        reconstruction: Error of f of A with z of A's own frame.
+        reconstruction: Error of f and z of the true frame itself.
         mean_image: Error of always predicting the mean frame of the training part.
         pairs: Number of pairs (A, frame of B).
         intervals: Dict name of an error → its interval.
@@ -55,11 +56,12 @@ class SwapScore:
 class Swap(Measure):
     """Decode f of one sequence with z of another and compare with the truth.
 
-    The truth is the stored frame of A with the same `label` as the frame of B, so that
-    the store must show every identity in (nearly) every pose.
+    The truth is a stored frame of A's person with the same `label` as the frame of B,
+    so that the store must show every person in (nearly) every pose. It may come from
+    another sequence of that person.
 
     Attributes:
-        pairs: Number of random pairs, A ≠ B.
+        pairs: Number of random pairs of sequences of two people.
         label: Name of the categorical frame label that says which frames show the same.
     """
 
@@ -78,25 +80,28 @@ class Swap(Measure):
             raise InputError(
                 f"{store.path} has no frame label {self.label!r} to pair frames by"
             )
-        if len(sequences) < 2:
-            raise InputError("swapping takes at least two sequences")
+        people = persons_of(sequences)
+        if len(set(people)) < 2:
+            raise InputError("swapping takes sequences of at least two people")
         mean = mean_image(store, material.fit.sequences, seed=seed)
-        chosen = self._choose_pairs(store, sequences, seed)
+        chosen = self._choose_pairs(store, sequences, people, seed)
         parts = []
         for start in range(0, len(chosen), _CHUNK):
             part = chosen[start : start + _CHUNK]
-            truth = [store.frames(sequences[a].index, [i])[0] for a, i, _, _ in part]
+            truth = [store.frames(sequences[c].index, [i])[0] for _, c, i, _, _ in part]
             truth = np.stack(truth).astype("float32") / 255.0
-            static = np.stack([codes[a].static.mean for a, _, _, _ in part])
-            own = np.stack([codes[a].dynamic.mean[i] for a, i, _, _ in part])
-            other = np.stack([codes[b].dynamic.mean[j] for _, _, b, j in part])
-            scores = np.stack([codes[b].standardized[j] for _, _, b, j in part])
+            static = np.stack([codes[a].static.mean for a, *_ in part])
+            of_truth = np.stack([codes[c].static.mean for _, c, *_ in part])
+            own = np.stack([codes[c].dynamic.mean[i] for _, c, i, _, _ in part])
+            other = np.stack([codes[b].dynamic.mean[j] for *_, b, j in part])
+            scores = np.stack([codes[b].standardized[j] for *_, b, j in part])
             aligned_z = model.unstandardize(static, scores)
-            images = [model.decode(static, z) for z in (other, aligned_z, own)]
+            images = [model.decode(static, z) for z in (other, aligned_z)]
+            images.append(model.decode(of_truth, own))
             found = [squared_errors(x, truth) for x in images]
             parts.append([*found, squared_errors(mean, truth)])
         errors = dict(zip(_ROWS, np.concatenate(parts, axis=1), strict=True))
-        first, _, second, _ = np.transpose(chosen)
+        first, _, _, second, _ = np.transpose(chosen)
         means = {name: float(values.mean()) for name, values in errors.items()}
         found = {
             name: intervals.pair_interval(values, first, second, seed)
@@ -116,28 +121,38 @@ class Swap(Measure):
         ]
 
     def _choose_pairs(
-        self, store: FrameStore, sequences: list[Sequence], seed: int
-    ) -> list[tuple[int, int, int, int]]:
-        """List of (A, frame of A, B, frame of B) with equal labels."""
+        self,
+        store: FrameStore,
+        sequences: list[Sequence],
+        people: NDArray[np.intp],
+        seed: int,
+    ) -> list[tuple[int, int, int, int, int]]:
+        """List of (A, sequence and frame of its person, B, frame of B)."""
         generator = np.random.default_rng(seed)
         values = [store.frame_labels(s.index)[self.label] for s in sequences]
-        label = store.labels[self.label]
-        known = [label.present(column) for column in values]
-        chosen: list[tuple[int, int, int, int]] = []
+        known = [store.labels[self.label].present(column) for column in values]
+        lengths = [len(column) for column in values]
+        owner = np.repeat(np.arange(len(sequences)), lengths)
+        place = np.concatenate([np.arange(length) for length in lengths])
+        everything = np.concatenate(values)
+        of_person = {who: np.flatnonzero(people[owner] == who) for who in set(people)}
+        chosen: list[tuple[int, int, int, int, int]] = []
         # Some draws find no partner where a pose is not stored for everyone.
         for _ in range(10 * self.pairs):
             if len(chosen) == self.pairs:
                 break
             a, b = generator.choice(len(sequences), size=2, replace=False)
-            j = generator.integers(len(values[b]))
-            if not known[b][j]:
+            j = generator.integers(lengths[b])
+            if people[a] == people[b] or not known[b][j]:
                 continue
-            same = np.flatnonzero(values[a] == values[b][j])
+            frames = of_person[people[a]]
+            same = frames[everything[frames] == values[b][j]]
             if len(same):
-                chosen.append((a, int(generator.choice(same)), b, int(j)))
+                k = generator.choice(same)
+                chosen.append((a, int(owner[k]), int(place[k]), b, int(j)))
         if not chosen:
             raise InputError(
-                f"no two sequences share a value of the frame label {self.label!r}"
+                f"no two people share a value of the frame label {self.label!r}"
             )
         return chosen
 

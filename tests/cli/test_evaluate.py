@@ -161,7 +161,7 @@ def test_one_sequence_of_each_split(ddr_here, run_folder, puppets, tmp_path):
     result = ddr_here("evaluate", run_folder, store)
     assert result.exit_code == 0, result.output
     for line in (
-        "  swap: swapping takes at least two sequences",
+        "  swap: swapping takes sequences of at least two people",
         "  verification: at least two persons are needed",
         "  hair: the label does not vary among the fitted items",
         "  judge: the store has no sequence label that varies in training",

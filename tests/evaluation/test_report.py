@@ -299,7 +299,7 @@ def test_one_sequence_in_each_split(model, store, tmp_path):
     report = evaluate(model, data, metrics=ALL)
     reasons = {item.what: item.reason for item in report.skipped}
     assert set(reasons) == {"mood", "swap", "verification", "axis", "draws", "judge"}
-    assert "at least two sequences" in reasons["swap"]
+    assert "at least two people" in reasons["swap"]
     assert "at least two persons" in reasons["verification"]
     assert report.likelihood.interval is None
     assert "±." not in report.table()

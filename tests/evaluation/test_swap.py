@@ -43,6 +43,36 @@ def test_all_errors_equal_those_computed_by_hand(model, pair, material):
     assert score.pairs == 2000
 
 
+def test_true_frames_come_from_any_sequence_of_a_person(
+    model, pair, material, tmp_path
+):
+    """Two people, each pose in a sequence of its own, as in clips of one action."""
+    frames = np.stack([pair.frames(0), pair.frames(1)])
+    store = write_arrays(
+        tmp_path / "clips",
+        np.repeat(frames.reshape(6, 1, 32, 32, 3), 3, axis=1),
+        labels={"pose": np.repeat([[0], [1], [2], [2], [0], [1]], 3, axis=1)},
+        persons=["a", "a", "a", "b", "b", "b"],
+    )
+    score = Swap(pairs=4000).run(material(model, store, store.sequences))
+    codes = [model.encode(store.frames(i)) for i in range(6)]
+    truth = {(i // 3, int(store.frame_labels(i)["pose"][0])): i for i in range(6)}
+    expected, own = [], []
+    for a in range(6):
+        for b in range(3) if a > 2 else range(3, 6):
+            c = truth[a // 3, int(store.frame_labels(b)["pose"][0])]
+            image = model.swap(codes[a], codes[b])[0]
+            expected.append(np.mean((image - store.frames(c)[0] / 255.0) ** 2))
+            own.append(
+                np.mean(
+                    (model.swap(codes[c], codes[c])[0] - store.frames(c)[0] / 255.0)
+                    ** 2
+                )
+            )
+    assert score.swap == pytest.approx(np.mean(expected), rel=0.015)
+    assert score.reconstruction == pytest.approx(np.mean(own), rel=0.015)
+
+
 def test_the_choice_of_pairs_follows_from_the_seed(model, store, material):
     given = [material(model, store, seed=seed) for seed in (0, 0, 1)]
     scores = [Swap(pairs=20).run(part) for part in given]
@@ -66,8 +96,8 @@ def test_what_cannot_be_swapped_is_refused(model, store, pair, material, tmp_pat
     for measure, data, sequences, message in (
         (Swap(label="gesture"), pair, pair.sequences, "no frame label 'gesture'"),
         (Swap(label="hair"), store, store.sequences[:2], "no frame label 'hair'"),
-        (Swap(), pair, pair.sequences[:1], "at least two sequences"),
-        (Swap(pairs=5), apart, apart.sequences, "no two sequences share"),
+        (Swap(), pair, pair.sequences[:1], "at least two people"),
+        (Swap(pairs=5), apart, apart.sequences, "no two people share"),
     ):
         with pytest.raises(InputError, match=message):
             measure.run(material(model, data, sequences))
