@@ -13,6 +13,7 @@ from ddr_cli.arguments import (
     WITH_WEIGHTS,
     backend_option,
     numbers_option,
+    overwrite_option,
     seed_option,
     split_option,
     store_argument,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     help="Draw the table (.png, .pdf or .svg).",
 )
 @numbers_option
+@overwrite_option
 @seed_option("Of every choice made here.")
 @backend_option
 def compare(
@@ -67,6 +69,7 @@ def compare(
     sequences: int | None,
     figure: str | None,
     out: str | None,
+    overwrite: bool,
     seed: int,
     backend: str | None,
 ) -> None:
@@ -85,9 +88,9 @@ def compare(
     from keras_ddr.files import check_output_path, write_json
 
     if out is not None:
-        check_output_path(out, [".json"])
+        check_output_path(out, [".json"], overwrite)
     if figure is not None:
-        check_output_path(figure, [".png", ".pdf", ".svg"])
+        check_output_path(figure, [".png", ".pdf", ".svg"], overwrite)
     models = {}
     for name, run in _named(runs).items():
         models[name], opened, _ = open_both(run, store)
