@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,15 +63,13 @@ if TYPE_CHECKING:
 def compare(
     runs: tuple[str, ...],
     store: str,
-    split: str | None,
     metrics: tuple[str, ...],
     judge: str | None,
-    sequences: int | None,
     figure: str | None,
     out: str | None,
     overwrite: bool,
-    seed: int,
     backend: str | None,
+    **options: Any,
 ) -> None:
     """Measure several RUNs on the same sequences of STORE, and say how they differ.
 
@@ -100,15 +98,7 @@ def compare(
     if judge is not None or "clips" in metrics:
         chosen.append(evaluation.Clips(judge=judge))
     progress = _Progress(known.values())
-    found = evaluation.compare(
-        models,
-        opened,
-        progress,
-        split=split,
-        metrics=chosen,
-        sequences=sequences,
-        seed=seed,
-    )
+    found = evaluation.compare(models, opened, progress, metrics=chosen, **options)
     progress.end()
     if out is not None:
         write_json(out, found.to_dict())

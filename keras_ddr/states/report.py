@@ -121,7 +121,9 @@ class StateReport:
             "them."
         ]
         if any("±" not in cell for row in rows for cell in row[1:]):
-            said.append("A number without ± is of a single person, an empty cell of none.")
+            said.append(
+                "A number without ± is of a single person, an empty cell of none."
+            )
         return [*aligned(header, rows), *said]
 
     def _changes(self) -> list[str]:
