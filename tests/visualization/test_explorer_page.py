@@ -442,8 +442,8 @@ def test_dots_take_the_colours_of_labels(opened, store):
     for shown, said in (("ajb", "abj"), ("abhij", ["a", "b", "… and 3 more"])):
         found = opened.get(f"byClass(() => 'j', {many}, [...'{shown}']).legend")
         assert [name for _, name in found] == list(said)
-    opened.run("$('everyone').click(); $('colour').value = 'label:arm_angle'")
-    opened.run("$('colour').onchange()")
+    opened.run("$('everyone').click()")
+    opened.run("$('colour').value = 'label:arm_angle'; $('colour').onchange()")
     assert opened.get("$('legend').innerText").endswith(" degrees")
     angle = opened.get("clips[0].labels.arm_angle[0]")
     opened.run("jump(0)")
