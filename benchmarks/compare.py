@@ -177,7 +177,7 @@ def make_row(plan, bench, key, steps, split, judged, trained=None):
         if "clips" in measures:
             only += judged
         words = ["--split", split, *only, *part.get("evaluate", []), "--out", metrics]
-        ddr("evaluate", run, store, *words, log=log)
+        ddr("evaluate", run, store, *words, "--overwrite", log=log)
     except RuntimeError as error:
         said = re.sub(re.escape(str(bench)) + "/?", "", str(error))
         return {**row, "failed": said.replace("\n", " ")}

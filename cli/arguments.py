@@ -154,6 +154,11 @@ prominence_option = number_option(
 )
 
 
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace what exists already."
+)
+
+
 def numbers_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--out`, the file of all numbers of a command that prints a table."""
     return click.option(

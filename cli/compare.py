@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from ddr_cli.arguments import (
     WITH_WEIGHTS,
     backend_option,
     numbers_option,
+    overwrite_option,
     seed_option,
     split_option,
     store_argument,
@@ -56,19 +57,19 @@ if TYPE_CHECKING:
     help="Draw the table (.png, .pdf or .svg).",
 )
 @numbers_option
+@overwrite_option
 @seed_option("Of every choice made here.")
 @backend_option
 def compare(
     runs: tuple[str, ...],
     store: str,
-    split: str | None,
     metrics: tuple[str, ...],
     judge: str | None,
-    sequences: int | None,
     figure: str | None,
     out: str | None,
-    seed: int,
+    overwrite: bool,
     backend: str | None,
+    **options: Any,
 ) -> None:
     """Measure several RUNs on the same sequences of STORE, and say how they differ.
 
@@ -85,9 +86,9 @@ def compare(
     from keras_ddr.files import check_output_path, write_json
 
     if out is not None:
-        check_output_path(out, [".json"])
+        check_output_path(out, [".json"], overwrite)
     if figure is not None:
-        check_output_path(figure, [".png", ".pdf", ".svg"])
+        check_output_path(figure, [".png", ".pdf", ".svg"], overwrite)
     models = {}
     for name, run in _named(runs).items():
         models[name], opened, _ = open_both(run, store)
@@ -97,15 +98,7 @@ def compare(
     if judge is not None or "clips" in metrics:
         chosen.append(evaluation.Clips(judge=judge))
     progress = _Progress(known.values())
-    found = evaluation.compare(
-        models,
-        opened,
-        progress,
-        split=split,
-        metrics=chosen,
-        sequences=sequences,
-        seed=seed,
-    )
+    found = evaluation.compare(models, opened, progress, metrics=chosen, **options)
     progress.end()
     if out is not None:
         write_json(out, found.to_dict())

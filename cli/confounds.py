@@ -9,6 +9,7 @@ import click
 from ddr_cli.arguments import (
     backend_option,
     numbers_option,
+    overwrite_option,
     run_argument,
     seed_option,
     split_option,
@@ -41,6 +42,7 @@ from ddr_cli.progress import Counter
     help="Read z also with this noise of ddr encode; 0 leaves that out.",
 )
 @numbers_option
+@overwrite_option
 @seed_option("Of every choice made here.")
 @backend_option
 def confounds(
@@ -48,6 +50,7 @@ def confounds(
     store: str,
     label: str,
     out: str | None,
+    overwrite: bool,
     backend: str | None,
     **options: Any,
 ) -> None:
@@ -65,7 +68,7 @@ def confounds(
     from keras_ddr.files import check_output_path, write_json
 
     if out is not None:
-        check_output_path(out, [".json"])
+        check_output_path(out, [".json"], overwrite)
     model, opened, _ = open_both(run, store)
     found = evaluation.confounds(
         model, opened, label, progress=Counter("sequences encoded"), **options

@@ -41,7 +41,7 @@ def encode(model: SequenceModel, store: FrameStore, out: str, **options: Any) ->
     number and time in its source, and all labels. OUT.csv has a row a frame, and so has
     OUT.parquet, which needs PyArrow; OUT.npz is read with numpy.load. OUT.nwb, which
     needs PyNWB, has a series a sequence, and no labels; it is about one video: of
-    several, each gets a file of its own, OUT-VIDEO.nwb. Files that exist are replaced.
+    several, each gets a file of its own, OUT-VIDEO.nwb.
     """
     from keras_ddr.encoding import BY_RECORDING, write_codes, write_codes_by_recording
 

@@ -13,6 +13,7 @@ from ddr_cli.arguments import (
     JUDGE,
     backend_option,
     numbers_option,
+    overwrite_option,
     run_argument,
     seed_option,
     split_option,
@@ -112,12 +113,14 @@ def _options_of_measures() -> list[tuple[str, str, click.Option]]:
     help="Measure codes as ddr encode --noise writes them.  [default: 0]",
 )
 @numbers_option
+@overwrite_option
 @seed_option("Of every choice made here.")
 @backend_option
 def evaluate(
     run: str,
     store: str,
     out: str | None,
+    overwrite: bool,
     noise: float | None,
     backend: str | None,
     metrics: tuple[str, ...],
@@ -135,7 +138,7 @@ def evaluate(
     from keras_ddr.files import check_output_path, write_json
 
     if out is not None:
-        check_output_path(out, [".json"])
+        check_output_path(out, [".json"], overwrite)
     model, opened, _ = open_both(run, store)
     stages = Stages({measure.name: measure.counted for measure in measures})
     report = evaluation.evaluate(

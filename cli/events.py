@@ -51,12 +51,6 @@ if TYPE_CHECKING:
         help="Write a contact sheet of the most prominent ones (.png, .pdf or .svg).",
     ),
     media_option("OUT"),
-    click.option(
-        "--overwrite",
-        "replace",
-        is_flag=True,
-        help="Replace files that exist. A .csv is replaced anyway.",
-    ),
     seed_option("Of the choice of sequences and of the frames that f is taken from."),
 )
 def events(
@@ -69,7 +63,7 @@ def events(
     components: tuple[int, ...],
     sheet: str | None,
     media: str | None,
-    replace: bool,
+    overwrite: bool,
     seed: int,
     **options: Any,
 ) -> str:
@@ -93,7 +87,7 @@ def events(
     from keras_ddr.visualization.style import check_figure_path
 
     if sheet is not None:
-        check_figure_path(sheet)
+        check_figure_path(sheet, overwrite)
     chosen = None
     if sequences:
         picked = pick_sequences(store, sequences, split, model.frames_per_set, seed)
@@ -101,7 +95,7 @@ def events(
         chosen = [by_index[index] for index in sorted(by_index)]
     searched = [c - 1 for c in components] or range(model.dynamic_dim)
     looked_at = chosen or store.require(split, model.frames_per_set)
-    write = _writer(store, out, looked_at, media, replace)
+    write = _writer(store, out, looked_at, media, overwrite)
     found, labels, quiet, missed = [], [], {}, {}
     for sequence, codes in encode_sequences(
         model,
@@ -156,7 +150,7 @@ def _writer(
     out: str,
     sequences: list[Sequence],
     media: str | None,
-    replace: bool,
+    overwrite: bool,
 ) -> Callable[[list[Event], list[dict[str, str]]], str]:
     """A function that writes events and their labels, and gives what it wrote.
 
@@ -169,7 +163,7 @@ def _writer(
     if pathlib.Path(out).suffix.lower() == TABLE:
         return lambda events, labels: str(write_events(out, events, labels))
     timelines = {s.name: Timeline(s, store.frame_labels(s.index)) for s in sequences}
-    paths_of(out, timelines.values(), media, replace)
+    paths_of(out, timelines.values(), media, overwrite)
 
     def write(events: list[Event], labels: list[dict[str, str]]) -> str:
         intervals = [
@@ -178,7 +172,7 @@ def _writer(
             for interval in event_intervals(timelines[name], of_sequence)
         ]
         files = write_intervals(
-            out, intervals, timelines.values(), media=media, overwrite=replace
+            out, intervals, timelines.values(), media=media, overwrite=overwrite
         )
         return named(files)
 

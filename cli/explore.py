@@ -26,18 +26,22 @@ if TYPE_CHECKING:
     seed_option("Of the random choice of sequences."),
 )
 def explore(
-    model: SequenceModel, store: FrameStore, out: str, **options: Any
+    model: SequenceModel,
+    store: FrameStore,
+    out: str,
+    *,
+    overwrite: bool,
+    **options: Any,
 ) -> pathlib.Path:
     """Write the page OUT.html, which opens in any browser and needs no network.
 
     RUN is a folder made by ddr fit, or a .keras file; STORE a frame store. The page
     lends the motion of one sequence to the looks of another, shows the pictures at
     each place of a map of motion, and marks moments on a timeline. It holds frames of
-    the sequences: pass it on only if you may pass on these. A page that exists is
-    replaced.
+    the sequences: pass it on only if you may pass on these.
     """
     from keras_ddr.visualization.explorer import explorer_page, save_explorer
 
     progress = Counter("identities decoded")
     page = explorer_page(model, store, progress=progress, **options)
-    return save_explorer(page, out)
+    return save_explorer(page, out, overwrite=overwrite)

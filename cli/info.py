@@ -6,7 +6,12 @@ import platform
 
 import click
 
-from ddr_cli.arguments import BACKENDS, STORE_OR_RUN, backend_option
+from ddr_cli.arguments import (
+    BACKENDS,
+    STORE_OR_RUN,
+    backend_option,
+    overwrite_option,
+)
 from ddr_cli.backend import devices, select_backend, without_backend
 from ddr_cli.errors import printable
 
@@ -22,8 +27,11 @@ _PACKAGES = ("keras", *BACKENDS, "numpy", *_OPENCV, "scikit-learn", "matplotlib"
     type=click.Path(),
     help="Write a contact sheet of a store (.png, .pdf or .svg).",
 )
+@overwrite_option
 @backend_option
-def info(path: str | None, preview: str | None, backend: str | None) -> None:
+def info(
+    path: str | None, preview: str | None, overwrite: bool, backend: str | None
+) -> None:
     """Show versions, the backend and its devices, or what is in PATH.
 
     PATH is a frame store or a run folder.
@@ -31,6 +39,11 @@ def info(path: str | None, preview: str | None, backend: str | None) -> None:
     is_run = path is not None and (pathlib.Path(path) / "config.json").is_file()
     if preview is not None and (path is None or is_run):
         raise click.UsageError("--preview needs a frame store")
+    if preview is not None:
+        without_backend()
+        from keras_ddr.visualization.style import check_figure_path
+
+        check_figure_path(preview, overwrite)
     if path is not None and not is_run:
         without_backend()
         lines = _store(path)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import TYPE_CHECKING
 
 import click
 
-from ddr_cli.arguments import backend_option, seed_option, store_argument
+from ddr_cli.arguments import (
+    backend_option,
+    overwrite_option,
+    seed_option,
+    store_argument,
+)
 from ddr_cli.backend import select_backend
 from ddr_cli.progress import Counter
 
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Frame label that it names; several are joined.  [default: action]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@overwrite_option
 @seed_option("Of its weights and batches.")
 @backend_option
 def judge(
@@ -69,13 +73,10 @@ def judge(
     """
     select_backend(backend)
     from keras_ddr.data import FrameStore
-    from keras_ddr.errors import InputError
     from keras_ddr.evaluation.clip_judge_training import train_clip_judge
     from keras_ddr.files import check_output_path, replacing
 
-    check_output_path(out, [".keras"])
-    if pathlib.Path(out).exists() and not overwrite:
-        raise InputError(f"{out} exists; choose another name, or give --overwrite")
+    check_output_path(out, [".keras"], overwrite)
     opened = FrameStore.open(store)
     trained = train_clip_judge(
         opened,

@@ -2,9 +2,9 @@
 
 import click
 
-from ddr_cli.arguments import store_argument
+from ddr_cli.arguments import overwrite_option, store_argument
 from ddr_cli.backend import without_backend
-from ddr_cli.preprocess_options import draw, overwrite_option, preview_option, report
+from ddr_cli.preprocess_options import draw, preview_option, report
 
 
 @click.command(short_help="Labels, people and splits of a table, for a store there is.")
@@ -30,7 +30,7 @@ def label(
     from keras_ddr.visualization.style import check_figure_path
 
     if preview is not None:
-        check_figure_path(preview)
+        check_figure_path(preview, overwrite)
     made = relabel(store, table, new, overwrite=overwrite)
     report(made)
     if preview is not None:

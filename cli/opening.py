@@ -16,6 +16,7 @@ from ddr_cli.arguments import (
     backend_option,
     joined,
     out_argument,
+    overwrite_option,
     run_argument,
     store_argument,
 )
@@ -36,13 +37,15 @@ def writing_command(
     """A command that writes OUT, a file with one of `module.SUFFIXES`, or a folder.
 
     The function gets the model of RUN, the STORE, OUT and the options by name: `split`
-    as asked for or the first that holds a sequence, `sequences` as a number or names.
+    as asked for or the first that holds a sequence, `sequences` as a number or names,
+    `overwrite` if what exists is to be replaced; OUT is looked at before it is called.
     It returns what is said.
     """
 
     def decorate(write: Callable[..., Any]) -> click.Command:
         @(group or click).command(write.__name__, short_help=short_help)
-        @joined(run_argument, store_argument, out_argument, *options, backend_option)
+        @joined(run_argument, store_argument, out_argument)
+        @joined(*options, overwrite_option, backend_option)
         @functools.wraps(write)
         def command(
             run: str, store: str, out: str, backend: str | None, **given: Any
@@ -51,12 +54,11 @@ def writing_command(
             from keras_ddr.files import check_output_folder, check_output_path
 
             # Before the work is done.
-            overwrite = given.get("overwrite", True)
             if module is None:
-                check_output_folder(out, overwrite)
+                check_output_folder(out, given["overwrite"])
             else:
                 suffixes = importlib.import_module(module).SUFFIXES
-                check_output_path(out, suffixes, overwrite)
+                check_output_path(out, suffixes, given["overwrite"])
             model, opened, split = open_both(run, store, given.get("split"))
             if "split" in given:
                 given["split"] = split

@@ -56,11 +56,16 @@ def _figure(
         )
         @functools.wraps(draw)
         def save(
-            model: SequenceModel, store: FrameStore, out: str, **given: Any
+            model: SequenceModel,
+            store: FrameStore,
+            out: str,
+            *,
+            overwrite: bool,
+            **given: Any,
         ) -> pathlib.Path:
             from keras_ddr.visualization import save_figure
 
-            return save_figure(draw(model, store, **given), out)
+            return save_figure(draw(model, store, **given), out, overwrite=overwrite)
 
         return save
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
-from ddr_cli.arguments import Decorator, seed_option
+from ddr_cli.arguments import Decorator, overwrite_option, seed_option
 from ddr_cli.backend import select_backend
 from ddr_cli.preprocess_options import (
     dataset,
     from_files,
-    overwrite_option,
     report,
     was_given,
 )

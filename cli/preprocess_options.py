@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ddr_cli.arguments import Decorator, joined
+from ddr_cli.arguments import Decorator, joined, overwrite_option
 from ddr_cli.backend import select_backend, without_backend
 from ddr_cli.errors import Interrupted
 from ddr_cli.progress import FileCounter
@@ -23,9 +23,6 @@ from ddr_cli.progress import FileCounter
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
 
-overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace a store that exists at STORE."
-)
 preview_option = click.option(
     "--preview",
     metavar="FILE",
@@ -196,7 +193,7 @@ def _make(
 
     sheet = given["preview"]
     if sheet is not None:
-        check_figure_path(sheet)  # before the work
+        check_figure_path(sheet, given["overwrite"])  # before the work
     given["progress"] = FileCounter(f"{counted} read")
     try:
         made = source.prepare(

@@ -64,7 +64,6 @@ def _film_command(
             help="Enlarge pixels to squares, as for sprites, and smooth nothing.",
         ),
         click.option("--lossless", is_flag=True, help="Lose nothing; .webp only."),
-        click.option("--overwrite", is_flag=True, help="Replace a file at OUT."),
         split_option(),
         seed_option("Of the random choice of sequences."),
         group=render,

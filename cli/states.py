@@ -50,7 +50,6 @@ _LOOKED_AT = 20  # sequences, for the share of motion that z explains
         ".eaf, .TextGrid, .srt, .vtt or .nwb.",
     ),
     media_option("FILE"),
-    click.option("--overwrite", is_flag=True, help="Replace files that exist."),
     seed_option("Of the choice of frames, the fits and the permutations."),
 )
 def states(
@@ -124,12 +123,10 @@ def _unexplained(
     seed: int,
 ) -> list[str]:
     """A line where z follows little of what moves, from some of the sequences."""
-    from statistics import median
-
-    from keras_ddr.evaluation.motion import LITTLE, sequence_motion
+    from keras_ddr.evaluation.motion import LITTLE, median_explained, sequence_motion
 
     few = encoded[:: -(-len(encoded) // _LOOKED_AT)]
-    share = median(
+    share = median_explained(
         sequence_motion(model, store, *each, seed=seed).explained for each in few
     )
     if not share < LITTLE:

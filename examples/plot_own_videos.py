@@ -109,7 +109,7 @@ ddr(
 ddr(
     *("events", run, store, out / "events.csv", "--sheet", out / "events.png"),
     *("--sequence", "gymnast-0#1", "--sequence", "gymnast-1#1"),
-    *("--prominence", 1),
+    *("--prominence", 1, "--overwrite"),
 )
 print(*(out / "events.csv").read_text().splitlines()[:6], sep="\n")
 

@@ -104,6 +104,7 @@ def write_codes(
     store: FrameStore,
     split: str | None = None,
     *,
+    overwrite: bool = True,
     progress: Progress | None = None,
     **options: Any,
 ) -> Path:
@@ -131,7 +132,8 @@ def write_codes(
         model: See `encode_sequences`, as for all that follows.
         store: Likewise.
         split: Likewise.
-        progress: Likewise.
+        overwrite: Whether a file that exists is replaced.
+        progress: See `encode_sequences`.
         **options: Likewise.
 
     Returns:
@@ -141,7 +143,7 @@ def write_codes(
         InputError: The path cannot be used, no sequence is long enough, or PyArrow is
             not installed.
     """
-    path = check_output_path(path, _TABLES)
+    path = check_output_path(path, _TABLES, overwrite)
     if path.suffix.lower() == ".parquet":
         pyarrow_for(path)
     chosen = _chosen(model, store, split)
@@ -164,6 +166,7 @@ def write_codes_by_recording(
     store: FrameStore,
     split: str | None = None,
     *,
+    overwrite: bool = True,
     progress: Progress | None = None,
     **options: Any,
 ) -> list[Path]:
@@ -179,7 +182,8 @@ def write_codes_by_recording(
         model: See `encode_sequences`, as for all that follows.
         store: Likewise.
         split: Likewise.
-        progress: Likewise.
+        overwrite: Whether files that exist are replaced.
+        progress: See `encode_sequences`.
         **options: Likewise.
 
     Returns:
@@ -200,7 +204,7 @@ def write_codes_by_recording(
         by_recording.setdefault(name, []).append(sequence)
     paths = named_apart(path, list(by_recording))
     for file in paths.values():
-        check_output_path(file, (BY_RECORDING,))
+        check_output_path(file, (BY_RECORDING,), overwrite)
     ordered = [sequence for group in by_recording.values() for sequence in group]
     encoded = encode_sequences(
         model, store, sequences=ordered, progress=progress, **options

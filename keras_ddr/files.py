@@ -49,7 +49,7 @@ def check_output_path(
     """Refuse a file with another suffix, or that could not be written or replaced."""
     check_expanded(path)
     path = pathlib.Path(path)
-    if path.suffix.lower() not in suffixes:
+    if path.suffix.lower() not in [suffix.lower() for suffix in suffixes]:
         choice = "one of " * (len(suffixes) > 1) + ", ".join(suffixes)
         raise InputError(f"{path} has the suffix {path.suffix!r}; use {choice}")
     # A link stays, and its target is written.

@@ -149,6 +149,7 @@ _MAY_IMPORT = {
         "data",
         "encoding",
         "errors",
+        "evaluation",
         "events",
         "files",
         "media",

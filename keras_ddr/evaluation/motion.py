@@ -11,6 +11,8 @@ from keras_ddr.errors import InputError
 from keras_ddr.evaluation.measure import Headline, Measure, aligned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike
 
     from keras_ddr.codes import Codes
@@ -23,6 +25,7 @@ __all__ = [
     "Motion",
     "MotionScore",
     "SequenceMotion",
+    "median_explained",
     "motion_explained",
     "principal_motion",
 ]
@@ -104,7 +107,7 @@ class Motion(Measure):
         if not moving:
             raise InputError("nothing moves in the sequences")
         return MotionScore(
-            explained=float(np.median([m.explained for m in moving])),
+            explained=median_explained(m.explained for m in moving),
             principal=float(np.median([m.principal for m in moving])),
             mse=float(np.mean([m.mse for m in found])),
             still_mse=float(np.mean([m.still_mse for m in found])),
@@ -195,6 +198,12 @@ def motion_explained(predicted: ArrayLike, truth: ArrayLike) -> float:
     if still < _STILL:
         return float("nan")
     return float(1 - (truth - predicted).var(axis=0, dtype="float64").mean() / still)
+
+
+def median_explained(shares: Iterable[float]) -> float:
+    """Median of the shares of sequences that move, `motion_explained`; NaN of none."""
+    moving = [share for share in shares if not np.isnan(share)]
+    return float(np.median(moving)) if moving else float("nan")
 
 
 def principal_motion(truth: ArrayLike, components: int) -> float:

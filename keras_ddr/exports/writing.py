@@ -38,12 +38,18 @@ _FORMATS = {
     ".boris": _Format(write_project, several=True),
     ".tsv": _Format(write_tsv, several=True),
     ".eaf": _Format(write_eaf),
-    ".textgrid": _Format(write_textgrid),
+    ".TextGrid": _Format(write_textgrid),
     ".srt": _Format(write_srt),
     ".vtt": _Format(write_vtt),
     ".nwb": _Format(write_nwb),
 }
-SUFFIXES = tuple(_FORMATS)
+SUFFIXES = tuple(_FORMATS)  # as their programs spell them
+
+
+def _format_of(path: StrPath) -> _Format:
+    """The format of a file, however its suffix is spelled."""
+    spelled = {suffix.lower(): each for suffix, each in _FORMATS.items()}
+    return spelled[Path(path).suffix.lower()]
 
 
 def write_intervals(
@@ -96,7 +102,7 @@ def write_intervals(
         )
         for name in paths
     ]
-    write, several = _FORMATS[Path(path).suffix.lower()]
+    write, several = _format_of(path)
     for group in [recordings] if several else [[each] for each in recordings]:
         with replacing(paths[group[0].name]) as temporary:
             write(temporary, group, beside)
@@ -112,12 +118,11 @@ def paths_of(
     """The file of each recording, if all that `write_intervals` needs is there."""
     path, timelines = Path(path), list(timelines)
     check_output_path(path, SUFFIXES)
-    suffix = path.suffix.lower()
-    if suffix == ".nwb":
+    if path.suffix.lower() == ".nwb":
         pynwb_for(path)
     names = list(dict.fromkeys(timeline.recording for timeline in timelines))
     paths = dict.fromkeys(names, path)
-    if not _FORMATS[suffix].several:
+    if not _format_of(path).several:
         paths = named_apart(path, names)
     for name, file in paths.items():
         check_output_path(file, SUFFIXES, overwrite)

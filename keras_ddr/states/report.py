@@ -116,9 +116,15 @@ class StateReport:
                 digits = (3, 1, 2, 2)[column]
                 cells.append(number(*mean_over_persons(values[:, k]), digits))
             rows.append(cells)
-        number_of = len(self.persons)
-        line = f"Means over {number_of} persons, ± half of the 95 % interval over them."
-        return [*aligned(header, rows), line]
+        said = [
+            f"Means over {len(self.persons)} persons, ± half of the 95 % interval over "
+            "them."
+        ]
+        if any("±" not in cell for row in rows for cell in row[1:]):
+            said.append(
+                "A number without ± is of a single person, an empty cell of none."
+            )
+        return [*aligned(header, rows), *said]
 
     def _changes(self) -> list[str]:
         names = self.states.names

@@ -16,6 +16,7 @@ from PIL import Image
 
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
+from keras_ddr.evaluation.motion import LITTLE, median_explained, motion_explained
 from keras_ddr.events import find_events
 from keras_ddr.files import check_output_path, replacing
 from keras_ddr.visualization.explorer_plane import (
@@ -107,6 +108,7 @@ def explorer_page(
         "fitted": model.densities is not None,
         "ordered": store.ordered,
         "labels": _label_kinds(store, encoded),
+        "weak": _weak(pictures),
         "planes": [plane.to_json() for plane in planes],
         "clips": _clips(store, encoded, kept),
         "drawn": len(static) - len(encoded),
@@ -120,9 +122,9 @@ def explorer_page(
     return _joined(text)
 
 
-def save_explorer(page: str, path: StrPath) -> Path:
+def save_explorer(page: str, path: StrPath, *, overwrite: bool = True) -> Path:
     """Write a page of `explorer_page` to a .html file, whole or not at all."""
-    path = check_output_path(path, SUFFIXES)
+    path = check_output_path(path, SUFFIXES, overwrite)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -239,6 +241,15 @@ def _decode(
     return {**pictures, "filmed": [to_rgb(shown.frames) for shown in encoded]}
 
 
+def _weak(pictures: dict[str, list[Any]]) -> float | None:
+    """Share of what moves that z explains, where it is little."""
+    share = median_explained(
+        motion_explained(pictures["motions"][k][k] / 255, filmed / 255)
+        for k, filmed in enumerate(pictures["filmed"])
+    )
+    return round(share, 3) if share < LITTLE else None
+
+
 def _compressed(pictures: Any, columns: int, quality: int) -> Any:
     """The same lists, and an atlas in the place of each array."""
     if isinstance(pictures, dict):
@@ -273,6 +284,7 @@ def _about(store: FrameStore, shown: Shown) -> dict[str, Any]:
     }
     for name, value in sequence.labels.items():
         if isinstance(value, str) or (value is not None and math.isfinite(value)):
+            value = value if isinstance(value, str) else _short(value)
             labels[name] = [value] * len(positions)
     times = known["time"].tolist()
     return {
@@ -292,9 +304,9 @@ def _about(store: FrameStore, shown: Shown) -> dict[str, Any]:
 
 
 def _label_kinds(store: FrameStore, encoded: list[Shown]) -> dict[str, dict[str, Any]]:
-    """Scope and kind of the labels that have a value, by name."""
+    """Scope, kind and unit of the labels that have a value, by name."""
     return {
-        name: {"scope": label.scope, "kind": label.kind}
+        name: {"scope": label.scope, "kind": label.kind, "unit": label.unit}
         for name, label in store.content_labels.items()
         if label.scope == "frame"
         or any(shown.sequence.labels.get(name) is not None for shown in encoded)
@@ -306,9 +318,14 @@ def _plain(values: NDArray[Any], label: Label) -> list[Any]:
     if label.kind == "categorical":
         return label.names(values)
     return [
-        float(f"{value:.4g}") if math.isfinite(value) else None
+        _short(value) if math.isfinite(value) else None
         for value in label.numbers(values).tolist()
     ]
+
+
+def _short(value: float) -> float:
+    """A number to read, of three digits, or all those before the point."""
+    return round(value, max(0, 2 - math.floor(math.log10(abs(value) or 1))))
 
 
 def _atlas(images: NDArray[np.uint8], columns: int, quality: int) -> str:

@@ -93,21 +93,21 @@ def _families() -> list[str]:
 
 
 @styled
-def save_figure(figure: Figure, path: StrPath) -> Path:
+def save_figure(figure: Figure, path: StrPath, *, overwrite: bool = True) -> Path:
     """Write a figure, whole or not at all.
 
     Args:
         figure: A `matplotlib.figure.Figure`.
-        path: File ending in .png, .pdf or .svg, in a folder that exists. An existing
-            file is replaced.
+        path: File ending in .png, .pdf or .svg, in a folder that exists.
+        overwrite: Whether a file that exists is replaced.
 
     Returns:
         `pathlib.Path` of the file.
 
     Raises:
-        InputError: Another suffix, or the folder is missing.
+        InputError: Another suffix, the folder is missing, or the file exists.
     """
-    path = check_figure_path(path)
+    path = check_figure_path(path, overwrite)
     # In memory first: Matplotlib's PDF turns a full disk into an error of another kind.
     drawn = io.BytesIO()
     with boxes_once(path):
@@ -135,9 +135,9 @@ def boxes_once(path: StrPath) -> Iterator[None]:
         )
 
 
-def check_figure_path(path: StrPath) -> Path:
+def check_figure_path(path: StrPath, overwrite: bool = True) -> Path:
     """Refuse a path that `save_figure` could not write, before the work is done."""
-    return check_output_path(path, SUFFIXES)
+    return check_output_path(path, SUFFIXES, overwrite)
 
 
 def whole_scale(size: int, inches: float) -> int:

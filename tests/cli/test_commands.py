@@ -198,6 +198,7 @@ def test_columns_of_a_swap_are_chosen(ddr_here, run_folder, puppets, tmp_path):
     drawn = plot_swap(load_model(run_folder), store, [one], [(other, 7), (one, 3)])
     wanted = save_figure(drawn, tmp_path / "b.png").read_bytes()
     assert out.read_bytes() == wanted
+    swap[4] = tmp_path / "c.png"
     assert fails(ddr_here(*swap, "--column", other, 96), "frames 0 to 95")
     assert fails(ddr_here(*swap, "--column", "me", 0), "no sequence named 'me'")
 
@@ -303,8 +304,8 @@ def test_explore(ddr_here, run_folder, puppets, tmp_path):
     assert "4 of 4 identities decoded" in said[0] and said[-1] == str(out)
     before = out.read_bytes()
     assert before.startswith(b"<!doctype html>")
-    bad = ddr_here("explore", run_folder, puppets, out, "--sequence", "me")
-    assert fails(bad, "named 'me'")
+    again = ["explore", run_folder, puppets, out, "--overwrite"]
+    assert fails(ddr_here(*again, "--sequence", "me"), "named 'me'")
     for wrong in ("a.pdf", "no/a.html"):
         result = ddr_here("explore", run_folder, puppets, tmp_path / wrong)
         assert fails(result, wrong)

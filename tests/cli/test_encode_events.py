@@ -72,14 +72,14 @@ def test_events(ddr_here, run_folder, puppets, tmp_path):
     assert {row["kind"] for row in rows} == {"peak", "valley"}
     assert all(row["label:skin"] and row["label:arm_angle"] for row in rows)
     assert Image.open(sheet).width > 500
-    only = [*chosen, *options, "--component", 2]
+    only = [*chosen, *options, "--component", 2, "--overwrite"]
     assert ddr_here("events", run_folder, puppets, out, *only).exit_code == 0
     with open(out, newline="") as file:
         assert {row["component"] for row in csv.DictReader(file)} == {"2"}
 
 
 def test_events_and_codes_for_other_programs(ddr_here, run_folder, moving, tmp_path):
-    """The moments of the table, in a subtitle; an older file is kept."""
+    """The moments of the table, in a subtitle."""
     name = FrameStore.open(moving).sequences[1].name
     options = ["--sequence", name, "--prominence", 0]
     table, out = tmp_path / "e.csv", tmp_path / "e.srt"
@@ -90,8 +90,6 @@ def test_events_and_codes_for_other_programs(ddr_here, run_folder, moving, tmp_p
     cues = list(srt.parse(out.read_text()))
     assert [cue.start.total_seconds() for cue in cues] == times and len(cues) > 5
     assert f"e.srt: {len(cues)} events" in result.output
-    again = ["events", run_folder, moving, out, *options]
-    assert fails(ddr_here(*again), "exists; replace it with --overwrite")
 
 
 @pytest.mark.slow
@@ -107,6 +105,8 @@ def test_each_recording_has_a_file(ddr_here, run_folder, moving, tmp_path):
     codes = ["encode", run_folder, moving, tmp_path / "c.nwb", "--split", "test"]
     assert ddr_here(*codes).exit_code == 0
     assert len(list(tmp_path.glob("c-*.nwb"))) > 1
+    assert fails(ddr_here(*codes), ".nwb exists; replace it with --overwrite")
+    assert ddr_here(*codes, "--overwrite").exit_code == 0
 
 
 @pytest.mark.slow
@@ -127,7 +127,8 @@ def test_packages_that_are_missing_are_named(
 @pytest.mark.slow
 def test_events_of_some_sequences(ddr_here, run_folder, puppets, tmp_path):
     def events(*options):
-        result = ddr_here("events", run_folder, puppets, out, "--smooth", 0, *options)
+        command = ["events", run_folder, puppets, out, "--smooth", 0, "--overwrite"]
+        result = ddr_here(*command, *options)
         assert result.exit_code == 0, result.output
         with open(out, newline="") as file:
             return result.output, list(csv.DictReader(file))

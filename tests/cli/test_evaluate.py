@@ -52,10 +52,8 @@ def test_evaluate_everything(ddr_here, run_folder, puppets, tmp_path):
     again = json.loads((tmp_path / "b.json").read_text())
     assert again["swap"] == metrics["swap"]
     # So much noise leaves nothing of the looks, and nothing of the angles.
-    assert (
-        ddr_here("evaluate", run_folder, puppets, *options, "--noise", 1000).exit_code
-        == 0
-    )
+    options += ["--noise", 1000, "--overwrite"]
+    assert ddr_here("evaluate", run_folder, puppets, *options).exit_code == 0
     noisy = json.loads((tmp_path / "b.json").read_text())
     assert noisy["details"]["encoding"] == {"noise": 1000}
     assert noisy["swap"]["swap"] > again["swap"]["swap"]
@@ -90,7 +88,8 @@ def test_the_judge_names_what_is_asked_for(ddr_here, run_folder, puppets, tmp_pa
     }
     store = made(tmp_path / "S", puppets, labels=labels)
     out = tmp_path / "metrics.json"
-    command = ["evaluate", run_folder, store, "--only", "judge", *QUICK, "--out", out]
+    command = ["evaluate", run_folder, store, "--only", "judge", *QUICK]
+    command += ["--out", out, "--overwrite"]
     result = ddr_here(*command, "--attribute", "hair", "--action", "mood")
     assert result.exit_code == 0, result.output
     judge = json.loads(out.read_text())["judge"]

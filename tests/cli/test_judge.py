@@ -94,7 +94,7 @@ def test_what_is_no_judge(ddr_here, folder, tmp_path):
 def test_a_judge_is_not_overwritten(ddr_here, folder, tmp_path):
     judge = shutil.copy(folder / "judge.keras", tmp_path / "judge.keras")
     before = (tmp_path / "judge.keras").read_bytes()
-    assert fails(ddr_here("judge", folder / "S", judge), "exists; choose another name")
+    assert fails(ddr_here("judge", folder / "S", judge), "exists; replace it with")
     for name, said in (("j.h5", "use .keras"), ("no/j.keras", "does not exist")):
         assert fails(ddr_here("judge", folder / "S", tmp_path / name), said)
     wanted = ["--overwrite", "--action", "weather"]

@@ -249,7 +249,7 @@ def test_what_cannot_be_written(place, timelines, states, tmp_path):
     (tmp_path / "old.eaf").write_text("by hand")
     cases = [
         (("no/a.eaf", states, timelines), "does not exist"),
-        (("a.xml", states, timelines), "use one of .boris, .tsv, .eaf, .textgrid"),
+        (("a.xml", states, timelines), "use one of .boris, .tsv, .eaf, .TextGrid"),
         (("old.eaf", states, timelines), "old.eaf exists; replace it with --overwrite"),
         (("a.eaf", [], untimed), "counts seconds, .* prepare it with --frame-rate"),
     ]

@@ -19,8 +19,8 @@ WRITERS = {
     "events.csv": "events RUN STORE OUT --smooth 0 --prominence 0 --sequences 2",
     "picture.png": "plot reconstruction RUN STORE OUT --sequences 2",
     "picture.pdf": "plot samples RUN STORE OUT --sequences 2 --frames 2",
-    "film.mp4": "render reconstruction RUN STORE OUT --frames 8 --overwrite",
-    "film.webp": "render reconstruction RUN STORE OUT --frames 8 --overwrite",
+    "film.mp4": "render reconstruction RUN STORE OUT --frames 8",
+    "film.webp": "render reconstruction RUN STORE OUT --frames 8",
     "page.html": "explore RUN STORE OUT --sequences 2 --frames 4",
 }
 # All files but those of a store are written by one function.
@@ -89,13 +89,13 @@ def test_a_full_disk_leaves_what_was_there(disk, command, sizes, name):
         assert content(disk.path) == before
     _write_older(name, out, command)
     before = content(disk.path)
-    again = ["--overwrite"] if name == "store" else []
+    again = [*command(name, out), "--overwrite"]
     for size in (needed // 2, max(needed - 4096, 0)):
         with disk.free(size):
-            result = run_ddr(*command(name, out), *again)
+            result = run_ddr(*again)
             refused(result, out, "no space left")
             assert content(disk.path) == before
-    must(*command(name, out), *again)
+    must(*again)
     assert len(content(disk.path)) == len(before)
     if name == "store":
         FrameStore.open(out).verify()
@@ -117,7 +117,7 @@ def test_a_read_only_folder_is_left_alone(read_only, command, name):
     before = content(folder)
     protect()
     for out in (new, older):
-        again = ["--overwrite"] if name == "store" and out == older else []
+        again = ["--overwrite"] if out == older else []
         refused(run_ddr(*command(name, out), *again), out, "annot be")
     assert content(folder) == before
 

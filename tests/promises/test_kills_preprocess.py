@@ -150,14 +150,14 @@ def test_killed_encoding_leaves_the_older_file(tmp_path, rng, name):
     before = [*names(tmp_path), name]
     (tmp_path / name).write_bytes(b"older")
     command = ["encode", "model.keras", "S", name]
-    process = start(tmp_path, *command)
+    process = start(tmp_path, *command, "--overwrite")
     wait_for(process, tmp_path, ".codes.tmp-*")
     time.sleep(rng.uniform(0, 0.5))
     kill(process)
     assert (tmp_path / name).read_bytes() == b"older"
     assert len(names(tmp_path)) > len(before)
     command[1:] = [str(tmp_path / part) for part in command[1:]]
-    result = CliRunner().invoke(ddr, command)
+    result = CliRunner().invoke(ddr, [*command, "--overwrite"])
     assert result.exit_code == 0, result.output
     assert names(tmp_path) == sorted(before)
     if name.endswith(".npz"):

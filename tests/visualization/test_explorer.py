@@ -118,8 +118,27 @@ def test_without_densities_a_plane_follows_the_frames(rng):
 def test_labels_and_the_order_of_names(data):
     names = [clip["name"] for clip in data["clips"]]
     assert names == sorted(names)
-    assert data["labels"]["skin"] == {"scope": "sequence", "kind": "categorical"}
-    assert data["labels"]["arm_angle"] == {"scope": "frame", "kind": "continuous"}
+    skin, angle = data["labels"]["skin"], data["labels"]["arm_angle"]
+    assert skin == {"scope": "sequence", "kind": "categorical", "unit": None}
+    assert angle == {"scope": "frame", "kind": "continuous", "unit": "degrees"}
+    for shown in data["clips"][0]["labels"]["arm_angle"]:
+        assert shown == float(f"{shown:.3g}")
+
+
+def test_little_motion_is_said(data, fitted, store, tmp_path):
+    """The median share of the sequences, as decoded pictures of 8 bits have it."""
+    index = {sequence.name: sequence.index for sequence in store.sequences}
+    shares = []
+    for clip in data["clips"]:
+        frames = store.frames(index[clip["name"]]) / 255
+        codes = fitted.encode(store.frames(index[clip["name"]]))
+        decoded = fitted.decode(codes.static.mean, codes.dynamic.mean)
+        missed = (frames - decoded).var(axis=0).sum() / frames.var(axis=0).sum()
+        shares.append(1 - missed)
+    assert data["weak"] == pytest.approx(np.median(shares), abs=2e-3)
+    assert data["weak"] < 0.3
+    still = write_arrays(tmp_path / "S", [store.frames(0)[:1].repeat(6, axis=0)])
+    assert _json(explorer_page(fitted, still, 1, drawn=0))["weak"] is None
 
 
 def test_numbers_in_names_count(model, store, tmp_path):
@@ -201,11 +220,12 @@ def test_times_and_labels_of_any_size(model, store, tmp_path):
     record = SequenceRecord(
         "late",
         store.frames(0)[:3],
-        labels={"odds": float("inf")},
+        labels={"odds": float("inf"), "year": 12345.678, "size": 0.0123456},
         frame_labels={"time": np.array([12345.678, 12345.718, np.nan])},
     )
-    labels = {"odds": Label("sequence", "continuous")}
+    labels = dict.fromkeys(["odds", "year", "size"], Label("sequence", "continuous"))
     late = write_store(tmp_path / "late", [record], labels=labels)
     shown = _json(explorer_page(model, late, 1))["clips"][0]
     assert shown["time"] == [12345.678, 12345.718, None]
     assert "odds" not in shown["labels"]
+    assert shown["labels"]["year"][0] == 12346 and shown["labels"]["size"][0] == 0.0123

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 
 import keras
@@ -365,12 +366,38 @@ def test_seconds_where_all_have_them(browser, page):
     give += "(_, k) => 5 + i + k / 25); }); state.beside = 1; return clock()"
     apart = browser.run(give.replace("SOURCE", "String(i)"))
     assert apart["unit"] == "seconds" and apart["places"][0] == apart["places"][1]
+    assert apart["starts"] == [5, 6]
+    # Each axis has the times of its recording, which the text says, too.
+    browser.run("jump(8)")
+    written = browser.run(
+        "const write = CanvasRenderingContext2D.prototype.fillText, texts = [];"
+        "CanvasRenderingContext2D.prototype.fillText = (text) => texts.push(text);"
+        "drawTimeline(); CanvasRenderingContext2D.prototype.fillText = write;"
+        "return texts"
+    )
+    assert {"5.5", "6 seconds", "6.5", "7 seconds"} <= set(written)
+    said = browser.get("[...document.querySelectorAll('.who')].map(p => p.textContent)")
+    names = browser.get("clips.slice(0, 2).map(c => c.name)")
+    assert said == [f"{names[0]}, 5.32 s", f"{names[1]}, 6.32 s"]
+    assert " 5.32 s " in browser.get("$('about').textContent")
     together = browser.run(give.replace("SOURCE", "'video'"))
     assert np.allclose(np.subtract(*together["places"][::-1]), 1)
+    assert together["starts"] == [5, 5]
     browser.run("clips[1].time[3] = null")
     assert browser.get("clock().unit") == "frames"
     browser.run("clips[1].number[3] = -1")
     assert browser.get("clock().unit") == "pictures"
+
+
+def test_little_motion_is_said(browser, page, tmp_path):
+    text = page.read_text(encoding="utf-8")
+    for weak, said in (("null", ""), ("0.123", "only 12 % of what moves")):
+        other = tmp_path / f"{weak}.html"
+        told = re.sub(r'"weak": [\w.-]+', f'"weak": {weak}', text, count=1)
+        other.write_text(told, encoding="utf-8")
+        browser.open(other)
+        assert browser.get("$('weak').hidden") == (not said)
+        assert said in browser.get("$('weak').innerText")
 
 
 def test_pictures_in_no_order_are_not_told_as_time(browser, page, store, tmp_path):
@@ -383,6 +410,10 @@ def test_pictures_in_no_order_are_not_told_as_time(browser, page, store, tmp_pat
         other.write_text(told, encoding="utf-8")
         browser.open(other)
         assert title in browser.get("$('time-title').textContent")
+
+
+def _legend(browser):
+    return browser.get("[...$('legend').children].map(part => part.textContent)")
 
 
 def test_dots_take_the_colours_of_labels(opened, store):
@@ -402,10 +433,22 @@ def test_dots_take_the_colours_of_labels(opened, store):
     # A label of sequences shows the dots of everyone.
     assert opened.get("state.everyone")
     opened.run("$('colour').value = 'label:skin'; $('colour').onchange()")
-    legend = opened.get("$('legend').textContent")
-    assert all(
-        clip in legend for clip in opened.get("clips.map(c => c.labels.skin[0])")
-    )
+    skins = opened.get("clips.map(c => c.labels.skin[0])")
+    assert sorted(_legend(opened)) == sorted(set(skins))
+    # Only what is shown, and at most eight.
+    opened.run("$('everyone').click()")
+    assert _legend(opened) == skins[:1]
+    many = "[...'abcdefghij']"
+    for shown, said in (("ajb", "abj"), ("abhij", ["a", "b", "… and 3 more"])):
+        found = opened.get(f"byClass(() => 'j', {many}, [...'{shown}']).legend")
+        assert [name for _, name in found] == list(said)
+    opened.run("$('everyone').click()")
+    opened.run("$('colour').value = 'label:arm_angle'; $('colour').onchange()")
+    assert opened.get("$('legend').innerText").endswith(" degrees")
+    angle = opened.get("clips[0].labels.arm_angle[0]")
+    opened.run("jump(0)")
+    assert f"arm_angle {angle:g} degrees" in opened.get("$('about').textContent")
+    opened.run("$('colour').value = 'label:skin'; $('colour').onchange()")
     # What is drawn is of that colour.
     x, y = opened.get(
         "(() => { const b = $('plane').getBoundingClientRect();"

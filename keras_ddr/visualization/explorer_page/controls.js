@@ -40,6 +40,10 @@ function fillChoices() {
   if (!data.ordered) {
     $("time-title").textContent = "Motion, picture by picture (in no order in time)";
   }
+  $("weak").hidden = data.weak === null;
+  $("weak").textContent = "Poses may look alike here: the model follows only "
+    + `${Math.round(100 * Math.max(0, data.weak))} % of what moves. More training, or a larger `
+    + "--dynamic-dim, may help.";
   $("invented").hidden = $("invented").nextElementSibling.hidden = !data.drawn;
   document.body.classList.toggle("crisp", Math.max(width, height) < 48);
   document.body.classList.toggle("flat", flat());

@@ -1,4 +1,4 @@
-const edge = { left: 34, right: 10, top: 6, bottom: 34 };
+const edge = { left: 42, right: 10, top: 6, bottom: 34 };
 const trail = 16;  // pictures
 const cell = 46;  // pixels of a picture behind the dots, about
 
@@ -71,6 +71,9 @@ function ticks(low, high) {
   return found;
 }
 const signed = (value) => String(value).replace("-", "−");
+// The value of a label, with its unit where one is known.
+const measured = (name, value) => typeof value === "number"
+  ? [signed(value), data.labels[name].unit].filter(Boolean).join(" ") : value;
 function drawAxes(context, w, h, x, y) {
   const { axes, low, high } = plane();
   context.strokeStyle = style("--line"); context.fillStyle = style("--faded");
@@ -101,12 +104,16 @@ function ramped(share) {
   return `rgb(${mixed})`;
 }
 const natural = (a, b) => String(a).localeCompare(String(b), undefined, { numeric: true });
-function byClass(valueOf, names) {
+// Of many names, those from the eighth on share a colour; the legend has what is shown.
+function byClass(valueOf, names, shown) {
   const colour = (value) => value === null || value === undefined ? style("--faded")
     : style(`--c${Math.min(7, names.indexOf(value))}`);
-  const shown = names.length > 8 ? [...names.slice(0, 7), "others"] : names;
-  return { of: (k, frame) => colour(valueOf(k, frame)),
-    legend: shown.map((name, k) => [style(`--c${k}`), name]) };
+  const there = names.filter((name) => shown.includes(name));
+  const alike = names.length > 8 ? there.filter((name) => names.indexOf(name) > 6) : [];
+  const named = alike.length > 1 ? there.slice(0, -alike.length) : there;
+  return { of: (k, frame) => colour(valueOf(k, frame)), legend: [
+    ...named.map((name) => [colour(name), name]),
+    ...(alike.length > 1 ? [[colour(alike[0]), `… and ${alike.length} more`]] : [])] };
 }
 function byNumber(valueOf, low, high, ends) {
   return { ends, of: (k, frame) => {
@@ -118,17 +125,20 @@ function byNumber(valueOf, low, high, ends) {
 function colouring() {
   if (state.colour === "time") return byNumber(
     (k, frame) => frame / Math.max(1, clips[k].frames - 1), 0, 1, ["start", "end"]);
-  if (state.colour === "clip") return byClass((k) => clips[k].name, clips.map((c) => c.name));
+  const shown = state.everyone ? clips : [clip()], namesOf = (some) => some.map((c) => c.name);
+  if (state.colour === "clip") return byClass(
+    (k) => clips[k].name, namesOf(clips), namesOf(shown));
   const name = state.colour.replace(/^label:/, ""), label = data.labels[name];
   if (!label) return { of: (k) => style(k === state.clip ? "--accent" : "--faded"), legend: [] };
   const valueOf = (k, frame) => clips[k].labels[name]?.[frame];
-  const shown = label.kind === "categorical" || state.everyone ? clips : [clip()];
-  const all = shown.flatMap((c) => c.labels[name] ?? []).filter((v) => v !== null);
-  if (!all.length) return { of: () => style("--faded"), legend: [[style("--faded"), "no value"]] };
-  if (label.kind === "categorical") return byClass(valueOf, [...new Set(all)].sort(natural));
-  const low = all.reduce((a, b) => Math.min(a, b), Infinity);
-  const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
-  return byNumber(valueOf, low, high, [low, high].map(signed));
+  const valuesOf = (some) => some.flatMap((c) => c.labels[name] ?? []).filter((v) => v !== null);
+  const here = valuesOf(shown);
+  if (!here.length) return { of: () => style("--faded"), legend: [[style("--faded"), "no value"]] };
+  if (label.kind === "categorical") return byClass(
+    valueOf, [...new Set(valuesOf(clips))].sort(natural), here);
+  const low = here.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = here.reduce((a, b) => Math.max(a, b), -Infinity);
+  return byNumber(valueOf, low, high, [signed(low), measured(name, high)]);
 }
 
 function drawDots(context, x, y) {

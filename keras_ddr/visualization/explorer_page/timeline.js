@@ -4,16 +4,18 @@ const snap = 8;  // pixels within which a moment is taken
 
 const rising = (values) => values.every((v, k) => v !== null && (!k || v > values[k - 1]));
 // Time along the axis: seconds where all shown recordings have them, or else numbers of
-// frames. Two people of one video share its clock; other recordings start together.
+// frames. Two people of one video share its clock; other recordings start together, each
+// with times of its own, as the text has them.
 function clock() {
   const shown = [clip(), ...(state.beside === null ? [] : [clips[state.beside]])];
   const seconds = shown.every((c) => rising(c.time));
   const numbered = shown.every((c) => rising(c.number) && c.number[0] >= 0);
-  const of = (c) => seconds ? c.time : numbered ? c.number : c.z.map((_, k) => k);
+  const of = (c) => seconds ? c.time : numbered ? c.number : c.z.map((_, k) => k + 1);
   const together = shown.every((c) => c.source && c.source === shown[0].source);
   const first = together ? Math.min(...shown.map((c) => of(c)[0])) : null;
-  const places = shown.map((c) => of(c).map((v) => v - (first ?? of(c)[0])));
-  return { places, unit: seconds ? "seconds" : numbered ? "frames" : "pictures",
+  const starts = shown.map((c) => first ?? of(c)[0]);
+  const places = shown.map((c, k) => of(c).map((v) => v - starts[k]));
+  return { places, starts, unit: seconds ? "seconds" : numbered ? "frames" : "pictures",
     end: Math.max(...places.map((p) => p[p.length - 1]), seconds ? .1 : 1),
     begin: Math.min(...places.map((p) => p[0])) };
 }
@@ -27,7 +29,8 @@ function drawMoment(context, { kind }, x, y) {
   context.moveTo(x, base + 8 * up); context.lineTo(x - 5, base); context.lineTo(x + 5, base);
   context.fill();
 }
-function drawLane(number, of, places, { begin, end, unit }, [low, high]) {
+function drawLane(number, of, { places: all, starts, begin, end, unit }, [low, high]) {
+  const places = all[number], start = starts[number];
   const [context, w, h] = sized(lanes[number].querySelector(".curve"));
   const x = (v) => lane.left + (v - begin) / (end - begin) * (w - lane.left - lane.right);
   const y = (v) => h - lane.bottom - (v - low) / (high - low) * (h - lane.top - lane.bottom);
@@ -38,9 +41,11 @@ function drawLane(number, of, places, { begin, end, unit }, [low, high]) {
     line(context, [[lane.left, y(v)], [w - lane.right, y(v)]]);
   }
   context.textBaseline = "alphabetic"; context.textAlign = "center";
-  ticks(begin, end).forEach((v, k, all) => context.fillText(
-    k === all.length - 1 ? `${signed(v)} ${unit}` : signed(v),
-    between(lane.left + 4, x(v), w - lane.right - 32), h - 3));
+  ticks(begin + start, end + start).forEach((v, k, { length }) => {
+    const text = k === length - 1 ? `${signed(v)} ${unit}` : signed(v);
+    const half = context.measureText(text).width / 2;
+    context.fillText(text, between(lane.left + 4, x(v - start), w - half), h - 3);
+  });
   for (const axis of of.z[0].keys()) {
     const chosen = plane().axes.includes(axis);
     context.strokeStyle = curveColour(axis);
@@ -64,17 +69,17 @@ function drawTimeline() {
   const time = clock(), now = time.places[0][state.frame];
   const both = state.beside !== null, shown = [state.clip, ...(both ? [state.beside] : [])];
   lanes[1].hidden = !both;
-  lanes[0].querySelector(".still").hidden = !both;
+  for (const kind of [".who", ".still"]) lanes[0].querySelector(kind).hidden = !both;
   const limits = curveLimits(shown.map((k) => clips[k]));
   shown.forEach((k, number) => {
-    const places = time.places[number], frame = number ? nearestIn(places, now) : state.frame;
-    const [context, x, h] = drawLane(number, clips[k], places, time, limits);
+    const frame = number ? nearestIn(time.places[number], now) : state.frame;
+    const [context, x, h] = drawLane(number, clips[k], time, limits);
     context.strokeStyle = style("--mark"); context.lineWidth = 2;
     line(context, [[x(now), lane.top - 8], [x(now), h - lane.bottom]]);
     if (both) {
       show(lanes[number].querySelector(".still"), recorded(k, frame));
-      context.fillStyle = style("--ink"); context.textAlign = "left";
-      context.fillText(clips[k].name, lane.left + 4, lane.top + 2);
+      const at = time.unit === "frames" ? `frame ${clips[k].number[frame]}` : when(clips[k], frame);
+      lanes[number].querySelector(".who").textContent = `${clips[k].name}, ${at}`;
     }
   });
   $("curves").replaceChildren(...plane().axes.map((axis) => swatched(curveColour(axis), called(axis))));
@@ -93,7 +98,7 @@ function aboutText() {
   if (number[state.frame] >= 0) parts.push(`frame ${number[state.frame]}`);
   parts.push(when(clip(), state.frame));
   for (const [label, values] of Object.entries(labels)) {
-    if (values[state.frame] !== null) parts.push(`${label} ${values[state.frame]}`);
+    if (values[state.frame] !== null) parts.push(`${label} ${measured(label, values[state.frame])}`);
   }
   return parts.join(" · ");
 }
