@@ -73,6 +73,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "order.reading_order",
     "image_scrapers": ("pictures",),
     "abort_on_example_error": True,
+    "capture_repr": (),  # what is printed, and no paths and objects beside it
     "reference_url": {"keras_ddr": None},
     "show_memory": False,
     "show_signature": False,
