@@ -32,6 +32,7 @@ extensions = [
     "names",
     "reference",
     "study_figures",
+    "tables",
 ]
 exclude_patterns = ["_build", "**/README.md"]
 nitpicky = True

@@ -200,7 +200,9 @@ def constructor(app, what, name, obj, options, signature, returns):
     """Show the arguments of `__init__`, which Keras hides behind its `__new__`."""
     if what == "class" and "*args, **kwargs" in (signature or ""):
         _, *parameters = inspect.signature(obj.__init__).parameters.values()
-        plain = [each.replace(annotation=inspect.Parameter.empty) for each in parameters]
+        plain = [
+            each.replace(annotation=inspect.Parameter.empty) for each in parameters
+        ]
         return str(inspect.Signature(plain)), returns
     return None
 
