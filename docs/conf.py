@@ -31,6 +31,7 @@ extensions = [
     "messages",
     "names",
     "reference",
+    "shell",
     "study_figures",
     "tables",
 ]

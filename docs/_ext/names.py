@@ -75,10 +75,9 @@ class LinkNames(SphinxTransform):
 
     def _lengthen_dashes(self):
         """Sphinx writes two hyphens between an argument and what is said of it."""
-        for paragraph in self.document.findall(nodes.paragraph):
-            for place, child in enumerate(paragraph.children):
-                if isinstance(child, nodes.Text) and child.startswith(" -- "):
-                    paragraph[place] = nodes.Text(f" – {child[4:]}")
+        for text in list(self.document.findall(nodes.Text)):
+            if text.startswith(" -- ") and isinstance(text.parent, nodes.paragraph):
+                text.parent.replace(text, nodes.Text(f" – {text[4:]}"))
 
     def _wrap(self, literal, domain, kind, target):
         xref = addnodes.pending_xref(
