@@ -4,11 +4,12 @@ Cells get the heading of their column as a label, which other screens do not sho
 """
 
 import html
+import statistics
 
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
-_LONG = 60  # characters of a cell from which on a table is one of sentences
+_LONG = 40  # characters of the longest cell of a row, in the mean, that are sentences
 _MOST = 4  # columns of such a table
 
 
@@ -22,15 +23,15 @@ class LabelCells(SphinxTransform):
             head, body = table.next_node(nodes.thead), table.next_node(nodes.tbody)
             if head is None or len(head[0]) > _MOST:
                 continue
-            cells = [list(enumerate(row)) for row in body]
-            if all(len(c.astext()) < _LONG for row in cells for _, c in row):
+            lengths = [max(len(cell.astext()) for cell in row) for row in body]
+            if statistics.fmean(lengths) < _LONG:
                 continue
             table["classes"].append("prose")
             names = [entry.astext() for entry in head[0]]
-            for row in cells:
-                for column, cell in row[1:]:
-                    if cell.children and names[column]:
-                        name = html.escape(names[column])
+            for row in body:
+                for name, cell in list(zip(names, row, strict=True))[1:]:
+                    if cell.children and name:
+                        name = html.escape(name)
                         label = f'<span class="of-column">{name}</span>'
                         cell[0].insert(0, nodes.raw("", label, format="html"))
 

@@ -312,10 +312,10 @@ def _seconds_late(path: Path) -> float:
     try:
         with av.open(os.path.abspath(path), metadata_errors="replace") as container:
             pictures, begin = container.streams.video[0], container.start_time
-            if pictures.start_time is None or begin is None:
-                return 0.0
-            # What lies before 0 is left out, such as a codec's run-up.
-            late = float(pictures.start_time * pictures.time_base) - max(begin, 0) / 1e6
-    except (av.error.FFmpegError, IndexError, TypeError, ValueError):
+            first, tick = pictures.start_time, pictures.time_base
+    except (av.error.FFmpegError, IndexError, ValueError):
         return 0.0  # what cannot be read is reported by who reads it
-    return max(0.0, late)
+    if first is None or tick is None or begin is None:
+        return 0.0
+    # What lies before 0 is left out, such as a codec's run-up.
+    return max(0.0, float(first * tick) - max(begin, 0) / 1e6)
