@@ -9,7 +9,7 @@ import statistics
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
-_LONG = 40  # characters of the longest cell of a row, in the mean, that are sentences
+_LONG = 32  # characters of the longest cell of a row, in the mean, that are sentences
 _MOST = 4  # columns of such a table
 
 
