@@ -82,6 +82,11 @@ MEASURES = {
 }
 """Heading → (function of a row, decimals, 1 where more is better and −1 where less)."""
 
+# As many columns as fit a page; the CSV has the others.
+_TABLED = (
+    *("f: attributes", "z̃: attributes", "z̃: pose"),
+    *("reconstruction", "swap z", "swap z̃", "ratio"),
+)
 _SHOWN = (
     "f: attributes",
     "z̃: attributes",
@@ -93,14 +98,12 @@ _SHOWN = (
 # A factor is a distance here, so that a bad setting does not hide the others.
 _LOGARITHMIC = ("reconstruction", "swap z̃")
 _NOTES = """\
-Means over seeds ± the standard deviation between them (none with one seed); the CSV
-has more, with intervals. f should know the attributes, and z̃, the standard score of z
-under p(z | f), should not; z̃ should know the pose. The mean squared errors, in
-thousandths, are of the same frames: reconstruction with f and z of A; swap with f of A
-and z of B in A's pose, as it is or carried over as z̃; ratio is that of swap z̃ to
-reconstruction. EER is the equal error rate of "is it the same one?" from z̃ (.5 is
-chance). ELBO is that of whole sequences, which have one f, in nats a frame; KL f is
-divided by the frames of a set."""
+Means over seeds ± the standard deviation between them (none with one seed). f should
+know the attributes, and z̃, the standard score of z under p(z | f), should not; z̃
+should know the pose. The mean squared errors, in thousandths, are of the same frames:
+reconstruction with f and z of A; swap with f of A and z of B in A's pose, as it is or
+carried over as z̃. The ratio is that of swap z̃ to reconstruction. The CSV has more:
+intervals, angles, equal error rates, MSD scores, the ELBO and its parts."""
 
 
 def summary(rows, measure):
@@ -134,13 +137,14 @@ def write(rows, plan, folder, split):
     groups = dict.fromkeys(plan["settings"][name]["group"] for name in order)
     lines = [f"# The study on {rows[0]['data']}, split {split}", "", _NOTES]
     base = order[0]
+    shown = {heading: MEASURES[heading] for heading in _TABLED}
     for group in groups:
         named = {
             f"`{name}`": of_settings[name]
             for name in order
             if name == base or plan["settings"][name]["group"] == group
         }
-        lines += ["", f"## {group[0].upper()}{group[1:]}", "", *table(named)]
+        lines += ["", f"## {group[0].upper()}{group[1:]}", "", *table(named, shown)]
     # Those that were encoded in more than one way.
     several = [n for n in order if sum(name == n for name, _ in of_ways) > 1]
     ways = {
@@ -152,7 +156,7 @@ def write(rows, plan, folder, split):
         for name in several
     }
     for name, named in ways.items():
-        lines += ["", f"## Encoding, `{name}`", "", *table(named)]
+        lines += ["", f"## Encoding, `{name}`", "", *table(named, shown)]
     failed = [row for row in rows if row["failed"]]
     if failed:
         lines += ["", "## Failed", ""]
@@ -161,15 +165,15 @@ def write(rows, plan, folder, split):
     with replacing(page) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     paths = [page]
-    shown = {name: of_settings[name] for name in order}
-    paths.append(save_figure(figure_of(shown), folder / f"{split}-settings.png"))
+    named = {name: of_settings[name] for name in order}
+    paths.append(save_figure(figure_of(named), folder / f"{split}-settings.png"))
     if ways:
-        shown = {
+        named = {
             f"{name}, {way.strip('`')}": found
-            for name, named in ways.items()
-            for way, found in named.items()
+            for name, of_way in ways.items()
+            for way, found in of_way.items()
         }
-        paths.append(save_figure(figure_of(shown), folder / f"{split}-encoding.png"))
+        paths.append(save_figure(figure_of(named), folder / f"{split}-encoding.png"))
     return paths
 
 
@@ -212,8 +216,8 @@ def figure_of(named, measures=MEASURES, shown=_SHOWN):
     from keras_ddr.visualization.style import FADED, INK, STYLE
 
     with matplotlib.rc_context(STYLE):
-        height = 0.7 + 0.16 * len(named)
-        figure = Figure((1.6 + 1.3 * len(shown), height))
+        height = 0.7 + 0.15 * len(named)
+        figure = Figure((1.8 + 0.8 * len(shown), height))
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         places = np.arange(len(named))
         for panel, heading in zip(panels, shown, strict=True):

@@ -31,7 +31,9 @@ extensions = [
     "messages",
     "names",
     "reference",
+    "shell",
     "study_figures",
+    "tables",
 ]
 exclude_patterns = ["_build", "**/README.md"]
 nitpicky = True
@@ -73,6 +75,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "order.reading_order",
     "image_scrapers": ("pictures",),
     "abort_on_example_error": True,
+    "capture_repr": (),  # what is printed, and no paths and objects beside it
     "reference_url": {"keras_ddr": None},
     "show_memory": False,
     "show_signature": False,

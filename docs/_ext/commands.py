@@ -103,6 +103,7 @@ def write(app):
 
 def link(app, context, lines):
     """Say below the description of a command where it is used, or what is in it."""
+    lines[:] = _in_code(lines)
     words = tuple(context.command_path.split())
     if not words[1:]:
         return
@@ -116,9 +117,28 @@ def link(app, context, lines):
         lines += [f"Used in {', '.join(places)}.", ""]
 
 
+def _in_code(lines):
+    """Lines of a description; those that click takes as they are become code."""
+    inside = False
+    for line in lines:
+        if line.startswith("| "):
+            if not inside:
+                yield from (".. code-block:: sh", "")
+            yield f"   {line[2:].strip()}"
+        else:
+            yield line
+        inside = line.startswith("| ")
+
+
 def shorten(app, context, lines):
-    """Call values by the name of their setting: <steps>, not <training__steps>."""
+    """Name values by their setting, <steps> not <training__steps>; no quotes."""
     lines[:] = [re.sub(r"<\w+?__(\w+)>", r"<\1>", line) for line in lines]
+    lines[:] = [re.sub(r":default: ``'(.*)'``", r":default: ``\1``", s) for s in lines]
+
+
+def drop(app, context, lines):
+    """Leave out arguments: the usage and the description name them."""
+    lines.clear()
 
 
 def setup(app):
@@ -127,4 +147,5 @@ def setup(app):
     app.connect("config-inited", lambda app, config: write(app))
     app.connect("sphinx-click-process-description", link)
     app.connect("sphinx-click-process-options", shorten)
+    app.connect("sphinx-click-process-arguments", drop)
     return {"parallel_read_safe": True}

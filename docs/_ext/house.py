@@ -176,7 +176,7 @@ def svg():
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" '
         'aria-label="Rooms of the package; each imports those below that it is tied to"'
-        ' font-family="monospace" font-size="13">'
+        ' font-family="sans-serif" font-size="13">'
     ]
     for room, others in sorted(lines.items()):
         x, y = place[room]

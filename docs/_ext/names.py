@@ -54,12 +54,14 @@ class LinkNames(SphinxTransform):
                 for a in _ancestors(literal)
             ):
                 continue
-            if text in names:
+            if text in names and text != "ddr":  # that is a model more often
                 self._wrap(literal, "", "command", text)
             elif name := _find(text, targets):
                 self._wrap(literal, "py", "obj", name)
             elif re.fullmatch(r"keras_ddr(\.\w+)+", text) and not _is_module(text):
                 _log.warning("%s is no public name", text, location=literal)
+            elif len(text) > _SHORT:
+                _break_within(literal, text)
 
         self._name_commands(set(names))
         self._lengthen_dashes()
@@ -73,10 +75,9 @@ class LinkNames(SphinxTransform):
 
     def _lengthen_dashes(self):
         """Sphinx writes two hyphens between an argument and what is said of it."""
-        for paragraph in self.document.findall(nodes.paragraph):
-            for place, child in enumerate(paragraph.children):
-                if isinstance(child, nodes.Text) and child == " -- ":
-                    paragraph[place] = nodes.Text(" – ")
+        for text in list(self.document.findall(nodes.Text)):
+            if text.startswith(" -- ") and isinstance(text.parent, nodes.paragraph):
+                text.parent.replace(text, nodes.Text(f" – {text[4:]}"))
 
     def _wrap(self, literal, domain, kind, target):
         xref = addnodes.pending_xref(
@@ -90,6 +91,16 @@ class LinkNames(SphinxTransform):
         )
         literal.replace_self(xref)
         xref += literal
+
+
+def _break_within(literal, text):
+    """Let long paths and names go on in the next line behind a / or _, not anywhere."""
+    parts = re.split(r"(?<=[/_])(?=\w)|(?<=\w)(?=::)", text)
+    literal.clear()
+    for place, part in enumerate(parts):
+        if place:
+            literal += nodes.raw("", "<wbr>", format="html")
+        literal += nodes.Text(part)
 
 
 def _ancestors(node):

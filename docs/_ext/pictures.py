@@ -32,4 +32,5 @@ def _scrape(block, block_vars, gallery_conf):
     for path, copy in zip(new, block_vars["image_path_iterator"], strict=False):
         shutil.copyfile(path, copy)
         copies.append(copy)
-    return figure_rst(copies, gallery_conf["src_dir"])
+    names = " and ".join(path.name for path in new)
+    return figure_rst(copies, gallery_conf["src_dir"], f"{names}, from the code above")

@@ -199,8 +199,11 @@ def keep_colons(app, what, name, obj, options, lines):
 def constructor(app, what, name, obj, options, signature, returns):
     """Show the arguments of `__init__`, which Keras hides behind its `__new__`."""
     if what == "class" and "*args, **kwargs" in (signature or ""):
-        parameters = list(inspect.signature(obj.__init__).parameters.values())[1:]
-        return str(inspect.Signature(parameters)), returns
+        _, *parameters = inspect.signature(obj.__init__).parameters.values()
+        plain = [
+            each.replace(annotation=inspect.Parameter.empty) for each in parameters
+        ]
+        return str(inspect.Signature(plain)), returns
     return None
 
 

@@ -185,7 +185,7 @@ def _seconds(table: Table, line: int, column: str, text: str) -> float:
         raise table.refuse(
             line,
             f"has {text[:40]!r} for {column}; "
-            + ("times count from 0, the first frame" if below else "")
+            + ("times count from 0, the beginning" if below else "")
             + ("" if below else "give seconds, or hh:mm:ss.fff"),
         )
     return value / 1000 if column.lower().endswith("- msec") else value

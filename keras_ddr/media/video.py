@@ -54,7 +54,7 @@ class Frame:
     """One frame of a video."""
 
     number: int  # from 0, counting frames that could not be decoded
-    time: float  # seconds since the first frame by the time stamps, or NaN
+    time: float  # seconds since the beginning by the time stamps, or NaN
     image: NDArray[np.uint8]  # (H, W, 3): red, green, blue
     kept: bool = True  # False where a lower frame rate leaves it out
     first: bool = False  # whether another shot begins here, by `find_shots`
@@ -69,6 +69,9 @@ class Video:
     seeking are both unreliable, and `Segment` has to prove its frames. Frames that a
     lower rate `fps` leaves out come along unmarked as kept, since cuts and motion can
     only be judged from one frame to the next.
+
+    Time begins with the recording as a player does. Sound may begin before the first
+    frame, which is known where PyAV is installed; else time begins with that frame.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Video:
         self.oddities: list[str] = []
         self.still = True  # whether all frames so far are one and the same
         self._rate: float | None = None  # frames a second by the header
+        self._late = 0.0  # seconds from the beginning of all to that of the pictures
         self._check()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -103,6 +107,7 @@ class Video:
         self._read_header(cv2, capture)
         self.read = self.broken = 0
         self.time = 0.0
+        self._late = _seconds_late(self.path)
         try:
             if not seconds:
                 yield from self._frames(cv2, capture)
@@ -208,13 +213,13 @@ class Video:
             self.length = self.declared / self._rate
 
     def _seek(self, cv2: ModuleType, capture: Any, seconds: float) -> float | None:
-        """Go before a time; returns the stamp of the first frame of all."""
+        """Go before a time; returns the stamp at which time is 0."""
         failures = 0
         while not capture.grab():
             failures += 1
             if failures == _MOST_FAILURES:
                 return None
-        begin = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        begin = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 - self._late
         begin -= failures / self._rate if self._rate else 0.0
         for before in _BEFORE:
             sought = max(0.0, begin + seconds - before)
@@ -255,7 +260,7 @@ class Video:
                     since = (position - known[1]) / rate if rate else math.nan
                     stamp = known[0] + since
                 if begin is None:
-                    begin = stamp - (position / rate if rate else 0.0)
+                    begin = stamp - self._late - (position / rate if rate else 0.0)
                 time = stamp - begin
                 kept = not self.fps or math.isnan(time) or time + 1e-3 >= due
                 decoded, image = capture.retrieve()
@@ -293,3 +298,24 @@ class Video:
                 "cannot read them: deinterlace them first, with ffmpeg -i FILE -vf "
                 "bwdif=mode=send_frame NEW.mp4"
             )
+
+
+def _seconds_late(path: Path) -> float:
+    """Seconds from the beginning of all, such as sound, to that of the pictures.
+
+    OpenCV counts from the first picture, and does not know when others begin.
+    """
+    try:
+        import av
+    except ImportError:
+        return 0.0
+    try:
+        with av.open(os.path.abspath(path), metadata_errors="replace") as container:
+            pictures, begin = container.streams.video[0], container.start_time
+            first, tick = pictures.start_time, pictures.time_base
+    except (av.error.FFmpegError, IndexError, ValueError):
+        return 0.0  # what cannot be read is reported by who reads it
+    if first is None or tick is None or begin is None:
+        return 0.0
+    # What lies before 0 is left out, such as a codec's run-up.
+    return max(0.0, float(first * tick) - max(begin, 0) / 1e6)

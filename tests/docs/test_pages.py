@@ -62,7 +62,7 @@ def _checked(code):
 def _command_lines():
     for name, page in zip(_NAMES, PAGES, strict=True):
         for _, code in blocks(page, "sh"):
-            for line in code.splitlines():
+            for line in code.replace("\\\n", " ").splitlines():
                 for part in re.split(r"&&|\|", line):
                     words = shlex.split(part, comments=True)
                     if words[:1] == ["ddr"] or words[:1] == [".venv/bin/ddr"]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import wave
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -264,6 +265,42 @@ def test_times_are_those_of_a_variable_frame_rate(tmp_path):
     for fps, expected in ((10, [*range(11), 13, 16, 19]), (5, [0, 2, 4, 6, 8, 10, 16])):
         frames = [frame for frame in Video(path, fps=fps) if frame.kept]
         assert _numbers(frames) == expected == _values(frames, 12)
+
+
+def _write_late(path, late, sound):
+    """30 frames, 25 a second, from `late` on, and perhaps sound from 0 on."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("mpeg4", 25)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        if sound:
+            track = container.add_stream("aac", 48000, layout="mono")
+            for n in range(60):
+                part = np.zeros((1, 1024), np.float32)
+                part = av.AudioFrame.from_ndarray(part, "fltp", "mono")
+                part.sample_rate, part.pts = 48000, 1024 * n
+                container.mux(track.encode(part))
+            container.mux(track.encode())
+        for n, image in enumerate(_flat(30)):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
+            frame.time_base, frame.pts = Fraction(1, 25), n + round(25 * late)
+            container.mux(pictures.encode(frame))
+        container.mux(pictures.encode())
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("sound", [True, False])
+def test_time_begins_with_the_sound_as_in_players(tmp_path, suffix, sound):
+    """Without sound the pictures are the beginning, wherever their stamps begin."""
+    video = Video(_write_late(tmp_path / f"late{suffix}", 0.48, sound))
+    expected = np.arange(30) / 25 + (0.48 if sound else 0)
+    np.testing.assert_allclose([f.time for f in video], expected, atol=1e-3)
+    # Also from somewhere on, as long videos are read.
+    later = [frame for frame in video.starting(0.9) if frame.time > 0.9]
+    np.testing.assert_allclose(
+        [f.time for f in later], expected[expected > 0.9], atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(
