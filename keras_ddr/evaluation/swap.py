@@ -124,7 +124,7 @@ class Swap(Measure):
         self,
         store: FrameStore,
         sequences: list[Sequence],
-        people: NDArray[np.intp],
+        people: NDArray[np.integer],
         seed: int,
     ) -> list[tuple[int, int, int, int, int]]:
         """List of (A, sequence and frame of its person, B, frame of B)."""
