@@ -86,9 +86,13 @@ SETTINGS = {
         ),
         Setting(
             "--decoder",
-            click.Choice(["direct", "warping"]),
-            "How frames are decoded: from f and z at once (direct, the paper), or as a "
-            "picture of f that z moves (warping), for faces.",
+            click.Choice(["direct", "warping", "components"]),
+            "How frames are decoded: from f and z at once (direct, the paper), or, for "
+            "faces, as a picture of f that z moves (warping), or to the scores of "
+            "principal components, which the encoder reads, too (components).",
+        ),
+        Setting(
+            "--components", _WHOLE, "Principal components of --decoder components."
         ),
         Setting(
             "--likelihood",

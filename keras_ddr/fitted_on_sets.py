@@ -14,6 +14,10 @@ from keras_ddr.training.callbacks import EpochSetter, LossWatch, with_first
 from keras_ddr.training.configuration import without_backend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from keras_ddr.typing import ImageShape, StrPath
 
 __all__ = ["FittedOnSets"]
@@ -177,6 +181,7 @@ class FittedOnSets(keras.Model):
             added.append(EpochSetter(x))
         callbacks = with_first(added, callbacks)
         self.densities = None  # those of other weights
+        self.before_fit(lambda most: _frames_of(x, most, self.image_shape))
         # A callback that restores sets it; of an interrupted training it would stay.
         self._initial_epoch = 0
         try:
@@ -184,6 +189,14 @@ class FittedOnSets(keras.Model):
         finally:
             if isinstance(callbacks, keras.callbacks.CallbackList):  # the caller's
                 del callbacks.callbacks[: len(added)]
+
+    def before_fit(self, frames: Callable[[int], NDArray[Any]]) -> None:
+        """Take what the model needs to know of the data before its first step.
+
+        Args:
+            frames: Function of a number, that returns at most so many frames of the
+                training sets, `(n, H, W, C)`.
+        """
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Loss and its parts; arguments as in Keras, `x` and `y` as in `fit`."""
@@ -217,3 +230,23 @@ class FittedOnSets(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x = self._checked(x, y, "validation_data")
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+
+def _frames_of(sets: Any, most: int, image_shape: ImageShape) -> NDArray[Any]:
+    """Frames `(n, H, W, C)` of training sets, at most so many."""
+    if isinstance(sets, np.ndarray):
+        return sets.reshape(-1, *image_shape)[:most]
+    if not isinstance(sets, keras.utils.PyDataset):
+        raise InputError(
+            "frames that give no second look cannot be learned from before training; "
+            "call model.adapt(frames), or give an array or FrameSets"
+        )
+    found: list[NDArray[Any]] = []
+    number, batch = 0, 0
+    while number < most and batch < sets.num_batches:
+        frames = sets[batch]
+        frames = frames[0] if isinstance(frames, tuple) else frames
+        found.append(np.asarray(frames).reshape(-1, *image_shape))
+        number += len(found[-1])
+        batch += 1
+    return np.concatenate(found)[:most]

@@ -15,6 +15,8 @@ from keras_ddr.arguments import check_choice, check_seed, check_whole
 from keras_ddr.checks import check_channels_last, check_image_shape
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
+    ComponentsDecoder,
+    ComponentsEncoder,
     ConditionalGaussianPrior,
     DynamicEncoder,
     FrameDecoder,
@@ -22,6 +24,7 @@ from keras_ddr.layers import (
     GaussianSampling,
     PairwiseStaticEncoder,
     PooledStaticEncoder,
+    PrincipalComponents,
     StandardGaussianPrior,
     WarpingDecoder,
 )
@@ -32,7 +35,7 @@ from keras_ddr.training import TrainStep
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from keras_ddr.likelihoods import Likelihood
     from keras_ddr.typing import ImageShape, Shape, Tensor
@@ -42,7 +45,7 @@ __all__ = ["DDR"]
 AGGREGATIONS = ("concat", "mean", "pooled")
 DYNAMIC_FRAMES = ("shared", "distinct")
 DYNAMIC_PRIORS = ("conditional", "standard")
-DECODERS = ("direct", "warping")
+DECODERS = ("direct", "warping", "components")
 # Arguments that may be layers of the user's own, in the order in which frames pass.
 _LAYERS = (
     "frame_encoder",
@@ -58,7 +61,13 @@ _SIZES = (
     "filters",
     "pair_filters",
     "hidden_units",
+    "components",
 )
+_TIMES = 20  # frames for each component
+_OF_COMPONENTS = {
+    "frame_encoder": ComponentsEncoder,
+    "frame_decoder": ComponentsDecoder,
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -85,7 +94,10 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         dynamic_prior: The default p(z | f), "conditional" (learned, the paper) or
             "standard".
         decoder: The default frame decoder, "direct" (the paper), or "warping", see
-            `keras_ddr.layers.WarpingDecoder`.
+            `keras_ddr.layers.WarpingDecoder`; or "components": encoder and decoder of
+            frames are dense networks on scores of principal components, which `adapt`
+            finds before training, see `keras_ddr.layers.PrincipalComponents`.
+        components: Principal components of the decoder of that name.
         likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
             `keras_ddr.likelihoods.Likelihood`.
         frame_encoder: Keras layer from frames `(B, H, W, C)`, floats in [0, 1], to maps
@@ -146,6 +158,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         dynamic_frames: str = "shared",
         dynamic_prior: str = "conditional",
         decoder: str = "direct",
+        components: int = 512,
         likelihood: str | Likelihood = "bernoulli",
         frame_encoder: keras.layers.Layer | None = None,
         static_encoder: keras.layers.Layer | None = None,
@@ -173,6 +186,11 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         self.dynamic_frames = dynamic_frames
         self.dynamic_prior = dynamic_prior
         self.decoder = decoder
+        self._components = None
+        if decoder == "components":
+            self._components = PrincipalComponents(
+                self.image_shape, self.components, name="components"
+            )
         self.seed = int(seed)
         self.likelihood = likelihoods.get(likelihood)
         self._own = [name for name in _LAYERS if given[name] is not None]
@@ -194,6 +212,11 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
     # --- parts ----------------------------------------------------------------------
 
     def _default(self, name: str) -> keras.layers.Layer:
+        kind: Any
+        sizes: Any
+        if self._components is not None and name in _OF_COMPONENTS:
+            kind, sizes = _OF_COMPONENTS[name], (self._components, self.hidden_units)
+            return kind(*sizes, name=name, dtype=self.dtype_policy)
         pair = self.pair_filters, self.hidden_units
         prior: tuple[Any, ...] = ConditionalGaussianPrior, self.dynamic_dim, pair[1]
         if self.dynamic_prior == "standard":
@@ -212,6 +235,26 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             "frame_decoder": decoder,
         }[name]
         return kind(*sizes, name=name, dtype=self.dtype_policy)
+
+    def adapt(self, frames: ArrayLike) -> None:
+        """Find the principal components of `decoder="components"`.
+
+        `fit` does so with frames of its sets, if nobody did.
+
+        Args:
+            frames: `(n, H, W, C)` of many sequences, integers 0 to 255 or floats in
+                [0, 1].
+
+        Raises:
+            InputError: There are fewer frames than components.
+        """
+        if self._components is not None:
+            self._components.adapt(frames, self.seed)
+
+    def before_fit(self, frames: Callable[[int], NDArray[Any]]) -> None:
+        """See `keras_ddr.SequenceModel`."""
+        if self._components is not None and not self._components.adapted:
+            self.adapt(frames(_TIMES * self.components))
 
     @property
     def set_size(self) -> int:

@@ -1,5 +1,10 @@
 """The networks of the models, as Keras layers: tensors in, tensors out."""
 
+from keras_ddr.layers.components import (
+    ComponentsDecoder,
+    ComponentsEncoder,
+    PrincipalComponents,
+)
 from keras_ddr.layers.convolution import DownConvolution, UpConvolution
 from keras_ddr.layers.dcgan import DCGANDecoder, DCGANEncoder
 from keras_ddr.layers.dynamic_encoder import DynamicEncoder
@@ -13,6 +18,8 @@ from keras_ddr.layers.static_encoder import PairwiseStaticEncoder
 from keras_ddr.layers.warping_decoder import WarpingDecoder
 
 __all__ = [
+    "ComponentsDecoder",
+    "ComponentsEncoder",
     "ConditionalGaussianPrior",
     "DCGANDecoder",
     "DCGANEncoder",
@@ -24,6 +31,7 @@ __all__ = [
     "GaussianSampling",
     "PairwiseStaticEncoder",
     "PooledStaticEncoder",
+    "PrincipalComponents",
     "StandardGaussianPrior",
     "UpConvolution",
     "WarpingDecoder",

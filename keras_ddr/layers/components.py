@@ -1,0 +1,257 @@
+"""Frames as scores of principal components, which are found before training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_ddr.arguments import check_whole
+from keras_ddr.errors import InputError
+from keras_ddr.layers.gaussian_head import Part
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from keras_ddr.typing import ImageShape, Shape, Tensor
+
+__all__ = ["ComponentsDecoder", "ComponentsEncoder", "PrincipalComponents"]
+
+_EDGE = 0.01  # intensities below, and above 1 less this, have its logit
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class PrincipalComponents(Part):
+    """The mean frame and its principal components, which training leaves as they are.
+
+    Scores have unit variance over the frames that `adapt` was given. Before that they
+    are 0, and every frame is the mean one, grey.
+
+    Args:
+        image_shape: `(H, W, C)` of a frame.
+        components: Number of components K.
+        **kwargs: As for `keras.layers.Layer`; weights and results are float32.
+
+    Call arguments:
+        frames: `(..., H, W, C)`, floats in [0, 1]. The result is `(..., K)`.
+
+    References:
+        Turk and Pentland, "Eigenfaces for recognition", 1991.
+    """
+
+    _arguments = ("image_shape", "components")
+
+    def __init__(
+        self, image_shape: ImageShape, components: int = 512, **kwargs: Any
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})
+        check_whole(components=components)
+        self.image_shape = tuple(image_shape)
+        self.components = components
+
+    def build(self, frames_shape: Shape | None = None) -> None:
+        """Create the mean, the components and their standard deviations."""
+        pixels = int(np.prod(self.image_shape))
+        self.mean = self.add_weight(name="mean", shape=(pixels,), initializer=_GREY)
+        shapes = {"basis": (self.components, pixels), "scale": (self.components,)}
+        for name, shape in shapes.items():
+            weight = self.add_weight(name=name, shape=shape, initializer="zeros")
+            setattr(self, name, weight)
+        self.built = True
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the components are known."""
+        return bool(np.any(ops.convert_to_numpy(self.scale)))
+
+    def adapt(self, frames: ArrayLike, seed: int = 0) -> None:
+        """Find mean and components of frames.
+
+        Args:
+            frames: `(n, H, W, C)`, integers 0 to 255 or floats in [0, 1]; several times
+                as many as components.
+            seed: Of the randomized singular value decomposition.
+
+        Raises:
+            InputError: There are too few frames.
+        """
+        from sklearn.utils.extmath import randomized_svd
+
+        x = np.asarray(frames)
+        if len(x) <= self.components:
+            raise InputError(
+                f"{self.components} principal components need more frames than the "
+                f"{len(x)} there are; take fewer components"
+            )
+        scale = 255 if np.issubdtype(x.dtype, np.integer) else 1
+        x = x.reshape(len(x), -1).astype("float32") / np.float32(scale)
+        mean = x.mean(axis=0)
+        x -= mean
+        # Components whose variance falls off slowly need more than the usual turns.
+        _, values, basis = randomized_svd(
+            x,
+            self.components,
+            n_oversamples=max(10, self.components // 4),
+            n_iter=4,
+            random_state=seed,
+        )
+        self.mean.assign(mean)
+        self.basis.assign(basis.astype("float32"))
+        self.scale.assign(values.astype("float32") / np.float32(np.sqrt(len(x))))
+
+    def call(self, frames: Tensor) -> Tensor:
+        """Return scores `(..., K)`."""
+        flat = ops.cast(ops.reshape(frames, (-1, self.mean.shape[0])), "float32")
+        scores = ops.matmul(flat - self.mean, ops.transpose(self.basis))
+        scores = scores / ops.maximum(self.scale, 1e-6)
+        return ops.reshape(scores, (-1, *frames.shape[1:-3], self.components))
+
+    def frames(self, scores: Tensor) -> Tensor:
+        """Frames `(..., H, W, C)` of scores `(..., K)`, not bound to [0, 1]."""
+        flat = ops.reshape(ops.cast(scores, "float32"), (-1, self.components))
+        frames = ops.matmul(flat * self.scale, self.basis) + self.mean
+        return ops.reshape(frames, (-1, *scores.shape[1:-1], *self.image_shape))
+
+    def compute_output_shape(self, frames_shape: Shape) -> Shape:
+        """Shape of the scores."""
+        return (*frames_shape[:-3], self.components)
+
+
+_GREY = keras.initializers.Constant(0.5)
+
+
+class _Residual(Part):
+    """x + Dense(gelu(Dense(norm(x)))): twice as wide inside."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        kind = {"dtype": self.dtype_policy}
+        self.norm = keras.layers.LayerNormalization(name="norm", **kind)
+        self.wide = keras.layers.Dense(
+            2 * units, activation="gelu", name="wide", **kind
+        )
+        # At the start nothing is added.
+        self.narrow = keras.layers.Dense(
+            units, kernel_initializer="zeros", name="narrow", **kind
+        )
+
+    def build(self, shape: Shape) -> None:
+        self.norm.build(shape)
+        self.wide.build(shape)
+        self.narrow.build((*shape[:-1], self.wide.units))
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        return x + self.narrow(self.wide(self.norm(x)))
+
+
+class _Perceptron(Part):
+    """A dense layer, residual blocks, a norm, and a dense layer."""
+
+    def __init__(self, units: int, outputs: int, blocks: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        kind = {"dtype": self.dtype_policy}
+        self.first = keras.layers.Dense(units, name="first", **kind)
+        self.blocks = [
+            _Residual(units, name=f"block_{i}", **kind) for i in range(1, blocks + 1)
+        ]
+        self.norm = keras.layers.LayerNormalization(name="norm", **kind)
+        self.last = keras.layers.Dense(outputs, name="last", **kind)
+
+    def build(self, shape: Shape) -> None:
+        self.first.build(shape)
+        inner = (None, self.first.units)
+        for layer in (*self.blocks, self.norm, self.last):
+            layer.build(inner)
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.last(self.norm(x))
+
+
+class ComponentsEncoder(Part):
+    """Features of a frame from its scores: vectors in place of maps.
+
+    Args:
+        components: `PrincipalComponents`, which a `ComponentsDecoder` may share.
+        units: Features of a frame, and units of the hidden layers.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        frames: `(B, H, W, C)`, floats in [0, 1]. The result is `(B, units)`.
+    """
+
+    def __init__(
+        self, components: PrincipalComponents, units: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.components = components
+        self.units = units
+        self.network = _Perceptron(
+            units, units, 1, name="network", dtype=self.dtype_policy
+        )
+
+    def build(self, frames_shape: Shape) -> None:
+        """Create the weights."""
+        if not self.components.built:
+            self.components.build()
+        self.network.build((None, self.components.components))
+        self.built = True
+
+    def call(self, frames: Tensor) -> Tensor:
+        """Return features `(B, units)`."""
+        return self.network(self.components(frames))
+
+    def compute_output_shape(self, frames_shape: Shape) -> Shape:
+        """Shape of the features."""
+        return (frames_shape[0], self.units)
+
+
+class ComponentsDecoder(Part):
+    """Decodes f and z to scores, whose frame the components make.
+
+    Args:
+        components: `PrincipalComponents`, which a `ComponentsEncoder` may share.
+        units: Units of the hidden layers.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        static: f, `(B, static_dim)`.
+        dynamic: z, `(B, N, dynamic_dim)`.
+    """
+
+    def __init__(
+        self, components: PrincipalComponents, units: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.components = components
+        self.network = _Perceptron(
+            units, components.components, 2, name="network", dtype=self.dtype_policy
+        )
+
+    def build(self, static_shape: Shape, dynamic_shape: Shape) -> None:
+        """Create the weights."""
+        if not self.components.built:
+            self.components.build()
+        self.network.build((None, static_shape[-1] + dynamic_shape[-1]))
+        self.built = True
+
+    def call(self, static: Tensor, dynamic: Tensor) -> Tensor:
+        """Return outputs (logits) `(B, N, H, W, C)`."""
+        number = dynamic.shape[1]
+        static = ops.repeat(ops.expand_dims(static, 1), number, axis=1)
+        x = ops.concatenate([static, ops.cast(dynamic, static.dtype)], axis=-1)
+        frames = self.components.frames(self.network(x))
+        # Beyond the edge the value stays there, and the gradient leads back.
+        bound = ops.clip(frames, _EDGE, 1 - _EDGE)
+        frames = frames + ops.stop_gradient(bound - frames)
+        return ops.log(frames) - ops.log(1 - frames)
+
+    def compute_output_shape(self, static_shape: Shape, dynamic_shape: Shape) -> Shape:
+        """Shape of the outputs."""
+        return (*dynamic_shape[:2], *self.components.image_shape)
