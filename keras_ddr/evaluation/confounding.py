@@ -263,7 +263,12 @@ def _leaks(
 def _check_label(store: FrameStore, label: str) -> None:
     """Refuse a label that is not of sequences, or has no classes."""
     if label not in store.labels:
-        known = ", ".join(store.content_labels) or "none; give it some by ddr label"
+        fits = [
+            name
+            for name, about in store.labels.items()
+            if (about.scope, about.kind) == ("sequence", "categorical")
+        ]
+        known = ", ".join(fits) or "none of sequences; give it some by ddr label"
         raise InputError(f"label: {store.path} has no label {label!r}; it has {known}")
     about = store.labels[label]
     if about.scope != "sequence":

@@ -124,7 +124,7 @@ def _observation(recording: Recording, beside: Path, now: str) -> dict[str, Any]
         observation["file"]["1"] = [place]
         observation["media_info"] = {
             "length": {place: recording.end},
-            "fps": {place: recording.rate},
+            "fps": {place: round(recording.rate, 6)},
             "hasVideo": {place: True},
             "hasAudio": {place: False},
             "offset": {"1": 0.0},

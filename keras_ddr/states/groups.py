@@ -125,9 +125,8 @@ def groups_of(
         if known is not None:
             said = f"it is a {known.kind} label of {known.scope}s, and groups need a "
             said += "categorical one of sequences"
-        raise InputError(
-            f"groups={label}: {said}; {store.path} has {', '.join(fits) or 'none'}"
-        )
+        listed = ", ".join(fits) or "none; give it some by ddr label"
+        raise InputError(f"groups={label}: {said}; {store.path} has {listed}")
     groups: dict[str, str] = {}
     for sequence in sequences:
         value = np.array([sequence.labels[label]], object)

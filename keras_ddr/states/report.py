@@ -87,11 +87,13 @@ class StateReport:
             lines = [f"{chosen.number} states, chosen from {numbers}"]
         lines[0] += f"; {said}"
         certain = (
-            f"A frame by itself is of one state with probability {self.certainty:.2f}"
+            f"A single frame shows its state with probability {self.certainty:.2f} on "
+            "average"
         )
         if self.certainty < _SURE:
             lines.append(
-                f"{certain}: states overlap, and share out what is continuous."
+                f"{certain}: states overlap, and share out a continuum, as cold and "
+                "warm do."
             )
         else:
             lines.append(f"{certain}: states lie apart.")
@@ -156,10 +158,10 @@ class StateReport:
             ]
             for k, name in enumerate(self.states.names)
         ]
-        sizes = ", ".join(f"{n} of {name}" for name, n in found.persons.items())
+        sizes = ", ".join(f"{name} ({n})" for name, n in found.persons.items())
         lines = [
             *aligned(header, rows),
-            f"Groups of {found.label}, by permutations of persons: {sizes}.",
+            f"Persons by {found.label}: {sizes}. p by permutations of persons.",
         ]
         if found.smallest > 0.05:
             lines.append(

@@ -42,7 +42,7 @@ def plot_comparison(headlines: Mapping[str, Mapping[str, Headline]]) -> Figure:
     models = list(dict.fromkeys(name for found in headlines.values() for name in found))
     columns = min(_COLUMNS, len(headlines))
     rows = -(-len(headlines) // columns)
-    height = 0.42 + 0.15 * len(models)
+    height = 0.52 + 0.15 * len(models)
     figure = NotebookFigure((1.1 + _PANEL * columns, 0.15 + height * rows))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     names = shorten_all(models, _NAME, weight="normal")
@@ -52,8 +52,10 @@ def plot_comparison(headlines: Mapping[str, Mapping[str, Headline]]) -> Figure:
             continue
         text = list(headlines)[number]
         _draw(panel, headlines[text], models)
-        arrow = "→" if next(iter(headlines[text].values())).better > 0 else "←"
-        panel.set_title(f"{text} {arrow}", fontsize=6.0)
+        more = next(iter(headlines[text].values())).better > 0
+        side = ("better →", "right") if more else ("← better", "left")
+        panel.set_title(text, fontsize=6.0)
+        panel.set_xlabel(side[0], loc=side[1], fontsize=5.5, labelpad=1)
         panel.set_yticks(range(len(models)), names if number % columns == 0 else [])
     figure.tight_layout(pad=0.4)
     return figure

@@ -164,7 +164,7 @@ def test_what_is_refused(tmp_path):
     }
     store = _store(tmp_path / "S", 4, **labels)
     for label, message in (
-        ("session", "has no label 'session'; it has camera, who, same"),
+        ("session", "has no label 'session'; it has camera, who, same$"),
         ("mood", "label 'mood' is one of frames"),
         ("age", "'age' has numbers, and classes are needed; .* age:categorical"),
         ("same", "'same' is 'x' in all 4 sequences"),
@@ -174,3 +174,7 @@ def test_what_is_refused(tmp_path):
             confounds(Planted("f"), store, label)
     with pytest.raises(InputError, match="noise=-1"):
         confounds(Planted("f"), store, "camera", noise=-1)
+    frames, mood = np.zeros((2, 8, 16, 16, 1), "uint8"), [np.arange(8) % 2] * 2
+    bare = write_arrays(tmp_path / "T", list(frames), labels={"mood": mood})
+    with pytest.raises(InputError, match="has none of sequences; .* by ddr label"):
+        confounds(Planted("f"), bare, "camera")
