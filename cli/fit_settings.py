@@ -139,6 +139,12 @@ SETTINGS = {
             "Further weight of the squared error of what moves within a set; about 10 "
             "for small motions, as those of faces.",
         ),
+        Setting(
+            "--change-weight",
+            _NUMBER,
+            "Nats a frame for the share of each change between two frames that is not "
+            "explained, so that small changes count as much as large ones.",
+        ),
     ),
 }
 """Options by the argument of `Run.create` that takes their values."""

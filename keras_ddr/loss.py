@@ -133,7 +133,7 @@ class ObjectiveLoss(LossOfParts):
         """
         if objective is not None:
             self.objective = objective
-        for name in ("independence_weight", "motion_weight"):
+        for name in ("independence_weight", "motion_weight", "change_weight"):
             if getattr(self.objective, name) and self.frames_per_set < 2:
                 raise InputError(
                     f"{name}={getattr(self.objective, name)} compares the frames of a "

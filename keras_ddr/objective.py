@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from keras_ddr.likelihoods import Likelihood
     from keras_ddr.typing import Tensor
 
-__all__ = ["ELBO", "dependence", "moving_error"]
+__all__ = ["ELBO", "dependence", "moving_error", "unexplained_change"]
+
+_LEAST_CHANGE = 0.01
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -46,6 +49,9 @@ class ELBO:
         motion_weight: Further nats that a unit of `moving_error` costs in training:
             about 10 for data whose small motions matter, as those of faces. 0 is the
             ELBO.
+        change_weight: Nats that a frame pays in training for `unexplained_change` of
+            1, where small changes between frames count as much as large ones. 0 is
+            the ELBO.
 
     Raises:
         InputError: A number that cannot be used.
@@ -60,6 +66,7 @@ class ELBO:
     free_bits: float = 0.0
     independence_weight: float = 0.0
     motion_weight: float = 0.0
+    change_weight: float = 0.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(ELBO):
@@ -167,9 +174,13 @@ class ELBO:
             _, z, prior = _distributions(outputs)
             distance = dependence(prior.standardize(z.mean), weights)
             loss += self.independence_weight * number * distance
-        if step is not None and self.motion_weight:
+        if step is not None and (self.motion_weight or self.change_weight):
             images = likelihood.mean(outputs["reconstruction_logits"])
+        if step is not None and self.motion_weight:
             loss += self.motion_weight * mean(moving_error(frames, images))
+        if step is not None and self.change_weight:
+            share = unexplained_change(frames, images)
+            loss += self.change_weight * number * mean(share)
         return loss, parts
 
 
@@ -245,3 +256,35 @@ def _distributions(outputs: Mapping[str, Tensor]) -> Iterator[DiagonalGaussian[T
         if name == "prior":
             mean, log_variance = mean[:, None], log_variance[:, None]
         yield DiagonalGaussian(mean, log_variance)
+
+
+def unexplained_change(frames: Tensor, images: Tensor) -> Tensor:
+    """Share of the change from one frame to another that images do not follow.
+
+    A smile changes a hundredth of what a turn of the head does, and is unexplained for
+    as long in the squared error. As a share of its own it counts as much.
+
+    Args:
+        frames: `(B, N, H, W, C)` in [0, 1].
+        images: Those expected in their place, of the same shape.
+
+    Returns:
+        `(B,)`: mean over the pairs of a set of ‖(x_i − x_j) − (x̂_i − x̂_j)‖² over
+        ‖x_i − x_j‖² + c, where c is a hundredth of the latter's mean over the batch:
+        frames that are all but equal differ by noise.
+    """
+    change, left = _squared_distances(frames), _squared_distances(images - frames)
+    number = frames.shape[1]
+    pairs = number * (number - 1)
+    least = _LEAST_CHANGE * ops.mean(ops.sum(change, axis=(1, 2))) / pairs
+    return ops.sum(left / (change + least + 1e-7), axis=(1, 2)) / pairs
+
+
+def _squared_distances(images: Tensor) -> Tensor:
+    """‖x_i − x_j‖² of all pairs of a set, `(B, N, N)`, for `(B, N, H, W, C)`."""
+    flat = ops.reshape(images, (-1, images.shape[1], math.prod(images.shape[2:])))
+    flat = flat - ops.mean(flat, axis=1, keepdims=True)  # small numbers, for precision
+    products = ops.matmul(flat, ops.transpose(flat, (0, 2, 1)))
+    squares = ops.diagonal(products, axis1=1, axis2=2)
+    distances = squares[:, :, None] + squares[:, None] - 2 * products
+    return ops.maximum(distances, 0.0)

@@ -186,10 +186,30 @@ def test_the_loss_has_the_dependence_of_the_relative_code(small, sets):
     assert untouched == pytest.approx(_loss(plain, sets, weights=weights), rel=1e-6)
 
 
-def test_the_loss_has_the_error_of_what_moves(small, sets):
+def _moving(frames, images):
+    moved, shown = (x - x.mean(axis=1, keepdims=True) for x in (frames, images))
+    return np.square(moved - shown).sum(axis=(1, 2, 3, 4))
+
+
+def _unexplained(frames, images):
+    """Number of frames times the mean share over all ordered pairs."""
+
+    def distances(x):
+        return np.square(x[:, :, None] - x[:, None]).sum(axis=(3, 4, 5))
+
+    change, number = distances(frames), frames.shape[1]
+    apart = ~np.eye(number, dtype=bool)
+    shares = distances(images - frames) / (change + change[:, apart].mean() / 100)
+    return number * shares[:, apart].mean(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("motion_weight", _moving), ("change_weight", _unexplained)]
+)
+def test_the_loss_has_the_error_of_what_moves(small, sets, name, error):
     plain = small()
     plain.compile()
-    model = small(motion_weight=5.0)
+    model = small(**{name: 5.0})
     model.compile()
     model.set_weights(plain.get_weights())
     weights = np.arange(12.0, dtype="float32")
@@ -197,9 +217,7 @@ def test_the_loss_has_the_error_of_what_moves(small, sets):
     images = 1 / (
         1 + np.exp(-ops.convert_to_numpy(plain(sets)["reconstruction_logits"]))
     )
-    moved, shown = (x - x.mean(axis=1, keepdims=True) for x in (frames, images))
-    errors = np.square(moved - shown).sum(axis=(1, 2, 3, 4))
-    more = 5.0 * np.average(errors, weights=weights)
+    more = 5.0 * np.average(error(frames, images), weights=weights)
     assert more > 1
     expected = _loss(plain, sets, weights=weights) + more
     assert _loss(model, sets, weights=weights) == pytest.approx(expected, rel=1e-5)
