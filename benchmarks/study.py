@@ -64,6 +64,7 @@ _OBJECTIVE = {
     "free_bits",
     "independence_weight",
     "motion_weight",
+    "change_weight",
 }
 
 

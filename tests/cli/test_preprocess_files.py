@@ -119,10 +119,12 @@ def test_each_kind_of_store_is_made_and_shown(ddr_here, sources, tmp_path, kind)
         "S.report.csv",
         "sheet.png",
     ]
+    assert fails(ddr_here(*command, *KINDS[kind]), "sheet.png exists; replace it with")
+    kept = sheet.rename(tmp_path / "kept.png")
     assert fails(ddr_here(*command, *KINDS[kind]), "exists already")
     result = ddr_here("info", store, "--preview", tmp_path / "again.png")
     assert result.exit_code == 0 and "preview: " in result.output
-    assert (tmp_path / "again.png").read_bytes() == sheet.read_bytes()
+    assert (tmp_path / "again.png").read_bytes() == kept.read_bytes()
 
 
 @pytest.mark.slow
