@@ -79,6 +79,7 @@ sphinx_gallery_conf = {
     "reference_url": {"keras_ddr": None},
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,
     "min_reported_time": 1,
     "remove_config_comments": True,
     "thumbnail_size": (320, 224),
