@@ -370,7 +370,7 @@ def test_frames_cut_out_in_another_way_are_told(ddr_here, small, tmp_path):
     run = tmp_path / "R"
     assert ddr_here("fit", tmp_path / "none", "--out", run, *small).exit_code == 0
     for crop, differs in (("center", True), ("none", False)):
-        result = ddr_here("encode", run, tmp_path / crop, tmp_path / "codes.csv")
+        result = ddr_here("encode", run, tmp_path / crop, tmp_path / f"{crop}.csv")
         assert result.exit_code == 0, result.output
         assert ("prepared with crop center, not none" in result.stderr) == differs
 
@@ -385,7 +385,8 @@ def test_a_store_of_another_source_is_told(ddr_here, puppets, run_folder, tmp_pa
     assert ddr_here("preprocess", "puppets", moving, *options).exit_code == 0
     write_arrays(arrays, [frames.frames(k) for k in range(3)])
     for store, differs in ((moving, False), (arrays, True)):
-        result = ddr_here("explore", run_folder, store, tmp_path / "page.html")
+        page = tmp_path / f"{store.name}.html"
+        result = ddr_here("explore", run_folder, store, page)
         assert result.exit_code == 0, result.output
         assert ("not puppets as the frames" in result.stderr) == differs
 
