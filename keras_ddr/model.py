@@ -239,7 +239,8 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
     def adapt(self, frames: ArrayLike) -> None:
         """Find the principal components of `decoder="components"`.
 
-        `fit` does so with frames of its sets, if nobody did.
+        `fit` does so with twenty frames of its sets for each component, if nobody did.
+        They are held in memory as float32: 64×64×3 and 512 components take 0.5 GB.
 
         Args:
             frames: `(n, H, W, C)` of many sequences, integers 0 to 255 or floats in

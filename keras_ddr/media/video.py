@@ -317,5 +317,5 @@ def _seconds_late(path: Path) -> float:
         return 0.0  # what cannot be read is reported by who reads it
     if first is None or tick is None or begin is None:
         return 0.0
-    # What lies before 0 is left out, such as a codec's run-up.
+    # Players leave out all before 0, such as the run-up of a codec.
     return max(0.0, float(first * tick) - max(begin, 0) / 1e6)
