@@ -45,7 +45,8 @@ class TrainStep(keras.Model):
             scaled_loss = self.optimizer.scale_loss(loss * share)
         gradients = tape.gradient(scaled_loss, weights)
         gradients = _of_one_type(gradients, self.optimizer)
-        self.optimizer.apply(_clipped_together(gradients, self.optimizer), weights)
+        gradients = _clipped_together(gradients, self.optimizer)
+        self.optimizer.apply(_after_all(loss, gradients), weights)
         weight = self.total_weight(x, sample_weight)
         self._loss_tracker.update_state(loss, sample_weight=weight)
         return self.compute_metrics(x, y, y_pred, sample_weight)
@@ -108,6 +109,16 @@ def _of_one_type(
     types = {part.dtype for part in gradients if part is not None}
     widest = max(types, key=lambda dtype: dtype.size)
     return [None if part is None else tf.cast(part, widest) for part in gradients]
+
+
+def _after_all(loss: Tensor, gradients: list[Tensor]) -> list[Tensor]:
+    """The gradients, each of which waits for the loss and for all others."""
+    # TensorFlow lets a weight change while a part that has read it, and whose gradient
+    # goes elsewhere, is still at work: DrNet's pose encoder then met a discriminator
+    # of the next step.
+    found = [part for part in gradients if part is not None]
+    with tf.control_dependencies([loss, *found]):
+        return [None if part is None else tf.identity(part) for part in gradients]
 
 
 def _clipped_together(

@@ -99,3 +99,45 @@ def test_the_history_has_its_parts_and_saving_keeps_it(rng, tmp_path):
     one, other = (_numpy(list(m(x).values())) for m in (model, loaded))
     np.testing.assert_allclose(one, other, atol=1e-6)
     assert loaded.evaluate(x, verbose=0) == pytest.approx(model.evaluate(x, verbose=0))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of its graph")
+def test_no_weight_changes_while_a_part_still_works_with_it(rng):
+    import tensorflow as tf
+
+    model = Rivals()
+    model.compile(keras.optimizers.Adam(0.1))
+    frames = tf.constant(rng.random((4, 2, 16, 16, 1), dtype="float32"))
+    step = tf.function(lambda x: model.train_step((x,))).get_concrete_function(frames)
+    operations = step.graph.get_operations()
+
+    def before(operation):
+        """Everything that an operation waits for."""
+        found, new = set(), [operation]
+        while new:
+            this = new.pop()
+            # IdentityN, which joins all gradients, is gone once TensorFlow has optimised.
+            alone = [
+                x.op.inputs[x.value_index] if x.op.type == "IdentityN" else x
+                for x in this.inputs
+            ]
+            waits = {*(x.op for x in alone), *this.control_inputs} - found
+            found |= waits
+            new.extend(waits)
+        return found
+
+    changes = {
+        op.inputs[0].ref(): before(op)
+        for op in operations
+        if op.type == "AssignSubVariableOp"
+    }
+    assert len(changes) == len(model.trainable_weights)
+    done = set().union(*(before(x.op) for x in step.graph.outputs), *changes.values())
+    for operation in operations:
+        if operation.type == "ReadVariableOp" and operation.inputs[0].ref() in changes:
+            new = [operation]
+            while new:
+                users = done & set(new.pop().outputs[0].consumers())
+                assert users <= changes[operation.inputs[0].ref()]
+                # These hand on the very memory of the weight.
+                new += [op for op in users if op.type in ("Identity", "StopGradient")]
