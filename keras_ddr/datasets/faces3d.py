@@ -80,6 +80,9 @@ class Faces(Options):
         size: Height and width of the frames in pixels, a multiple of 16.
         frames: Number of frames of each person, random ones of the set; 0 for all.
             More people with fewer frames teach a model more, in the same space.
+        poses: Head poses of the grid that these frames show, each with as many
+            expressions: pictures in which only the face moves, which a model needs to
+            find expressions. 0 for frames that are chosen freely.
         expressions: Of the grid, names of `GRID_EXPRESSIONS` or shapes of the model,
             such as "neutral smile mouthFunnel=0.5 eyeBlink_L".
 
@@ -103,6 +106,13 @@ class Faces(Options):
         kind=int,
         least=1,
         unset="all",
+    )
+    poses: int = option(
+        0,
+        "Head poses in --frames of the grid, each with as many expressions.",
+        kind=int,
+        least=1,
+        unset="chosen freely",
     )
     expressions: str = option(
         " ".join(GRID_EXPRESSIONS),
@@ -195,6 +205,7 @@ def prepare(
             f"expressions: changes nothing with the set {faces.set}; leave it out"
         )
     expressions = _expressions(faces.expressions)
+    _check_poses(faces, len(expressions))
     splits = OFFER.settle(splits)
     check_target(store_path, overwrite)
     stamp = load_model(root).stamp
@@ -260,6 +271,22 @@ def _expressions(text: str) -> dict[str, dict[str, float]]:
     return found
 
 
+def _check_poses(faces: Faces, expressions: int) -> None:
+    """Refuse poses that the frames of a person cannot show."""
+    if not faces.poses:
+        return
+    if faces.set != "grid":
+        raise InputError(
+            f"poses: changes nothing with the set {faces.set}; leave it out"
+        )
+    most, each = len(_YAWS) * len(_PITCHES), faces.frames / faces.poses
+    if faces.poses > most or each not in range(1, expressions + 1):
+        raise InputError(
+            f"poses={faces.poses}: frames={faces.frames} must be that many times 1 to "
+            f"{expressions} expressions, and there are {most} head poses"
+        )
+
+
 def _frame_labels(plan: _Plan) -> dict[str, Label]:
     """Labels of the frames of a set."""
     labels = {
@@ -307,8 +334,9 @@ def draw_person(source: Source, plan: _Plan, spool: Spool) -> Outcome:
     crops, rows = [], []
     numbered = list(enumerate(views))
     if plan.faces.frames:
-        kept = random.permutation(len(numbered))[: plan.faces.frames]
-        numbered = [numbered[place] for place in sorted(kept)]
+        numbered = [
+            numbered[place] for place in sorted(_kept(plan, random, len(numbered)))
+        ]
     for number, view in numbered:
         drawn = shape(tuple(view.weights.items()), view.gaze)
         if plan.faces.set == "wild":
@@ -324,6 +352,19 @@ def draw_person(source: Source, plan: _Plan, spool: Spool) -> Outcome:
         kind = np.int32 if label.kind == "categorical" else np.float32
         clip.frame_labels[name] = np.array([row[name] for row in rows], kind)
     return Outcome([clip], frames_read=len(crops), frames_found=len(crops))
+
+
+def _kept(plan: _Plan, random: np.random.Generator, number: int) -> list[int]:
+    """Places of the frames that are drawn of a person, of all in the set."""
+    faces, several = plan.faces, len(plan.expressions)
+    if not faces.poses:
+        return list(random.permutation(number)[: faces.frames])
+    each = faces.frames // faces.poses
+    return [
+        pose * several + expression
+        for pose in random.permutation(number // several)[: faces.poses]
+        for expression in random.permutation(several)[:each]
+    ]
 
 
 @functools.lru_cache(1)

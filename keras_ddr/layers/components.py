@@ -215,14 +215,22 @@ class ComponentsEncoder(Part):
 class ComponentsDecoder(Part):
     """Decodes f and z to scores, whose frame the components make.
 
+    Scores are a matrix times g(z) ⊙ (A f + a): what f tells is the same in every frame,
+    and z, through the network g, weighs it. So z is no other person's with another f.
+
     Args:
         components: `PrincipalComponents`, which a `ComponentsEncoder` may share.
-        units: Units of the hidden layers.
+        units: Units of the hidden layers of g. The products are twice as many as the
+            components.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
         static: f, `(B, static_dim)`.
         dynamic: z, `(B, N, dynamic_dim)`.
+
+    References:
+        Tenenbaum and Freeman, "Separating Style and Content with Bilinear Models",
+        2000, whose weights of a style are learned for each by itself.
     """
 
     def __init__(
@@ -230,23 +238,24 @@ class ComponentsDecoder(Part):
     ) -> None:
         super().__init__(**kwargs)
         self.components = components
-        self.network = _Perceptron(
-            units, components.components, 2, name="network", dtype=self.dtype_policy
-        )
+        products, kind = 2 * components.components, {"dtype": self.dtype_policy}
+        self.content = keras.layers.Dense(products, name="content", **kind)
+        self.network = _Perceptron(units, products, 2, name="network", **kind)
+        self.last = keras.layers.Dense(components.components, name="last", **kind)
 
     def build(self, static_shape: Shape, dynamic_shape: Shape) -> None:
         """Create the weights."""
         if not self.components.built:
             self.components.build()
-        self.network.build((None, static_shape[-1] + dynamic_shape[-1]))
+        self.content.build((None, static_shape[-1]))
+        self.network.build((None, dynamic_shape[-1]))
+        self.last.build((None, self.content.units))
         self.built = True
 
     def call(self, static: Tensor, dynamic: Tensor) -> Tensor:
         """Return outputs (logits) `(B, N, H, W, C)`."""
-        number = dynamic.shape[1]
-        static = ops.repeat(ops.expand_dims(static, 1), number, axis=1)
-        x = ops.concatenate([static, ops.cast(dynamic, static.dtype)], axis=-1)
-        frames = self.components.frames(self.network(x))
+        content = ops.expand_dims(self.content(static), 1)
+        frames = self.components.frames(self.last(content * self.network(dynamic)))
         # Beyond the edge the value stays there, and the gradient leads back.
         bound = ops.clip(frames, _EDGE, 1 - _EDGE)
         frames = frames + ops.stop_gradient(bound - frames)

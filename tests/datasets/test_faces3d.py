@@ -308,6 +308,16 @@ def test_a_part_of_the_frames_is_that_of_all(tmp_path, clone):
     assert len(set(chosen)) == 3
 
 
+def test_poses_share_expressions_equally(tmp_path, clone):
+    store = _prepare(tmp_path / "S", clone, set="grid", people=3, frames=6, poses=2)
+    chosen = [store.frame_labels(n)["pose"] for n in range(3)]
+    for poses in chosen:
+        numbers, counts = np.unique(poses // 8, return_counts=True)
+        assert len(numbers) == 2 and list(counts) == [3, 3]
+        assert len(set(poses)) == 6
+    assert len(set(map(tuple, chosen))) == 3
+
+
 @pytest.mark.slow
 def test_the_wild_differs_for_each_person(tmp_path, clone):
     store = _prepare(tmp_path / "S", clone, set="wild", people=3)
@@ -330,6 +340,10 @@ def test_the_wild_differs_for_each_person(tmp_path, clone):
         ({"expressions": "jawOpen=2"}, "'jawOpen=2' needs a weight from 0 to 1"),
         ({"expressions": "jawOpen=x"}, "'jawOpen=x' needs a weight from 0 to 1"),
         ({"expressions": " "}, "expressions: names none"),
+        ({"poses": 4}, "poses=4: frames=0 must be that many times 1 to 8 expressions"),
+        ({"poses": 4, "frames": 10}, "poses=4: frames=10 must be that many times"),
+        ({"poses": 22, "frames": 22}, "there are 21 head poses"),
+        ({"set": "wild", "poses": 2}, "poses: changes nothing with the set wild"),
         ({"set": "wild", "expressions": "smile"}, "changes nothing with the set wild"),
     ],
 )

@@ -65,6 +65,20 @@ def test_the_decoder_stays_within_the_edges(rng):
     assert images.max() == pytest.approx(0.99, rel=1e-3)
 
 
+def test_scores_are_linear_in_f(rng):
+    """For one z, mixtures of f give the mixtures of their frames."""
+    components = PrincipalComponents((16, 16, 3), components=6)
+    decoder = ComponentsDecoder(components, 8)
+    decoder.build((None, 3), (None, 1, 2))
+    components.adapt(_frames(rng))
+    f = rng.normal(scale=0.1, size=(3, 3)).astype("float32")
+    f[2] = 0.3 * f[0] + 0.7 * f[1]
+    z = np.repeat(rng.normal(size=(1, 1, 2)), 3, axis=0).astype("float32")
+    a, b, both = ops.convert_to_numpy(ops.sigmoid(decoder(f, z)))
+    assert np.abs(a - b).max() > 1e-3
+    np.testing.assert_allclose(both, 0.3 * a + 0.7 * b, atol=1e-5)
+
+
 def test_training_finds_them_first_and_files_keep_them(rng, tmp_path):
     sets = _frames(rng).reshape(20, 2, 16, 16, 3)
     model = DDR((16, 16, 3), **_SIZES)

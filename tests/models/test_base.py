@@ -116,7 +116,7 @@ def test_no_weight_changes_while_a_part_still_works_with_it(rng):
         found, new = set(), [operation]
         while new:
             this = new.pop()
-            # IdentityN, which joins all gradients, is gone once TensorFlow has optimised.
+            # IdentityN, which joins all gradients, is gone from the optimised graph.
             alone = [
                 x.op.inputs[x.value_index] if x.op.type == "IdentityN" else x
                 for x in this.inputs
