@@ -67,15 +67,15 @@ if sheets:
 # documentation show longer trainings.
 
 if sheets:
-    steps, epochs = 100, 8
+    steps, epochs = 300, 8
     keras.utils.set_random_seed(0)
     model = DDR.from_preset("tiny")
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
+        0.0, (epochs - 1) * steps, warmup_target=7.5e-3, warmup_steps=steps
     )
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1e3))
-    train = FrameSets(store, batch_size=32, steps=steps)
-    val = FrameSets(store, batch_size=32, split="val", fixed=True)
+    train = FrameSets(store, batch_size=16, steps=steps)
+    val = FrameSets(store, batch_size=16, split="val", fixed=True)
     model.fit(train, validation_data=val, epochs=epochs, verbose=2)
 
 # %%
@@ -108,5 +108,5 @@ if sheets:
 # The character at the left in the pose on top:
 
 if sheets:
-    figure = plot_swap(model, store, identities=4, dynamics=8, split="test", seed=1)
+    figure = plot_swap(model, store, identities=4, dynamics=8, split="test", seed=4)
     save_figure(figure, out / "swap.png")
