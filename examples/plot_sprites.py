@@ -62,9 +62,9 @@ if sheets:
 # %%
 # Training
 # --------
-# Only the data differ from the example of the puppets. ``small`` would need its twenty
-# minutes for sharper figures, so this is ``tiny`` again; the results in the
-# documentation show longer trainings.
+# Only the data and the number of steps differ from the example of the puppets.
+# ``small`` would need its twenty minutes for sharper figures, so this is ``tiny``
+# again; the results in the documentation show longer trainings.
 
 if sheets:
     steps, epochs = 300, 8
@@ -80,8 +80,8 @@ if sheets:
 
 # %%
 # How well does it know characters that it has never seen? The upper rows are frames of
-# the test split, the lower rows are decoded from their f and z. Blurred details are not
-# in the codes yet.
+# the test split, the lower rows are decoded from their f and z. Hair, shirt and
+# direction are right; skin, legs and the frames of a fall are not in the codes yet.
 
 if sheets:
     figure = plot_reconstruction(model, store, sequences=3, frames=8, split="test")
@@ -100,6 +100,7 @@ if sheets:
         model,
         codes,
         grid=7,
+        quantiles=(0.05, 0.95),
         originals=[store.frames(person.index)[130] for person in people],
     )
     save_figure(figure, out / "manifold.png")
@@ -110,3 +111,4 @@ if sheets:
 if sheets:
     figure = plot_swap(model, store, identities=4, dynamics=8, split="test", seed=4)
     save_figure(figure, out / "swap.png")
+# sphinx_gallery_thumbnail_number = 4
