@@ -82,7 +82,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "min_reported_time": 1,
     "remove_config_comments": True,
-    "thumbnail_size": (320, 224),
+    "thumbnail_size": (600, 360),
 }
 suppress_warnings = [
     # sphinx-gallery keeps functions in the settings above.

@@ -94,8 +94,8 @@ def coarse_encoder(filters):
 # Parts are arguments of `DDR` that stand beside the preset, and are saved with the
 # model: the models below are those that were loaded from their files.
 
-store = puppets.prepare(out / "store", identities=150, size=32, overwrite=True)
-steps, epochs = 100, 4
+store = puppets.prepare(out / "store", identities=300, overwrite=True)
+steps, epochs = 250, 4
 models = {}
 for name in ("as it is", "own parts"):
     keras.utils.set_random_seed(0)
@@ -104,10 +104,10 @@ for name in ("as it is", "own parts"):
         parts = {"likelihood": DiscBernoulli(), "frame_encoder": coarse_encoder(24)}
     model = DDR.from_preset("tiny", image_shape=store.frame_shape, **parts)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, (epochs - 1) * steps, warmup_target=5e-3, warmup_steps=steps
+        0.0, (epochs - 1) * steps, warmup_target=7.5e-3, warmup_steps=steps
     )
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1e3))
-    sets = FrameSets(store, batch_size=32, steps=steps)
+    sets = FrameSets(store, batch_size=16, steps=steps)
     history = model.fit(sets, epochs=epochs, verbose=0).history
     model.save(out / "model.keras")
     models[name] = keras.saving.load_model(out / "model.keras")
@@ -118,11 +118,12 @@ for name in ("as it is", "own parts"):
 # %%
 # Losses of different likelihoods are different quantities and must not be compared.
 # Pictures can be: frames of a test puppet above the reconstructions of each model, with
-# the mean squared error within the disc over all test frames. Both are blurred after so
-# few steps; look whether your own parts do as well within the disc.
+# the mean squared error within the disc over all test frames. Hands are blurred after
+# so few steps; look whether your own parts do as well within the disc.
 
 tests = store.select("test")
-frames = store.frames(tests[0].index)
+puppet = tests[5]
+frames = store.frames(puppet.index)
 shown = np.linspace(0, len(frames) - 1, 9).astype(int)
 rows, titles = [frames[shown] / 255], ["original"]
 inside = disc(*frames.shape[1:3])
@@ -133,7 +134,7 @@ for name, model in models.items():
         codes = model.encode(store.frames(sequence.index))
         rebuilt = model.decode(codes.static.mean, codes.dynamic.mean)
         errors.append(np.mean(np.square(rebuilt - real)[:, inside]))
-        if sequence is tests[0]:
+        if sequence is puppet:
             rows.append(rebuilt[shown])
     titles.append(f"{name}\nmse {np.mean(errors):.4f}")
 figure, panels = plt.subplots(len(rows), 1, figsize=(8, 2.9), layout="constrained")

@@ -8,6 +8,7 @@ commands of a terminal. Its videos are drawn, so that no person is shown; for vi
 people leave out ``--crop none``, and faces are found, followed and cropped.
 """
 
+import csv
 import pathlib
 import shutil
 import subprocess
@@ -27,8 +28,8 @@ out = pathlib.Path("out/own_videos")
 # %%
 # Some videos
 # -----------
-# Ten puppets do gymnastics for eight seconds each. Now and then one lifts its arms, and
-# at other times it spreads its legs. If you have videos, skip this part.
+# Ten puppets do gymnastics for eight seconds each. Now and then one lifts its arms or
+# spreads its legs, and sometimes both at once. If you have videos, skip this part.
 
 RATE, FRAMES = 25, 200
 
@@ -68,7 +69,7 @@ for number in range(10):
 
 def ddr(*arguments):
     """Run a `ddr` command and show what it prints."""
-    print("$ ddr", *arguments)
+    print(" ".join(["$ ddr", *map(str, arguments)]).replace(" --", " \\\n    --"))
     program = shutil.which("ddr", path=pathlib.Path(sys.executable).parent)
     done = subprocess.run(
         [program, *map(str, arguments)],
@@ -96,7 +97,7 @@ ddr(
 
 ddr(
     *("fit", store, "--out", run, "--overwrite"),
-    *("--config", "tiny", "--steps", 200, "--save-every", 100),
+    *("--config", "tiny", "--steps", 600, "--save-every", 200),
 )
 
 # %%
@@ -111,15 +112,18 @@ ddr(
     *("--sequence", "gymnast-0#1", "--sequence", "gymnast-1#1"),
     *("--prominence", 1, "--overwrite"),
 )
-print(*(out / "events.csv").read_text().splitlines()[:6], sep="\n")
+with open(out / "events.csv", newline="") as file:
+    for row in list(csv.DictReader(file))[:5]:
+        print("{sequence} {time} s: {kind} of z{component}, {prominence}".format(**row))
 
 # %%
 # Each row is a video. A frame from its middle stands apart at the left, then follow the
 # frames of its moments, with ▲ for a peak of z and ▼ for a valley.
 #
 # The rest is Python: the curve of one component of z over a whole video, with the
-# frames at its extremes. The puppet goes furthest at these moments, and nobody had told
-# the model about arms and legs.
+# frames at its extremes. It turns where the arms are up and where they are down again,
+# and nobody had told the model about arms. Which component follows the arms, and
+# whether up is a peak or a valley, is chance and may differ on another machine.
 
 model, frames = Run.open(run).model(), FrameStore.open(store)
 figure = plot_dynamics(model, frames, "gymnast-0#1", component=1, prominence=1.0)

@@ -10,6 +10,7 @@ import re
 
 import commands
 import reference
+import shell
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
@@ -94,13 +95,17 @@ class LinkNames(SphinxTransform):
 
 
 def _break_within(literal, text):
-    """Let long paths and names go on in the next line behind a / or _, not anywhere."""
+    """Let paths and names go on in the next line behind a / or _, and options never."""
     parts = re.split(r"(?<=[/_])(?=\w)|(?<=\w)(?=::)", text)
     literal.clear()
     for place, part in enumerate(parts):
         if place:
             literal += nodes.raw("", "<wbr>", format="html")
-        literal += nodes.Text(part)
+        pieces = [nodes.Text(piece) for piece in shell.OPTION.split(part)]
+        pieces[1::2] = [
+            nodes.inline("", "", option, classes=["short"]) for option in pieces[1::2]
+        ]
+        literal += pieces
 
 
 def _ancestors(node):

@@ -5,7 +5,7 @@ import re
 from pygments.lexers.shell import BashLexer
 from pygments.token import Name, Text
 
-_OPTION = re.compile(r"((?<![\w-])--?[a-zA-Z][\w-]*)")
+OPTION = re.compile(r"((?<![\w-])--?[a-zA-Z][\w-]*)")
 
 
 class Commands(BashLexer):
@@ -13,7 +13,7 @@ class Commands(BashLexer):
 
     def get_tokens_unprocessed(self, text, *args, **kwargs):
         for start, kind, value in super().get_tokens_unprocessed(text, *args, **kwargs):
-            parts = _OPTION.split(value) if kind in Text else [value]
+            parts = OPTION.split(value) if kind in Text else [value]
             for place, part in enumerate(parts):
                 if part:
                     yield start, Name.Attribute if place % 2 else kind, part
