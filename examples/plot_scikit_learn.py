@@ -33,10 +33,8 @@ out.mkdir(parents=True, exist_ok=True)
 # 300 puppets; 210 of them are for training. The model sees none of the labels in the
 # store.
 
-store = puppets.prepare(
-    out / "store", identities=300, size=32, arms=8, legs=6, overwrite=True
-)
-steps, epochs = 500, 6
+store = puppets.prepare(out / "store", identities=300, arms=8, legs=6, overwrite=True)
+steps, epochs = 400, 5
 keras.utils.set_random_seed(0)
 model = DDR.from_preset("tiny", image_shape=store.frame_shape)
 rate = keras.optimizers.schedules.CosineDecay(
@@ -121,9 +119,8 @@ predicted = {
 }
 
 # %%
-# On the left a curve that reaches 1 early needs few labels; chance is one in six. The
-# shirt is the largest of the four and learned first; the others follow with more steps.
-# On the right each point is a frame of a test puppet: the nearer to the diagonal, the
+# On the left a curve that reaches 1 early needs few labels; chance is one in six. On
+# the right each point is a frame of a test puppet: the nearer to the diagonal, the
 # better.
 
 figure, panels = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")

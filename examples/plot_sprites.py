@@ -106,7 +106,8 @@ if sheets:
     save_figure(figure, out / "manifold.png")
 
 # %%
-# The character at the left in the pose on top:
+# The character at the left in the pose on top. Directions carry over; raised arms are
+# still blurred.
 
 if sheets:
     figure = plot_swap(model, store, identities=4, dynamics=8, split="test", seed=4)

@@ -137,12 +137,12 @@ for number, backend in enumerate(others):
         [max(value, 1e-9) for value in differences[backend].values()],
         width,
         color=colours[backend],
-        label=f"{backend} and {first}",
+        label=backend,
     )
 right.axhline(1e-4, color="0.3", linestyle="--", linewidth=1, label="limit")
 right.set_xticks(np.arange(len(names)) + width * (len(others) - 1) / 2, names)
-right.set(yscale="log", ylim=(1e-9, 1e-3), ylabel="largest difference")
+right.set(yscale="log", ylim=(1e-9, 1e-3), ylabel=f"largest difference from {first}")
 for axes in (left, right):
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 figure.savefig(out / "backends.png", dpi=200)
