@@ -106,6 +106,7 @@ ddr(
 # The table has a row for every peak and valley of z: the video, the component of z, the
 # frame and its time, and the height of the curve above its surroundings
 # (``prominence``, in standard deviations under p(z | f)). ``--sheet`` shows the frames.
+# The first five rows are printed below.
 
 ddr(
     *("events", run, store, out / "events.csv", "--sheet", out / "events.png"),
@@ -114,7 +115,7 @@ ddr(
 )
 with open(out / "events.csv", newline="") as file:
     for row in list(csv.DictReader(file))[:5]:
-        print("{sequence} {time} s: {kind} of z{component}, {prominence}".format(**row))
+        print("{time} s: {kind} of z{component}, prominence {prominence}".format(**row))
 
 # %%
 # Each row is a video. A frame from its middle stands apart at the left, then follow the
