@@ -28,8 +28,9 @@ _ADDRESSES = (
     + _NAME,
 )
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-# YuNet halves a picture five times.
-_MULTIPLE = 32
+# YuNet halves a picture five times. OpenCV 4 computes maps that are one pixel high from
+# memory that nobody wrote, and finds faces there; so each side has two of them.
+_MULTIPLE, _LEAST = 32, 64
 # Size and margin of the crops on which landmarks are found once more.
 _CLOSE, _CLOSE_MARGIN = 320, 0.2
 
@@ -100,10 +101,10 @@ class FaceDetector:
                     "onnx",
                     data,
                     np.zeros(0, np.uint8),
-                    (_MULTIPLE, _MULTIPLE),
+                    (_LEAST, _LEAST),
                     float(threshold),
                 )
-                self.detect(np.zeros((_MULTIPLE, _MULTIPLE, 3), np.uint8))
+                self.detect(np.zeros((_LEAST, _LEAST, 3), np.uint8))
         except (OSError, ValueError, self._cv2.error) as error:
             raise InputError(
                 f"{model}: cannot be used as a face detector; give {_NAME} "
@@ -135,7 +136,9 @@ class FaceDetector:
             reduced = max(1, round(width * scale)), max(1, round(height * scale))
             image = cv2.resize(image, reduced, interpolation=cv2.INTER_AREA)
         scale_x, scale_y = image.shape[1] / width, image.shape[0] / height
-        below, beside = (-side % _MULTIPLE for side in image.shape[:2])
+        below, beside = (
+            max(_LEAST, side + -side % _MULTIPLE) - side for side in image.shape[:2]
+        )
         if below or beside:
             image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         self._net.setInputSize((image.shape[1], image.shape[0]))
