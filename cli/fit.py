@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Written out, so that help and usage errors need no keras; a test compares.
 PRESET_NAMES = (
     *("mmnist", "sprites", "affwild", "recommended", "small", "tiny"),
-    *("puppets", "faces"),
+    *("puppets", "people", "faces"),
 )
 MODEL_NAMES = (
     *("ddr", "neural_statistician", "dsvae", "fhvae", "drnet", "drnet_prediction"),

@@ -11,9 +11,17 @@ from keras import ops
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
+    from keras_ddr.layers import PrincipalComponents
     from keras_ddr.typing import Shape, Tensor
 
-__all__ = ["Bernoulli", "ContinuousBernoulli", "Likelihood", "Normal", "get"]
+__all__ = [
+    "Bernoulli",
+    "ComponentsNormal",
+    "ContinuousBernoulli",
+    "Likelihood",
+    "Normal",
+    "get",
+]
 
 
 class Likelihood(keras.layers.Layer):
@@ -51,6 +59,15 @@ class Likelihood(keras.layers.Layer):
     def mean(self, outputs: Tensor) -> Tensor:
         """Expected intensities, `(..., H, W, C)` float32 in [0, 1]."""
         return ops.sigmoid(ops.cast(outputs, "float32"))
+
+    def compared(self, outputs: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Expected and true frames, as `ELBO` compares their changes.
+
+        Both `(..., D)` float32, with the distances of intensities.
+        """
+        size = math.prod(x.shape[-3:])
+        shape = (-1, *x.shape[1:-3], size)
+        return ops.reshape(self.mean(outputs), shape), ops.reshape(x, shape)
 
     def _pixel_log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         raise NotImplementedError
@@ -142,6 +159,56 @@ class Normal(Likelihood):
         log_stddev = self.log_stddev
         scaled = ops.square(x - ops.sigmoid(outputs)) * ops.exp(-2.0 * log_stddev)
         return -0.5 * (scaled + math.log(2.0 * math.pi)) - log_stddev
+
+
+class ComponentsNormal(Likelihood):
+    """Normal around the frames of principal components, with a standard deviation.
+
+    Outputs are scores `(..., K)`. ‖x − x̂‖² is the distance of the scores, each times
+    the standard deviation of its component, and of x from the space of the components,
+    so that training makes no frames. In place of x, coordinates will do.
+
+    Args:
+        components: `keras_ddr.layers.PrincipalComponents`.
+        stddev: σ of a pixel, in intensities. Half of the range weighs errors about as
+            much as "bernoulli" does.
+        **kwargs: As for `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self, components: PrincipalComponents, stddev: float = 0.5, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.components = components
+        self.stddev = stddev
+
+    def build(self, outputs_shape: Shape, x_shape: Shape) -> None:
+        """Create the weights of the components, if nobody did."""
+        if not self.components.built:
+            self.components.build()
+        self.built = True
+
+    def compute_output_shape(self, outputs_shape: Shape, x_shape: Shape) -> Shape:
+        """Shape of `log_prob`: one value an image."""
+        return tuple(x_shape[:-3])
+
+    def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Log-likelihood of each image, `(...)` float32 nats, summed over pixels."""
+        x = self.components.coordinates(x)
+        expected, true = self.compared(outputs, x)
+        error = ops.sum(ops.square(true - expected), axis=-1) + ops.square(x[..., -1])
+        variance, pixels = self.stddev**2, math.prod(self.components.image_shape)
+        return -0.5 * (error / variance + pixels * math.log(2.0 * math.pi * variance))
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Expected intensities, `(..., H, W, C)` float32 in [0, 1]."""
+        return ops.clip(self.components.frames(outputs), 0.0, 1.0)
+
+    def compared(self, outputs: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Expected and true scores `(..., K)`, as intensities differ."""
+        scale = ops.convert_to_tensor(self.components.scale)
+        true = self.components.coordinates(x)[..., :-1]
+        return ops.cast(outputs, "float32") * scale, true
 
 
 _BY_NAME = {

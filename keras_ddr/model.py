@@ -13,9 +13,11 @@ from keras import ops
 from keras_ddr import likelihoods
 from keras_ddr.arguments import check_choice, check_seed, check_whole
 from keras_ddr.checks import check_channels_last, check_image_shape
+from keras_ddr.errors import InputError
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
     ComponentsDecoder,
+    ComponentsDynamicEncoder,
     ComponentsEncoder,
     ConditionalGaussianPrior,
     DynamicEncoder,
@@ -64,10 +66,6 @@ _SIZES = (
     "components",
 )
 _TIMES = 20  # frames for each component
-_OF_COMPONENTS = {
-    "frame_encoder": ComponentsEncoder,
-    "frame_decoder": ComponentsDecoder,
-}
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -98,8 +96,9 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             frames are dense networks on scores of principal components, which `adapt`
             finds before training, see `keras_ddr.layers.PrincipalComponents`.
         components: Principal components of the decoder of that name.
-        likelihood: "bernoulli" (the paper), "continuous_bernoulli", "normal", or a
-            `keras_ddr.likelihoods.Likelihood`.
+        likelihood: "bernoulli" (the paper, and where `None`), "continuous_bernoulli",
+            "normal", or a `keras_ddr.likelihoods.Likelihood`; decoder "components" has
+            its own, `keras_ddr.likelihoods.ComponentsNormal`.
         frame_encoder: Keras layer from frames `(B, H, W, C)`, floats in [0, 1], to maps
             `(B, h, w, c)` or vectors `(B, c)`; `FrameEncoder` where `None`.
         static_encoder: Keras layer from the maps of sets `(B, N, h, w, c)` to the
@@ -122,7 +121,8 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         training: Draw f and z from their posteriors (`True`) or use the means.
 
     Call returns:
-        Dict of tensors: `reconstruction_logits` `(B, N, H, W, C)`; `static_mean` and
+        Dict of tensors: `reconstruction_logits`, the outputs of the decoder,
+        `(B, N, H, W, C)`, or scores `(B, N, K)` of "components"; `static_mean` and
         `static_log_variance` `(B, static_dim)`; `dynamic_mean` and
         `dynamic_log_variance` `(B, N, dynamic_dim)`; `prior_mean` and
         `prior_log_variance` `(B, dynamic_dim)`.
@@ -159,7 +159,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         dynamic_prior: str = "conditional",
         decoder: str = "direct",
         components: int = 512,
-        likelihood: str | Likelihood = "bernoulli",
+        likelihood: str | Likelihood | None = None,
         frame_encoder: keras.layers.Layer | None = None,
         static_encoder: keras.layers.Layer | None = None,
         dynamic_encoder: keras.layers.Layer | None = None,
@@ -192,7 +192,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
                 self.image_shape, self.components, name="components"
             )
         self.seed = int(seed)
-        self.likelihood = likelihoods.get(likelihood)
+        self.likelihood = self._find_likelihood(likelihood)
         self._own = [name for name in _LAYERS if given[name] is not None]
         parts = {name: given[name] or self._default(name) for name in _LAYERS}
         check_channels_last(parts)
@@ -214,9 +214,6 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
     def _default(self, name: str) -> keras.layers.Layer:
         kind: Any
         sizes: Any
-        if self._components is not None and name in _OF_COMPONENTS:
-            kind, sizes = _OF_COMPONENTS[name], (self._components, self.hidden_units)
-            return kind(*sizes, name=name, dtype=self.dtype_policy)
         pair = self.pair_filters, self.hidden_units
         prior: tuple[Any, ...] = ConditionalGaussianPrior, self.dynamic_dim, pair[1]
         if self.dynamic_prior == "standard":
@@ -227,14 +224,31 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         static: tuple[Any, ...] = PooledStaticEncoder, self.static_dim, *pair
         if self.aggregation != "pooled":
             static = PairwiseStaticEncoder, *static[1:], self.aggregation
+        encoder: tuple[Any, ...] = FrameEncoder, self.filters
+        dynamic: tuple[Any, ...] = DynamicEncoder, self.dynamic_dim, self.hidden_units
+        if self._components is not None:
+            products, of_z = 2 * self.components, max(1, self.hidden_units // 2)
+            encoder = ComponentsEncoder, self._components, self.hidden_units
+            static = *static, 1  # the size of the kernels
+            dynamic = ComponentsDynamicEncoder, self.dynamic_dim, of_z, products
+            decoder = ComponentsDecoder, self.components, of_z, products
         kind, *sizes = {
-            "frame_encoder": (FrameEncoder, self.filters),
+            "frame_encoder": encoder,
             "static_encoder": static,
-            "dynamic_encoder": (DynamicEncoder, self.dynamic_dim, self.hidden_units),
+            "dynamic_encoder": dynamic,
             "prior": prior,
             "frame_decoder": decoder,
         }[name]
         return kind(*sizes, name=name, dtype=self.dtype_policy)
+
+    def _find_likelihood(self, given: str | Likelihood | None) -> Likelihood:
+        if self._components is None:
+            return likelihoods.get("bernoulli" if given is None else given)
+        if given is not None:
+            raise InputError(
+                'decoder="components" has a likelihood of its own; leave likelihood out'
+            )
+        return likelihoods.ComponentsNormal(self._components, name="likelihood")
 
     def adapt(self, frames: ArrayLike) -> None:
         """Find the principal components of `decoder="components"`.
@@ -284,6 +298,9 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         decoded = [static_shape, dynamic_shape]
         if self._decodes_frames:
             decoded = [(None, self.static_dim + self.dynamic_dim)]
+        outputs_shape = frames_shape
+        if self._components is not None:
+            outputs_shape = (*dynamic_shape[:2], self.components)
         if not self.frame_encoder.built:
             self.frame_encoder.build((None, *input_shape[2:]))
         maps = self.frame_encoder.compute_output_shape((None, *input_shape[2:]))[1:]
@@ -295,7 +312,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             (self.prior, [static_shape]),
             (self.frame_decoder, decoded),
             (self.sampling, [static_shape, static_shape]),
-            (self.likelihood, [frames_shape, frames_shape]),
+            (self.likelihood, [outputs_shape, frames_shape]),
         ):
             if not layer.built:  # one that came out of a file is
                 layer.build(*shapes)
@@ -315,7 +332,9 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             "dynamic_frames": self.dynamic_frames,
             "dynamic_prior": self.dynamic_prior,
             "decoder": self.decoder,
-            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+            "likelihood": None
+            if self._components is not None
+            else keras.saving.serialize_keras_object(self.likelihood),
             **keras.saving.serialize_keras_object(own),
             "seed": self.seed,
         }
@@ -342,6 +361,13 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         draw = functools.partial(self.draw, training=training)
         return self.forward_pass(self.intensities(frames), draw)
 
+    def unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
+        """Frames of a batch, or their coordinates, found once a step; its weights."""
+        x, y, sample_weight = super().unpack(data)
+        if self._components is not None:
+            x = self._components.coordinates(x)
+        return x, y, sample_weight
+
     def forward_pass(
         self, frames: Tensor, draw: Callable[[Tensor, Tensor], Tensor]
     ) -> dict[str, Tensor]:
@@ -362,8 +388,10 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
 
     def features(self, frames: Tensor) -> Tensor:
         """Maps h `(…, h, w, c)` of frames `(…, H, W, C)`, floats in [0, 1]."""
-        leading = (-1, *frames.shape[1:-3])
-        x = self.frame_encoder(ops.reshape(frames, (-1, *frames.shape[-3:])))
+        whole = tuple(frames.shape[-3:]) == self.image_shape
+        axes = 3 if whole else 1  # of a frame; coordinates have one
+        leading = (-1, *frames.shape[1:-axes])
+        x = self.frame_encoder(ops.reshape(frames, (-1, *frames.shape[-axes:])))
         maps = x.shape[1:] if len(x.shape) == 4 else (1, 1, *x.shape[1:])
         return ops.reshape(x, (*leading, *maps))
 
@@ -389,14 +417,14 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
         }
 
     def outputs(self, static: Tensor, dynamic: Tensor) -> Tensor:
-        """Outputs of the likelihood `(B, N, H, W, C)` of f and z `(B, N, dim z)`."""
+        """Outputs of the decoder, as in `call`, of f and z `(B, N, dynamic_dim)`."""
         if not self._decodes_frames:
             return self.frame_decoder(static, dynamic)
         number = dynamic.shape[1]
         static = ops.repeat(ops.expand_dims(static, 1), number, axis=1)
         codes = ops.concatenate([static, ops.cast(dynamic, static.dtype)], axis=-1)
         x = self.frame_decoder(ops.reshape(codes, (-1, codes.shape[-1])))
-        return ops.reshape(x, (-1, number, *self.image_shape))
+        return ops.reshape(x, (-1, number, *x.shape[1:]))
 
     # --- Keras ----------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ELBO", "dependence", "moving_error", "unexplained_change"]
 
-_LEAST_CHANGE = 0.01
+_LEAST_CHANGE = 0.001
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -175,11 +174,12 @@ class ELBO:
             distance = dependence(prior.standardize(z.mean), weights)
             loss += self.independence_weight * number * distance
         if step is not None and (self.motion_weight or self.change_weight):
-            images = likelihood.mean(outputs["reconstruction_logits"])
+            logits = outputs["reconstruction_logits"]
+            expected, true = likelihood.compared(logits, frames)
         if step is not None and self.motion_weight:
-            loss += self.motion_weight * mean(moving_error(frames, images))
+            loss += self.motion_weight * mean(moving_error(true, expected))
         if step is not None and self.change_weight:
-            share = unexplained_change(frames, images)
+            share = unexplained_change(true, expected)
             loss += self.change_weight * number * mean(share)
         return loss, parts
 
@@ -192,22 +192,22 @@ def reconstruction_error(
     return -ops.sum(log_prob, axis=1)
 
 
-def moving_error(frames: Tensor, images: Tensor) -> Tensor:
+def moving_error(frames: Tensor, expected: Tensor) -> Tensor:
     """Squared error of what moves within each set.
 
     An error that all frames of a set share, as of a person's looks, does not count: it
     is far larger than that of an expression, and learned first.
 
     Args:
-        frames: `(B, N, H, W, C)` in [0, 1].
-        images: Those expected in their place, of the same shape.
+        frames: `(B, N, D)`, as `Likelihood.compared` gives them.
+        expected: Those expected in their place, of the same shape.
 
     Returns:
         `(B,)`: Σ‖(x − x̄) − (x̂ − x̂̄)‖² over the N frames, with x̄ and x̂̄ their means.
     """
-    error = images - frames
+    error = expected - frames
     error = error - ops.mean(error, axis=1, keepdims=True)
-    return ops.sum(ops.square(error), axis=(1, 2, 3, 4))
+    return ops.sum(ops.square(error), axis=(1, 2))
 
 
 def dependence(dynamic: Tensor, weights: Tensor) -> Tensor:
@@ -258,32 +258,31 @@ def _distributions(outputs: Mapping[str, Tensor]) -> Iterator[DiagonalGaussian[T
         yield DiagonalGaussian(mean, log_variance)
 
 
-def unexplained_change(frames: Tensor, images: Tensor) -> Tensor:
-    """Share of the change from one frame to another that images do not follow.
+def unexplained_change(frames: Tensor, expected: Tensor) -> Tensor:
+    """Share of the change from one frame to another that is not expected.
 
     A smile changes a hundredth of what a turn of the head does, and is unexplained for
     as long in the squared error. As a share of its own it counts as much.
 
     Args:
-        frames: `(B, N, H, W, C)` in [0, 1].
-        images: Those expected in their place, of the same shape.
+        frames: `(B, N, D)`, as `Likelihood.compared` gives them.
+        expected: Those expected in their place, of the same shape.
 
     Returns:
         `(B,)`: mean over the pairs of a set of ‖(x_i − x_j) − (x̂_i − x̂_j)‖² over
-        ‖x_i − x_j‖² + c, where c is a hundredth of the latter's mean over the batch:
+        ‖x_i − x_j‖² + c, where c is a thousandth of the latter's mean over the batch:
         frames that are all but equal differ by noise.
     """
-    change, left = _squared_distances(frames), _squared_distances(images - frames)
+    change, left = _squared_distances(frames), _squared_distances(expected - frames)
     number = frames.shape[1]
     pairs = number * (number - 1)
     least = _LEAST_CHANGE * ops.mean(ops.sum(change, axis=(1, 2))) / pairs
     return ops.sum(left / (change + least + 1e-7), axis=(1, 2)) / pairs
 
 
-def _squared_distances(images: Tensor) -> Tensor:
-    """‖x_i − x_j‖² of all pairs of a set, `(B, N, N)`, for `(B, N, H, W, C)`."""
-    flat = ops.reshape(images, (-1, images.shape[1], math.prod(images.shape[2:])))
-    flat = flat - ops.mean(flat, axis=1, keepdims=True)  # small numbers, for precision
+def _squared_distances(points: Tensor) -> Tensor:
+    """‖x_i − x_j‖² of all pairs of a set, `(B, N, N)`, for `(B, N, D)`."""
+    flat = points - ops.mean(points, axis=1, keepdims=True)  # small, for precision
     products = ops.matmul(flat, ops.transpose(flat, (0, 2, 1)))
     squares = ops.diagonal(products, axis1=1, axis2=2)
     distances = squares[:, :, None] + squares[:, None] - 2 * products

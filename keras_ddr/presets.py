@@ -32,7 +32,7 @@ class Preset:
         objective: Arguments of the class's `objective_class`.
         training: Settings of `Run.create`: "batch_size" in sequences, "learning_rate"
             of Adam, "schedule" ("constant", or "cosine" decay to 0), "clipnorm" of the
-            gradient of all weights together, "steps".
+            gradient of all weights together, "steps", and others.
         weights: Name of a file of the package with trained weights, or "".
     """
 
@@ -57,6 +57,10 @@ _FACES = {
     "frames_per_set": 4,
     "aggregation": "mean",
     "decoder": "warping",
+}
+_PEOPLE = {
+    **{"static_dim": 96, "dynamic_dim": 8, "frames_per_set": 4, "aggregation": "mean"},
+    **{"decoder": "components", "hidden_units": 512, "pair_filters": 256},
 }
 # In so few steps more sequences teach more than more frames of each. Many small steps
 # learn the colours that vary least, which few large ones leave out; below 16 sequences
@@ -110,6 +114,17 @@ PRESETS: dict[str, Preset] = {
         _TINY,
         training=_BRIEF,
         weights="puppets.npz",
+    ),
+    "people": Preset(
+        "For faces of thousands of people, few pictures of each: principal components, "
+        "of which f and z make scores; about half an hour on two CPU cores.",
+        _PEOPLE,
+        {"kl_weight": 2.0, "static_kl_weight": 0.025, "change_weight": 2_000.0},
+        {
+            **_SHORT,
+            **{"learning_rate": 1e-3, "beta_2": 0.98},
+            **{"batch_size": 32, "steps": 20_000},
+        },
     ),
     "faces": Preset(
         "For faces: a picture of each person that z moves, and more weight on what "

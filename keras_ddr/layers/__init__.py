@@ -2,6 +2,7 @@
 
 from keras_ddr.layers.components import (
     ComponentsDecoder,
+    ComponentsDynamicEncoder,
     ComponentsEncoder,
     PrincipalComponents,
 )
@@ -19,6 +20,7 @@ from keras_ddr.layers.warping_decoder import WarpingDecoder
 
 __all__ = [
     "ComponentsDecoder",
+    "ComponentsDynamicEncoder",
     "ComponentsEncoder",
     "ConditionalGaussianPrior",
     "DCGANDecoder",

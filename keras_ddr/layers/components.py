@@ -10,16 +10,19 @@ from keras import ops
 
 from keras_ddr.arguments import check_whole
 from keras_ddr.errors import InputError
-from keras_ddr.layers.gaussian_head import Part
+from keras_ddr.layers.gaussian_head import Part, halves
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from keras_ddr.typing import ImageShape, Shape, Tensor
 
-__all__ = ["ComponentsDecoder", "ComponentsEncoder", "PrincipalComponents"]
-
-_EDGE = 0.01  # intensities below, and above 1 less this, have its logit
+__all__ = [
+    "ComponentsDecoder",
+    "ComponentsDynamicEncoder",
+    "ComponentsEncoder",
+    "PrincipalComponents",
+]
 
 
 @keras.saving.register_keras_serializable(package="keras_ddr")
@@ -48,14 +51,14 @@ class PrincipalComponents(Part):
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})
         check_whole(components=components)
-        self.image_shape = tuple(image_shape)
+        self.image_shape = tuple(int(size) for size in image_shape)
         self.components = components
 
     def build(self, frames_shape: Shape | None = None) -> None:
         """Create the mean, the components and their standard deviations."""
         pixels = int(np.prod(self.image_shape))
         self.mean = self.add_weight(name="mean", shape=(pixels,), initializer=_GREY)
-        shapes = {"basis": (self.components, pixels), "scale": (self.components,)}
+        shapes = {"basis": (pixels, self.components), "scale": (self.components,)}
         for name, shape in shapes.items():
             weight = self.add_weight(name=name, shape=shape, initializer="zeros")
             setattr(self, name, weight)
@@ -98,20 +101,36 @@ class PrincipalComponents(Part):
             random_state=seed,
         )
         self.mean.assign(mean)
-        self.basis.assign(basis.astype("float32"))
+        self.basis.assign(basis.T.astype("float32"))
         self.scale.assign(values.astype("float32") / np.float32(np.sqrt(len(x))))
 
     def call(self, frames: Tensor) -> Tensor:
         """Return scores `(..., K)`."""
+        return self.scores(self.coordinates(frames))
+
+    def coordinates(self, frames: Tensor) -> Tensor:
+        """Scores as intensities differ, and the distance of a frame from their space.
+
+        `(..., K + 1)`; what already are coordinates stays as it is.
+        """
+        if tuple(frames.shape[-3:]) != self.image_shape:
+            return frames
         flat = ops.cast(ops.reshape(frames, (-1, self.mean.shape[0])), "float32")
-        scores = ops.matmul(flat - self.mean, ops.transpose(self.basis))
-        scores = scores / ops.maximum(self.scale, 1e-6)
-        return ops.reshape(scores, (-1, *frames.shape[1:-3], self.components))
+        flat = flat - self.mean
+        inside = ops.matmul(flat, self.basis)
+        rest = _squares(flat) - _squares(inside)
+        rest = ops.sqrt(ops.maximum(rest, 0.0))
+        found = ops.concatenate([inside, rest], axis=-1)
+        return ops.reshape(found, (-1, *frames.shape[1:-3], self.components + 1))
+
+    def scores(self, coordinates: Tensor) -> Tensor:
+        """Scores `(..., K)` of coordinates."""
+        return coordinates[..., :-1] / ops.maximum(self.scale, 1e-6)
 
     def frames(self, scores: Tensor) -> Tensor:
         """Frames `(..., H, W, C)` of scores `(..., K)`, not bound to [0, 1]."""
         flat = ops.reshape(ops.cast(scores, "float32"), (-1, self.components))
-        frames = ops.matmul(flat * self.scale, self.basis) + self.mean
+        frames = ops.matmul(flat * self.scale, ops.transpose(self.basis)) + self.mean
         return ops.reshape(frames, (-1, *scores.shape[1:-1], *self.image_shape))
 
     def compute_output_shape(self, frames_shape: Shape) -> Shape:
@@ -120,6 +139,10 @@ class PrincipalComponents(Part):
 
 
 _GREY = keras.initializers.Constant(0.5)
+
+
+def _squares(values: Tensor) -> Tensor:
+    return ops.sum(ops.square(values), axis=-1, keepdims=True)
 
 
 class _Residual(Part):
@@ -178,12 +201,13 @@ class ComponentsEncoder(Part):
     """Features of a frame from its scores: vectors in place of maps.
 
     Args:
-        components: `PrincipalComponents`, which a `ComponentsDecoder` may share.
+        components: `PrincipalComponents`.
         units: Features of a frame, and units of the hidden layers.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
-        frames: `(B, H, W, C)`, floats in [0, 1]. The result is `(B, units)`.
+        frames: `(B, H, W, C)`, floats in [0, 1], or their coordinates `(B, K + 1)`.
+            The result is `(B, units)`.
     """
 
     def __init__(
@@ -212,16 +236,66 @@ class ComponentsEncoder(Part):
         return (frames_shape[0], self.units)
 
 
+@keras.saving.register_keras_serializable(package="keras_ddr")
+class ComponentsDynamicEncoder(Part):
+    """Gives the posterior of z from features of a frame, and from these as f sees them.
+
+    A network reads the features h, and products of Bh + b and tanh(Af + a): whether a
+    mouth is open depends on whose it is.
+
+    Args:
+        dynamic_dim: Dimensions of z.
+        units: Units of the hidden layers.
+        products: Number of products.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        static: f, `(B, static_dim)`.
+        features: `(B, N, 1, 1, c)`, those of `ComponentsEncoder`.
+    """
+
+    _arguments = ("dynamic_dim", "units", "products")
+
+    def __init__(
+        self, dynamic_dim: int, units: int, products: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dynamic_dim = dynamic_dim
+        self.units = units
+        self.products = products
+        kind = {"dtype": self.dtype_policy}
+        self.content = keras.layers.Dense(
+            products, activation="tanh", name="content", **kind
+        )
+        self.wide = keras.layers.Dense(products, name="wide", **kind)
+        self.network = _Perceptron(units, 2 * dynamic_dim, 1, name="network", **kind)
+
+    def build(self, static_shape: Shape, features_shape: Shape) -> None:
+        """Create the weights."""
+        self.content.build((None, static_shape[-1]))
+        self.wide.build((None, features_shape[-1]))
+        self.network.build((None, features_shape[-1] + self.products))
+        self.built = True
+
+    def call(self, static: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tuple (mean, log-variance), each `(B, N, dynamic_dim)`."""
+        x = features[:, :, 0, 0]
+        seen = self.wide(x) * ops.expand_dims(self.content(static), 1)
+        x = ops.concatenate([ops.cast(x, seen.dtype), seen], axis=-1)
+        return halves(ops.cast(self.network(x), "float32"))
+
+
+@keras.saving.register_keras_serializable(package="keras_ddr")
 class ComponentsDecoder(Part):
-    """Decodes f and z to scores, whose frame the components make.
+    """Decodes f and z to scores, see `keras_ddr.likelihoods.ComponentsNormal`.
 
     Scores are a matrix times g(z) ⊙ (A f + a): what f tells is the same in every frame,
     and z, through the network g, weighs it. So z is no other person's with another f.
 
     Args:
-        components: `PrincipalComponents`, which a `ComponentsEncoder` may share.
-        units: Units of the hidden layers of g. The products are twice as many as the
-            components.
+        components: Number of components K.
+        units: Units of the hidden layers of g.
+        products: Number of products.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
@@ -233,34 +307,32 @@ class ComponentsDecoder(Part):
         2000, whose weights of a style are learned for each by itself.
     """
 
+    _arguments = ("components", "units", "products")
+
     def __init__(
-        self, components: PrincipalComponents, units: int, **kwargs: Any
+        self, components: int, units: int, products: int, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.components = components
-        products, kind = 2 * components.components, {"dtype": self.dtype_policy}
+        self.units = units
+        self.products = products
+        kind = {"dtype": self.dtype_policy}
         self.content = keras.layers.Dense(products, name="content", **kind)
         self.network = _Perceptron(units, products, 2, name="network", **kind)
-        self.last = keras.layers.Dense(components.components, name="last", **kind)
+        self.last = keras.layers.Dense(components, name="last", **kind)
 
     def build(self, static_shape: Shape, dynamic_shape: Shape) -> None:
         """Create the weights."""
-        if not self.components.built:
-            self.components.build()
         self.content.build((None, static_shape[-1]))
         self.network.build((None, dynamic_shape[-1]))
         self.last.build((None, self.content.units))
         self.built = True
 
     def call(self, static: Tensor, dynamic: Tensor) -> Tensor:
-        """Return outputs (logits) `(B, N, H, W, C)`."""
+        """Return scores `(B, N, K)`."""
         content = ops.expand_dims(self.content(static), 1)
-        frames = self.components.frames(self.last(content * self.network(dynamic)))
-        # Beyond the edge the value stays there, and the gradient leads back.
-        bound = ops.clip(frames, _EDGE, 1 - _EDGE)
-        frames = frames + ops.stop_gradient(bound - frames)
-        return ops.log(frames) - ops.log(1 - frames)
+        return self.last(content * self.network(dynamic))
 
     def compute_output_shape(self, static_shape: Shape, dynamic_shape: Shape) -> Shape:
-        """Shape of the outputs."""
-        return (*dynamic_shape[:2], *self.components.image_shape)
+        """Shape of the scores."""
+        return (*dynamic_shape[:2], self.last.units)

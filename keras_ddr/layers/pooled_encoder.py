@@ -27,6 +27,8 @@ class PooledStaticEncoder(StaticEncoder):
         static_dim: Dimensions of f.
         filters: Channels of both convolutions.
         hidden_units: Units of the dense layer.
+        kernel_size: Odd height and width of the kernels; 1 for frames of which the
+            encoder gives vectors.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:

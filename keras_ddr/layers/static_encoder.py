@@ -23,7 +23,12 @@ AGGREGATIONS = ("concat", "mean")
 class StaticEncoder(Part):
     """Two convolutions, a dense layer and a `GaussianHead` of f."""
 
-    _arguments: tuple[str, ...] = ("static_dim", "filters", "hidden_units")
+    _arguments: tuple[str, ...] = (
+        "static_dim",
+        "filters",
+        "hidden_units",
+        "kernel_size",
+    )
     _first: str  # attribute and name of the convolution of a frame or pair
 
     def __init__(
@@ -31,16 +36,18 @@ class StaticEncoder(Part):
         static_dim: int,
         filters: int = 512,
         hidden_units: int = 512,
+        kernel_size: int = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.static_dim = static_dim
         self.filters = filters
         self.hidden_units = hidden_units
+        self.kernel_size = kernel_size
         for name in (self._first, "set_convolution"):
             convolution = keras.layers.Conv2D(
                 filters,
-                3,
+                kernel_size,
                 padding="same",
                 data_format="channels_last",
                 dtype=self.dtype_policy,
@@ -80,6 +87,8 @@ class PairwiseStaticEncoder(StaticEncoder):
             N is fixed once built and the result depends on the order in which the set
             is given. "mean" averages the maps of all ordered pairs i ≠ j: any N ≥ 2,
             and no dependence on order.
+        kernel_size: Odd height and width of the kernels (3 in the paper); 1 for frames
+            of which the encoder gives vectors.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
@@ -103,10 +112,11 @@ class PairwiseStaticEncoder(StaticEncoder):
         filters: int = 512,
         hidden_units: int = 512,
         aggregation: str = "concat",
+        kernel_size: int = 3,
         **kwargs: Any,
     ) -> None:
         check_choice(AGGREGATIONS, aggregation=aggregation)
-        super().__init__(static_dim, filters, hidden_units, **kwargs)
+        super().__init__(static_dim, filters, hidden_units, kernel_size, **kwargs)
         self.aggregation = aggregation
         # Fewest frames that are compared, and from which any number will do.
         self.compares = 2

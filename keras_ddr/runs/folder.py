@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 _VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
-_OF_OPTIMIZER = ("learning_rate", "beta_1", "schedule", "clipnorm", "accumulate")
+_OF_OPTIMIZER = (
+    *("learning_rate", "beta_1", "beta_2"),
+    *("schedule", "clipnorm", "accumulate"),
+)
 
 
 class Run:

@@ -21,7 +21,7 @@ __all__ = ["Training"]
 FORMAT = 2  # of config.json
 SCHEDULES = ("constant", "cosine")
 _MOST = 10**9  # steps, and sequences of a batch
-_LATER = ("beta_1",)  # settings that runs of older versions do not have
+_LATER = ("beta_1", "beta_2")  # settings that runs of older versions do not have
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 
 
@@ -40,6 +40,7 @@ class Training:
         save_every: Steps of an epoch, which ends with a validation and a checkpoint.
         seed: Of the frame sets.
         beta_1: Of Adam: decay of its mean of gradients, below 1.
+        beta_2: Of Adam: decay of its mean of their squares, below 1.
     """
 
     batch_size: int = 20
@@ -51,6 +52,7 @@ class Training:
     save_every: int = 500
     seed: int = 0
     beta_1: float = 0.9
+    beta_2: float = 0.999
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "save_every", "accumulate"):
@@ -61,9 +63,10 @@ class Training:
                 "the weights would never change; use fewer, or more steps"
             )
         check_number(above=True, learning_rate=self.learning_rate)
-        check_number(beta_1=self.beta_1)
-        if self.beta_1 >= 1:
-            raise InputError(f"beta_1={self.beta_1!r}; it must be below 1")
+        for name in ("beta_1", "beta_2"):
+            check_number(**{name: getattr(self, name)})
+            if getattr(self, name) >= 1:
+                raise InputError(f"{name}={getattr(self, name)!r}; it must be below 1")
         if self.clipnorm is not None:
             check_number(clipnorm=self.clipnorm)
         check_choice(SCHEDULES, schedule=self.schedule)
@@ -102,6 +105,7 @@ class Training:
         return keras.optimizers.Adam(
             rate,
             self.beta_1,
+            self.beta_2,
             global_clipnorm=self.clipnorm,
             gradient_accumulation_steps=accumulate,
         )

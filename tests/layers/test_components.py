@@ -2,10 +2,16 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from scipy.stats import norm
 from sklearn.decomposition import PCA
 
-from keras_ddr import DDR, InputError
-from keras_ddr.layers import ComponentsDecoder, PrincipalComponents
+from keras_ddr import DDR, ELBO, InputError
+from keras_ddr.layers import (
+    ComponentsDecoder,
+    ComponentsDynamicEncoder,
+    PrincipalComponents,
+)
+from keras_ddr.likelihoods import ComponentsNormal
 
 pytestmark = pytest.mark.backend
 
@@ -52,31 +58,60 @@ def test_scores_are_those_of_scikit_learn(rng):
         layer.adapt(frames[:8])
 
 
-def test_the_decoder_stays_within_the_edges(rng):
-    components = PrincipalComponents((16, 16, 3), components=6)
-    decoder = ComponentsDecoder(components, 8)
-    decoder.build((None, 3), (None, 2, 2))
-    components.adapt(_frames(rng))
-    components.mean.assign(np.linspace(-0.5, 1.5, 16 * 16 * 3))
-    outputs = decoder(np.ones((4, 3), "float32"), np.ones((4, 2, 2), "float32"))
-    assert outputs.shape == (4, 2, 16, 16, 3)
-    images = ops.convert_to_numpy(ops.sigmoid(outputs))
-    assert images.min() == pytest.approx(0.01, rel=1e-3)
-    assert images.max() == pytest.approx(0.99, rel=1e-3)
+@pytest.fixture
+def components(rng):
+    layer = PrincipalComponents((16, 16, 3), components=6)
+    layer.build()
+    layer.adapt(_frames(rng))
+    return layer
+
+
+def test_the_likelihood_is_that_of_the_pixels(rng, components):
+    likelihood = ComponentsNormal(components, stddev=0.2)
+    frames = rng.random((2, 3, 16, 16, 3)).astype("float32")
+    scores = rng.normal(size=(2, 3, 6)).astype("float32")
+    expected = ops.convert_to_numpy(components.frames(scores))
+    log_density = norm.logpdf(frames, expected, 0.2).sum(axis=(2, 3, 4))
+    coordinates = components.coordinates(frames)
+    for x in (frames, coordinates):
+        found = ops.convert_to_numpy(likelihood(scores, x))
+        np.testing.assert_allclose(found, log_density, rtol=1e-4)
+    # A change of the components' frames is as large as that of the coordinates.
+    ours, theirs = likelihood.compared(scores, components.frames(scores[::-1]))
+    np.testing.assert_allclose(
+        np.square(ops.convert_to_numpy(ours - theirs)).sum(axis=-1),
+        np.square(expected - expected[::-1]).sum(axis=(2, 3, 4)),
+        rtol=1e-3,
+    )
+    images = ops.convert_to_numpy(likelihood.mean(5 * scores))
+    assert images.shape == frames.shape and 0 <= images.min() and images.max() <= 1
 
 
 def test_scores_are_linear_in_f(rng):
-    """For one z, mixtures of f give the mixtures of their frames."""
-    components = PrincipalComponents((16, 16, 3), components=6)
-    decoder = ComponentsDecoder(components, 8)
+    """For one z, mixtures of f give the mixtures of their scores."""
+    decoder = ComponentsDecoder(6, 8, 12)
     decoder.build((None, 3), (None, 1, 2))
-    components.adapt(_frames(rng))
-    f = rng.normal(scale=0.1, size=(3, 3)).astype("float32")
+    f = rng.normal(size=(3, 3)).astype("float32")
     f[2] = 0.3 * f[0] + 0.7 * f[1]
     z = np.repeat(rng.normal(size=(1, 1, 2)), 3, axis=0).astype("float32")
-    a, b, both = ops.convert_to_numpy(ops.sigmoid(decoder(f, z)))
-    assert np.abs(a - b).max() > 1e-3
+    a, b, both = ops.convert_to_numpy(decoder(f, z))
+    assert np.abs(a - b).max() > 1e-2
     np.testing.assert_allclose(both, 0.3 * a + 0.7 * b, atol=1e-5)
+
+
+def test_the_loss_of_frames_is_that_of_their_coordinates(rng):
+    """What a step finds once, and what follows without it."""
+    sets = _frames(rng).reshape(10, 4, 16, 16, 3)
+    model = DDR((16, 16, 3), **_SIZES)
+    model.adapt(sets.reshape(-1, 16, 16, 3))
+    model.compile(objective=ELBO(motion_weight=3.0, change_weight=5.0))
+    coordinates, _, _ = model.unpack((ops.convert_to_tensor(sets),))
+    assert coordinates.shape == (10, 4, 7)
+    losses = [
+        float(model.compute_loss(x, None, model(x, training=False)))
+        for x in (sets, coordinates)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_training_finds_them_first_and_files_keep_them(rng, tmp_path):
@@ -88,8 +123,8 @@ def test_training_finds_them_first_and_files_keep_them(rng, tmp_path):
     expected.build()
     expected.adapt(sets.reshape(-1, 16, 16, 3))
     basis = ops.convert_to_numpy(expected.basis)
-    encoder, decoder = model.frame_encoder, model.frame_decoder
-    assert encoder.components is decoder.components
+    encoder = model.frame_encoder
+    assert encoder.components is model.likelihood.components
     np.testing.assert_array_equal(ops.convert_to_numpy(encoder.components.basis), basis)
     model.before_fit(pytest.fail)  # a second training goes on with them
     model.save(tmp_path / "m.keras")
@@ -110,3 +145,26 @@ def test_frames_that_cannot_be_looked_at_first(rng):
     batches = (_frames(rng, 4).reshape(2, 2, 16, 16, 3) for _ in range(2))
     with pytest.raises(InputError, match=r"call model.adapt\(frames\)"):
         model.fit(batches, steps_per_epoch=1, epochs=1, verbose=0)
+
+
+def test_they_have_a_likelihood_of_their_own():
+    with pytest.raises(InputError, match="a likelihood of its own; leave likelihood"):
+        DDR((16, 16, 3), likelihood="normal", **_SIZES)
+
+
+def test_their_dynamic_encoder_by_hand(rng):
+    """The network sees features, and their products with what f makes of them."""
+    layer = ComponentsDynamicEncoder(2, 8, 5)
+    f = rng.normal(size=(3, 4)).astype("float32")
+    features = rng.normal(size=(3, 2, 1, 1, 6)).astype("float32")
+    mean, log_variance = layer(f, features)
+    wide = features[:, :, 0, 0] @ ops.convert_to_numpy(layer.wide.kernel)
+    content = np.tanh(f @ ops.convert_to_numpy(layer.content.kernel))
+    seen = [features[:, :, 0, 0], wide * content[:, None]]
+    raw = ops.convert_to_numpy(layer.network(np.concatenate(seen, axis=-1)))
+    np.testing.assert_allclose(mean, raw[..., :2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        log_variance, 7 * np.tanh(raw[..., 2:] / 7), rtol=1e-5, atol=1e-6
+    )
+    again = ComponentsDynamicEncoder.from_config(layer.get_config())
+    assert (again.dynamic_dim, again.units, again.products) == (2, 8, 5)
