@@ -218,16 +218,26 @@ _BY_NAME = {
 }
 
 
-def get(identifier: str | Likelihood | dict[str, Any]) -> Likelihood:
+def get(
+    identifier: str | Likelihood | dict[str, Any] | None,
+    components: PrincipalComponents | None = None,
+) -> Likelihood:
     """Likelihood from its name, its serialised form or an instance.
 
-    Names are "bernoulli", "continuous_bernoulli" and "normal"; another one is an
-    `InputError`.
+    Names are "bernoulli", also where `None`, "continuous_bernoulli" and "normal";
+    another one is an `InputError`. With components it is theirs, and any other is one.
     """
+    if components is not None:
+        if identifier is not None:
+            raise InputError(
+                'decoder="components" has a likelihood of its own; leave likelihood out'
+            )
+        return ComponentsNormal(components, name="likelihood")
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, Likelihood):
         return identifier
+    identifier = identifier or "bernoulli"
     if identifier in _BY_NAME:
         return _BY_NAME[identifier](name="likelihood")
     raise InputError(

@@ -13,7 +13,6 @@ from keras import ops
 from keras_ddr import likelihoods
 from keras_ddr.arguments import check_choice, check_seed, check_whole
 from keras_ddr.checks import check_channels_last, check_image_shape
-from keras_ddr.errors import InputError
 from keras_ddr.inference import Inference
 from keras_ddr.layers import (
     ComponentsDecoder,
@@ -192,7 +191,7 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
                 self.image_shape, self.components, name="components"
             )
         self.seed = int(seed)
-        self.likelihood = self._find_likelihood(likelihood)
+        self.likelihood = likelihoods.get(likelihood, self._components)
         self._own = [name for name in _LAYERS if given[name] is not None]
         parts = {name: given[name] or self._default(name) for name in _LAYERS}
         check_channels_last(parts)
@@ -240,15 +239,6 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
             "frame_decoder": decoder,
         }[name]
         return kind(*sizes, name=name, dtype=self.dtype_policy)
-
-    def _find_likelihood(self, given: str | Likelihood | None) -> Likelihood:
-        if self._components is None:
-            return likelihoods.get("bernoulli" if given is None else given)
-        if given is not None:
-            raise InputError(
-                'decoder="components" has a likelihood of its own; leave likelihood out'
-            )
-        return likelihoods.ComponentsNormal(self._components, name="likelihood")
 
     def adapt(self, frames: ArrayLike) -> None:
         """Find the principal components of `decoder="components"`.
