@@ -67,7 +67,7 @@ class Run:
 
     @property
     def weights(self) -> int:
-        """Number of the model's weights."""
+        """Number of the weights that training changes."""
         return int(self.config["weights"])
 
     @classmethod
@@ -138,7 +138,9 @@ class Run:
                 "format": settings.FORMAT,
                 "preset": preset,
                 "model": keras.saving.serialize_keras_object(network),
-                "weights": network.count_params(),
+                "weights": sum(
+                    int(np.prod(w.shape)) for w in network.trainable_weights
+                ),
                 "training": dataclasses.asdict(settled),
                 "store": stores.describe(store),
                 "backend": keras.backend.backend(),
