@@ -199,7 +199,7 @@ def _unexplained(frames, images):
 
     change, number = distances(frames), frames.shape[1]
     apart = ~np.eye(number, dtype=bool)
-    shares = distances(images - frames) / (change + change[:, apart].mean() / 100)
+    shares = distances(images - frames) / (change + change[:, apart].mean() / 1000)
     return number * shares[:, apart].mean(axis=1)
 
 
