@@ -354,8 +354,10 @@ class DDR(TrainStep, ObjectiveLoss, Inference):
     def unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
         """Frames of a batch, or their coordinates, found once a step; its weights."""
         x, y, sample_weight = super().unpack(data)
+        if self._components is None or "frame_encoder" in self._own:
+            return x, y, sample_weight
         # JAX has no weights here, and its compiler finds what is asked for twice.
-        if self._components is not None and keras.backend.backend() != "jax":
+        if keras.backend.backend() != "jax":
             x = self._components.coordinates(x)
         return x, y, sample_weight
 

@@ -100,7 +100,7 @@ def test_scores_are_linear_in_f(rng):
 
 
 def test_the_loss_of_frames_is_that_of_their_coordinates(rng):
-    """What a step finds once, and what follows without it."""
+    """A step finds coordinates once; elsewhere frames are given."""
     sets = _frames(rng).reshape(10, 4, 16, 16, 3)
     model = DDR((16, 16, 3), **_SIZES)
     model.adapt(sets.reshape(-1, 16, 16, 3))
@@ -168,3 +168,22 @@ def test_their_dynamic_encoder_by_hand(rng):
     )
     again = ComponentsDynamicEncoder.from_config(layer.get_config())
     assert (again.dynamic_dim, again.units, again.products) == (2, 8, 5)
+
+
+def test_a_frame_encoder_of_your_own_sees_frames(rng):
+    seen = []
+
+    class Encoder(keras.layers.Layer):
+        def call(self, frames):
+            seen.append(tuple(frames.shape[1:]))
+            return ops.mean(frames, axis=(1, 2))
+
+        def compute_output_shape(self, shape):
+            return shape[0], shape[-1]
+
+    model = DDR((16, 16, 3), frame_encoder=Encoder(), **_SIZES)
+    model.compile(keras.optimizers.Adam(1e-3))
+    sets = _frames(rng).reshape(20, 2, 16, 16, 3)
+    history = model.fit(sets, batch_size=10, epochs=1, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert set(seen) == {(16, 16, 3)}
