@@ -33,7 +33,12 @@ SETTINGS = {
             "where the schedule is constant: a cosine decay depends on its last step.",
         ),
         Setting("--batch-size", _WHOLE, "Sequences in a batch."),
-        Setting("--lr", _ABOVE_0, "Learning rate of Adam.", "learning_rate"),
+        Setting(
+            "--optimizer",
+            click.Choice(["adam", "muon"]),
+            "Adam, or Muon, which needs fewer steps and takes longer for each.",
+        ),
+        Setting("--lr", _ABOVE_0, "Learning rate of the optimizer.", "learning_rate"),
         Setting(
             "--schedule",
             click.Choice(["constant", "cosine"]),

@@ -15,7 +15,7 @@ from keras_ddr.version import __version__
 # and most of a gigabyte to load. They run a user's script again, though, which may
 # import these names: then they get them.
 if not os.environ.get("KERAS_DDR_WORKER"):
-    from keras_ddr import layers, likelihoods, models
+    from keras_ddr import layers, likelihoods, models, optimizers
     from keras_ddr.codes import Codes
     from keras_ddr.gaussian import DiagonalGaussian
     from keras_ddr.inference import LogLikelihood
@@ -36,7 +36,7 @@ else:
         if name in _PLACES:
             module = importlib.import_module(f"keras_ddr.{_PLACES[name]}")
             return getattr(module, name)
-        if name in ("layers", "likelihoods", "models"):
+        if name in ("layers", "likelihoods", "models", "optimizers"):
             return importlib.import_module(f"keras_ddr.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -56,4 +56,5 @@ __all__ = [
     "layers",
     "likelihoods",
     "models",
+    "optimizers",
 ]

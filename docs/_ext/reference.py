@@ -54,6 +54,7 @@ PAGES = {
         [
             "keras_ddr.runs",
             "keras_ddr.callbacks",
+            "keras_ddr.optimizers",
             "keras_ddr.training",
         ],
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from keras_ddr.arguments import check_size
 from keras_ddr.data.labels import Label
 from keras_ddr.data.place import check_target
-from keras_ddr.datasets.faces3d_drawing import Scene, picture
+from keras_ddr.datasets.faces3d_drawing import Scene, picture, rotation
 from keras_ddr.datasets.faces3d_head import ATTRIBUTES, Figure, Head
 from keras_ddr.datasets.faces3d_model import LICENCE, load_model, shape_weights
 from keras_ddr.datasets.option_fields import Offer, Options, option
@@ -27,6 +27,8 @@ from keras_ddr.datasets.work import Work
 from keras_ddr.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from keras_ddr.data.store import FrameStore
     from keras_ddr.typing import ImageShape, StrPath
 
@@ -57,6 +59,9 @@ LIGHTS: dict[str, dict[str, Any]] = {
 _YAWS, _PITCHES = np.linspace(-0.7, 0.7, 7), np.linspace(-0.25, 0.25, 3)
 _FINE_YAWS, _FINE_JAWS = np.linspace(-0.7, 0.7, 13), np.linspace(0, 1, 9)
 _WILD_FRAMES = 64
+# In heights of the picture: the middle of the face from where the head turns, and how
+# far crops are off.
+_FACE, _TREMBLE = 0.25, 0.015
 # Shapes that move alone or with others in the wild, and gaze as well.
 _MOVING = (
     "jawOpen mouthSmile eyeBlink browInnerUp browOuterUp browDown mouthPucker "
@@ -75,7 +80,8 @@ class Faces(Options):
         set: "grid", 7 yaws × 3 pitches × 8 expressions, "pose-jaw", 13 yaws × 9
             openings of the mouth, both the same for everybody and with one background;
             or "wild", 64 frames with continuous head pose, mixed expressions and gaze;
-            light, background and framing differ for each person.
+            light, background and framing differ for each person, and pictures follow
+            the face as crops of videos do.
         people: Number of people.
         size: Height and width of the frames in pixels, a multiple of 16.
         frames: Number of frames of each person, random ones of the set; 0 for all.
@@ -159,6 +165,7 @@ class _View(NamedTuple):
     weights: Mapping[str, float]
     pose: tuple[float, float, float]
     gaze: tuple[float, float] = (0.0, 0.0)
+    shift: NDArray[np.float64] = np.zeros(2)  # besides that of the scene
 
 
 def prepare(
@@ -341,7 +348,8 @@ def draw_person(source: Source, plan: _Plan, spool: Spool) -> Outcome:
         drawn = shape(tuple(view.weights.items()), view.gaze)
         if plan.faces.set == "wild":
             shape.cache_clear()
-        frame = picture(drawn, figure.quads, view.pose, scene, plan.faces.size)
+        placed = replace(scene, shift=tuple(scene.shift + scene.zoom * view.shift))
+        frame = picture(drawn, figure.quads, view.pose, placed, plan.faces.size)
         crops.append(spool.add(frame, number))
         yaw, pitch, roll = np.rad2deg(view.pose)
         known = {"yaw": yaw, "pitch": pitch, "roll": roll, "pose": number}
@@ -387,26 +395,33 @@ def _pose_jaw() -> Iterator[_View]:
 
 def _wild(random: np.random.Generator) -> Iterator[_View]:
     """Head poses around one of the person's own, and mixtures of up to four shapes."""
-    usual = random.normal(0, (0.1, 0.08, 0.05))
+    usual = random.normal(0, (0.15, 0.08, 0.05))
+    lively = random.uniform(0.2, 1.1)  # some hardly move but talk
     for _ in range(_WILD_FRAMES):
-        yaw, pitch, roll = usual + random.normal(0, (0.35, 0.15, 0.08))
+        yaw, pitch, roll = usual + lively * random.normal(0, (0.35, 0.15, 0.08))
         yaw, pitch = np.clip(yaw, -0.9, 0.9), np.clip(pitch, -0.4, 0.4)
         shapes = random.choice(_MOVING, random.integers(0, 5), replace=False)
         weights = {str(shape): float(random.beta(1.2, 1)) for shape in shapes}
         gaze = random.normal(0, (0.15, 0.08))
-        yield _View({}, weights, (yaw, pitch, roll), (float(gaze[0]), float(gaze[1])))
+        # As crops of videos do, the picture follows the face, with some error.
+        across, up = _FACE * rotation(yaw, pitch, roll)[:2, 2]
+        shift = np.array([-across, up]) + random.normal(0, _TREMBLE, 2)
+        yield _View({}, weights, (yaw, pitch, roll), tuple(gaze), shift)
 
 
 def _wild_scene(random: np.random.Generator) -> Scene:
     around, up = random.uniform(-1.2, 1.2), random.uniform(0, 0.8)
     ground = random.uniform(20, 235, 3) * 0.5 + random.uniform(20, 235) * 0.5
+    # From an even wall to a room full of things out of focus.
+    rows, columns = random.integers(2, 9, 2)
+    spread = random.choice((5, 20, 50))
+    patches = random.normal(0, spread, (rows, columns, 1))
+    patches = patches + random.normal(0, spread / 2, (rows, columns, 3))
     return Scene(
         light=(np.sin(around), up, np.cos(around)),
         ambient=random.uniform(0.3, 0.6),
         tint=tuple(random.uniform(0.7, 1.1) * random.normal(1, (0.06, 0.02, 0.06))),
-        background=tuple(
-            tuple(np.clip(ground + random.normal(0, 20), 0, 255)) for _ in range(2)
-        ),
-        zoom=random.uniform(0.85, 1.15),
+        background=np.clip(ground + patches, 0, 255),
+        zoom=random.uniform(0.9, 1.3),
         shift=tuple(random.normal(0, 0.03, 2)),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 _FAR = np.iinfo(np.int64).max
 # Barycentric coordinates may be this far below 0: rounding leaves no gap then.
@@ -27,13 +27,14 @@ class Scene:
     """Light, background and framing.
 
     `light` is the direction to it, `ambient` the share that comes from everywhere,
-    `background` sRGB at the top and at the bottom, `shift` in heights of the picture.
+    `background` sRGB from the top to the bottom, or of a grid (rows, columns, 3) that
+    is interpolated; `shift` in heights of the picture.
     """
 
     light: tuple[float, ...] = (-0.4, 0.55, 0.75)
     ambient: float = 0.4
     tint: tuple[float, ...] = (1.0, 1.0, 1.0)
-    background: tuple[tuple[float, ...], ...] = ((150, 160, 172), (206, 210, 214))
+    background: ArrayLike = ((150, 160, 172), (206, 210, 214))
     zoom: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
 
@@ -210,13 +211,24 @@ def picture(
     bright, shine = _light(turned(shape.normals, turn), turn, shape.gloss, scene)
     colours = shape.colours * bright[:, None] + shine[:, None]
     colours *= np.array(scene.tint, np.float32)
-    top, bottom = linear(scene.background)
-    ramp = np.linspace(0, 1, large, dtype=np.float32)[:, None, None]
-    image = np.repeat(top + (bottom - top) * ramp, large, 1).reshape(-1, 3)
+    ground = linear(scene.background)
+    image = enlarged(ground.reshape(len(ground), -1, 3), large).reshape(-1, 3)
     image[surface.pixels] = surface.interpolate(colours)
     image = reduce_by(image.reshape(large, large, 3), finer)
     coded = np.clip(image, 0, 1) ** np.float32(1 / 2.2) * np.float32(255)
     return np.rint(coded).astype(np.uint8)
+
+
+def enlarged(grid: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """A picture (size, size, C) between the values of a grid (rows, columns, C)."""
+    for axis in (0, 1):
+        last = grid.shape[axis] - 1
+        place = np.linspace(0, last, size, dtype=np.float32)
+        low = np.minimum(place.astype(int), max(last - 1, 0))
+        share = (place - low).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        start, end = (grid.take(n, axis) for n in (low, np.minimum(low + 1, last)))
+        grid = start + (end - start) * share.astype(np.float32)
+    return grid
 
 
 def _light(

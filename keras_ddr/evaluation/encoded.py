@@ -44,16 +44,23 @@ class EncodedSplit:
         sequences: list[Sequence],
         max_frames: int,
         generator: np.random.Generator,
+        most: int | None = None,
     ) -> None:
+        """`most`: frames of a sequence that are encoded, at random."""
         self.store = store
         self.sequences = sequences
-        lengths = [sequence.length for sequence in sequences]
+        self._places = [np.arange(sequence.length) for sequence in sequences]
+        if most is not None:
+            self._places = [
+                np.sort(generator.permutation(places)[:most]) for places in self._places
+            ]
+        lengths = [len(places) for places in self._places]
         self._kept = np.arange(sum(lengths))
         if len(self._kept) > max_frames:
             chosen = generator.choice(self._kept, size=max_frames, replace=False)
             self._kept = np.sort(chosen)
         self.owner = np.repeat(np.arange(len(sequences)), lengths)[self._kept]
-        self.position = self.kept([np.arange(length) for length in lengths])
+        self.position = self.kept(self._places)
         self._rank = generator.permutation(len(self._kept))
 
     def encode(
@@ -63,9 +70,9 @@ class EncodedSplit:
         done: Callable[[], object] | None = None,
         encoding: Mapping[str, Any] | None = None,
     ) -> None:
-        """Find the codes of all sequences, each once; calls `done` after each."""
+        """Find the codes of all sequences; calls `done` after each."""
         self.encoding = dict(encoding or {})
-        parts = [(sequence, None) for sequence in self.sequences]
+        parts = list(zip(self.sequences, self._places, strict=True))
         progress = None if done is None else lambda *_: done()
         encoded = encode_frames(
             model, self.store, parts, progress, seed=seed, **self.encoding
@@ -104,11 +111,12 @@ class EncodedSplit:
 
     def frame_values(self, name: str) -> NDArray[Any]:
         """Values `(F,)` of a label, as stored."""
-        sequences = self.sequences
-        return self.kept([self.store.label_values(s.index, name) for s in sequences])
+        parts = zip(self.sequences, self._places, strict=True)
+        values = [self.store.label_values(s.index, name, p) for s, p in parts]
+        return self.kept(values)
 
     def kept(self, values: list[NDArray[Any]]) -> NDArray[Any]:
-        """Values `(F, …)` of the chosen frames, from those of each whole sequence."""
+        """Values `(F, …)` of the kept frames, from those of all that are encoded."""
         return np.concatenate(values)[self._kept]
 
 

@@ -28,6 +28,7 @@ __all__ = ["EvaluationReport", "evaluate"]
 _FITTED = {"fit", "fit codes"}
 _CODES = {"codes", "fit codes"}
 _ENOUGH = 5  # people of a split
+_FIT_FRAMES = 32  # of a sequence that probes are fitted on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,19 +115,18 @@ def evaluate(
         fit_split: Split that probes, forests and the judge are fitted on. Where it is
             `split` or has no sequence they are skipped, and the mean image is that of
             `split`.
-        sequences: Largest number of sequences of each split (a random choice), or
-            `None` for all.
+        sequences: Most sequences of each split, at random; `None` for all.
         seed: Seed of every random choice.
         metrics: "all" (but for `Clips`, which takes a judge), or names out of `METRICS`
             and `Measure` objects, which have options of their own: `["probes",
             Judge(steps=500)]`.
         max_frames: Largest number of frames of a split whose codes are looked at (a
-            random choice).
+            random choice). Of a sequence of `fit_split` 32 frames are encoded at most.
         encoding: Dict of arguments of `model.encode`, such as `noise`, where f and z
             are to be found in another way than by default. "likelihood" does not
             depend on it.
-        progress: Called with (stage, done, all): `stage` is "encoding" or the name of
-            a measure; with (stage, 0, 0) as it begins; or `None`.
+        progress: Called with (stage, done, all), (stage, 0, 0) as it begins; `stage` is
+            "encoding" or the name of a measure.
 
     Returns:
         `EvaluationReport`; whatever a store has no labels for is listed as skipped.
@@ -148,9 +148,10 @@ def evaluate(
     names = list(dict.fromkeys([fit_split, split] if fitting else [split]))
     generator = np.random.default_rng(seed)
     chosen = [choose_sequences(store, n, least, sequences, generator) for n in names]
-    splits = [EncodedSplit(store, part, max_frames, generator) for part in chosen]
-    test, fit = splits[-1], splits[0]
-    skipped: list[Skipped] = []
+    most = max(_FIT_FRAMES, least)
+    splits = [EncodedSplit(store, c, max_frames, generator, most) for c in chosen[:-1]]
+    splits.append(EncodedSplit(store, chosen[-1], max_frames, generator))
+    test, fit, skipped = splits[-1], splits[0], list[Skipped]()
     progress = progress or (lambda stage, done, total: None)
     encoded = functools.partial(progress, "encoding")
     material = Material(model, store, test, fit, seed, skipped, encoded)

@@ -37,7 +37,7 @@ __all__ = ["Run"]
 
 _VALIDATION_STEPS, _VALIDATION_BATCH = 4, 64
 _OF_OPTIMIZER = (
-    *("learning_rate", "beta_1", "beta_2"),
+    *("optimizer", "learning_rate", "beta_1", "beta_2"),
     *("schedule", "clipnorm", "accumulate"),
 )
 
@@ -124,7 +124,7 @@ class Run:
                 network = _begun(init, model_class, preset, given(model))
             else:
                 network = _new(model_class, preset, store, given(model), seed)
-            network.compile(settled.optimizer(), **_objective(network, objective))
+            network.compile(settled.make_optimizer(), **_objective(network, objective))
         if tuple(network.image_shape) != tuple(store.frame_shape):
             raise InputError(
                 f"image_shape={tuple(network.image_shape)}, but the frames of "

@@ -14,6 +14,7 @@ import keras
 from keras_ddr.arguments import check_choice, check_number, check_seed, check_whole
 from keras_ddr.errors import InputError
 from keras_ddr.files import read_json
+from keras_ddr.optimizers import Muon
 from keras_ddr.version import __version__
 
 __all__ = ["Training"]
@@ -21,7 +22,9 @@ __all__ = ["Training"]
 FORMAT = 2  # of config.json
 SCHEDULES = ("constant", "cosine")
 _MOST = 10**9  # steps, and sequences of a batch
-_LATER = ("beta_1", "beta_2")  # settings that runs of older versions do not have
+OPTIMIZERS = ("adam", "muon")
+# Settings that runs of older versions do not have.
+_LATER = ("optimizer", "beta_1", "beta_2")
 _WARMUP = 200  # steps in which a cosine schedule rises to its rate, at most
 
 
@@ -32,7 +35,7 @@ class Training:
     Args:
         batch_size: Sequences in a batch.
         steps: Last step.
-        learning_rate: Of Adam.
+        learning_rate: Of the optimizer.
         schedule: "constant", or "cosine" decay to 0 at the last step.
         clipnorm: Largest norm of the gradient of all weights together; 0 or `None` for
             any.
@@ -41,6 +44,7 @@ class Training:
         seed: Of the frame sets.
         beta_1: Of Adam: decay of its mean of gradients, below 1.
         beta_2: Of Adam: decay of its mean of their squares, below 1.
+        optimizer: "adam", or "muon", `keras_ddr.optimizers.Muon`.
     """
 
     batch_size: int = 20
@@ -53,6 +57,7 @@ class Training:
     seed: int = 0
     beta_1: float = 0.9
     beta_2: float = 0.999
+    optimizer: str = "adam"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "save_every", "accumulate"):
@@ -70,6 +75,7 @@ class Training:
         if self.clipnorm is not None:
             check_number(clipnorm=self.clipnorm)
         check_choice(SCHEDULES, schedule=self.schedule)
+        check_choice(OPTIMIZERS, optimizer=self.optimizer)
         check_seed(seed=self.seed)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -92,8 +98,8 @@ class Training:
                 )
         return cls(**settings)
 
-    def optimizer(self) -> keras.optimizers.Optimizer:
-        """Adam with these settings."""
+    def make_optimizer(self) -> keras.optimizers.Optimizer:
+        """The optimizer with these settings."""
         rate: Any = self.learning_rate
         if self.schedule == "cosine":
             # Adam's first steps are too large for a high rate.
@@ -102,10 +108,11 @@ class Training:
                 0.1 * rate, self.steps - warmup, warmup_target=rate, warmup_steps=warmup
             )
         accumulate = self.accumulate if self.accumulate > 1 else None
-        return keras.optimizers.Adam(
+        kind = Muon if self.optimizer == "muon" else keras.optimizers.Adam
+        return kind(
             rate,
-            self.beta_1,
-            self.beta_2,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
             global_clipnorm=self.clipnorm,
             gradient_accumulation_steps=accumulate,
         )

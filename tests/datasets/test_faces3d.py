@@ -11,6 +11,7 @@ from keras_ddr.datasets import Splits, Work, faces3d
 from keras_ddr.datasets.faces3d import GRID_EXPRESSIONS, LIGHTS, Faces
 from keras_ddr.datasets.faces3d_drawing import (
     Scene,
+    enlarged,
     openness,
     picture,
     rasterise,
@@ -49,6 +50,16 @@ def _pixels(surface, size):
     cover = np.zeros(size * size, bool)
     cover[surface.pixels] = True
     return cover.reshape(size, size)
+
+
+def test_a_background_lies_between_the_values_of_its_grid():
+    # A plane stays one; a column alone is the same all across.
+    rows, columns = np.mgrid[:5:2, :9:2]
+    plane = (3 * rows + columns)[..., None].astype(np.float32)
+    y, x = np.mgrid[:1:17j, :1:17j]
+    np.testing.assert_allclose(enlarged(plane, 17)[..., 0], 12 * y + 8 * x, atol=1e-5)
+    column = np.array([[[0.0]], [[1.0]]], np.float32)
+    np.testing.assert_allclose(enlarged(column, 17)[..., 0], y, atol=1e-6)
 
 
 def test_a_tetrahedron_has_the_silhouette_and_depth_of_geometry():

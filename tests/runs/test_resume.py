@@ -69,6 +69,17 @@ def test_precision_and_gradients_on_the_way_are_kept(create, precision):
     assert [row["step"] for row in run.history()] == [2, 4, 6, 8]
 
 
+@pytest.mark.slow
+def test_a_run_with_muon_ends_like_one_that_was_not_interrupted(create):
+    arguments = {"training": {"optimizer": "muon"}}
+    whole = runs.fit(create("whole", **arguments), **fit_arguments)
+    run = create("interrupted", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        runs.fit(run, callbacks=[Interrupt(5)], **fit_arguments)
+    runs.fit(run.path, **fit_arguments)
+    assert_same(run, whole)
+
+
 def test_an_interruption_after_the_last_step_of_all_changes_nothing(whole):
     before = numbers(whole)
     runs.fit(whole.path, **fit_arguments)
