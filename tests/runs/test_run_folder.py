@@ -86,6 +86,7 @@ def test_the_norm_of_the_gradient_is_limited(create):
         weights = []
         for steps in (1, 3):
             training = {"clipnorm": clipnorm, "steps": steps, "schedule": "constant"}
+            training["optimizer"] = "adam"
             run = create(f"run-{clipnorm}-{steps}", training=training)
             assert run.config["training"]["clipnorm"] == (clipnorm or None)
             model = runs.fit(run, **fit_arguments).model("last")
