@@ -101,6 +101,7 @@ def test_the_norm_of_the_gradient_is_limited(create):
 def test_the_limit_is_that_of_all_weights_together(create):
     """Adam's first mean of the gradient is a tenth of what it was given."""
     training = {"clipnorm": 1e-2, "steps": 1, "save_every": 1, "schedule": "constant"}
+    training["optimizer"] = "adam"
     model = runs.fit(create(training=training), **fit_arguments).model("last")
     means = [
         keras.ops.convert_to_numpy(variable)
