@@ -96,7 +96,7 @@ def train(plan, bench, store, point):
         part["preset"], image_shape=store.frame_shape, weights=False
     )
     made = optimizer(plan["settings"][name], part["rate"], steps)
-    model.compile(made, objective=ELBO(**preset.objective))
+    model.compile(made, objective=ELBO(**part.get("objective", preset.objective)))
     training = {"batch_size": preset.training["batch_size"], "steps": steps}
     path.parent.mkdir(parents=True, exist_ok=True)
     run = runs.Run.create(path, store, model=model, training=training, seed=seed)

@@ -75,8 +75,10 @@ _TINY = {
     "aggregation": "mean",
 }
 # Adam needs twice the steps (benchmarks/time_to_quality.py).
-_MUON = {**_SHORT, "optimizer": "muon", "learning_rate": 1e-2}
-_BRIEF = {**_MUON, "batch_size": 16, "steps": 1_500}
+_BRIEF = {
+    **{**_SHORT, "optimizer": "muon", "learning_rate": 1e-2},
+    **{"batch_size": 16, "steps": 1_500},
+}
 
 PRESETS: dict[str, Preset] = {
     "mmnist": Preset(
