@@ -96,7 +96,9 @@ def train(plan, bench, store, point):
         part["preset"], image_shape=store.frame_shape, weights=False
     )
     made = optimizer(plan["settings"][name], part["rate"], steps)
-    model.compile(made, objective=ELBO(**part.get("objective", preset.objective)))
+    weights = part.get("objective", preset.objective)
+    weights = {**weights, **plan["settings"][name].get("objective", {})}
+    model.compile(made, objective=ELBO(**weights))
     training = {"batch_size": preset.training["batch_size"], "steps": steps}
     path.parent.mkdir(parents=True, exist_ok=True)
     run = runs.Run.create(path, store, model=model, training=training, seed=seed)

@@ -1,7 +1,7 @@
-"""Layers compiled for chunks of one size.
+"""Layers compiled for chunks of few sizes.
 
-Encoding and decoding run over any number of frames. Padding the last chunk means that
-each layer is compiled once, whatever the length.
+Encoding and decoding run over any number of frames. The last chunk is padded to a power
+of two, so that each layer is compiled a few times, whatever the length.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 64  # frames that are computed at a time
+_LEAST = 8  # rows that take about as long as one
 
 
 class Programs:
@@ -42,7 +43,8 @@ class Programs:
         program = self._programs[key]
         chunks = []
         for start in range(0, number, size):
-            chunk = [_pad_to(part[start : start + size], size) for part in inputs]
+            length = min(size, _at_least(number - start))
+            chunk = [_pad_to(part[start : start + size], length) for part in inputs]
             with _no_retracing_warning():
                 chunks.append(program.predict_on_batch(chunk))
         if isinstance(chunks[0], list | tuple):
@@ -64,6 +66,11 @@ def _no_retracing_warning() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(keep)
+
+
+def _at_least(number: int) -> int:
+    """The power of two that holds a number, from `_LEAST` on."""
+    return max(_LEAST, 1 << (number - 1).bit_length())
 
 
 def _pad_to(part: NDArray[np.float32], length: int) -> NDArray[np.float32]:

@@ -335,5 +335,5 @@ def _atlas(images: NDArray[np.uint8], columns: int, quality: int) -> str:
     sheet = images.reshape(-1, columns, height, width, 3).swapaxes(1, 2)
     sheet = sheet.reshape(-1, columns * width, 3)
     file = io.BytesIO()
-    Image.fromarray(sheet).save(file, "WEBP", quality=quality, method=3)
+    Image.fromarray(sheet).save(file, "WEBP", quality=quality, method=2)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
