@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_ddr.arguments import check_seed
+from keras_ddr.code_densities import Densities, IndependentSubspaces
 from keras_ddr.encoding import encode_frames
-from keras_ddr.mixture import Densities, GaussianMixture
+from keras_ddr.mixture import GaussianMixture
 
 if TYPE_CHECKING:
     from keras_ddr.data.store import FrameStore
@@ -36,7 +37,7 @@ def fit_densities(model: SequenceModel, store: FrameStore, seed: int = 0) -> Den
             the fits.
 
     Returns:
-        `keras_ddr.mixture.Densities`. `model.save` keeps them.
+        `keras_ddr.code_densities.Densities`. `model.save` keeps them.
 
     Raises:
         InputError: No sequence of train is long enough.
@@ -61,7 +62,7 @@ def fit_densities(model: SequenceModel, store: FrameStore, seed: int = 0) -> Den
         order = generator.permutation(len(scores))[:_POINTS]
         dynamic[split] = [scores[i] for i in order]
     model.densities = Densities(
-        GaussianMixture.fit(static["train"], static["val"], seed),
+        IndependentSubspaces.fit(static["train"], static["val"], seed),
         GaussianMixture.fit(dynamic["train"], dynamic["val"], seed),
     )
     return model.densities

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from keras_ddr import checks
+from keras_ddr.code_densities import Densities
 from keras_ddr.errors import InputError
-from keras_ddr.mixture import Densities
 from keras_ddr.training.callbacks import EpochSetter, LossWatch, with_first
 from keras_ddr.training.configuration import without_backend
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -16,7 +16,7 @@ from keras_ddr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Densities", "GaussianMixture"]
+__all__ = ["GaussianMixture"]
 
 _LOG_2PI = np.log(2 * np.pi)
 # A fit chooses from these numbers of components, and from one covariance each or one
@@ -281,34 +281,3 @@ class GaussianMixture:
                 rest = ordered.given(place)
                 vector[others] = rest.means[rest.weights.argmax()]
         return vectors
-
-
-class Densities(NamedTuple):
-    """Densities of the codes of trained sequences, fitted after a training.
-
-    Attributes:
-        static: `GaussianMixture` of f, D the dimensions of f.
-        dynamic: `GaussianMixture` of z̃ of frames, D the dimensions of z.
-    """
-
-    static: GaussianMixture
-    dynamic: GaussianMixture
-
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """All arrays by names, float32."""
-        return {
-            f"density_{name}_{array}": getattr(part, array).astype("float32")
-            for name, part in zip(self._fields, self, strict=True)
-            for array in _ARRAYS
-        }
-
-    @classmethod
-    def taken_from(cls, arrays: dict[str, Any]) -> Self | None:
-        """The densities among named arrays, which lose theirs; `None` without one."""
-        parts = []
-        for name in cls._fields:
-            names = [f"density_{name}_{array}" for array in _ARRAYS]
-            if not all(name in arrays for name in names):
-                return None
-            parts.append(GaussianMixture(*(np.asarray(arrays.pop(n)) for n in names)))
-        return cls(*parts)

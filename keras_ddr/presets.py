@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_ddr.code_densities import Densities
 from keras_ddr.errors import InputError
 from keras_ddr.files import check_output_path, replacing
-from keras_ddr.mixture import Densities
 
 if TYPE_CHECKING:
     import pathlib

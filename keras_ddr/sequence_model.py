@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from keras_ddr.arguments import check_choice, check_seed, check_whole
+from keras_ddr.code_densities import Densities
 from keras_ddr.codes import Codes
 from keras_ddr.errors import InputError
 from keras_ddr.fitted_on_sets import FittedOnSets
-from keras_ddr.mixture import Densities
 from keras_ddr.presets import OWN, Preset, find_preset, load_weights
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class SequenceModel(FittedOnSets):
         begun_with: Makes a model of what `init` may be of another class, or `None`.
         lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
         comparable_loss: Whether a smaller loss on val means a better model.
-        densities: `keras_ddr.mixture.Densities` of f and z̃, fitted after the training
-            and saved with the weights, or `None`; `fit` forgets them.
+        densities: `keras_ddr.code_densities.Densities` of f and z̃, fitted after the
+            training and saved with the weights, or `None`; `fit` forgets them.
     """
 
     image_shape: ImageShape

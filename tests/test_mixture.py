@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from keras_ddr import InputError
-from keras_ddr.mixture import Densities, GaussianMixture
+from keras_ddr.mixture import GaussianMixture
 
 
 @pytest.fixture
@@ -96,11 +96,3 @@ def test_arrays_that_describe_no_density():
         GaussianMixture([0.5], np.zeros((1, 2)), np.eye(2)[None])
     with pytest.raises(InputError, match="not positive definite"):
         GaussianMixture([1.0], np.zeros((1, 2)), -np.eye(2)[None])
-
-
-def test_densities_as_arrays(mixture):
-    arrays = {**Densities(mixture, mixture.marginal([0, 1])).arrays(), "0": np.ones(3)}
-    found = Densities.taken_from(arrays)
-    assert list(arrays) == ["0"] and Densities.taken_from(arrays) is None
-    np.testing.assert_allclose(found.static.covariances, mixture.covariances, rtol=1e-6)
-    assert found.dynamic.dim == 2

@@ -79,7 +79,7 @@ class Draws(Measure):
             prior=_nearest(model.draw_static(self.draws, generator), train),
             log_density=float(density.log_prob(test).mean()),
             log_prior=float(normal.mean()),
-            components=len(density.weights),
+            components=density.components,
             draws=self.draws,
         )
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from keras_ddr import DDR, InputError
+from keras_ddr.code_densities import Densities, IndependentSubspaces
 from keras_ddr.datasets import Splits, puppets
-from keras_ddr.mixture import Densities, GaussianMixture
+from keras_ddr.mixture import GaussianMixture
 from keras_ddr.presets import load_weights, save_weights
 
 pytestmark = pytest.mark.backend
@@ -35,15 +36,14 @@ def test_weights_keep_half_of_their_precision(small, tmp_path, monkeypatch):
     one, other = small(seed=1), small(seed=1)
     for weight in other.weights:
         weight.assign(np.zeros(weight.shape, "float32"))
-    one.densities = Densities(*[GaussianMixture.fit(np.eye(4)[:, :2])] * 2)
+    mixture = GaussianMixture.fit(np.eye(4)[:, :2])
+    one.densities = Densities(IndependentSubspaces.of(mixture), mixture)
     file = save_weights(one, tmp_path / "one.npz")
     monkeypatch.setattr("keras_ddr.presets.WEIGHTS", file.parent)
     load_weights(other, "one", file.name)
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a.astype("float16").astype("float32"), b)
-    np.testing.assert_allclose(
-        other.densities.static.covariances, one.densities.static.covariances
-    )
+    np.testing.assert_allclose(other.densities.dynamic.covariances, mixture.covariances)
 
 
 @pytest.mark.parametrize(

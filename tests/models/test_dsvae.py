@@ -8,8 +8,9 @@ import pytest
 from keras import ops
 
 from keras_ddr import InputError
+from keras_ddr.code_densities import Densities, IndependentSubspaces
 from keras_ddr.layers import GaussianSampling
-from keras_ddr.mixture import Densities, GaussianMixture
+from keras_ddr.mixture import GaussianMixture
 from keras_ddr.models import DSVAE
 
 pytestmark = pytest.mark.backend
@@ -252,7 +253,7 @@ def test_samples_move_also_where_densities_were_fitted(published):
         GaussianMixture(np.ones(1), np.full((1, dim), 9.0), np.eye(dim)[None] * 1e-6)
         for dim in (3, 2)
     )
-    published.densities = Densities(of_f, of_z)
+    published.densities = Densities(IndependentSubspaces.of(of_f), of_z)
     try:
         found = published.sample(2, frames=6, seed=4)
     finally:

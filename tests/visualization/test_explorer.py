@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from keras_ddr import InputError
+from keras_ddr.code_densities import Densities, IndependentSubspaces
 from keras_ddr.data import Label, SequenceRecord, write_arrays, write_store
 from keras_ddr.densities import fit_densities
-from keras_ddr.mixture import Densities, GaussianMixture
+from keras_ddr.mixture import GaussianMixture
 from keras_ddr.visualization.explorer import explorer_page, save_explorer
 from keras_ddr.visualization.explorer_plane import fitted_density, make_plane
 
@@ -38,7 +39,7 @@ def fitted(model, store):
     """A model with densities."""
     codes = [model.encode(store.frames(k)) for k in range(5)]
     model.densities = Densities(
-        GaussianMixture.fit([c.static.mean for c in codes]),
+        IndependentSubspaces.fit([c.static.mean for c in codes]),
         GaussianMixture.fit(np.concatenate([c.standardized for c in codes])),
     )
     yield model
