@@ -207,6 +207,7 @@ def train(plan, data, store, folder, name, seed):
 
     path = folder / "runs" / f"{name}-{seed}"
     model, training = arguments(plan, data, name)
+    training = {"optimizer": "adam", **training}
     parts = {"model": {}, "objective": {}, "training": training}
     for option, value in model.items():
         parts["objective" if option in _OBJECTIVE else "model"][option] = value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from keras_ddr.alignment import Alignment
 from keras_ddr.errors import InputError
 from keras_ddr.mixture import GaussianMixture
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Densities", "IndependentSubspaces"]
 
+_PREFIX = "density_"
 _ARRAYS, _MOMENTS = ("weights", "means", "covariances"), ("mean", "directions")
 _FEWEST = 40  # points from which directions can be found
 _PER_DIRECTION = 10  # points, at least, and for each Gaussian of a subspace
@@ -232,10 +234,18 @@ class Densities(NamedTuple):
     Attributes:
         static: `IndependentSubspaces` of f, D the dimensions of f.
         dynamic: `GaussianMixture` of z̃ of frames, D the dimensions of z.
+        alignment: What makes z̃ of all sequences alike, or `None`; see
+            `keras_ddr.alignment`.
     """
 
     static: IndependentSubspaces
     dynamic: GaussianMixture
+    alignment: Alignment | None = None
+
+    @property
+    def dims(self) -> tuple[int, int]:
+        """Dimensions of f and of z."""
+        return self.static.dim, self.dynamic.dim
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """All arrays by names, float32."""
@@ -243,29 +253,28 @@ class Densities(NamedTuple):
         parts = {f"static_{k}": part for k, part in enumerate(self.static.parts)}
         for name, part in {**parts, "dynamic": self.dynamic}.items():
             found.update({f"{name}_{a}": getattr(part, a) for a in _ARRAYS})
-        return {f"density_{k}": v.astype("float32") for k, v in found.items()}
+        if self.alignment is not None:
+            found |= self.alignment.arrays()
+        return {f"{_PREFIX}{k}": v.astype("float32") for k, v in found.items()}
 
     @classmethod
     def taken_from(cls, arrays: dict[str, Any]) -> Self | None:
         """The densities among named arrays, which lose theirs; `None` without one."""
-        mean, directions = (
-            arrays.pop(f"density_static_{name}", None) for name in _MOMENTS
-        )
-        parts: list[GaussianMixture] = []
-        while part := _mixture_from(arrays, f"static_{len(parts)}"):
-            parts.append(part)
-        whole = _mixture_from(arrays, "static")  # as files had f before
-        dynamic = _mixture_from(arrays, "dynamic")
-        if dynamic is None or not (parts or whole):
+        names = [name for name in arrays if name.startswith(_PREFIX)]
+        arrays = {n.removeprefix(_PREFIX): np.asarray(arrays.pop(n)) for n in names}
+        if "dynamic_means" not in arrays:
             return None
-        if whole is not None:
-            return cls(IndependentSubspaces.of(whole), dynamic)
-        return cls(IndependentSubspaces(mean, directions, tuple(parts)), dynamic)
+        parts: list[GaussianMixture] = []
+        while f"static_{len(parts)}_means" in arrays:
+            parts.append(_mixture(arrays, f"static_{len(parts)}"))
+        if parts:
+            moments = [arrays[f"static_{name}"] for name in _MOMENTS]
+            static = IndependentSubspaces(moments[0], moments[1], tuple(parts))
+        else:  # as files had f before
+            static = IndependentSubspaces.of(_mixture(arrays, "static"))
+        return cls(static, _mixture(arrays, "dynamic"), Alignment.taken_from(arrays))
 
 
-def _mixture_from(arrays: dict[str, Any], name: str) -> GaussianMixture | None:
-    """The mixture of this name among arrays, which lose it."""
-    names = [f"density_{name}_{array}" for array in _ARRAYS]
-    if not all(key in arrays for key in names):
-        return None
-    return GaussianMixture(*(np.asarray(arrays.pop(key)) for key in names))
+def _mixture(arrays: dict[str, NDArray[Any]], name: str) -> GaussianMixture:
+    """The mixture of this name among arrays."""
+    return GaussianMixture(*(arrays[f"{name}_{array}"] for array in _ARRAYS))

@@ -14,6 +14,8 @@ from keras_ddr.gaussian import DiagonalGaussian
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from keras_ddr.alignment import Alignment
+
 __all__ = ["Codes"]
 
 _ROWS = 64  # frames of a checksum at a time
@@ -28,11 +30,13 @@ class Codes:
         dynamic: q(z | f, x) at the mean of f, arrays `(T, dynamic_dim)`.
         prior: p(z | f) at the mean of f, arrays `(dynamic_dim,)`; the standard normal
             of a model that has no other.
+        alignment: What the model's densities add to z̃, or `None`.
     """
 
     static: DiagonalGaussian[NDArray[np.float32]]
     dynamic: DiagonalGaussian[NDArray[np.float32]]
     prior: DiagonalGaussian[NDArray[np.float32]] = None  # type: ignore[assignment]
+    alignment: Alignment | None = None
 
     def __post_init__(self) -> None:
         if self.prior is None:
@@ -41,12 +45,16 @@ class Codes:
 
     @property
     def standardized(self) -> NDArray[np.float32]:
-        """z̃ = (z − μ_p(f)) / σ_p(f) of the means of z, `(T, dynamic_dim)`.
+        """z̃ of the means of z, `(T, dynamic_dim)`.
 
-        A shift of z that depends on f changes nothing in the ELBO, since all that uses
-        z sees f: statements about z should hold for z̃.
+        It is (z − μ_p(f)) / σ_p(f), aligned where there is an `alignment`. A change of
+        z that depends on f changes nothing in the ELBO, since all that uses z sees f:
+        statements about z should hold for z̃.
         """
-        return self.prior.standardize(self.dynamic.mean)
+        scores = self.prior.standardize(self.dynamic.mean)
+        if self.alignment is None:
+            return scores
+        return self.alignment.forth(self.static.mean, scores)
 
 
 def with_noise(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_ddr.alignment import fit_alignment
 from keras_ddr.arguments import check_seed
 from keras_ddr.code_densities import Densities, IndependentSubspaces
 from keras_ddr.encoding import encode_frames
@@ -22,7 +23,9 @@ _FRAMES = 32  # of a sequence
 _POINTS = 2000  # z̃ that a density is fitted to
 
 
-def fit_densities(model: SequenceModel, store: FrameStore, seed: int = 0) -> Densities:
+def fit_densities(
+    model: SequenceModel, store: FrameStore, seed: int = 0, alignment: bool = True
+) -> Densities:
     """Fit densities of f and z̃ to the codes of train, and give them to the model.
 
     p(f) is a standard normal, and codes fill a small part of it: f that is drawn from
@@ -30,11 +33,14 @@ def fit_densities(model: SequenceModel, store: FrameStore, seed: int = 0) -> Den
     training (ex-post density estimation) has its mass where they are. Its size is the
     one that explains codes of val best; without val it is one Gaussian.
 
+    Where p(z | f) is learned, z̃ is aligned as well: see `keras_ddr.alignment`.
+
     Args:
         model: A trained `SequenceModel`; its `densities` are replaced.
         store: `FrameStore` that it was trained on.
         seed: Of the choice of sequences and frames, 2000 and 32 of each at most, and of
             the fits.
+        alignment: Whether to align z̃, if that explains codes of val better.
 
     Returns:
         `keras_ddr.code_densities.Densities`. `model.save` keeps them.
@@ -48,21 +54,31 @@ def fit_densities(model: SequenceModel, store: FrameStore, seed: int = 0) -> Den
     """
     check_seed(seed=seed)
     store.require("train", model.frames_per_set)
+    model.densities = None  # z̃ is to be that of the prior
     generator = np.random.default_rng([seed, 5])
-    static, dynamic = {}, {}
+    codes = {}
     for split, most in _SEQUENCES.items():
-        found = store.select(split, model.frames_per_set)
+        known = store.select(split, model.frames_per_set)
         parts = []
-        for i in np.sort(generator.permutation(len(found))[:most]):
-            chosen = generator.permutation(found[i].length)[:_FRAMES]
-            parts.append((found[i], np.sort(chosen)))
-        codes = [c for _, c in encode_frames(model, store, parts, seed=seed)]
-        static[split] = [c.static.mean for c in codes]
-        scores = [score for c in codes for score in c.standardized]
+        for i in np.sort(generator.permutation(len(known))[:most]):
+            chosen = generator.permutation(known[i].length)[:_FRAMES]
+            parts.append((known[i], np.sort(chosen)))
+        encoded = encode_frames(model, store, parts, seed=seed)
+        codes[split] = [(c.static.mean, c.standardized) for _, c in encoded]
+    found = None
+    if alignment and model.has_prior_of_dynamic:
+        found = fit_alignment(codes["train"], codes["val"], seed)
+    static, dynamic = {}, {}
+    for split, pairs in codes.items():
+        static[split] = [f for f, _ in pairs]
+        if found is not None:
+            pairs = [(f, found.forth(f, scores)) for f, scores in pairs]
+        scores = [score for _, of_frames in pairs for score in of_frames]
         order = generator.permutation(len(scores))[:_POINTS]
         dynamic[split] = [scores[i] for i in order]
     model.densities = Densities(
         IndependentSubspaces.fit(static["train"], static["val"], seed),
         GaussianMixture.fit(dynamic["train"], dynamic["val"], seed),
+        found,
     )
     return model.densities

@@ -68,7 +68,7 @@ class FittedOnSets(keras.Model):
         content = {name: store[name] for name in store.keys()}  # noqa: SIM118
         self.densities = Densities.taken_from(content)
         if self.densities is not None:
-            found = tuple(density.dim for density in self.densities)
+            found = self.densities.dims
             if found != (self.static_dim, self.dynamic_dim):
                 raise InputError(f"its densities are of {found} dimensions")
         super().load_own_variables(content)

@@ -43,6 +43,8 @@ class LogLikelihood(NamedTuple):
 class Inference(SequenceModel):
     """Mixin of `DDR`: NumPy arrays in, NumPy arrays out."""
 
+    has_prior_of_dynamic = True
+
     def quantize(self, mode: str, *args: Any, **kwargs: Any) -> None:
         """Refuse: Keras forgets in the file which layers are quantized."""
         raise InputError(
@@ -102,7 +104,7 @@ class Inference(SequenceModel):
         parts = self._programs("dynamic", self.dynamic_encoder, inputs)
         dynamic = DiagonalGaussian(*(part[:, 0] for part in parts))
         dynamic = with_noise(dynamic, frames, noise, seed)
-        return Codes(static, dynamic, self.prior_of(static.mean))
+        return Codes(static, dynamic, self.prior_of(static.mean), self.alignment)
 
     def _number(self, frames_per_set: int | None) -> int:
         """N of sets for encoding."""
@@ -129,14 +131,26 @@ class Inference(SequenceModel):
         return DiagonalGaussian(*(part.reshape(shape) for part in parts))
 
     def standardize(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
-        """z̃ = (z − μ_p(f)) / σ_p(f); arguments as for `SequenceModel`."""
-        return self.prior_of(static).standardize(np.asarray(dynamic, "float32"))
+        """(z − μ_p(f)) / σ_p(f), aligned; arguments as for `SequenceModel`."""
+        scores = self.prior_of(static).standardize(np.asarray(dynamic, "float32"))
+        return self.alignment.forth(static, scores) if self.alignment else scores
 
     def unstandardize(
         self, static: ArrayLike, standardized: ArrayLike
     ) -> NDArray[np.float32]:
-        """μ_p(f) + σ_p(f) z̃; arguments as for `SequenceModel`."""
-        return self.prior_of(static).sample(np.asarray(standardized, "float32"))
+        """The z of z̃; arguments as for `SequenceModel`."""
+        scores = np.asarray(standardized, "float32")
+        if self.alignment:
+            scores = self.alignment.back(static, scores)
+        return self.prior_of(static).sample(scores)
+
+    def draw_dynamic(
+        self, static: NDArray[np.float32], generator: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """As `SequenceModel`: a draw of p(z | f), which no alignment changes."""
+        shape = (*static.shape[:-1], self.dynamic_dim)
+        noise = generator.standard_normal(shape, "float32")
+        return self.prior_of(static).sample(noise)
 
     def decode_pairs(
         self, static: NDArray[np.float32], dynamic: NDArray[np.float32]

@@ -18,6 +18,7 @@ from keras_ddr.presets import OWN, Preset, find_preset, load_weights
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from keras_ddr.alignment import Alignment
     from keras_ddr.typing import ImageShape
 
 __all__ = ["SequenceModel"]
@@ -48,6 +49,8 @@ class SequenceModel(FittedOnSets):
         begun_with: Makes a model of what `init` may be of another class, or `None`.
         lacks_codes: Why `encode` finds no codes, where a model only draws; else "".
         comparable_loss: Whether a smaller loss on val means a better model.
+        has_prior_of_dynamic: Whether z has a prior that depends on f, so that z̃ is not
+            z itself.
         densities: `keras_ddr.code_densities.Densities` of f and z̃, fitted after the
             training and saved with the weights, or `None`; `fit` forgets them.
     """
@@ -65,6 +68,7 @@ class SequenceModel(FittedOnSets):
     begun_with: ClassVar[Callable[..., Any] | None] = None
     lacks_codes: str = ""
     comparable_loss: bool = True
+    has_prior_of_dynamic: bool = False
     densities: Densities | None = None
     built: bool
 
@@ -94,6 +98,11 @@ class SequenceModel(FittedOnSets):
         if cls.objective_class is not None:
             model.objective = cls.objective_class(**preset.objective)
         return model
+
+    @property
+    def alignment(self) -> Alignment | None:
+        """What the densities add to z̃, or `None`."""
+        return None if self.densities is None else self.densities.alignment
 
     # --- what it is used for --------------------------------------------------------
 

@@ -29,6 +29,7 @@ PAGES = {
             "keras_ddr.inference",
             "keras_ddr.gaussian",
             "keras_ddr.densities",
+            "keras_ddr.alignment",
             "keras_ddr.code_densities",
             "keras_ddr.mixture",
         ],

@@ -90,7 +90,7 @@ class ContentAndPose(PublishedModel):
             DiagonalGaussian(code, np.full_like(code, _CERTAIN))
             for code in (content.mean(axis=0), pose)
         ]
-        return Codes(*certain)
+        return Codes(certain[0], certain[1])
 
     def decode_pairs(
         self, static: NDArray[np.float32], dynamic: NDArray[np.float32]

@@ -24,7 +24,7 @@ def test_the_puppets_of_the_preset_are_known(tmp_path):
         images = model.decode(codes.static.mean, codes.dynamic.mean)
         errors.append(np.square(images - frames / 255.0).mean())
     assert errors[0] < 0.005 < 0.03 < errors[1]
-    static, dynamic = trained.densities
+    static, dynamic, _ = trained.densities
     codes = trained.encode(frames)
     prior = -0.5 * (np.square(codes.static.mean) + np.log(2 * np.pi)).sum()
     assert static.log_prob(codes.static.mean[None])[0] > prior + 20
