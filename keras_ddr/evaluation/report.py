@@ -72,13 +72,14 @@ class EvaluationReport:
         """The metrics as plain text, each beside what guessing gives."""
         details = self.details
         fitted, count = details["fit_sequences"], details["sequences"]
+        aligned = details["aligned"]
         lines = [
             f"Measured on {count} sequence{'' if count == 1 else 's'} of "
             f"{details['split']} ({details['frames']} frames)"
             + (f"; fitted on {fitted} of {details['fit_split']}." if fitted else "."),
             *_few(details),
-            "z~: standard score of z under p(z|f). ±: half of the 95 % interval, from "
-            "resampled sequences.",
+            f"z~: standard score of z under p(z|f){', aligned' if aligned else ''}. "
+            "±: half of the 95 % interval, from resampled sequences.",
         ]
         for name, score in self.scores.items():
             section = self.measures[name].lines(score)
@@ -177,6 +178,7 @@ def evaluate(
         "max_frames": max_frames,
         "seed": seed,
         "encoding": encoding,
+        "aligned": model.alignment is not None,
         "metrics": [measure.name for measure in measures],
     }
     return EvaluationReport(scores, skipped, details, {m.name: m for m in measures})
