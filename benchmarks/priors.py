@@ -56,7 +56,7 @@ class MixturePriorDDR(DDR):
         super().__init__(*args, **kwargs)
         shape = (_COMPONENTS, self.static_dim)
         normal = keras.initializers.RandomNormal(seed=0)
-        self.shares = self.add_weight(shape=shape[:1], initializer="zeros", name="w")
+        self.portions = self.add_weight(shape=shape[:1], initializer="zeros", name="w")
         self.centres = self.add_weight(shape=shape, initializer=normal, name="m")
         self.log_variances = self.add_weight(shape=shape, initializer="zeros", name="v")
 
@@ -69,7 +69,7 @@ class MixturePriorDDR(DDR):
             return drawn[-1]
 
         outputs = super().forward_pass(frames, keeping)
-        prior = [self.shares, self.centres, self.log_variances]
+        prior = [self.portions, self.centres, self.log_variances]
         outputs["static_log_prior"] = _log_mixture(drawn[0], *prior)
         outputs["static_draw"] = drawn[0]
         return outputs
@@ -78,7 +78,7 @@ class MixturePriorDDR(DDR):
         """p(f) as the density that `sample` and the judge draw from."""
         shares, centres, log_variances = (
             ops.convert_to_numpy(part)
-            for part in (ops.softmax(self.shares), self.centres, self.log_variances)
+            for part in (ops.softmax(self.portions), self.centres, self.log_variances)
         )
         covariances = np.exp(log_variances)[:, None] * np.eye(self.static_dim)
         shares = shares.astype("float64")
