@@ -26,7 +26,8 @@ __all__ = ["Alignment", "fit_alignment"]
 _NAME = "alignment_"
 _MOMENTS = "mean", "directions", "scale", "shift"
 _LAYERS, _DENSE, _UNITS, _GAUSSIANS = 6, 3, 64, 200
-_BATCH, _RATE = 512, 4e-3
+_BATCH, _RATE = 256, 4e-3
+_TOGETHER = 20  # steps, since Keras takes as long between two as for one
 _LEAST_SPREAD = 0.03  # of a direction of f, as a share of the widest
 _FEWEST = 50  # sequences from which differences between them can be learned
 _POINTS = 2000  # z̃ that a mixture alone is fitted to
@@ -140,7 +141,7 @@ def fit_alignment(
         codes: For each sequence its f `(static_dim,)` and z̃ of its frames `(T, D)`.
         held_out: The same of other sequences.
         seed: Of weights and batches.
-        steps: Of the training, 512 frames each.
+        steps: Of the training, 256 frames each.
 
     Returns:
         `Alignment`, or `None` where sequences are fewer than 50, or gain nothing.
@@ -190,7 +191,11 @@ def _train(
     generator = np.random.default_rng([seed, 7])
     flow = _Flow(z[generator.permutation(len(z))[:_GAUSSIANS]], given.shape[1], seed)
     rate = keras.optimizers.schedules.CosineDecay(_RATE, steps)
-    flow.compile(keras.optimizers.Adam(rate), loss=lambda _, found: -found)
+    flow.compile(
+        keras.optimizers.Adam(rate),
+        loss=lambda _, found: -found,
+        steps_per_execution=1 if keras.backend.backend() == "torch" else _TOGETHER,
+    )
     drawn = generator.integers(len(z), size=steps * _BATCH)
     nothing = np.zeros((len(drawn), 1), "float32")
     inputs = z[drawn], given[drawn]
@@ -224,7 +229,8 @@ class _Flow(keras.Model):
         (z, given), volume = inputs, 0.0
         for k, mask in enumerate(_masks(z.shape[1], _LAYERS)):
             layer = [part[k] for part in self.of_layers]
-            scale, shift = _coupling(ops, z, given, mask, layer)
+            kept = ops.convert_to_tensor(mask)
+            scale, shift = _coupling(ops, z, given, kept, layer)
             z, volume = z * ops.exp(scale) + shift, volume + ops.sum(scale, axis=1)
         apart = ops.square(z[:, None] - self.centres) * ops.exp(-self.log_variances)
         parts = -0.5 * ops.sum(apart + self.log_variances + _LOG_2PI, axis=2)
@@ -238,7 +244,7 @@ def _masks(dim: int, layers: int) -> list[NDArray[np.float32]]:
 
 
 def _coupling(
-    xp: Any, z: Any, given: Any, mask: NDArray[np.float32], layer: list[Any]
+    xp: Any, z: Any, given: Any, mask: Any, layer: list[Any]
 ) -> tuple[Any, Any]:
     """Logarithms of factors, and shifts, of z̃ `(n, D)`; `xp` is NumPy or keras.ops."""
     *hidden, kernel, bias = layer
@@ -246,6 +252,6 @@ def _coupling(
     for weights, constant in zip(hidden[::2], hidden[1::2], strict=True):
         x = xp.matmul(x, weights) + constant
         x = x / (1 + xp.exp(-x))
-    x = (xp.matmul(x, kernel) + bias) * np.tile(1 - mask, 2)
-    dim = len(mask)
+    x = (xp.matmul(x, kernel) + bias) * xp.concatenate([1 - mask, 1 - mask])
+    dim = mask.shape[0]
     return xp.tanh(x[:, :dim]), x[:, dim:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ _ARRAYS, _MOMENTS = ("weights", "means", "covariances"), ("mean", "directions")
 _FEWEST = 40  # points from which directions can be found
 _PER_DIRECTION = 10  # points, at least, and for each Gaussian of a subspace
 _MOST_DIRECTIONS = 32
-_SIZES = 3  # numbers of leading directions that are tried
+_SIZES = 2  # numbers of leading directions that are tried
 _LEAST = 1e-6  # variance of a direction, as a share of the largest
 _BINS = 5  # of a component, to see which depend on each other
 # While subspaces are looked for: Gaussians of each, and their smallest variance.
@@ -106,14 +107,14 @@ class IndependentSubspaces:
             return whole
         mean = points.mean(axis=0)
         centred = points - mean, held_out - mean
-        found = _find_subspaces(*centred, seed)
-        if found is None:
-            return whole
-        directions, groups = found
-        known, other = (part @ directions for part in centred)
-        parts = [GaussianMixture.fit(known[:, g], other[:, g], seed) for g in groups]
-        apart = cls(mean, directions[:, np.concatenate(groups)], tuple(parts))
-        return max((whole, apart), key=lambda one: one.log_prob(held_out).mean())
+        candidates = [whole]
+        for directions, groups in _find_subspaces(*centred, seed):
+            known, other = (part @ directions for part in centred)
+            pairs = [(known[:, group], other[:, group]) for group in groups]
+            parts = [GaussianMixture.fit(*pair, seed) for pair in pairs]
+            turned = directions[:, np.concatenate(groups)]
+            candidates.append(cls(mean, turned, tuple(parts)))
+        return max(candidates, key=lambda one: one.log_prob(held_out).mean())
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
         """Log-density in nats `(n,)` of points `(n, D)`."""
@@ -142,32 +143,27 @@ class IndependentSubspaces:
 
 def _find_subspaces(
     points: NDArray[np.float64], held_out: NDArray[np.float64], seed: int
-) -> tuple[NDArray[np.float64], list[list[int]]] | None:
+) -> Iterator[tuple[NDArray[np.float64], list[list[int]]]]:
     """Directions `(D, D)` for centred points, and which of them belong together."""
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))
     variances, axes = variances[::-1], axes[:, ::-1]
     if variances[0] < np.finfo(float).tiny:
-        return None
-    whitening = axes / np.sqrt(np.maximum(variances, _LEAST * variances[0]))
-    most, best = -np.inf, None
+        return
+    variances = np.maximum(variances, _LEAST * variances[0])
+    whitening = axes / np.sqrt(variances)
     for number in _leading(variances, len(points)):
         directions = whitening.copy()
         directions[:, :number] @= _independent(points @ whitening[:, :number], seed)
         places = points @ directions, held_out @ directions
-        value, groups = _best_cut(_tree(places[0][:, :number]), *places, seed)
-        if rest := list(range(number, len(axes))):
-            value, groups = value + _explained(rest, *places, seed), [*groups, rest]
-        value += np.linalg.slogdet(directions)[1]
-        if value > most:
-            most, best = value, (directions, groups)
-    return best
+        _, groups = _best_cut(_tree(places[0][:, :number]), *places, seed)
+        rest = list(range(number, len(axes)))
+        yield directions, [*groups, rest] if rest else groups
 
 
 def _leading(variances: NDArray[np.float64], points: int) -> list[int]:
     """Numbers of principal components after which the variance falls most."""
-    variances = np.maximum(variances, _LEAST * variances[0])
     most = min(len(variances), points // _PER_DIRECTION, _MOST_DIRECTIONS)
-    after = np.append(variances[1:], np.finfo(float).tiny)  # nothing is left of all
+    after = np.append(variances[1:], _LEAST * variances[0])
     falls = {k: variances[k - 1] / after[k - 1] for k in range(2, most + 1)}
     return sorted(falls, key=falls.__getitem__)[-_SIZES:]
 
