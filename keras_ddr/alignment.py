@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import kurtosis
 
 from keras_ddr.errors import InputError
-from keras_ddr.mixture import GaussianMixture
+from keras_ddr.mixture import GaussianMixture, independent_directions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Alignment", "fit_alignment"]
 
 _NAME = "alignment_"
-_MOMENTS = "mean", "directions", "scale", "shift"
+_MOMENTS = "mean", "directions", "turn", "shift"
 _LAYERS, _DENSE, _UNITS, _GAUSSIANS = 6, 3, 64, 200
 _BATCH, _RATE = 256, 4e-3
 _TOGETHER = 20  # steps, since Keras takes as long between two as for one
 _LEAST_SPREAD = 0.03  # of a direction of f, as a share of the widest
 _FEWEST = 50  # sequences from which differences between them can be learned
 _POINTS = 2000  # z̃ that a mixture alone is fitted to
+_CLEARER = 1.1  # times as far from normal, for components to be turned
 _LOG_VARIANCE, _LOG_2PI = -4.0, float(np.log(2 * np.pi))  # of its densities, at first
 
 
@@ -45,7 +48,8 @@ class Alignment:
     Attributes:
         mean: Of f, `(static_dim,)`.
         directions: `(static_dim, C)`; (f − mean) · directions is what the layers see.
-        scale: Factor on what they make of z̃, `(D,)`.
+        turn: `(D, D)`; what they make of z̃ is multiplied by it, so that its components
+            depend on each other as little as possible, each near one of z̃.
         shift: What is added then, `(D,)`: mean and spread stay as they were.
         weights: Kernels and biases of the three dense layers of each of L coupling
             layers: `(L, D + C, H)`, `(L, H)`, `(L, H, H)`, `(L, H)`, `(L, H, 2 D)`,
@@ -57,14 +61,18 @@ class Alignment:
 
     mean: NDArray[np.float32]
     directions: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    turn: NDArray[np.float32]
     shift: NDArray[np.float32]
     weights: tuple[NDArray[np.float32], ...]
 
     def __post_init__(self) -> None:
-        dim, seen = len(self.scale), len(self.mean)
+        dim, seen = len(self.shift), len(self.mean)
         first, last = (self.weights[k].shape for k in (0, -1))
-        if self.directions.shape != (seen, first[1] - dim) or last[1] != 2 * dim:
+        if (
+            self.directions.shape != (seen, first[1] - dim)
+            or self.turn.shape != (dim, dim)
+            or last[1] != 2 * dim
+        ):
             raise InputError("the arrays of an alignment do not belong together")
 
     def forth(self, static: ArrayLike, scores: ArrayLike) -> NDArray[np.float32]:
@@ -76,17 +84,17 @@ class Alignment:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As `forth`, and the logarithms `(…)` of the determinants of its Jacobian."""
         z, given, shape = self._rows(static, scores)
-        volume = np.full(len(z), np.log(self.scale).sum(), "float32")
+        volume = np.full(len(z), np.linalg.slogdet(self.turn)[1], "float32")
         for mask, layer in self._layers():
             scale, shift = _coupling(np, z, given, mask, layer)
             z, volume = z * np.exp(scale) + shift, volume + scale.sum(axis=1)
-        z = z * self.scale + self.shift
+        z = z @ self.turn + self.shift
         return z.reshape(shape), volume.reshape(shape[:-1])
 
     def back(self, static: ArrayLike, aligned: ArrayLike) -> NDArray[np.float32]:
         """The inverse of `forth`: z̃ of aligned z̃."""
         z, given, shape = self._rows(static, aligned)
-        z = (z - self.shift) / self.scale
+        z = (z - self.shift) @ np.linalg.inv(self.turn)
         for mask, layer in reversed(self._layers()):
             scale, shift = _coupling(np, z, given, mask, layer)
             z = (z - shift) * np.exp(-scale)
@@ -109,7 +117,7 @@ class Alignment:
     def _layers(self) -> list[tuple[NDArray[np.float32], list[NDArray[np.float32]]]]:
         """Of each coupling layer, what it leaves as it is, and its weights."""
         layers = [list(layer) for layer in zip(*self.weights, strict=True)]
-        return list(zip(_masks(len(self.scale), len(layers)), layers, strict=True))
+        return list(zip(_masks(len(self.shift), len(layers)), layers, strict=True))
 
     def _rows(
         self, static: ArrayLike, scores: ArrayLike
@@ -155,13 +163,37 @@ def fit_alignment(
     directions = axes[kept].T / deviations[kept] * np.sqrt(len(static))
     f, z = _frames(codes)
     weights = _train(z, (f - mean) @ directions, seed, steps)
-    ones = np.ones(z.shape[1], "float32")
-    found = Alignment(mean, directions, ones, 0 * ones, weights)
+    size = z.shape[1]
+    zeros, eye = np.zeros(size, "float32"), np.eye(size, dtype="float32")
+    found = Alignment(mean, directions, eye, zeros, weights)
     moved = found.forth(f, z)
-    scale = z.std(axis=0) / np.maximum(moved.std(axis=0), 1e-6)
-    shift = z.mean(axis=0) - scale * moved.mean(axis=0)
-    found = dataclasses.replace(found, scale=scale, shift=shift)
+    turn = _independent_axes(moved, z, seed)
+    shift = z.mean(axis=0) - moved.mean(axis=0) @ turn
+    found = dataclasses.replace(found, turn=turn, shift=shift)
     return found if _gain(found, (f, z), _frames(held_out), seed) > 0 else None
+
+
+def _independent_axes(
+    moved: NDArray[np.float32], z: NDArray[np.float32], seed: int
+) -> NDArray[np.float32]:
+    """The matrix `(D, D)` that turns aligned z̃ to independent components, like z̃."""
+    spread = np.maximum(moved.std(axis=0), 1e-6)
+    plain = np.diag(z.std(axis=0) / spread).astype("float32")
+    scores = (moved - moved.mean(axis=0)) / spread
+    turned = independent_directions(scores, seed)
+    if _peakedness(scores @ turned) < _CLEARER * _peakedness(scores):
+        return plain  # a normal density has no axes
+    like = np.corrcoef((scores @ turned).T, z.T)[: len(spread), len(spread) :]
+    _, order = linear_sum_assignment(-np.abs(like.T))
+    signs = np.sign(like[order, np.arange(len(order))])
+    return (turned[:, order] * signs / spread[:, None] * z.std(axis=0)).astype(
+        "float32"
+    )
+
+
+def _peakedness(scores: NDArray[np.floating]) -> float:
+    """How far components `(n, D)` are from normal densities: their mean |kurtosis|."""
+    return float(np.abs(kurtosis(scores)).mean())
 
 
 def _gain(alignment: Alignment, frames: _Frames, held_out: _Frames, seed: int) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from keras_ddr.alignment import Alignment
 from keras_ddr.errors import InputError
-from keras_ddr.mixture import GaussianMixture
+from keras_ddr.mixture import GaussianMixture, independent_directions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -153,7 +152,9 @@ def _find_subspaces(
     whitening = axes / np.sqrt(variances)
     for number in _leading(variances, len(points)):
         directions = whitening.copy()
-        directions[:, :number] @= _independent(points @ whitening[:, :number], seed)
+        directions[:, :number] @= independent_directions(
+            points @ whitening[:, :number], seed
+        )
         places = points @ directions, held_out @ directions
         _, groups = _best_cut(_tree(places[0][:, :number]), *places, seed)
         rest = list(range(number, len(axes)))
@@ -166,18 +167,6 @@ def _leading(variances: NDArray[np.float64], points: int) -> list[int]:
     after = np.append(variances[1:], _LEAST * variances[0])
     falls = {k: variances[k - 1] / after[k - 1] for k in range(2, most + 1)}
     return sorted(falls, key=falls.__getitem__)[-_SIZES:]
-
-
-def _independent(scores: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """The matrix `(k, k)` that makes centred scores `(n, k)` independent."""
-    from sklearn.decomposition import FastICA
-    from sklearn.exceptions import ConvergenceWarning
-
-    found = FastICA(scores.shape[1], whiten="unit-variance", random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found.fit(scores)
-    return found.components_.T
 
 
 def _tree(scores: NDArray[np.float64]) -> Any:

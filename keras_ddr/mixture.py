@@ -281,3 +281,17 @@ class GaussianMixture:
                 rest = ordered.given(place)
                 vector[others] = rest.means[rest.weights.argmax()]
         return vectors
+
+
+def independent_directions(
+    scores: NDArray[np.float64], seed: int
+) -> NDArray[np.float64]:
+    """The matrix `(k, k)` that makes centred scores `(n, k)` independent (FastICA)."""
+    from sklearn.decomposition import FastICA
+    from sklearn.exceptions import ConvergenceWarning
+
+    found = FastICA(scores.shape[1], whiten="unit-variance", random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found.fit(scores)
+    return found.components_.T

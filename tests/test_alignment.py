@@ -20,14 +20,14 @@ def alignment(request, rng):
     shapes = [(dim + seen, units), (units,), (units, units), (units,)]
     shapes += [(units, 2 * dim), (2 * dim,)]
     weights = tuple(0.5 * rng.normal(size=(layers, *shape)) for shape in shapes)
-    scale, shift = np.exp(rng.normal(size=dim)), rng.normal(size=dim)
+    turn, shift = rng.normal(size=(dim, dim)), rng.normal(size=dim)
     return Alignment(
-        rng.normal(size=4), rng.normal(size=(4, seen)), scale, shift, weights
+        rng.normal(size=4), rng.normal(size=(4, seen)), turn, shift, weights
     )
 
 
 def test_back_undoes_forth_with_any_leading_axes(alignment, rng):
-    scores = rng.normal(size=(5, 6, len(alignment.scale))).astype("float32")
+    scores = rng.normal(size=(5, 6, len(alignment.shift))).astype("float32")
     static = rng.normal(size=(5, 1, 4)).astype("float32")
     moved = alignment.forth(static, scores)
     assert moved.shape == scores.shape and not np.allclose(moved, scores, atol=0.1)
@@ -37,7 +37,7 @@ def test_back_undoes_forth_with_any_leading_axes(alignment, rng):
 
 
 def test_volume_is_that_of_the_jacobian(alignment, rng):
-    static, at = rng.normal(size=4), rng.normal(size=len(alignment.scale))
+    static, at = rng.normal(size=4), rng.normal(size=len(alignment.shift))
     step = 1e-2 * np.eye(len(at))
     ends = (alignment.forth(static, at + sign * step) for sign in (1, -1))
     jacobian = np.subtract(*ends) / 2e-2
@@ -56,16 +56,27 @@ def bent(rng, people, bend):
         yield (looks, moved.astype("float32")), chosen
 
 
-def test_what_looks_bend_is_straightened_for_people_it_never_saw(rng):
-    train, val = ([c for c, _ in bent(rng, n, 0.3)] for n in (300, 60))
+@pytest.mark.parametrize("angle", [0.0, 0.7])
+def test_what_looks_bend_is_straightened_for_people_it_never_saw(angle, rng):
+    """And what varies independently gets components of its own."""
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turn = turn.astype("float32")
+    train, val = (
+        [(looks, scores @ turn) for (looks, scores), _ in bent(rng, n, 0.3)]
+        for n in (300, 60)
+    )
     found = fit_alignment(train, val, steps=400)
-    before, after = [], []
+    before, after, true = [], [], []
     for (looks, scores), places in bent(rng, 100, 0.3):
-        before.append(scores - places)
-        after.append(found.forth(looks, scores) - places)
-    # It keeps the places where they are, and people agree on them.
-    assert np.std(after) < 0.5 * np.std(before)
-    assert np.abs(np.mean(after, axis=(0, 1))).max() < 0.1
+        before.append(scores)
+        after.append(found.forth(looks, scores @ turn))
+        true.append(places)
+    before, after, true = (np.concatenate(part) for part in (before, after, true))
+    like = np.abs(np.corrcoef(after.T, true.T)[:2, 2:])
+    assert like.max(axis=1).min() > 0.97 and like.min() < 0.1
+    if not angle:  # it keeps the places where they are
+        assert np.std(after - true) < 0.5 * np.std(before - true)
+        assert np.abs((after - true).mean(axis=0)).max() < 0.1
 
 
 def test_nothing_is_aligned_where_nothing_is_gained(rng):
@@ -75,7 +86,7 @@ def test_nothing_is_aligned_where_nothing_is_gained(rng):
 
 
 def test_arrays(alignment, rng):
-    dim = len(alignment.scale)
+    dim = len(alignment.shift)
     static = IndependentSubspaces.of(GaussianMixture.fit(rng.normal(size=(9, 4))))
     dynamic = GaussianMixture.fit(rng.normal(size=(9, dim)))
     arrays = Densities(static, dynamic, alignment).arrays()
