@@ -168,8 +168,7 @@ def evaluate(
         except InputError as error:
             skipped.append(Skipped(measure.name, str(error)))
     details = {
-        "split": split,
-        "fit_split": fit_split,
+        **{"split": split, "fit_split": fit_split},
         "sequences": len(test.sequences),
         "fit_sequences": len(fit.sequences) if fitting else 0,
         "people": len(set(persons_of(test.sequences))),
