@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -126,12 +127,8 @@ class Alignment:
         scores, static = np.asarray(scores, "float32"), np.asarray(static, "float32")
         leading = np.broadcast_shapes(scores.shape[:-1], static.shape[:-1])
         given = (static - self.mean) @ self.directions
-        z, given = (
-            np.broadcast_to(part, (*leading, part.shape[-1])).reshape(
-                -1, part.shape[-1]
-            )
-            for part in (scores, given)
-        )
+        wide = (np.broadcast_to(p, (*leading, p.shape[-1])) for p in (scores, given))
+        z, given = (part.reshape(math.prod(leading), -1) for part in wide)
         return z, given, (*leading, scores.shape[-1])
 
 
@@ -167,6 +164,8 @@ def fit_alignment(
     zeros, eye = np.zeros(size, "float32"), np.eye(size, dtype="float32")
     found = Alignment(mean, directions, eye, zeros, weights)
     moved = found.forth(f, z)
+    if not np.isfinite(moved).all():  # the training has failed
+        return None
     turn = _independent_axes(moved, z, seed)
     shift = z.mean(axis=0) - moved.mean(axis=0) @ turn
     found = dataclasses.replace(found, turn=turn, shift=shift)
@@ -180,15 +179,16 @@ def _independent_axes(
     spread = np.maximum(moved.std(axis=0), 1e-6)
     plain = np.diag(z.std(axis=0) / spread).astype("float32")
     scores = (moved - moved.mean(axis=0)) / spread
+    if (scores.std(axis=0) < 0.5).any():  # a component that says nothing
+        return plain
     turned = independent_directions(scores, seed)
     if _peakedness(scores @ turned) < _CLEARER * _peakedness(scores):
         return plain  # a normal density has no axes
     like = np.corrcoef((scores @ turned).T, z.T)[: len(spread), len(spread) :]
     _, order = linear_sum_assignment(-np.abs(like.T))
     signs = np.sign(like[order, np.arange(len(order))])
-    return (turned[:, order] * signs / spread[:, None] * z.std(axis=0)).astype(
-        "float32"
-    )
+    turn = turned[:, order] * signs / spread[:, None] * z.std(axis=0)
+    return turn.astype("float32")
 
 
 def _peakedness(scores: NDArray[np.floating]) -> float:

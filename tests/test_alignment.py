@@ -85,6 +85,22 @@ def test_nothing_is_aligned_where_nothing_is_gained(rng):
     assert fit_alignment(train[:49], val) is None and fit_alignment(train, []) is None
 
 
+@pytest.mark.parametrize("silent", ["f", "a component of z̃", "z̃"])
+def test_codes_that_say_nothing(silent, rng):
+    """As of a model whose posterior has collapsed."""
+    codes = [code for code, _ in bent(rng, 60, 0.3)]
+    if silent == "f":
+        codes = [(0 * f, z) for f, z in codes]
+    else:
+        still = np.float32([1, 0] if "component" in silent else [0, 0])
+        codes = [(f, z * still) for f, z in codes]
+    found = fit_alignment(codes, codes[:20], steps=60)
+    if found is not None:
+        f, z = codes[0]
+        assert np.isfinite(found.forth(f, z)).all()
+        np.testing.assert_allclose(found.back(f, found.forth(f, z)), z, atol=1e-3)
+
+
 def test_arrays(alignment, rng):
     dim = len(alignment.shift)
     static = IndependentSubspaces.of(GaussianMixture.fit(rng.normal(size=(9, 4))))
