@@ -52,7 +52,7 @@ _SMALL = {"static_dim": 64, "filters": 48, "pair_filters": 96, "hidden_units": 2
 _RECOMMENDED = {"frames_per_set": 6, "aggregation": "mean"}
 _RECOMMENDED_OBJECTIVE = {"kl_weight": 2.0, "static_kl_weight": 0.5}
 # With a high rate f forgets a colour of few pixels unless it is cheap.
-_LARGE_OBJECTIVE = {"kl_weight": 2.0, "static_kl_weight": 0.1}
+_SMALL_OBJECTIVE = {"kl_weight": 2.0, "static_kl_weight": 0.1}
 
 _FACES = {
     "static_dim": 96,
@@ -98,16 +98,16 @@ PRESETS: dict[str, Preset] = {
         training={**_PAPER, "steps": 60_000},
     ),
     "recommended": Preset(
-        "The model of small, trained four times as long: about an hour on one CPU "
-        "core, or minutes on a GPU.",
+        "The model of small, trained for 30,000 steps: on a GPU, or for more than three "
+        "hours on two CPU cores.",
         {**_SMALL, **_RECOMMENDED},
-        _LARGE_OBJECTIVE,
-        {**_MUON, "batch_size": 20, "steps": 8_000},
+        _RECOMMENDED_OBJECTIVE,
+        {**_SHORT, "batch_size": 20, "steps": 30_000},
     ),
     "small": Preset(
         "About a quarter of an hour of training on one CPU core.",
         {**_SMALL, **_RECOMMENDED},
-        _LARGE_OBJECTIVE,
+        _SMALL_OBJECTIVE,
         {**_MUON, "batch_size": 20, "steps": 2_000},
     ),
     "tiny": Preset(
