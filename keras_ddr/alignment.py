@@ -116,7 +116,7 @@ class Alignment:
         return cls(**moments, weights=weights)
 
     def _layers(self) -> list[tuple[NDArray[np.float32], list[NDArray[np.float32]]]]:
-        """Of each coupling layer, what it leaves as it is, and its weights."""
+        """The mask and the weights of each coupling layer."""
         layers = [list(layer) for layer in zip(*self.weights, strict=True)]
         return list(zip(_masks(len(self.shift), len(layers)), layers, strict=True))
 

@@ -98,8 +98,8 @@ PRESETS: dict[str, Preset] = {
         training={**_PAPER, "steps": 60_000},
     ),
     "recommended": Preset(
-        "The model of small, trained for 30,000 steps: on a GPU, or for more than three "
-        "hours on two CPU cores.",
+        "The model of small, trained for 30,000 steps: on a GPU, or for more than "
+        "three hours on two CPU cores.",
         {**_SMALL, **_RECOMMENDED},
         _RECOMMENDED_OBJECTIVE,
         {**_SHORT, "batch_size": 20, "steps": 30_000},

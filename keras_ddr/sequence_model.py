@@ -101,7 +101,7 @@ class SequenceModel(FittedOnSets):
 
     @property
     def alignment(self) -> Alignment | None:
-        """What the densities add to z̃, or `None`."""
+        """The alignment of z̃ that the densities hold, or `None`."""
         return None if self.densities is None else self.densities.alignment
 
     # --- what it is used for --------------------------------------------------------
@@ -167,8 +167,8 @@ class SequenceModel(FittedOnSets):
     def standardize(self, static: ArrayLike, dynamic: ArrayLike) -> NDArray[np.float32]:
         """z̃ of z: its place under p(z | f), which means the same for every f.
 
-        It is z itself where p(z | f) is a standard normal. Leading axes of f and z
-        broadcast.
+        It is z itself where p(z | f) is a standard normal and nothing was aligned.
+        Leading axes of f and z broadcast.
         """
         return _for_each(static, dynamic)
 

@@ -90,25 +90,6 @@ def test_what_has_no_parts_is_described_as_well_as_by_a_mixture(rng):
     assert density.log_prob(more).mean() > whole.log_prob(more).mean() - 1
 
 
-@pytest.mark.parametrize("number", [1, 2, 5, 60, 400])
-def test_few_points_and_a_constant_dimension(number, rng):
-    points = rng.normal(size=(number, 4))
-    points[:, 1] = 7
-    density = IndependentSubspaces.fit(points, points[:40])
-    drawn = density.sample(500, rng)
-    assert np.isfinite(drawn).all() and np.isfinite(density.log_prob(points)).all()
-    np.testing.assert_allclose(drawn[:, 1], 7, atol=0.5)
-    assert np.abs(drawn - points.mean(axis=0)).max() < 12
-
-
-def test_points_that_are_all_alike(rng):
-    """As codes of a model whose f says nothing."""
-    for noise in (0, 1e-7):
-        points = 0.3 + noise * rng.normal(size=(200, 6))
-        density = IndependentSubspaces.fit(points, points[:50])
-        np.testing.assert_allclose(density.sample(100, rng), 0.3, atol=1e-3)
-
-
 def test_arrays_that_describe_no_density(subspaces):
     parts = subspaces.parts
     for directions in (np.zeros((3, 3)), np.eye(2)):

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from keras_ddr import InputError
+from keras_ddr.code_densities import IndependentSubspaces
 from keras_ddr.mixture import GaussianMixture
 
 
@@ -66,22 +67,24 @@ def test_the_size_that_explains_others_is_chosen(rng):
     assert len(plain.weights) == 1
 
 
-@pytest.mark.parametrize("number", [1, 2, 5, 30])
-def test_few_points_and_a_constant_dimension(number, rng):
+@pytest.mark.parametrize("number", [1, 2, 5, 30, 60, 400])
+@pytest.mark.parametrize("kind", [GaussianMixture, IndependentSubspaces])
+def test_few_points_and_a_constant_dimension(kind, number, rng):
     points = rng.normal(size=(number, 4))
     points[:, 1] = 7
-    density = GaussianMixture.fit(points, points[:1])
+    density = kind.fit(points, points[:40])
     drawn = density.sample(500, rng)
     assert np.isfinite(drawn).all() and np.isfinite(density.log_prob(points)).all()
     np.testing.assert_allclose(drawn[:, 1], 7, atol=0.5)
     assert np.abs(drawn - points.mean(axis=0)).max() < 12
 
 
-def test_points_that_are_all_alike(rng):
+@pytest.mark.parametrize("kind", [GaussianMixture, IndependentSubspaces])
+def test_points_that_are_all_alike(kind, rng):
     """As codes of a model whose f says nothing."""
     for noise in (0, 1e-7):
         points = 0.3 + noise * rng.normal(size=(200, 6))
-        density = GaussianMixture.fit(points, points[:50])
+        density = kind.fit(points, points[:50])
         np.testing.assert_allclose(density.sample(100, rng), 0.3, atol=1e-3)
 
 
