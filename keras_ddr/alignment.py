@@ -14,7 +14,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import kurtosis
 
 from keras_ddr.errors import InputError
-from keras_ddr.mixture import GaussianMixture, independent_directions
+from keras_ddr.mixture import GaussianMixture
+from keras_ddr.subspaces import independent_directions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,6 +35,7 @@ _TOGETHER = 20  # steps, since Keras takes as long between two as for one
 _LEAST_SPREAD = 0.03  # of a direction of f, as a share of the widest
 _FEWEST = 50  # sequences from which differences between them can be learned
 _POINTS = 2000  # z̃ that a mixture alone is fitted to
+_SILENT = 1e-6  # spread of a component that says nothing
 _CLEARER = 1.1  # times as far from normal, for components to be turned
 _LOG_VARIANCE, _LOG_2PI = -4.0, float(np.log(2 * np.pi))  # of its densities, at first
 
@@ -176,10 +178,10 @@ def _independent_axes(
     moved: NDArray[np.float32], z: NDArray[np.float32], seed: int
 ) -> NDArray[np.float32]:
     """The matrix `(D, D)` that turns aligned z̃ to independent components, like z̃."""
-    spread = np.maximum(moved.std(axis=0), 1e-6)
+    spread = np.maximum(moved.std(axis=0), _SILENT)
     plain = np.diag(z.std(axis=0) / spread).astype("float32")
     scores = (moved - moved.mean(axis=0)) / spread
-    if (scores.std(axis=0) < 0.5).any():  # a component that says nothing
+    if min(moved.std(axis=0).min(), z.std(axis=0).min()) < _SILENT:
         return plain
     turned = independent_directions(scores, seed)
     if _peakedness(scores @ turned) < _CLEARER * _peakedness(scores):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from keras_ddr.alignment import Alignment
 from keras_ddr.errors import InputError
-from keras_ddr.mixture import GaussianMixture, independent_directions
+from keras_ddr.mixture import GaussianMixture, as_points
+from keras_ddr.subspaces import find_subspaces
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,14 +20,8 @@ __all__ = ["Densities", "IndependentSubspaces"]
 
 _PREFIX = "density_"
 _ARRAYS, _MOMENTS = ("weights", "means", "covariances"), ("mean", "directions")
-_FEWEST = 40  # points from which directions can be found
-_PER_DIRECTION = 10  # points, at least, and for each Gaussian of a subspace
-_MOST_DIRECTIONS = 32
-_SIZES = 2  # numbers of leading directions that are tried
-_LEAST = 1e-6  # variance of a direction, as a share of the largest
-_BINS = 5  # of a component, to see which depend on each other
-# While subspaces are looked for: Gaussians of each, and their smallest variance.
-_GAUSSIANS, _FLOOR = 10, 1e-2
+_FEWEST = 40  # points from which subspaces can be found
+_ROUNDING = 1e-12  # as a share of the square of points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,38 +76,45 @@ class IndependentSubspaces:
 
     @classmethod
     def fit(
-        cls, points: ArrayLike, held_out: ArrayLike = (), seed: int = 0
+        cls,
+        points: ArrayLike,
+        held_out: ArrayLike = (),
+        seed: int = 0,
+        noise: ArrayLike = 0.0,
     ) -> IndependentSubspaces:
         """Fit the density that explains other points best.
 
-        The leading principal components are turned so that they depend on each other as
-        little as possible (FastICA). Those that still do are joined, the most dependent
-        first, and of all the ways to cut this tree the one is taken under which
-        `held_out` has the highest log-density. It may be one subspace with one mixture:
-        that is what a few points get.
+        The principal components that stand out of the noise, at most 32, are turned so
+        that they depend on each other as little as possible (FastICA). Those that still
+        do are joined, the most dependent first, and of all the ways to cut this tree
+        the one is taken under which `held_out` has the highest log-density. The other
+        principal components are a subspace as well. Fewer than 40 points get one
+        subspace with one mixture.
 
         Args:
             points: `(n, D)`, n ≥ 1. A dimension may be constant.
             held_out: Further points `(m, D)`.
             seed: Of the first guesses.
+            noise: Variances `(D,)` of noise, or one for all dimensions, such as those
+                of the posterior whose means the points are.
 
         Raises:
             InputError: There is no point, or one that is not finite.
         """
-        points, held_out = (np.asarray(part, "float64") for part in (points, held_out))
-        whole = cls.of(GaussianMixture.fit(points, held_out, seed))
+        points, held_out = as_points(points), np.asarray(held_out, "float64")
         if len(points) < _FEWEST or not len(held_out):
-            return whole
+            return cls.of(GaussianMixture.fit(points, held_out, seed))
         mean = points.mean(axis=0)
-        centred = points - mean, held_out - mean
-        candidates = [whole]
-        for directions, groups in _find_subspaces(*centred, seed):
-            known, other = (part @ directions for part in centred)
-            pairs = [(known[:, group], other[:, group]) for group in groups]
-            parts = [GaussianMixture.fit(*pair, seed) for pair in pairs]
-            turned = directions[:, np.concatenate(groups)]
-            candidates.append(cls(mean, turned, tuple(parts)))
-        return max(candidates, key=lambda one: one.log_prob(held_out).mean())
+        known, other = points - mean, held_out - mean
+        rounding = _ROUNDING * max(1.0, np.square(points).mean())
+        noise = np.maximum(np.broadcast_to(noise, mean.shape), rounding)
+        directions, groups = find_subspaces(known, other, seed, noise)
+        known, other = known @ directions, other @ directions
+        parts = [
+            GaussianMixture.fit(known[:, group], other[:, group], seed)
+            for group in groups
+        ]
+        return cls(mean, directions[:, np.concatenate(groups)], tuple(parts))
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
         """Log-density in nats `(n,)` of points `(n, D)`."""
@@ -138,79 +139,6 @@ class IndependentSubspaces:
         """Where the coordinates of each subspace are."""
         ends = np.cumsum([0, *(part.dim for part in self.parts)])
         return [slice(*pair) for pair in itertools.pairwise(ends)]
-
-
-def _find_subspaces(
-    points: NDArray[np.float64], held_out: NDArray[np.float64], seed: int
-) -> Iterator[tuple[NDArray[np.float64], list[list[int]]]]:
-    """Directions `(D, D)` for centred points, and which of them belong together."""
-    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))
-    variances, axes = variances[::-1], axes[:, ::-1]
-    if variances[0] < np.finfo(float).tiny:
-        return
-    variances = np.maximum(variances, _LEAST * variances[0])
-    whitening = axes / np.sqrt(variances)
-    for number in _leading(variances, len(points)):
-        directions = whitening.copy()
-        directions[:, :number] @= independent_directions(
-            points @ whitening[:, :number], seed
-        )
-        places = points @ directions, held_out @ directions
-        _, groups = _best_cut(_tree(places[0][:, :number]), *places, seed)
-        rest = list(range(number, len(axes)))
-        yield directions, [*groups, rest] if rest else groups
-
-
-def _leading(variances: NDArray[np.float64], points: int) -> list[int]:
-    """Numbers of principal components after which the variance falls most."""
-    most = min(len(variances), points // _PER_DIRECTION, _MOST_DIRECTIONS)
-    after = np.append(variances[1:], _LEAST * variances[0])
-    falls = {k: variances[k - 1] / after[k - 1] for k in range(2, most + 1)}
-    return sorted(falls, key=falls.__getitem__)[-_SIZES:]
-
-
-def _tree(scores: NDArray[np.float64]) -> Any:
-    """A tree that joins the components of `(n, k)` which share most information."""
-    from scipy.cluster.hierarchy import linkage, to_tree
-    from scipy.spatial.distance import squareform
-
-    inner = np.linspace(0, 1, _BINS + 1)[1:-1]
-    bins = [np.searchsorted(np.quantile(c, inner), c) for c in scores.T]
-    inside = np.eye(_BINS)[np.transpose(bins)]  # (n, k, bins)
-    joint = np.einsum("nia,njb->ijab", inside, inside) / len(scores)
-    alone = inside.mean(axis=0)
-    expected = alone[:, None, :, None] * alone[None, :, None, :]
-    ratio = np.maximum(joint, 1e-12) / np.maximum(expected, 1e-12)
-    shared = (joint * np.log(ratio)).sum(axis=(2, 3))
-    apart = shared.max() - (shared + shared.T) / 2
-    np.fill_diagonal(apart, 0)
-    return to_tree(linkage(squareform(apart, checks=False), "average"))
-
-
-def _explained(
-    group: list[int],
-    scores: NDArray[np.float64],
-    held_out: NDArray[np.float64],
-    seed: int,
-) -> float:
-    """Mean log-density of some coordinates of held-out points."""
-    number = min(_GAUSSIANS, len(scores) // _PER_DIRECTION)
-    fitted = GaussianMixture.of_size(scores[:, group], number, "full", _FLOOR, seed)
-    return float(fitted.log_prob(held_out[:, group]).mean())
-
-
-def _best_cut(
-    node: Any, scores: NDArray[np.float64], held_out: NDArray[np.float64], seed: int
-) -> tuple[float, list[list[int]]]:
-    """Log-density of held-out scores under the best cut of a tree, and its groups."""
-    group = sorted(node.pre_order())
-    together = _explained(group, scores, held_out, seed), [group]
-    if node.is_leaf():
-        return together
-    (one, left), (other, right) = (
-        _best_cut(part, scores, held_out, seed) for part in (node.left, node.right)
-    )
-    return max(together, (one + other, left + right))
 
 
 class Densities(NamedTuple):

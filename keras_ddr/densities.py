@@ -64,7 +64,10 @@ def fit_densities(
             chosen = generator.permutation(known[i].length)[:_FRAMES]
             parts.append((known[i], np.sort(chosen)))
         encoded = encode_frames(model, store, parts, seed=seed)
-        codes[split] = [(c.static.mean, c.standardized) for _, c in encoded]
+        codes[split] = [(c.static, c.standardized) for _, c in encoded]
+    # What varies less than the posterior is wide, the decoder has never seen.
+    noise = np.mean([f.variance for f, _ in codes["train"]], axis=0)
+    codes = {k: [(f.mean, scores) for f, scores in v] for k, v in codes.items()}
     found = None
     if alignment and model.has_prior_of_dynamic:
         found = fit_alignment(codes["train"], codes["val"], seed)
@@ -77,7 +80,7 @@ def fit_densities(
         order = generator.permutation(len(scores))[:_POINTS]
         dynamic[split] = [scores[i] for i in order]
     model.densities = Densities(
-        IndependentSubspaces.fit(static["train"], static["val"], seed),
+        IndependentSubspaces.fit(static["train"], static["val"], seed, noise),
         GaussianMixture.fit(dynamic["train"], dynamic["val"], seed),
         found,
     )

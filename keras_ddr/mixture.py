@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import logsumexp, ndtr
 
 from keras_ddr.errors import InputError
@@ -100,9 +100,7 @@ class GaussianMixture:
         Raises:
             InputError: There is no point, or one that is not finite.
         """
-        points, held_out = (np.asarray(part, "float64") for part in (points, held_out))
-        if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
-            raise InputError("points: give at least one, all of finite numbers")
+        points, held_out = as_points(points), np.asarray(held_out, "float64")
         # Codes that are all alike still need one that rounding does not reach.
         least = 1e-8 * max(1.0, float(np.square(points).mean()))
         spread = max(float(points.var(axis=0).mean()), least)
@@ -138,23 +136,43 @@ class GaussianMixture:
             floor: Variance that is added to each dimension.
             seed: Of the first guess.
         """
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture as Fitted
-
         if len(points) == 1:
             return cls(np.ones(1), points, floor * np.eye(points.shape[1])[None])
-        fitted = Fitted(
-            number,
+        return cls._maximised(
+            points,
+            n_components=number,
             covariance_type=kind,
             reg_covar=floor,
             max_iter=_ITERATIONS,
             random_state=seed,
         )
+
+    def improved(
+        self, points: NDArray[Any], floor: float, steps: int = 3
+    ) -> GaussianMixture:
+        """The mixture after further steps of expectation maximisation."""
+        return self._maximised(
+            points,
+            n_components=len(self.weights),
+            reg_covar=floor,
+            max_iter=steps,
+            weights_init=self.weights / self.weights.sum(),
+            means_init=self.means,
+            precisions_init=np.linalg.inv(self.covariances),
+        )
+
+    @classmethod
+    def _maximised(cls, points: NDArray[Any], **options: Any) -> GaussianMixture:
+        """What scikit-learn makes of points with these options."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture as Fitted
+
+        fitted = Fitted(**options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted.fit(points)
-        shape = number, points.shape[1], points.shape[1]
-        covariances = np.broadcast_to(fitted.covariances_, shape)
+        (number, dim), covariances = fitted.means_.shape, fitted.covariances_
+        covariances = np.broadcast_to(covariances, (number, dim, dim))
         return cls(fitted.weights_, fitted.means_, covariances)
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
@@ -179,6 +197,15 @@ class GaussianMixture:
         """Probability of each component `(n, K)`, given points `(n, D)`."""
         parts = self._log_parts(np.asarray(x, "float64"))
         return np.exp(parts - logsumexp(parts, axis=1, keepdims=True))
+
+    def score(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Gradients of the log-density `(n, D)` at points `(n, D)`."""
+        x = np.asarray(x, "float64")
+        shares, found = self.responsibilities(x), np.zeros_like(x)
+        for k, factor in enumerate(self._factors):
+            pull = cho_solve((factor, True), (self.means[k] - x).T).T
+            found += shares[:, k, None] * pull
+        return found
 
     def weighted(self, weights: ArrayLike) -> GaussianMixture:
         """The same components with other shares `(K,)`."""
@@ -283,15 +310,9 @@ class GaussianMixture:
         return vectors
 
 
-def independent_directions(
-    scores: NDArray[np.float64], seed: int
-) -> NDArray[np.float64]:
-    """The matrix `(k, k)` that makes centred scores `(n, k)` independent (FastICA)."""
-    from sklearn.decomposition import FastICA
-    from sklearn.exceptions import ConvergenceWarning
-
-    found = FastICA(scores.shape[1], whiten="unit-variance", random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found.fit(scores)
-    return found.components_.T
+def as_points(points: ArrayLike) -> NDArray[np.float64]:
+    """Points `(n, D)` that a density can be fitted to; others are an `InputError`."""
+    points = np.asarray(points, "float64")
+    if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
+        raise InputError("points: give at least one, all of finite numbers")
+    return points

@@ -24,8 +24,9 @@ _MAY_IMPORT = {
     "codes": {"checks", "gaussian"},
     "gaussian": set(),
     "mixture": {"errors"},
-    "alignment": {"errors", "mixture"},
-    "code_densities": {"alignment", "errors", "mixture"},
+    "subspaces": {"mixture"},
+    "alignment": {"errors", "mixture", "subspaces"},
+    "code_densities": {"alignment", "errors", "mixture", "subspaces"},
     "densities": {
         "alignment",
         "arguments",

@@ -23,6 +23,22 @@ def test_log_density_is_that_of_scipy(mixture, rng):
     np.testing.assert_allclose(mixture.log_prob(x), np.log(expected))
 
 
+def test_score_is_the_slope_of_the_log_density(mixture, rng):
+    x, step = rng.normal(size=4), 1e-5 * np.eye(4)
+    slopes = (mixture.log_prob(x + step) - mixture.log_prob(x - step)) / 2e-5
+    np.testing.assert_allclose(mixture.score(x[None])[0], slopes, rtol=1e-5)
+
+
+def test_an_improved_mixture_explains_more(mixture, rng):
+    points = mixture.sample(500, rng)
+    poor = GaussianMixture.of_size(points[:30], 3, "full", 0.1, 0)
+    better = poor.improved(points, 1e-6)
+    assert better.log_prob(points).mean() > poor.log_prob(points).mean()
+    best = GaussianMixture.of_size(points, 1, "full", 0.0, 0)
+    still = best.improved(points, 0.0)
+    np.testing.assert_allclose(still.means, best.means, rtol=1e-5)
+
+
 def test_a_joint_density_is_a_marginal_and_a_conditional_one(mixture, rng):
     x = rng.normal(size=(1, 4))
     together = mixture.marginal([2, 0]).log_prob(x[:, [2, 0]])
@@ -88,10 +104,11 @@ def test_points_that_are_all_alike(kind, rng):
         np.testing.assert_allclose(density.sample(100, rng), 0.3, atol=1e-3)
 
 
-@pytest.mark.parametrize("points", [np.zeros((0, 3)), [[0.0, np.nan]]])
-def test_points_that_are_none(points):
+@pytest.mark.parametrize("points", [np.zeros((0, 3)), np.full((50, 2), np.nan)])
+@pytest.mark.parametrize("kind", [GaussianMixture, IndependentSubspaces])
+def test_points_that_are_none(kind, points):
     with pytest.raises(InputError, match="points: give at least one"):
-        GaussianMixture.fit(points)
+        kind.fit(points, np.zeros((5, 2)))
 
 
 def test_arrays_that_describe_no_density():
