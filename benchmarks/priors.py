@@ -122,9 +122,11 @@ def trained(plan, bench, store, data, learned, seed):
         keras.utils.set_random_seed(seed)
         kind, objective = (MixturePriorDDR, MixtureELBO) if learned else (DDR, ELBO)
         model = kind(store.frame_shape, **preset.model)
-        training = {**preset.training, "steps": part["steps"]}
+        weights = {**preset.objective, **part.get("objective", {})}
+        training = {**preset.training, **part.get("training", {})}
+        training["steps"] = part["steps"]
         kept = {k: v for k, v in training.items() if k in ("batch_size", "steps")}
-        model.compile(_optimizer(training), objective=objective(**preset.objective))
+        model.compile(_optimizer(training), objective=objective(**weights))
         path.parent.mkdir(parents=True, exist_ok=True)
         runs.Run.create(path, store, model=model, training=kept, seed=seed)
     return runs.fit(path, store, verbose=0, report=None)

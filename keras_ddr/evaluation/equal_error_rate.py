@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Verification", "VerificationScore"]
 
-_MOST_FRAMES = 256  # of each half that f is taken from
+_MOST_FRAMES = 64  # of each half that f is taken from
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,6 +34,7 @@ LITTLE = 0.3
 """Share of the motion of a sequence below which z is said to explain little."""
 _STILL = 1e-6  # variance of intensities that is noise of rounding at most
 _NAMED = 5  # sequences that the table names
+_ENOUGH, _FEWEST = 10_000, 32  # frames of all sequences, and of each at least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,8 @@ class Motion(Measure):
     mean squared error says: one picture for all frames can be close to each of them.
 
     Attributes:
-        frames: Largest number of random frames of each sequence.
+        frames: Largest number of random frames of each sequence. Where sequences are
+            many it falls to 32, so that they have about 10,000 together.
     """
 
     frames: int = 128
@@ -99,8 +101,10 @@ class Motion(Measure):
     def run(self, material: Material) -> MotionScore:
         """See `Measure`."""
         test, model = material.test, material.model
+        share = _ENOUGH // max(len(test.sequences), 1)
+        frames = min(self.frames, max(share, _FEWEST))
         found = [
-            sequence_motion(model, test.store, s, codes, self.frames, material.seed)
+            sequence_motion(model, test.store, s, codes, frames, material.seed)
             for s, codes in zip(test.sequences, test.codes, strict=True)
         ]
         moving = [m for m in found if not np.isnan(m.explained)]
