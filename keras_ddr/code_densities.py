@@ -88,8 +88,8 @@ class IndependentSubspaces:
         that they depend on each other as little as possible (FastICA). Those that still
         do are joined, the most dependent first, and of all the ways to cut this tree
         the one is taken under which `held_out` has the highest log-density. The other
-        principal components are a subspace as well. Fewer than 40 points get one
-        subspace with one mixture.
+        principal components are a subspace as well. Fewer than 40 points, and those
+        that one mixture explains better, get one subspace.
 
         Args:
             points: `(n, D)`, n ≥ 1. A dimension may be constant.
@@ -102,8 +102,9 @@ class IndependentSubspaces:
             InputError: There is no point, or one that is not finite.
         """
         points, held_out = as_points(points), np.asarray(held_out, "float64")
+        whole = cls.of(GaussianMixture.fit(points, held_out, seed))
         if len(points) < _FEWEST or not len(held_out):
-            return cls.of(GaussianMixture.fit(points, held_out, seed))
+            return whole
         mean = points.mean(axis=0)
         known, other = points - mean, held_out - mean
         rounding = _ROUNDING * max(1.0, np.square(points).mean())
@@ -114,7 +115,8 @@ class IndependentSubspaces:
             GaussianMixture.fit(known[:, group], other[:, group], seed)
             for group in groups
         ]
-        return cls(mean, directions[:, np.concatenate(groups)], tuple(parts))
+        apart = cls(mean, directions[:, np.concatenate(groups)], tuple(parts))
+        return max((whole, apart), key=lambda one: one.log_prob(held_out).mean())
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
         """Log-density in nats `(n,)` of points `(n, D)`."""
