@@ -93,7 +93,7 @@ ddr(
 #
 # Training
 # --------
-# ``tiny`` is quick. For videos of people take ``--config small`` and its 3000 steps.
+# ``tiny`` is quick. For videos of people take ``--config small`` and its 2000 steps.
 
 ddr(
     *("fit", store, "--out", run, "--overwrite"),
