@@ -69,4 +69,4 @@ def test_names_and_overrides():
         DDR.from_preset("huge")
     model = DDR.from_preset("small", image_shape=(16, 16, 1), filters=2)
     model.compile()
-    assert (model.objective.kl_weight, model.objective.static_kl_weight) == (2, 0.1)
+    assert (model.objective.kl_weight, model.objective.static_kl_weight) == (2, 0.5)
