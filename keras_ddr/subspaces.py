@@ -35,10 +35,23 @@ def find_subspaces(
     seed: int,
     noise: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], list[list[int]]]:
-    """Directions `(D, D)` for centred points, and which of them belong together.
+    """Find directions of points, and which of them depend on each other.
 
-    Principal components are those of points in units of the noise, whose variances are
-    `(D,)`, all positive.
+    Args:
+        points: `(n, D)`, centred.
+        held_out: Further points `(m, D)`, less the same mean; what explains them best
+            decides which directions belong together.
+        seed: Of the first guesses.
+        noise: Variances `(D,)` of the noise, all positive. Principal components are
+            those of points in its units.
+
+    Returns:
+        Directions `(D, D)`, and lists of the columns of each subspace. The last list
+        holds all directions that do not stand out of the noise, if there are any.
+
+    References:
+        Hyvärinen and Oja, "Independent component analysis: algorithms and
+        applications", 2000, section 6, for FastICA.
     """
     units = np.sqrt(noise)
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov((points / units).T)))
@@ -151,9 +164,15 @@ def _log_prob(
 def independent_directions(
     scores: NDArray[np.float64], seed: int
 ) -> NDArray[np.float64]:
-    """The matrix `(k, k)` that makes centred scores `(n, k)` independent (FastICA).
+    """Find directions in which scores are independent, by FastICA.
 
-    Of several starts it is the one whose components are least normal.
+    Args:
+        scores: `(n, k)`, centred.
+        seed: Of the starts, of which the one is taken whose components are least
+            normal.
+
+    Returns:
+        A matrix `(k, k)`; scores times it have variances of 1 and no correlation.
     """
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning

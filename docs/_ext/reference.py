@@ -31,6 +31,7 @@ PAGES = {
             "keras_ddr.densities",
             "keras_ddr.alignment",
             "keras_ddr.code_densities",
+            "keras_ddr.subspaces",
             "keras_ddr.mixture",
         ],
     ),
