@@ -110,8 +110,9 @@ def _pairs(
     "preset",
     metavar=f"[{'|'.join(PRESET_NAMES)}]",
     help="Architecture and training settings: the paper's for mmnist, sprites and "
-    "affwild; small and tiny suit a CPU, recommended a GPU. Other models have their "
-    "own.  [default: small, or that of --init]",
+    "affwild; tiny, small and recommended take a minute, a quarter of an hour and an "
+    "hour of a CPU core. Other models have their own.  [default: small, or that of "
+    "--init]",
 )
 @click.option(
     "--init",

@@ -65,7 +65,7 @@ def fit_densities(
             parts.append((known[i], np.sort(chosen)))
         encoded = encode_frames(model, store, parts, seed=seed)
         codes[split] = [(c.static, c.standardized) for _, c in encoded]
-    # What varies less than the posterior is wide, the decoder has never seen.
+    # The decoder has never told apart what differs by less than this.
     noise = np.mean([f.variance for f, _ in codes["train"]], axis=0)
     codes = {k: [(f.mean, scores) for f, scores in v] for k, v in codes.items()}
     found = None

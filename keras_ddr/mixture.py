@@ -163,7 +163,7 @@ class GaussianMixture:
 
     @classmethod
     def _maximised(cls, points: NDArray[Any], **options: Any) -> GaussianMixture:
-        """What scikit-learn makes of points with these options."""
+        """The mixture that scikit-learn fits to points with these options."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture as Fitted
 

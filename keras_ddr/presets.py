@@ -109,7 +109,7 @@ PRESETS: dict[str, Preset] = {
         {**_MUON, "learning_rate": 6.667e-3, "batch_size": 20, "steps": 2_000},
     ),
     "tiny": Preset(
-        "For a demonstration: about two minutes of training on one CPU core.",
+        "For a demonstration: about a minute of training on one CPU core.",
         _TINY,
         _RECOMMENDED_OBJECTIVE,
         _BRIEF,

@@ -25,7 +25,7 @@ _OF_NORMAL = 0.3746  # mean of log cosh of a standard normal variable
 _BINS = 5  # of a component, to see which depend on each other
 # While subspaces are looked for: Gaussians of each, and their smallest variance.
 _GAUSSIANS, _FLOOR = 10, 1e-2
-# Of turns that make subspaces independent: the first and the smallest, in radians.
+# Turns that make subspaces independent: how many; the first and least, in radians.
 _ROUNDS, _STEP, _SMALLEST_STEP = 20, 0.1, 1e-3
 
 
